@@ -1,0 +1,52 @@
+const io =
+  '(^node:(fs|net|http|https|tls|child_process|dgram|worker_threads)|^(fs|net|http|https|tls|child_process)$|node_modules/(execa|ssh2|fastify|better-sqlite3|kysely|ws|systeminformation)/)';
+const only = (name, from, allowed) => ({
+  name,
+  severity: 'error',
+  from: { path: from },
+  to: { path: '^(agent|controller|images|test)/', pathNot: allowed },
+});
+module.exports = {
+  forbidden: [
+    {
+      name: 'no-cycles',
+      severity: 'error',
+      from: {},
+      to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
+    },
+    { name: 'nothing-imports-test', severity: 'error', from: { pathNot: '^test/' }, to: { path: '^test/' } },
+    only('kit-imports-nothing', '^agent/kit/', '^agent/kit/'),
+    only('protocol-imports-kit', '^agent/protocol/', '^agent/(protocol|kit)/'),
+    only('agent-never-controller', '^agent/', '^(agent|images)/'),
+    only('images-imports-kit', '^images/', '^(images|agent/kit)/'),
+    only('controller-side', '^controller/', '^(controller|images|agent/protocol|agent/kit)/'),
+    only('cli-only-client', '^controller/cli/', '^(controller/(cli|client)|agent/kit|agent/protocol)/'),
+    {
+      name: 'nothing-below-imports-cli',
+      severity: 'error',
+      from: { pathNot: '^(controller/cli|test)/' },
+      to: { path: '^controller/cli/' },
+    },
+    ...[
+      '^controller/(model|scheduler)/',
+      '^controller/reconciler/plan',
+      '^agent/executor/plan',
+      '^agent/doctor/(examine|chains|rules/)',
+    ].map((path) => ({
+      name: 'pure-rooms-do-no-io',
+      severity: 'error',
+      from: { path },
+      to: { path: io },
+    })),
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    enhancedResolveOptions: {
+      extensions: ['.ts', '.js', '.json'],
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'node', 'types'],
+    },
+  },
+};

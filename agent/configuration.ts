@@ -1,0 +1,117 @@
+import { readFile } from 'node:fs/promises';
+import { cpus, hostname, totalmem } from 'node:os';
+import { parse } from 'yaml';
+import { z } from 'zod';
+import { WeftError } from './kit/errors.ts';
+import { NAME_PATTERN } from './kit/names.ts';
+import { fenceDevice } from './protocol/index.ts';
+
+const MIB = 2 ** 20;
+/** Left to the host itself when the configuration does not say what it offers. */
+const RESERVE = { memoryMiB: 1024, share: 0.1 };
+
+const pool = z.strictObject({
+  name: z.string().regex(NAME_PATTERN),
+  kind: z.enum(['local', 'shared']).default('local'),
+  path: z.string().startsWith('/'),
+});
+
+/** `/etc/weft/agent.yaml`. Every key is optional. */
+const agentConfiguration = z.strictObject({
+  name: z.string().regex(NAME_PATTERN).optional(),
+  /** `site/room/rack/power`; spreading works level by level. */
+  faultDomain: z.string().max(256).optional(),
+  labels: z.record(z.string(), z.string()).default({}),
+  capacity: z
+    .strictObject({
+      cpus: z.number().int().min(1).optional(),
+      memoryMiB: z.number().int().min(64).optional(),
+    })
+    .default({}),
+  cpuRatio: z.number().positive().max(64).default(4),
+  pools: z
+    .array(pool)
+    .min(1)
+    .default([{ name: 'local', kind: 'local', path: '/var/lib/weft/pools/local' }]),
+  stateFolder: z.string().startsWith('/').default('/var/lib/weft/agent'),
+  libvirtUri: z.string().default('qemu:///system'),
+  /** How long an instance that the controller no longer names is kept before it is removed. */
+  reapAfterMs: z.number().int().min(0).default(10_000),
+  /** A guest that has not answered by SSH for so long has failed. */
+  sshLimitMs: z.number().int().min(1_000).default(600_000),
+  /** A guest whose probe fails for so long, after it had passed, is started again. */
+  unreadyLimitMs: z.number().int().min(1_000).default(300_000),
+  /** VMs worked on at once. */
+  parallel: z.number().int().min(1).max(256).default(16),
+  /** Devices that can cut this host's power, in the order in which the controller tries them. */
+  fence: z.array(fenceDevice).max(8).default([]),
+  /** Guests that boot at once; by default as the accelerator allows. */
+  boots: z.number().int().min(1).max(256).optional(),
+  doctor: z
+    .strictObject({
+      /** Between two looks at what is on this host. */
+      everyMs: z.number().int().min(500).default(60_000),
+      /** How long something that is left over is seen before it is removed. */
+      graceMs: z.number().int().min(0).default(600_000),
+      /** The same for what nothing needs of the image cache; at once where space has run out. */
+      cacheGraceMs: z.number().int().min(0).default(86_400_000),
+      /** A pool with less, or with less than a tenth, is low. */
+      lowSpaceMiB: z.number().int().min(0).default(2_048),
+      /** A pool with less, or with less than 3 %, takes nothing new. */
+      fullSpaceMiB: z.number().int().min(0).default(512),
+    })
+    .prefault({}),
+});
+
+export interface AgentConfiguration extends Omit<z.infer<typeof agentConfiguration>, 'capacity'> {
+  readonly name: string;
+  readonly faultDomain: string;
+  readonly capacity: { readonly cpus: number; readonly memoryMiB: number };
+}
+
+/** @param file null, or a file that is not there: everything by default. @throws WeftError `usage` naming the key. */
+export async function readConfiguration(file: string | null): Promise<AgentConfiguration> {
+  const text = file === null ? '' : await readIfPresent(file);
+  let document: unknown;
+  try {
+    document = parse(text) ?? {};
+  } catch (error) {
+    throw new WeftError('usage', `${file} is not YAML: ${error instanceof Error ? error.message : error}`);
+  }
+  const parsed = agentConfiguration.safeParse(document);
+  if (!parsed.success) {
+    const issues = parsed.error.issues.map((issue) => `${issue.path.join('.') || 'file'}: ${issue.message}`);
+    throw new WeftError('usage', `${file}: ${issues.join('; ')}`, {
+      remedy: 'The keys are described in docs/agent-configuration.md.',
+    });
+  }
+  const { capacity, name, faultDomain, ...rest } = parsed.data;
+  const hostName = name ?? hostname().split('.')[0]?.toLowerCase() ?? 'host';
+  if (!NAME_PATTERN.test(hostName))
+    throw new WeftError('usage', `this host's name ${hostName} is no DNS label`, {
+      remedy: 'Set name in agent.yaml.',
+    });
+  return {
+    ...rest,
+    name: hostName,
+    faultDomain: faultDomain ?? hostName,
+    capacity: {
+      cpus: capacity.cpus ?? cpus().length,
+      memoryMiB: capacity.memoryMiB ?? defaultMemoryMiB(),
+    },
+  };
+}
+
+function defaultMemoryMiB(): number {
+  const total = Math.floor(totalmem() / MIB);
+  return Math.max(256, total - Math.max(RESERVE.memoryMiB, Math.floor(total * RESERVE.share)));
+}
+
+async function readIfPresent(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return '';
+    throw new WeftError('usage', `cannot read ${file}: ${(error as Error).message}`);
+  }
+}

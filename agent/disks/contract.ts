@@ -1,0 +1,87 @@
+import type { BlobRef } from '../protocol/index.ts';
+
+export interface PoolConfiguration {
+  readonly name: string;
+  readonly kind: 'local' | 'shared';
+  readonly path: string;
+}
+
+/** One pool as it is now. */
+export interface PoolView {
+  readonly name: string;
+  readonly kind: PoolConfiguration['kind'];
+  /** Null while it cannot be used. */
+  readonly id: string | null;
+  readonly freeMiB: number;
+  readonly totalMiB: number;
+  /** Why it cannot be used, and what to do about it; null: it can. */
+  readonly problem: string | null;
+}
+
+/** One VM's disk as it lies on this host. */
+export interface DiskView {
+  readonly pool: string;
+  readonly path: string;
+  readonly vmId: string;
+  readonly kind: 'instance' | 'machine';
+  /** Null for a machine: its disk outlives incarnations. */
+  readonly incarnation: number | null;
+}
+
+export interface DiskKey {
+  readonly pool: string;
+  readonly vmId: string;
+  readonly kind: 'instance' | 'machine';
+  readonly incarnation: number;
+}
+
+/** Overlays in pools. Every call is idempotent; a crash inside one leaves nothing that a later call mistakes for a whole disk. */
+export interface Disks {
+  /**
+   * Marks the pools of this host alone as the fleet's. A pool that hosts share is never marked by itself: what is not mounted must not
+   * be taken for one.
+   * @throws WeftError `conflict` when a pool of this host alone carries another fleet's mark.
+   */
+  preparePools(fleet: string): Promise<void>;
+  kindOf(pool: string): PoolConfiguration['kind'];
+  path(key: DiskKey): string;
+  /**
+   * Makes the overlay on top of `backingFile` unless it is there already (a machine's disk is kept as it is), and writes down
+   * that this host has it.
+   * @param virtualSizeBytes at least the backing file's; grown when the size asks for more.
+   * @param lastIncarnation of a machine: the last one known to have had the disk; 0: it has none yet.
+   * @returns the path and whether it was made now.
+   * @throws WeftError `conflict` when the disk that is there lies on another file, is not the one that incarnation had, or is
+   *   a newer incarnation's; `not-found` when that disk is not there at all, or the pool is not mounted.
+   */
+  ensureOverlay(
+    key: DiskKey,
+    backingFile: string,
+    virtualSizeBytes: number,
+    lastIncarnation?: number,
+  ): Promise<{ path: string; created: boolean }>;
+  /** Removes an instance's overlay. Refuses a machine's. */
+  discard(key: DiskKey): Promise<void>;
+  /** Removes a machine's disk. Only for a tombstone. */
+  destroyMachineDisk(pool: string, vmId: string): Promise<void>;
+  /**
+   * All of ours, in all pools; in pools that hosts share, what this host had last.
+   * @param also ids of VMs whose disks in shared pools are listed whoever had them last.
+   */
+  list(also?: ReadonlySet<string>): Promise<readonly DiskView[]>;
+  pools(): Promise<readonly PoolView[]>;
+}
+
+/** The host's cache of blobs: fetched once however many ask, resumed after an interruption, never used before its digest was verified. */
+export interface BlobCache {
+  /** Absolute path of the verified file; `.qcow2` for layers so that AppArmor's helper and libvirt know them. */
+  ensure(
+    blob: BlobRef,
+    kind: 'layer' | 'file',
+    options: { signal: AbortSignal; onProgress?: (receivedBytes: number) => void },
+  ): Promise<string>;
+  /** Digests present and verified. */
+  list(): Promise<readonly string[]>;
+  /** Removes what is neither in `keep` nor in use by a fetch. */
+  prune(keep: ReadonlySet<string>): Promise<readonly string[]>;
+}

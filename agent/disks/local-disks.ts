@@ -1,0 +1,277 @@
+import { randomBytes } from 'node:crypto';
+import { chmod, mkdir, rename, rm, rmdir, stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { entriesOf } from '../kit/entries.ts';
+import { WeftError } from '../kit/errors.ts';
+import { exec } from '../kit/exec.ts';
+import { NAME_PATTERN, VM_ID_PATTERN } from '../kit/names.ts';
+import { readBackingFile } from './backing-file.ts';
+import type { DiskKey, Disks, DiskView, PoolConfiguration, PoolView } from './contract.ts';
+import { type Owner, readOwner, writeOwner } from './owner.ts';
+import { markPool, requireMark } from './pool-mark.ts';
+import { spaceAt } from './space.ts';
+
+const OVERLAY_LIMIT_MS = 60_000;
+/** What a crash leaves of a disk, or of a file beside it. */
+const HALF_MADE = /\.(qcow2|owner|json)\.[0-9a-f]{8,12}\.tmp$/;
+const INSTANCE_DISK = /^([1-9][0-9]{0,14})\.qcow2$/;
+
+/** Overlays as files in folders: pools of kind `local` and `shared`. */
+export class LocalDisks implements Disks {
+  readonly #pools: ReadonlyMap<string, PoolConfiguration>;
+  readonly #host: string;
+  #fleet = '';
+
+  /** @param host this host's name. */
+  constructor(pools: readonly PoolConfiguration[], host: string) {
+    this.#host = host;
+    this.#pools = new Map(pools.map((pool) => [pool.name, pool]));
+  }
+
+  async preparePools(fleet: string): Promise<void> {
+    this.#fleet = fleet;
+    for (const pool of this.#pools.values()) {
+      if (pool.kind === 'shared') continue;
+      await mkdir(pool.path, { recursive: true });
+      await markPool(pool, fleet);
+      await makeFolders(pool);
+    }
+  }
+
+  /** Makes the folder of a pool that hosts share one. For an operator, once. @returns its id. */
+  async initPool(name: string, fleet: string): Promise<string> {
+    const pool = this.#pool(name);
+    const { id } = await markPool(pool, fleet);
+    await makeFolders(pool);
+    return id;
+  }
+
+  kindOf(pool: string): PoolConfiguration['kind'] {
+    return this.#pool(pool).kind;
+  }
+
+  path(key: DiskKey): string {
+    const pool = this.#pool(key.pool);
+    if (!VM_ID_PATTERN.test(key.vmId)) throw new WeftError('bad-request', `no VM is called ${key.vmId}`);
+    return key.kind === 'machine'
+      ? join(pool.path, 'machines', key.vmId, 'disk.qcow2')
+      : join(pool.path, 'roles', key.vmId, `${key.incarnation}.qcow2`);
+  }
+
+  async ensureOverlay(
+    key: DiskKey,
+    backingFile: string,
+    virtualSizeBytes: number,
+    lastIncarnation = 0,
+  ): Promise<{ path: string; created: boolean }> {
+    const path = this.path(key);
+    const pool = this.#pool(key.pool);
+    if (pool.kind === 'shared') await requireMark(pool, this.#fleet);
+    const present = await exists(path);
+    if (present) await checkBacking(key.vmId, path, backingFile);
+    if (key.kind === 'machine')
+      await checkOwner(key, path, { present, last: lastIncarnation, shared: pool.kind === 'shared' });
+    await this.#folder(path);
+    // Before it is opened: whoever looks at the pool knows whose it is.
+    if (key.kind === 'machine' || pool.kind === 'shared')
+      await writeOwner(ownerFile(key.kind, path), { host: this.#host, incarnation: key.incarnation });
+    if (present) return { path, created: false };
+    // The name appears only when the overlay is whole; what a crash leaves ends in `.tmp` and goes with its folder.
+    const temporary = `${path}.${randomBytes(4).toString('hex')}.tmp`;
+    try {
+      await exec(
+        'qemu-img',
+        [
+          'create',
+          '-q',
+          '-f',
+          'qcow2',
+          '-F',
+          'qcow2',
+          '-b',
+          backingFile,
+          temporary,
+          String(virtualSizeBytes),
+        ],
+        { timeoutMs: OVERLAY_LIMIT_MS },
+      );
+      await rename(temporary, path);
+    } catch (error) {
+      await rm(temporary, { force: true });
+      throw error;
+    }
+    return { path, created: true };
+  }
+
+  async discard(key: DiskKey): Promise<void> {
+    if (key.kind === 'machine')
+      throw new WeftError('forbidden', `the disk of machine ${key.vmId} is kept until a user deletes it`);
+    const path = this.path(key);
+    await rm(path, { force: true });
+    await rm(ownerFile('instance', path), { force: true });
+    await removeEmpty(dirname(path), 2);
+  }
+
+  async destroyMachineDisk(pool: string, vmId: string): Promise<void> {
+    const folder = dirname(this.path({ pool, vmId, kind: 'machine', incarnation: 1 }));
+    await rm(folder, { recursive: true, force: true });
+    await removeEmpty(dirname(folder), 1);
+  }
+
+  async list(also: ReadonlySet<string> = new Set()): Promise<readonly DiskView[]> {
+    const found: DiskView[] = [];
+    for (const pool of this.#pools.values()) {
+      for (const kind of ['roles', 'machines'] as const) {
+        for (const app of await names(join(pool.path, kind))) {
+          for (const name of await names(join(pool.path, kind, app))) {
+            const folder = join(pool.path, kind, app, name);
+            const disks = await this.#disksOf(pool.name, kind, `${app}/${name}`, folder);
+            found.push(...(pool.kind === 'shared' ? await this.#mine(disks, also) : disks));
+          }
+        }
+      }
+    }
+    return found;
+  }
+
+  pools(): Promise<readonly PoolView[]> {
+    return Promise.all([...this.#pools.values()].map((pool) => this.#view(pool)));
+  }
+
+  async #view(pool: PoolConfiguration): Promise<PoolView> {
+    const { name, kind } = pool;
+    try {
+      const { id } = await requireMark(pool, this.#fleet);
+      return { name, kind, id, ...(await spaceAt(pool.path)), problem: null };
+    } catch (thrown) {
+      const { message, remedy } = WeftError.from(thrown);
+      const problem = `pool ${name} cannot be used: ${message}${remedy ? `. ${remedy}` : ''}`;
+      return { name, kind, id: null, freeMiB: 0, totalMiB: 0, problem };
+    }
+  }
+
+  /** Other hosts' disks lie in a shared pool as well. */
+  async #mine(disks: readonly DiskView[], also: ReadonlySet<string>): Promise<readonly DiskView[]> {
+    const owners = await Promise.all(disks.map(({ kind, path }) => readOwner(ownerFile(kind, path))));
+    return disks.filter(({ vmId }, index) => owners[index]?.host === this.#host || also.has(vmId));
+  }
+
+  async #disksOf(
+    pool: string,
+    kind: 'roles' | 'machines',
+    vmId: string,
+    folder: string,
+  ): Promise<DiskView[]> {
+    const views: DiskView[] = [];
+    for (const file of await entriesOf(folder)) {
+      const path = join(folder, file.name);
+      const incarnation = INSTANCE_DISK.exec(file.name)?.[1];
+      if (kind === 'machines' && file.name === 'disk.qcow2')
+        views.push({ pool, path, vmId, kind: 'machine', incarnation: null });
+      else if (kind === 'roles' && incarnation !== undefined)
+        views.push({ pool, path, vmId, kind: 'instance', incarnation: Number(incarnation) });
+    }
+    return views;
+  }
+
+  async #folder(path: string): Promise<void> {
+    const folder = dirname(path);
+    await mkdir(folder, { recursive: true });
+    await Promise.all([chmod(folder, 0o711), chmod(dirname(folder), 0o711)]);
+    for (const file of await entriesOf(folder))
+      if (HALF_MADE.test(file.name)) await rm(join(folder, file.name), { force: true });
+  }
+
+  #pool(name: string): PoolConfiguration {
+    const pool = this.#pools.get(name);
+    if (pool) return pool;
+    throw new WeftError('not-found', `this host has no pool ${name}`, {
+      remedy: `It offers ${[...this.#pools.keys()].join(', ') || 'none'}; see pools in agent.yaml.`,
+    });
+  }
+}
+
+const ownerFile = (kind: DiskView['kind'], disk: string) =>
+  kind === 'machine' ? join(dirname(disk), 'owner.json') : `${disk}.owner`;
+
+/** QEMU runs as libvirt's own user and must be able to walk down to its files, not to list them. */
+async function makeFolders(pool: PoolConfiguration): Promise<void> {
+  for (const folder of ['', 'roles', 'machines']) {
+    await mkdir(join(pool.path, folder), { recursive: true });
+    await chmod(join(pool.path, folder), 0o711);
+  }
+}
+
+/** A machine goes on with the very disk that its last incarnation had, or not at all: never with an older copy, never with an empty one. */
+async function checkOwner(
+  key: DiskKey,
+  path: string,
+  { present, last, shared }: { present: boolean; last: number; shared: boolean },
+): Promise<void> {
+  const owner: Owner | null = present ? await readOwner(ownerFile('machine', path)) : null;
+  const details = { disk: path, owner, last };
+  if (owner && owner.incarnation > key.incarnation)
+    throw new WeftError(
+      'conflict',
+      `the disk of ${key.vmId} is in use at incarnation ${owner.incarnation} by ${owner.host}; this is ${key.incarnation}`,
+      { remedy: 'Nothing is to be done: this copy is over.', details },
+    );
+  if (last === 0) return;
+  if (!present)
+    throw new WeftError(
+      'not-found',
+      `the disk of ${key.vmId} is not in pool ${key.pool}: ${path} is not there`,
+      {
+        remedy:
+          'Put it back from where it went, or delete the machine and apply its model again to begin with a fresh disk.',
+        details,
+      },
+    );
+  if (shared && (owner?.incarnation ?? 0) < last)
+    throw new WeftError(
+      'conflict',
+      `pool ${key.pool} has a disk of ${key.vmId} of incarnation ${owner?.incarnation ?? 'unknown'}, and the last one was ${last}: it is another pool, or a copy`,
+      { remedy: 'Mount the same storage on every host that offers the pool under this name.', details },
+    );
+}
+
+/** A disk on another layer than its own would be a heap of blocks of two images. */
+async function checkBacking(vmId: string, path: string, wanted: string): Promise<void> {
+  const found = await readBackingFile(path);
+  if (found === wanted) return;
+  throw new WeftError(
+    'conflict',
+    `the disk of ${vmId} lies on ${found === null ? 'no layer' : basename(found)}, not on ${basename(wanted)}`,
+    {
+      remedy:
+        'Import the image version again that it was made from, and name that one in the model; the disk is kept.',
+      details: { disk: path, found, wanted },
+    },
+  );
+}
+
+const exists = (path: string) =>
+  stat(path).then(
+    () => true,
+    () => false,
+  );
+
+/** Folders that could be ours by name; anything else in a pool is left alone. */
+const names = async (folder: string) =>
+  (await entriesOf(folder))
+    .filter(
+      (entry) =>
+        entry.isDirectory() && (NAME_PATTERN.test(entry.name) || VM_ID_PATTERN.test(`a/${entry.name}`)),
+    )
+    .map((entry) => entry.name);
+
+/** Removes a folder and its parents while they are empty, at most `levels` of them. */
+async function removeEmpty(folder: string, levels: number): Promise<void> {
+  for (let path = folder, left = levels; left > 0; path = dirname(path), left--) {
+    const gone = await rmdir(path).then(
+      () => true,
+      () => false,
+    );
+    if (!gone) return;
+  }
+}

@@ -1,0 +1,19 @@
+import { readFile } from 'node:fs/promises';
+import { z } from 'zod';
+import { writeFileAtomic } from '../kit/atomic-file.ts';
+
+/** Which host had a disk last, and at which incarnation of its VM. Written beside the disk before it is opened, and only ever to a higher one. */
+const owner = z.object({ host: z.string(), incarnation: z.number().int().min(1) });
+export type Owner = z.infer<typeof owner>;
+
+/** Null: nobody has written it down. */
+export async function readOwner(file: string): Promise<Owner | null> {
+  try {
+    return owner.parse(JSON.parse(await readFile(file, 'utf8')));
+  } catch {
+    return null;
+  }
+}
+
+export const writeOwner = (file: string, { host, incarnation }: Owner): Promise<void> =>
+  writeFileAtomic(file, `${JSON.stringify({ host, incarnation })}\n`);

@@ -1,0 +1,63 @@
+import type { Disks, PoolConfiguration } from '../../disks/contract.ts';
+import type { HypervisorDriver } from '../../hypervisor/driver.ts';
+import type { HostLinks } from '../../network/contract.ts';
+import type { Goal } from '../../protocol/index.ts';
+import type { DoctorWorld } from '../world.ts';
+import { lookAtBlobs } from './look-at-blobs.ts';
+import { lookAtHeaders } from './look-at-headers.ts';
+import { lookAtPools } from './look-at-pools.ts';
+import { lookAtSeeds } from './look-at-seeds.ts';
+import { lookAtSpace } from './look-at-space.ts';
+
+export interface LookOptions {
+  readonly fleet: string;
+  readonly pools: readonly PoolConfiguration[];
+  readonly disks: Pick<Disks, 'list'>;
+  readonly driver: Pick<HypervisorDriver, 'listDomains' | 'listNetworks'>;
+  /** Folders of the blob cache, and of the VMs' seeds and logs. */
+  readonly paths: { readonly blobs: string; readonly run: string };
+  readonly links: Pick<HostLinks, 'bridges' | 'tables'>;
+  readonly goal: () => Goal | null;
+  readonly busy: () => ReadonlySet<string>;
+}
+
+/**
+ * Everything the doctor judges by. Domains are listed after the disks: what is made in between is found to be used.
+ * @throws WeftError as the driver and programs do: half a look is none.
+ */
+export async function look(options: LookOptions): Promise<Omit<DoctorWorld, 'damaged'>> {
+  const { fleet, pools, paths, driver, links } = options;
+  const busyBefore = options.busy();
+  const [disks, inPools, inRun, blobs, bridges, tables, spaces] = await Promise.all([
+    options.disks.list(),
+    lookAtPools(pools, fleet),
+    lookAtSeeds(paths.run),
+    lookAtBlobs(paths.blobs),
+    links.bridges(),
+    links.tables(),
+    lookAtSpace(pools, paths.blobs),
+  ]);
+  const [domains, networks] = await Promise.all([driver.listDomains(), driver.listNetworks()]);
+  const headers = await lookAtHeaders([
+    ...disks.map(({ path }) => path),
+    ...domains.flatMap(({ files }) => files),
+  ]);
+  return {
+    fleet,
+    goal: options.goal(),
+    busy: new Set([...busyBefore, ...options.busy()]),
+    domains,
+    networks,
+    disks,
+    poolKinds: Object.fromEntries(pools.map(({ name, kind }) => [name, kind])),
+    headers,
+    halfMade: inPools.halfMade,
+    emptyFolders: [...inPools.emptyFolders, ...inRun.emptyFolders],
+    seeds: inRun.seeds,
+    blobFolder: paths.blobs,
+    blobs,
+    bridges,
+    tables,
+    spaces,
+  };
+}

@@ -1,0 +1,109 @@
+import { lstat, rm, rmdir } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import type { BlobCache, PoolConfiguration } from '../disks/contract.ts';
+import { readPoolOwner } from '../disks/pool-mark.ts';
+import type { HypervisorDriver } from '../hypervisor/driver.ts';
+import { WeftError } from '../kit/errors.ts';
+import { VM_ID_PATTERN } from '../kit/names.ts';
+import type { HostLinks, HostNetwork } from '../network/contract.ts';
+import { tableName } from '../network/nft-table.ts';
+import type { Goal } from '../protocol/index.ts';
+import type { Repair, RepairArguments, RepairKind } from './findings.ts';
+import { HALF_MADE } from './look/look-at-pools.ts';
+import { isBridgeOf } from './rules/lone-links.ts';
+
+export interface RepairOptions {
+  readonly fleet: string;
+  readonly pools: readonly PoolConfiguration[];
+  readonly paths: { readonly run: string };
+  readonly driver: Pick<HypervisorDriver, 'listNetworks'>;
+  readonly cache: Pick<BlobCache, 'prune'>;
+  readonly links: Pick<HostLinks, 'bridges' | 'removeBridge'>;
+  readonly network: Pick<HostNetwork, 'apply' | 'remove'>;
+  readonly goal: () => Goal | null;
+  /** Digests of blobs that are in the cache now, whole or not, and those that are needed. */
+  readonly blobs: () => Promise<{ present: Iterable<string>; needed: Iterable<string> }>;
+}
+
+type Repairs = { readonly [Kind in RepairKind]: (repair: RepairArguments[Kind]) => Promise<void> };
+
+/**
+ * Does what findings ask for. Whatever is removed is shown to be ours once more in this moment: the pool by its mark, a file by
+ * the only names that the agent gives, a bridge by its name and by what libvirt knows of it.
+ */
+export class Repairer {
+  readonly #options: RepairOptions;
+
+  constructor(options: RepairOptions) {
+    this.#options = options;
+  }
+
+  /** @throws WeftError `forbidden` when it is not, or no longer, ours to remove. */
+  do(repair: Repair): Promise<void> {
+    // The kind picks the repair of its own arguments; the compiler cannot follow a union through the table.
+    return (this.#repairs[repair.kind] as (repair: Repair) => Promise<void>)(repair);
+  }
+
+  readonly #repairs: Repairs = {
+    'remove-half-made': async ({ pool, path }) => {
+      const root = await this.#poolOfOurs(pool);
+      const kind = (['roles', 'machines'] as const).find(
+        (each) => isOfVm(join(root, each), dirname(path)) && HALF_MADE[each].test(basename(path)),
+      );
+      if (kind === undefined || !(await lstat(path)).isFile()) throw notOurs(path);
+      await rm(path);
+    },
+    'remove-seed': async ({ vmId, incarnation, path }) => {
+      const wanted = join(this.#options.paths.run, vmId, `seed-${incarnation}.iso`);
+      if (!VM_ID_PATTERN.test(vmId) || path !== wanted || !(await lstat(path)).isFile()) throw notOurs(path);
+      await rm(path);
+    },
+    // The kernel itself refuses a folder that is not empty.
+    'remove-empty-folder': async ({ pool, path }) => {
+      const roots =
+        pool === null
+          ? [this.#options.paths.run]
+          : [await this.#poolOfOurs(pool)].flatMap((root) => [join(root, 'roles'), join(root, 'machines')]);
+      const isOurs = (root: string) => isOfVm(root, path) || isOfVm(root, join(path, 'any'));
+      if (!roots.some(isOurs)) throw notOurs(path);
+      await rmdir(path);
+    },
+    'remove-blob': async ({ digest }) => {
+      const { present, needed } = await this.#options.blobs();
+      const keep = new Set([...present].filter((each) => each !== digest));
+      for (const each of needed) keep.add(each);
+      if (keep.has(digest)) throw notOurs(digest);
+      await this.#options.cache.prune(keep);
+    },
+    'remove-bridge': async ({ bridge }) => {
+      const { fleet, driver, links } = this.#options;
+      const found = (await links.bridges()).find(({ name }) => name === bridge && isBridgeOf(fleet, name));
+      const isTaken = (await driver.listNetworks()).some((network) => network.bridge === bridge);
+      if (!found || found.ports.length > 0 || isTaken) throw notOurs(bridge);
+      await links.removeBridge(bridge);
+    },
+    'remove-table': async ({ table }) => {
+      const { fleet, network, goal } = this.#options;
+      if (table !== tableName(fleet)) throw notOurs(table);
+      await network.remove(fleet);
+      // A goal that came meanwhile has its table again.
+      const networks = goal()?.networks ?? [];
+      if (networks.length > 0) await network.apply(fleet, networks);
+    },
+  };
+
+  /** @returns its folder. */
+  async #poolOfOurs(name: string): Promise<string> {
+    const { pools, fleet } = this.#options;
+    const pool = pools.find((each) => each.name === name);
+    if (!pool || (await readPoolOwner(pool.path)) !== fleet) throw notOurs(`pool ${name}`);
+    return pool.path;
+  }
+}
+
+/** True for `<root>/<application>/<vm>`. */
+const isOfVm = (root: string, folder: string) =>
+  folder.startsWith(`${root}/`) && VM_ID_PATTERN.test(folder.slice(root.length + 1));
+
+const notOurs = (what: string) =>
+  new WeftError('forbidden', `${what} is not, or no longer, this fleet's to remove`);

@@ -1,0 +1,27 @@
+import { createHash } from 'node:crypto';
+import type { NetworkGoal } from '../protocol/index.ts';
+
+const fleetPrefix = (fleet: string) => fleet.slice(0, 4);
+
+/** libvirt's name of a VM. One name a VM, whatever its incarnation: a host can never run two of them. */
+export const domainName = (fleet: string, vmId: string) =>
+  `weft-${fleetPrefix(fleet)}-${vmId.replace('/', '-')}-${shortHash(vmId)}`;
+
+/** `a-b/c` and `a/b-c` must not meet. */
+const shortHash = (text: string) => createHash('sha256').update(text).digest('hex').slice(0, 6);
+
+export const networkName = (fleet: string, network: Pick<NetworkGoal, 'number'>) =>
+  `weft-${fleetPrefix(fleet)}-${network.number}`;
+
+/** At most 15 characters, the kernel's limit: `wb`, 4, a dash and up to 5 digits. */
+export const bridgeName = (fleet: string, network: Pick<NetworkGoal, 'number'>) =>
+  `wb${fleetPrefix(fleet)}-${network.number}`;
+
+/** A UUID (version 8 of RFC 9562) made from fleet and VM: libvirt keeps one domain a UUID. */
+export function domainUuid(fleet: string, vmId: string): string {
+  const bytes = createHash('sha256').update(`${fleet}\n${vmId}`).digest().subarray(0, 16);
+  bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x80;
+  bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80;
+  const hex = bytes.toString('hex');
+  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-');
+}

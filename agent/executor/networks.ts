@@ -1,0 +1,63 @@
+import type { HypervisorDriver } from '../hypervisor/driver.ts';
+import type { HostNetwork } from '../network/contract.ts';
+import type { NetworkGoal } from '../protocol/index.ts';
+import { bridgeName, networkName } from './names.ts';
+
+/** The goal's subnets on this host. Many VMs ask for one subnet at once; it is made once. */
+export class GoalNetworks {
+  readonly #driver: HypervisorDriver;
+  readonly #host: HostNetwork;
+  readonly #fleet: string;
+  readonly #onLate: () => void;
+  /** Network id → what was asked for, and its making. */
+  readonly #made = new Map<string, { readonly spec: string; readonly done: Promise<void> }>();
+  #translation: Promise<void> = Promise.resolve();
+
+  /** @param onLate told when one was made that is wanted no more: somebody has to look again. */
+  constructor(driver: HypervisorDriver, host: HostNetwork, fleet: string, onLate: () => void) {
+    this.#driver = driver;
+    this.#host = host;
+    this.#fleet = fleet;
+    this.#onLate = onLate;
+  }
+
+  /** Brings leases and outbound translation in line with a new goal, without waiting. */
+  apply(networks: readonly NetworkGoal[]): void {
+    this.#translation = this.#host.apply(this.#fleet, networks);
+    this.#translation.catch(() => undefined);
+    for (const id of this.#made.keys())
+      if (!networks.some((network) => network.id === id)) this.#made.delete(id);
+    for (const network of networks) this.#ensure(network).catch(() => undefined);
+  }
+
+  async ready(network: NetworkGoal): Promise<void> {
+    await Promise.all([this.#ensure(network), this.#translation]);
+  }
+
+  /** libvirt was away, or a network was removed: look again before trusting what was made. */
+  forget(): void {
+    this.#made.clear();
+  }
+
+  #ensure(network: NetworkGoal): Promise<void> {
+    const spec = {
+      name: networkName(this.#fleet, network),
+      mark: { fleet: this.#fleet, id: network.id },
+      bridge: bridgeName(this.#fleet, network),
+      gateway: network.gateway,
+      prefix: Number(network.cidr.split('/')[1]),
+      leases: network.leases.map(({ mac, address, hostname }) => ({ mac, address, hostname })),
+    };
+    const text = JSON.stringify(spec);
+    const known = this.#made.get(network.id);
+    if (known?.spec === text) return known.done;
+    const done = this.#driver.ensureNetwork(spec).then(() => this.#host.hastenResolution(spec.bridge));
+    const made = { spec: text, done };
+    this.#made.set(network.id, made);
+    done.then(
+      () => this.#made.has(network.id) || this.#onLate(),
+      () => this.#made.get(network.id) === made && this.#made.delete(network.id),
+    );
+    return done;
+  }
+}

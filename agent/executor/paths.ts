@@ -1,0 +1,34 @@
+import { join } from 'node:path';
+
+/** Folders of the agent's state; layout in docs/architecture.md. */
+export class AgentPaths {
+  readonly identity: string;
+  readonly blobs: string;
+  readonly run: string;
+  readonly accelerator: string;
+
+  constructor(stateFolder: string) {
+    this.identity = join(stateFolder, 'identity');
+    this.blobs = join(stateFolder, 'blobs', 'sha256');
+    this.run = join(stateFolder, 'run');
+    this.accelerator = join(stateFolder, 'accelerator.json');
+  }
+
+  /** Seed and console log of a VM. The id's form is checked where goals enter. */
+  vm(vmId: string): string {
+    return join(this.run, vmId);
+  }
+
+  seed(vmId: string, incarnation: number): string {
+    return join(this.vm(vmId), `seed-${incarnation}.iso`);
+  }
+
+  /** The guest's screen as it was when it last crashed or hung. */
+  picture(vmId: string): string {
+    return join(this.vm(vmId), 'screen');
+  }
+
+  consoleLog(vmId: string): string {
+    return join(this.vm(vmId), 'console.log');
+  }
+}

@@ -1,0 +1,29 @@
+import type { DiskView } from '../disks/contract.ts';
+import type { DomainView } from '../hypervisor/driver.ts';
+import type { Goal, Report } from '../protocol/index.ts';
+
+type Stranger = Report['strangers'][number];
+
+/** Machines of the fleet on this host that the goal does not name: kept and reported, until a goal names or buries them. */
+export class Strangers {
+  #list: readonly Stranger[] = [];
+
+  list(): readonly Stranger[] {
+    return this.#list;
+  }
+
+  update(goal: Goal, domains: readonly DomainView[], disks: readonly DiskView[]): void {
+    const named = new Set(goal.vms.map((vm) => vm.id));
+    this.#list = disks
+      .filter((disk) => disk.kind === 'machine' && !named.has(disk.vmId))
+      .map((disk): Stranger => {
+        const domain = domains.find((each) => each.mark?.id === disk.vmId);
+        return {
+          id: disk.vmId,
+          incarnation: Math.max(1, domain?.mark?.incarnation ?? 1),
+          running: domain?.state === 'running',
+          disk: disk.path,
+        };
+      });
+  }
+}

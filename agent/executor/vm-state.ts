@@ -1,0 +1,165 @@
+import type { GuestProgress } from '../guest/contract.ts';
+import type { Clock } from '../kit/clock.ts';
+import { WeftError } from '../kit/errors.ts';
+import {
+  type Failure,
+  LIVES_OF_A_CRASH_LOOP,
+  type RestartCause,
+  type Step,
+  type VmPhase,
+  type VmReport,
+} from '../protocol/index.ts';
+import { RestartBook } from './restarts.ts';
+import { StepTimer } from './step-timer.ts';
+
+/** What this agent knows of one incarnation of one VM, and reports. */
+export class VmState {
+  readonly id: string;
+  readonly incarnation: number;
+  readonly timer: StepTimer;
+  readonly #clock: Clock;
+  #phase: VmPhase = 'queued';
+  rebootGeneration: number;
+  failure: Failure | null = null;
+  overlay: string | null = null;
+  notBeforeMs = 0;
+  /** A newer incarnation than this one that runs here; null: none. */
+  newerFound: number | null = null;
+  /** Guest progress of the supervision that runs or ran last. */
+  progress: GuestProgress | null = null;
+  supervision: AbortController | null = null;
+  /** It was seen running, and its end was not looked into yet. */
+  alive = false;
+  /** Since when its probe fails, after it had passed; null: it does not. */
+  unreadySinceMs: number | null = null;
+  /** What it is to be taken down for although it runs; null: nothing. */
+  condemned: RestartCause | null = null;
+  /** The next reset is one that was asked for. */
+  resetAsked = false;
+  readonly restarts = new RestartBook();
+  readonly #life = new AbortController();
+  #giveSlotBack: (() => void) | null = null;
+  #starts = 0;
+
+  constructor(id: string, incarnation: number, rebootGeneration: number, clock: Clock) {
+    this.id = id;
+    this.incarnation = incarnation;
+    this.rebootGeneration = rebootGeneration;
+    this.#clock = clock;
+    this.timer = new StepTimer(clock);
+  }
+
+  get phase(): VmPhase {
+    return this.#phase;
+  }
+
+  set phase(phase: VmPhase) {
+    this.#phase = phase;
+    const nowMs = this.#clock.now();
+    if (this.alive) this.restarts.note(phase === 'ready', nowMs);
+    this.unreadySinceMs = phase === 'unready' ? (this.unreadySinceMs ?? nowMs) : null;
+  }
+
+  /** Too short lives in a row for one that another host might take. */
+  get isLooping(): boolean {
+    return this.restarts.shortLives >= LIVES_OF_A_CRASH_LOOP;
+  }
+
+  /** Aborts when this incarnation is over: superseded, or named by the goal no more. */
+  get life(): AbortSignal {
+    return this.#life.signal;
+  }
+
+  end(): void {
+    this.stopSupervision();
+    this.#life.abort(new WeftError('conflict', `${this.id} is past incarnation ${this.incarnation}`));
+  }
+
+  /** Keeps a boot slot until the guest answers, goes down or is no longer watched. */
+  holdSlot(giveBack: () => void): void {
+    this.giveSlotBack();
+    this.#giveSlotBack = giveBack;
+  }
+
+  giveSlotBack(): void {
+    this.#giveSlotBack?.();
+    this.#giveSlotBack = null;
+  }
+
+  beginSupervision(): AbortController {
+    this.supervision = new AbortController();
+    this.alive = true;
+    return this.supervision;
+  }
+
+  /** A domain start was made now. */
+  started(): void {
+    this.#starts++;
+    this.alive = true;
+    this.restarts.begin();
+  }
+
+  /** The guest went down unasked; it is started again, later if it does so again and again. */
+  wentDown(end: Parameters<RestartBook['end']>[0]): void {
+    this.stopSupervision();
+    const nowMs = this.#clock.now();
+    this.notBeforeMs = nowMs + this.restarts.end(end, nowMs);
+    this.alive = false;
+    this.condemned = null;
+    this.phase = 'booting';
+  }
+
+  /** The guest was reset; it boots again by itself. */
+  wasReset(message: string): void {
+    if (this.resetAsked) {
+      this.resetAsked = false;
+      return;
+    }
+    this.restarts.end({ cause: 'reset', message }, this.#clock.now());
+    this.restarts.begin();
+  }
+
+  /** It was asked to stop: its end is no news. */
+  stopped(): void {
+    this.stopSupervision();
+    this.alive = false;
+  }
+
+  stopSupervision(): void {
+    this.giveSlotBack();
+    this.supervision?.abort();
+    this.supervision = null;
+  }
+
+  fail(error: WeftError, consoleTail: string | null): void {
+    this.phase = 'failed';
+    this.timer.failRunning(error.message);
+    this.failure = {
+      code: error.code,
+      message: error.message.slice(0, 4096),
+      ...(error.remedy === undefined ? {} : { remedy: error.remedy.slice(0, 1024) }),
+      ...(consoleTail === null ? {} : { consoleTail }),
+    };
+  }
+
+  report(): VmReport {
+    const restarts = this.restarts.report();
+    return {
+      id: this.id,
+      incarnation: this.incarnation,
+      phase: this.phase,
+      rebootGeneration: this.rebootGeneration,
+      steps: this.#steps(),
+      tasks: [...(this.progress?.tasks ?? [])],
+      ...(this.failure === null ? {} : { failure: this.failure }),
+      ...(this.overlay === null ? {} : { overlay: this.overlay }),
+      ...(restarts === null ? {} : { restarts }),
+      boots: Math.max(this.#starts, this.progress?.boots ?? 0),
+      ...(this.newerFound === null ? {} : { newerFound: this.newerFound }),
+    };
+  }
+
+  #steps(): Step[] {
+    return [...this.timer.steps(), ...(this.progress?.steps ?? []).filter((step) => step.name !== 'boot')];
+  }
+}

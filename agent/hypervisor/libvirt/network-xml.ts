@@ -1,0 +1,50 @@
+import type { NetworkSpec, NetworkView } from '../driver.ts';
+import { MARK_PREFIX, MARK_URI, readNetworkMark } from './mark.ts';
+import { composeXml, parseXml } from './xml.ts';
+
+type Lease = NetworkSpec['leases'][number];
+
+/** A bridge of ours with exactly the given addresses. Format: https://libvirt.org/formatnetwork.html */
+export function composeNetworkXml(spec: NetworkSpec): string {
+  return composeXml({
+    network: {
+      name: spec.name,
+      metadata: {
+        [`${MARK_PREFIX}:network`]: {
+          [`@xmlns:${MARK_PREFIX}`]: MARK_URI,
+          '@fleet': spec.mark.fleet,
+          '@id': spec.mark.id,
+        },
+      },
+      // Our own table has the rules; libvirt writes none.
+      forward: { '@mode': 'open' },
+      bridge: { '@name': spec.bridge, '@stp': 'off', '@delay': 0 },
+      ip: {
+        '@address': spec.gateway,
+        '@prefix': spec.prefix,
+        dhcp: spec.leases.length === 0 ? undefined : { host: spec.leases.map(hostOf) },
+      },
+    },
+  });
+}
+
+const hostOf = (lease: Lease) => ({ '@mac': lease.mac, '@name': lease.hostname, '@ip': lease.address });
+
+/** One reservation, as `virNetworkUpdate` takes it. */
+export const composeLeaseXml = (lease: Lease): string => composeXml({ host: hostOf(lease) });
+
+export function readNetworkXml(name: string, xml: string, active: boolean): NetworkView {
+  const network = parseXml(xml).child('network');
+  const hosts = network?.children('ip').flatMap((ip) => ip.child('dhcp')?.children('host') ?? []) ?? [];
+  return {
+    name,
+    mark: readNetworkMark(xml),
+    active,
+    bridge: network?.child('bridge')?.attribute('name') ?? null,
+    leases: hosts.map((host) => ({
+      mac: host.attribute('mac') ?? '',
+      address: host.attribute('ip') ?? '',
+      hostname: host.attribute('name') ?? '',
+    })),
+  };
+}

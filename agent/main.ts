@@ -1,0 +1,261 @@
+import { readFile } from 'node:fs/promises';
+import { cpus } from 'node:os';
+import { parseArgs } from 'node:util';
+import { type AgentConfiguration, readConfiguration } from './configuration.ts';
+import { FileBlobCache } from './disks/file-blob-cache.ts';
+import { LocalDisks } from './disks/local-disks.ts';
+import { Doctor } from './doctor/doctor.ts';
+import { bootsAtOnce } from './executor/boot-slots.ts';
+import { readConsoleTail } from './executor/console-tail.ts';
+import { Executor } from './executor/executor.ts';
+import { domainName } from './executor/names.ts';
+import { AgentPaths } from './executor/paths.ts';
+import { LocalVmFolders } from './executor/vm-folders.ts';
+import { composeSeed } from './guest/seed.ts';
+import { writeSeedIso } from './guest/seed-iso.ts';
+import { createGuestSupervisor } from './guest/supervisor.ts';
+import { findAccelerator } from './hypervisor/accelerator.ts';
+import { LibvirtDriver } from './hypervisor/libvirt/libvirt-driver.ts';
+import { systemClock } from './kit/clock.ts';
+import { WeftError } from './kit/errors.ts';
+import { createLogger, type Logger } from './kit/log.ts';
+import { repeat } from './kit/repeat.ts';
+import { KernelLinks } from './network/host-links.ts';
+import { NftHostNetwork } from './network/nft-host-network.ts';
+import { collectFacts, hasCpuQuota, readBootId } from './observer/facts.ts';
+import { Observer } from './observer/observer.ts';
+import { type Hello, PROTOCOL_VERSION } from './protocol/index.ts';
+import { HttpsLink } from './session/https-link.ts';
+import { identify } from './session/identify.ts';
+import { type Identity, IdentityFolder } from './session/identity.ts';
+import { renewWhenDue } from './session/renewal.ts';
+import { Session } from './session/session.ts';
+import { serveStream } from './session/streams.ts';
+import { AGENT_VERSION } from './version.ts';
+
+const POOLS_EVERY_MS = 5_000;
+
+const USAGE = `usage: weft-agent [--config FILE] [--join-file FILE] [--controller HOST:PORT] [--init-pool NAME]
+
+  --config FILE           configuration, default /etc/weft/agent.yaml; it need not exist
+  --join-file FILE        file with a join token from "weft host token"; each token is used once, also to join anew
+  --controller HOST:PORT  where the controller is now, if it has moved since this host joined
+  --init-pool NAME        make the folder of a shared pool one, on one of the hosts that share it, and end
+`;
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      config: { type: 'string', default: '/etc/weft/agent.yaml' },
+      'join-file': { type: 'string' },
+      controller: { type: 'string' },
+      'init-pool': { type: 'string' },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  if (values.help) {
+    process.stdout.write(USAGE);
+    return;
+  }
+  const log = createLogger('weft-agent');
+  const configuration = await readConfiguration(values.config);
+  const paths = new AgentPaths(configuration.stateFolder);
+  const identities = new IdentityFolder(paths.identity);
+  const joined = await identify(identities, configuration.name, values['join-file'] ?? null, log);
+  const poolName = values['init-pool'];
+  if (poolName !== undefined) {
+    const id = await new LocalDisks(configuration.pools, configuration.name).initPool(poolName, joined.fleet);
+    process.stdout.write(`pool ${poolName}: ${id}\n`);
+    return;
+  }
+  const identity = { ...joined, controller: values.controller ?? joined.controller };
+  await run({ log, configuration, paths, identities, identity });
+}
+
+interface Parts {
+  readonly log: Logger;
+  readonly configuration: AgentConfiguration;
+  readonly paths: AgentPaths;
+  readonly identities: IdentityFolder;
+  readonly identity: Identity;
+}
+
+async function run({ log, configuration, paths, identities, ...joined }: Parts): Promise<void> {
+  const clock = systemClock;
+  let { identity } = joined;
+  const { fleet } = identity;
+  const bootId = await readBootId();
+  const [accelerator, cpuQuota] = await Promise.all([
+    findAccelerator({ cacheFile: paths.accelerator, bootId, override: process.env.WEFT_ACCELERATOR }),
+    hasCpuQuota(),
+  ]);
+  const facts = await collectFacts(accelerator);
+  const disks = new LocalDisks(configuration.pools, configuration.name);
+  await disks.preparePools(fleet);
+  let pools = await disks.pools();
+
+  const link = new HttpsLink(() => identity);
+  const cache = new FileBlobCache({ folder: paths.blobs, source: link, clock, log });
+  const driver = new LibvirtDriver({
+    uri: configuration.libvirtUri,
+    fleet,
+    abilities: { accelerator: accelerator.kind, cpuQuota },
+    log,
+  });
+  const network = new NftHostNetwork();
+  const executor = new Executor({
+    fleet,
+    driver,
+    disks,
+    cache,
+    network,
+    guest: createGuestSupervisor({ clock, log, sshLimitMs: configuration.sshLimitMs }),
+    link,
+    seed: { composeSeed, writeSeedIso },
+    paths,
+    folders: new LocalVmFolders(paths),
+    clock,
+    log,
+    reapAfterMs: configuration.reapAfterMs,
+    parallel: configuration.parallel,
+    unreadyLimitMs: configuration.unreadyLimitMs,
+    boots: configuration.boots ?? bootsAtOnce(accelerator.kind, cpus().length),
+    onChange: () => observer.changed(),
+  });
+  const doctor = new Doctor({
+    fleet,
+    pools: configuration.pools,
+    disks,
+    driver,
+    cache,
+    network,
+    links: new KernelLinks(),
+    paths,
+    goal: () => executor.goal,
+    busy: () => executor.busyVms(),
+    settings: configuration.doctor,
+    clock,
+    log,
+    onLooked: () => executor.wake(),
+    onChange: () => observer.changed(),
+  });
+  const observer: Observer = new Observer({
+    bootId,
+    cache,
+    disks,
+    clock,
+    vms: () => executor.report(),
+    doctor: () => doctor.report(),
+    send: (report) => session.send(report),
+  });
+  const hello = (): Hello => ({
+    type: 'hello',
+    protocol: PROTOCOL_VERSION,
+    hostName: identity.hostName,
+    bootId,
+    agentVersion: AGENT_VERSION,
+    capabilities: ['console', 'ssh', 'console-log', 'screenshot', 'doctor'],
+    facts: { ...facts, notes: [...facts.notes, ...pools.flatMap(({ problem }) => problem ?? [])] },
+    offer: {
+      faultDomain: configuration.faultDomain,
+      labels: configuration.labels,
+      cpus: configuration.capacity.cpus,
+      cpuRatio: configuration.cpuRatio,
+      memoryMiB: configuration.capacity.memoryMiB,
+      pools: pools.flatMap(({ name, kind, id, freeMiB }) =>
+        id ? [{ name, kind, id, sizeMiB: freeMiB }] : [],
+      ),
+      fence: configuration.fence,
+    },
+    fleet,
+    epoch: identity.epoch,
+  });
+  const obey = (epoch: number) => {
+    if (epoch <= identity.epoch) return;
+    identity = { ...identity, epoch };
+    void identities.write(identity);
+  };
+  const session: Session = new Session({
+    identity: () => identity,
+    hello,
+    clock,
+    log,
+    onWelcome: (welcome) => log.info({ controller: identity.controller, epoch: welcome.epoch }, 'in session'),
+    onGoal: (goal) => {
+      if (goal.epoch < identity.epoch) {
+        log.warn({ epoch: goal.epoch }, 'a goal of an older epoch was refused');
+        return;
+      }
+      obey(goal.epoch);
+      executor.setGoal(goal);
+    },
+    onOpenStream: (request) =>
+      void serveStream(
+        request,
+        {
+          openConsole: (vmId) => driver.openConsole(domainName(fleet, vmId)),
+          address: (vmId) => addressOf(executor, vmId),
+          consoleLog: async (vmId, bytes) => (await readConsoleTail(paths.consoleLog(vmId), bytes)) ?? '',
+          screenshot: async (vmId, of) =>
+            of === 'end'
+              ? readFile(paths.picture(vmId))
+              : (await driver.takeScreenshot(domainName(fleet, vmId))).data,
+        },
+        identity,
+        log,
+      ),
+    onExamine: (request) => void doctor.lookNow(request),
+    onHeartbeat: () => void observer.tell(),
+  });
+  const stopRenewing = renewWhenDue({
+    clock,
+    log,
+    identity: () => identity,
+    renew: (csr) => link.renew(csr),
+    onRenewed: async (renewed) => {
+      identity = renewed;
+      await identities.write(renewed);
+    },
+  });
+  session.start();
+  doctor.start();
+  // A pool that is mounted late, or goes away, changes what this host offers.
+  const stopWatching = repeat(
+    clock,
+    POOLS_EVERY_MS,
+    async () => {
+      const now = await disks.pools();
+      const changed = now.some(
+        ({ id, problem }, index) => id !== pools[index]?.id || problem !== pools[index]?.problem,
+      );
+      if (!changed) return;
+      pools = now;
+      session.greet();
+    },
+    'later',
+  );
+
+  const stop = () => {
+    stopRenewing();
+    stopWatching();
+    session.close();
+    doctor.close();
+    void executor
+      .close()
+      .then(() => driver.close())
+      .finally(() => process.exit(0));
+  };
+  process.once('SIGTERM', stop).once('SIGINT', stop);
+}
+
+function addressOf(executor: Executor, vmId: string): string {
+  const vm = executor.vm(vmId);
+  if (vm) return vm.nic.address;
+  throw new WeftError('not-found', `${vmId} is not on this host`);
+}
+
+main().catch((thrown: unknown) => {
+  const error = WeftError.from(thrown);
+  process.stderr.write(`weft-agent: ${error.message}${error.remedy ? `\n  ${error.remedy}` : ''}\n`);
+  process.exit(1);
+});

@@ -1,0 +1,67 @@
+import type { BlobCache, Disks } from '../disks/contract.ts';
+import type { Clock, Timer } from '../kit/clock.ts';
+import type { Report } from '../protocol/index.ts';
+import { collectMetrics } from './metrics.ts';
+
+/** Metrics change slowly and cost a few milliseconds. */
+const METRICS_EVERY_MS = 10_000;
+/** Changes that come together are told together. */
+const GATHER_MS = 15;
+
+export interface ObserverOptions {
+  readonly bootId: string;
+  readonly cache: BlobCache;
+  readonly disks: Disks;
+  readonly clock: Clock;
+  readonly vms: () => Pick<Report, 'revisionSeen' | 'vms' | 'strangers' | 'leaving'>;
+  readonly doctor: () => Report['doctor'];
+  readonly send: (report: Omit<Report, 'sequence'>) => void;
+}
+
+/** Puts the report together, and sends it when something has changed and at every heartbeat. */
+export class Observer {
+  readonly #options: ObserverOptions;
+  #metrics: Report['metrics'];
+  #metricsAtMs = Number.NEGATIVE_INFINITY;
+  #gathering: Timer | null = null;
+
+  constructor(options: ObserverOptions) {
+    this.#options = options;
+  }
+
+  /** Something has changed: a report follows at once, with what else changes in the same moment. */
+  changed(): void {
+    this.#gathering ??= this.#options.clock.after(GATHER_MS, () => {
+      this.#gathering = null;
+      void this.tell();
+    });
+  }
+
+  async tell(): Promise<void> {
+    const { bootId, cache, clock, vms, doctor, send } = this.#options;
+    this.#refreshMetrics();
+    const blobs = await cache.list();
+    const seen = doctor();
+    send({
+      type: 'report',
+      atMs: clock.now(),
+      bootId,
+      blobs: [...blobs],
+      ...vms(),
+      ...(this.#metrics === undefined ? {} : { metrics: this.#metrics }),
+      ...(seen === undefined ? {} : { doctor: seen }),
+    });
+  }
+
+  /** In the background: no report waits for figures. */
+  #refreshMetrics(): void {
+    const nowMs = this.#options.clock.now();
+    if (nowMs - this.#metricsAtMs < METRICS_EVERY_MS) return;
+    this.#metricsAtMs = nowMs;
+    void collectMetrics(this.#options.disks)
+      .then((metrics) => {
+        this.#metrics = metrics;
+      })
+      .catch(() => undefined);
+  }
+}

@@ -1,0 +1,194 @@
+import type { IncomingMessage } from 'node:http';
+import WebSocket from 'ws';
+import { type BackOff, backOffMs } from '../kit/back-off.ts';
+import type { Clock, Timer } from '../kit/clock.ts';
+import type { Logger } from '../kit/log.ts';
+import { readText } from '../kit/read-text.ts';
+import {
+  type ControllerFrame,
+  controllerFrame,
+  type ExamineRequest,
+  type Goal,
+  type Hello,
+  MAXIMUM_FRAME_BYTES,
+  type OpenStream,
+  type Report,
+  type Welcome,
+} from '../protocol/index.ts';
+import type { Identity } from './identity.ts';
+
+export interface SessionOptions {
+  readonly identity: () => Identity;
+  readonly hello: () => Hello;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly onWelcome: (welcome: Welcome) => void;
+  readonly onGoal: (goal: Goal) => void;
+  readonly onOpenStream: (request: OpenStream) => void;
+  readonly onExamine: (request: ExamineRequest) => void;
+  /** Time for a report. */
+  readonly onHeartbeat: () => void;
+}
+
+const RECONNECT: BackOff = { firstMs: 100, maximumMs: 2_000, factor: 1.7 };
+const MAXIMUM_REFUSAL_BYTES = 4_096;
+const HANDSHAKE_LIMIT_MS = 10_000;
+/** Heartbeats without any frame from the other side, pongs included, before the line is given up. */
+const MISSED_HEARTBEATS = 4;
+/** A report that finds this much still unsent waits for the next one: each is the whole truth. */
+const UNSENT_LIMIT_BYTES = 4 * 1024 * 1024;
+
+/** The host's standing line to the controller: dials, says hello, takes goals, sends reports, and dials again when it broke. */
+export class Session {
+  readonly #options: SessionOptions;
+  #socket: WebSocket | null = null;
+  #welcomed = false;
+  #sequence = 0;
+  #failures = 0;
+  #heartbeat: Timer | null = null;
+  #redial: Timer | null = null;
+  #closed = false;
+  #lastHeardMs = 0;
+
+  constructor(options: SessionOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    this.#dial();
+  }
+
+  /** Sends a report when there is a session; without one it is dropped: the next session begins with a whole one. */
+  send(report: Omit<Report, 'sequence'>): void {
+    const socket = this.#socket;
+    if (!this.#welcomed || socket?.readyState !== WebSocket.OPEN) return;
+    if (socket.bufferedAmount > UNSENT_LIMIT_BYTES) return;
+    socket.send(JSON.stringify({ ...report, sequence: ++this.#sequence }));
+  }
+
+  /** Says hello again: what this host offers has changed. Without a session nothing is to be done: the next one begins with it. */
+  greet(): void {
+    if (this.#welcomed) this.#socket?.send(JSON.stringify(this.#options.hello()));
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#redial?.cancel();
+    this.#heartbeat?.cancel();
+    this.#socket?.terminate();
+  }
+
+  #dial(): void {
+    if (this.#closed) return;
+    const { identity, hello, log } = this.#options;
+    const { controller, ca, certificate, key } = identity();
+    const socket = new WebSocket(`wss://${controller}/agent/v1/session`, {
+      ca,
+      cert: certificate,
+      key,
+      handshakeTimeout: HANDSHAKE_LIMIT_MS,
+      maxPayload: MAXIMUM_FRAME_BYTES,
+      perMessageDeflate: false,
+    });
+    this.#socket = socket;
+    this.#welcomed = false;
+    this.#sequence = 0;
+    socket.on('open', () => socket.send(JSON.stringify(hello())));
+    socket.on('pong', () => this.#heard());
+    socket.on('message', (data) => {
+      this.#heard();
+      this.#onMessage(String(data));
+    });
+    socket.on('unexpected-response', (_request, response) => {
+      void this.#refused(response);
+    });
+    socket.on('error', (error) => log.info({ err: error }, 'the line to the controller broke'));
+    socket.on('close', () => this.#onClose(socket));
+  }
+
+  #heard(): void {
+    this.#lastHeardMs = this.#options.clock.now();
+  }
+
+  #onMessage(text: string): void {
+    const { log, onGoal, onOpenStream, onExamine } = this.#options;
+    const frame = parseFrame(text);
+    if (!frame) {
+      log.warn('the controller sent a frame that this agent does not understand');
+      return;
+    }
+    switch (frame.type) {
+      case 'welcome':
+        this.#onWelcome(frame);
+        break;
+      case 'goal':
+        onGoal(frame);
+        break;
+      case 'open-stream':
+        onOpenStream(frame);
+        break;
+      case 'examine':
+        onExamine(frame);
+        break;
+      case 'refusal':
+        log.error(
+          { code: frame.code, remedy: frame.remedy },
+          `the controller refused this host: ${frame.message}`,
+        );
+        break;
+    }
+  }
+
+  /** The controller answered the dial with something else than a session; it says why in the body. */
+  async #refused(response: IncomingMessage): Promise<void> {
+    const { log } = this.#options;
+    const socket = this.#socket;
+    const message = await readText(response, MAXIMUM_REFUSAL_BYTES).catch(() => '');
+    log.error(
+      { status: response.statusCode },
+      `the controller refused this host: ${message || 'it did not say why'}`,
+    );
+    socket?.terminate();
+  }
+
+  #onWelcome(welcome: Welcome): void {
+    this.#welcomed = true;
+    this.#failures = 0;
+    this.#options.onWelcome(welcome);
+    this.#beat(welcome.heartbeatMs);
+  }
+
+  #beat(everyMs: number): void {
+    this.#heartbeat?.cancel();
+    this.#options.onHeartbeat();
+    this.#heartbeat = this.#options.clock.after(everyMs, () => {
+      const silentMs = this.#options.clock.now() - this.#lastHeardMs;
+      if (silentMs > everyMs * MISSED_HEARTBEATS) {
+        this.#options.log.info({ silentMs }, 'the controller is silent; dialling again');
+        this.#socket?.terminate();
+        return;
+      }
+      this.#socket?.ping();
+      this.#beat(everyMs);
+    });
+  }
+
+  #onClose(socket: WebSocket): void {
+    if (this.#socket !== socket) return;
+    this.#heartbeat?.cancel();
+    this.#welcomed = false;
+    this.#socket = null;
+    if (this.#closed) return;
+    this.#redial = this.#options.clock.after(backOffMs(RECONNECT, ++this.#failures), () => this.#dial());
+  }
+}
+
+/** Null for what is no frame of this protocol: an older or newer peer may send kinds that this one does not know. */
+function parseFrame(text: string): ControllerFrame | null {
+  try {
+    const parsed = controllerFrame.safeParse(JSON.parse(text));
+    return parsed.success ? parsed.data : null;
+  } catch {
+    return null;
+  }
+}

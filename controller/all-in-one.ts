@@ -1,0 +1,112 @@
+import { access, mkdir, rm } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { WeftError } from '../agent/kit/errors.ts';
+import { checkHost } from './all-in-one/check-host.ts';
+import { KeptUp } from './all-in-one/kept-up.ts';
+import { WeftClient } from './client/index.ts';
+
+/** Controller and agent for this very host, as two processes; neither knows of the other but by the network. */
+const STATE = '/var/lib/weft';
+const USERS_PORT = 7700;
+const AGENTS_PORT = 7701;
+const CONTROLLER_LIMIT_MS = 60_000;
+const HOST_LIMIT_MS = 120_000;
+
+const USAGE = `usage: npm start [-- --address ADDRESS]
+
+  --address ADDRESS   where users and other hosts reach this one; default 127.0.0.1, which only this host can
+`;
+
+const say = (text: string) => process.stderr.write(`weft: ${text}\n`);
+const running: KeptUp[] = [];
+
+async function main(): Promise<void> {
+  const { address, help } = readArguments();
+  if (help) {
+    process.stdout.write(USAGE);
+    return;
+  }
+  await checkHost(address, [USERS_PORT, AGENTS_PORT]);
+  const token = join(STATE, 'join-token');
+  const clientConfig = process.env.WEFT_CONFIG ?? join(homedir(), '.config', 'weft', 'config.yaml');
+  await mkdir(STATE, { recursive: true });
+  // Written again when the controller listens: that is how its coming up shows.
+  await rm(token, { force: true });
+  keepUp('controller/main', [
+    ...['--listen', `${address}:${USERS_PORT}`, '--agents', `${address}:${AGENTS_PORT}`],
+    ...['--write-client-config', clientConfig, '--write-join-token', token],
+  ]);
+  if (!(await waitFor(() => exists(token), CONTROLLER_LIMIT_MS)))
+    throw new WeftError('timeout', 'the controller did not come up', {
+      remedy: 'Its own words above say why.',
+    });
+  keepUp('agent/main', ['--join-file', token, '--controller', `${address}:${AGENTS_PORT}`]);
+  await tellOfHosts(await WeftClient.fromFile(clientConfig));
+  say(`ready. Client configuration: ${clientConfig}. Try: npx weft host ls. Ctrl-C stops Weft, not the VMs.`);
+}
+
+function readArguments(): { address: string; help: boolean } {
+  try {
+    return parseArgs({
+      options: {
+        address: { type: 'string', default: '127.0.0.1' },
+        help: { type: 'boolean', default: false },
+      },
+    }).values;
+  } catch (error) {
+    throw new WeftError('usage', (error as Error).message, { remedy: 'See: npm start -- --help' });
+  }
+}
+
+function keepUp(...program: ConstructorParameters<typeof KeptUp>): void {
+  const kept = new KeptUp(...program);
+  running.unshift(kept);
+  kept.start();
+}
+
+/** Waits for a host that is up, and says what an operator should know of it: no KVM, for example. */
+async function tellOfHosts(client: WeftClient): Promise<void> {
+  let hosts: Awaited<ReturnType<WeftClient['listHosts']>> = [];
+  const isUp = async () => {
+    hosts = (await client.listHosts()).filter((host) => host.state.startsWith('up'));
+    return hosts.length > 0;
+  };
+  if (!(await waitFor(isUp, HOST_LIMIT_MS)))
+    throw new WeftError('timeout', 'the agent did not come up', { remedy: 'Its own words above say why.' });
+  for (const host of hosts) {
+    for (const note of host.notes) say(`${host.name}: ${note}`);
+    if (host.accelerator === 'tcg')
+      say(
+        `${host.name}: its guests are emulated, and slow. For KVM: turn virtualization on in the firmware (nested, in a VM), modprobe kvm_intel or kvm_amd, then reboot or restart Weft.`,
+      );
+  }
+}
+
+async function waitFor(isSo: () => Promise<boolean>, limitMs: number): Promise<boolean> {
+  for (const untilMs = Date.now() + limitMs; Date.now() < untilMs; await sleep(100))
+    if (await isSo().catch(() => false)) return true;
+  return false;
+}
+
+const exists = (path: string) =>
+  access(path).then(
+    () => true,
+    () => false,
+  );
+
+/** The agent first: what it reports last still reaches the controller. VMs go on running. */
+async function stop(exitCode: number): Promise<never> {
+  for (const program of running) await program.stop();
+  if (running.length > 0) say('stopped. VMs that were running go on; npm start takes them up again.');
+  process.exit(exitCode);
+}
+process.once('SIGINT', () => void stop(0)).once('SIGTERM', () => void stop(0));
+
+main().catch((thrown: unknown) => {
+  const error = WeftError.from(thrown);
+  process.stderr.write(`weft: ${error.message}${error.remedy ? `\n  ${error.remedy}` : ''}\n`);
+  void stop(error.code === 'usage' ? 2 : 1);
+});

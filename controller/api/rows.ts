@@ -1,0 +1,57 @@
+import type { Fleet } from '../fleet/contract.ts';
+import type { HostRecord, VmRecord } from '../model/records.ts';
+
+/** A row of `weft ps --json`. */
+export function vmRow(record: VmRecord) {
+  return {
+    id: record.id,
+    app: record.app,
+    role: record.role,
+    index: record.index,
+    kind: record.kind,
+    host: record.host,
+    state: record.state,
+    address: record.address,
+    image: record.image ? `${record.image.name}:${record.image.version}` : null,
+    incarnation: record.incarnation,
+    overlay: record.overlay,
+    step: record.steps.find((step) => step.status === 'running')?.name ?? null,
+    failure: record.failure ? { code: record.failure.code, message: record.failure.message } : null,
+    sinceMs: record.stateSinceMs,
+  };
+}
+export type VmRow = ReturnType<typeof vmRow>;
+
+/** A row of `weft host ls --json`. */
+export function hostRow(record: HostRecord, vms: number, fleet: Fleet) {
+  const link = fleet.hosts().find((host) => host.name === record.name);
+  const strangers = (link?.report?.strangers ?? []).map(
+    ({ id, disk }) =>
+      `machine ${id} is here (${disk}) and no application declares it: apply its model and it goes on here`,
+  );
+  const doctor = link?.report?.doctor;
+  const errors = doctor?.findings.filter(({ severity }) => severity === 'error').length ?? 0;
+  const findings =
+    doctor && doctor.count > 0
+      ? [`its doctor has found ${doctor.count}, ${errors} of them errors: weft host doctor ${record.name}`]
+      : [];
+  return {
+    name: record.name,
+    state: record.draining ? (`${record.state}, draining` as const) : record.state,
+    evidence: record.evidence,
+    fencing: record.fencing,
+    proof: record.proof,
+    heldOffUntilMs: record.heldOffUntilMs,
+    fenceDevices: record.offer?.fence.length ?? 0,
+    faultDomain: record.offer?.faultDomain ?? null,
+    cpus: record.offer?.cpus ?? null,
+    memoryMiB: record.offer?.memoryMiB ?? null,
+    pools: (record.offer?.pools ?? []).map(({ name, kind, sizeMiB }) => ({ name, kind, sizeMiB })),
+    vms,
+    lastSeenMs: link?.lastHeardMs || null,
+    accelerator: record.facts?.accelerator.kind ?? null,
+    notes: [...(record.facts?.notes ?? []), ...strangers, ...findings],
+    agentRssMiB: link?.report?.metrics?.agentRssMiB ?? null,
+  };
+}
+export type HostRow = ReturnType<typeof hostRow>;

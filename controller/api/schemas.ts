@@ -1,0 +1,13 @@
+import { z } from 'zod';
+import { DIGEST_PATTERN, NAME_PATTERN } from '../../agent/kit/names.ts';
+
+/** Shapes that several resources share. */
+export const name = z.string().regex(NAME_PATTERN);
+export const digest = z.string().regex(DIGEST_PATTERN);
+export const appParams = z.object({ app: name });
+export const vmParams = z.object({ app: name, name: z.string().max(64) });
+/** Records go out as the store has them; their types are in `controller/model/records.ts`. */
+export const document = z.record(z.string(), z.unknown());
+export const nothing = z.object({});
+
+export const vmIdOf = (params: { app: string; name: string }) => `${params.app}/${params.name}`;

@@ -1,0 +1,170 @@
+import type {
+  DoctorReport,
+  Failure,
+  HostFacts,
+  Restarts,
+  Step,
+  TaskResult,
+} from '../../agent/protocol/index.ts';
+
+/** What the API answers, as the client sees it. */
+export interface VmRow {
+  readonly id: string;
+  readonly app: string;
+  readonly role: string | null;
+  readonly index: number | null;
+  readonly kind: string;
+  readonly host: string | null;
+  readonly state: string;
+  readonly address: string | null;
+  readonly image: string | null;
+  readonly incarnation: number;
+  readonly overlay: string | null;
+  readonly step: string | null;
+  readonly failure: { readonly code: string; readonly message: string } | null;
+  readonly sinceMs: number;
+}
+
+export interface VmDetail extends Omit<VmRow, 'failure' | 'step' | 'image'> {
+  readonly steps: readonly Step[];
+  readonly tasks: readonly TaskResult[];
+  readonly failure: Failure | null;
+  readonly retryAtMs: number | null;
+  /** What proved that the copy before this incarnation was dead. */
+  readonly proof: ProofRow | null;
+  readonly failures: number;
+  readonly failedOn: Readonly<Record<string, number>>;
+  readonly restarts: (Restarts & { readonly host: string; readonly incarnation: number }) | null;
+  readonly placement: {
+    readonly chosen: string | null;
+    readonly atMs: number;
+    readonly hosts: readonly {
+      readonly host: string;
+      readonly accepted: boolean;
+      readonly score: number | null;
+      readonly reasons: readonly string[];
+    }[];
+  } | null;
+  readonly stateSinceMs: number;
+  readonly createdAtMs: number;
+  readonly readyAtMs: number | null;
+}
+
+/** Everything that is known of one VM. */
+export interface Dossier {
+  readonly vm: VmDetail;
+  readonly host: {
+    readonly name: string;
+    readonly state: string;
+    readonly evidence: string;
+    readonly draining: boolean;
+    readonly connected: boolean;
+    readonly facts: HostFacts | null;
+  } | null;
+  /** Of the serial console, as it is now; null: it says nothing, or its host does not answer. */
+  readonly consoleTail: string | null;
+  /** It is not tried again by itself. */
+  readonly givenUp: boolean;
+  /** Which pictures of its screen can be had: as it is now, as it was at its last crash or hang. */
+  readonly pictures: { readonly now: boolean; readonly end: boolean };
+}
+
+export interface ApplicationRow {
+  readonly name: string;
+  readonly generation: number;
+  readonly deleting: boolean;
+  readonly roles: Readonly<Record<string, number>>;
+  readonly machines: readonly string[];
+  readonly vms: number;
+  readonly ready: number;
+}
+
+export interface ProofRow {
+  readonly kind: string;
+  readonly host: string;
+  readonly atMs: number;
+  readonly detail: string;
+}
+
+export interface DeviceTestRow {
+  readonly device: string;
+  readonly ok: boolean;
+  readonly power: 'on' | 'off' | null;
+  readonly message: string;
+  readonly ms: number;
+}
+
+export interface HostRow {
+  readonly name: string;
+  readonly state: string;
+  /** Why it is in this state. */
+  readonly evidence: string;
+  /** Since it is down; null: it was not tried. */
+  readonly fencing: { readonly attempts: number; readonly message: string } | null;
+  readonly proof: ProofRow | null;
+  readonly heldOffUntilMs: number | null;
+  readonly fenceDevices: number;
+  readonly faultDomain: string | null;
+  readonly cpus: number | null;
+  readonly memoryMiB: number | null;
+  readonly pools: readonly { readonly name: string; readonly kind: string; readonly sizeMiB: number }[];
+  readonly vms: number;
+  readonly lastSeenMs: number | null;
+  readonly accelerator: string | null;
+  readonly notes: readonly string[];
+}
+
+export interface HostDoctor {
+  readonly connected: boolean;
+  /** Null: it has not looked yet, or its agent has none. */
+  readonly doctor: DoctorReport | null;
+}
+
+export interface ImageRow {
+  readonly name: string;
+  readonly version: string;
+  readonly channels: readonly string[];
+  readonly virtualSizeBytes: number;
+  readonly sizeBytes: number;
+  readonly sourceFormat: string;
+  readonly createdAtMs: number;
+}
+
+export interface EventRow {
+  readonly sequence: number;
+  readonly atMs: number;
+  readonly kind: string;
+  readonly subject: string;
+  readonly message: string;
+}
+
+export interface PlanRow {
+  readonly steps: readonly {
+    readonly action: string;
+    readonly id: string;
+    readonly host: string | null;
+    readonly reason: string;
+  }[];
+  readonly refusals: readonly {
+    readonly id: string;
+    readonly explanation: NonNullable<VmDetail['placement']>;
+  }[];
+}
+
+export interface ImportOptions {
+  readonly name: string;
+  readonly version: string;
+  readonly disk: string;
+  readonly channel?: string | undefined;
+  readonly kernel?: string | undefined;
+  readonly initrd?: string | undefined;
+  readonly commandLine?: string | undefined;
+  readonly firmware?: string | undefined;
+  readonly devices?: string | undefined;
+  readonly seed?: string | undefined;
+  readonly sshUser?: string | undefined;
+  readonly sshPrivateKey?: string | undefined;
+  readonly webServer?: string | undefined;
+}
+
+export type ApplicationChange = VmRow | { readonly id: string; readonly gone: true };

@@ -1,0 +1,57 @@
+import { parseArgs } from 'node:util';
+import { WeftError } from '../agent/kit/errors.ts';
+
+export interface ControllerConfiguration {
+  readonly state: string;
+  readonly listen: Address;
+  readonly agents: Address;
+  readonly clientConfig: string | null;
+  readonly joinTokenFile: string | null;
+}
+
+export interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+export const USAGE = `usage: weft-controller [options]
+
+  --state DIR                  store, keys and blobs; default /var/lib/weft/controller
+  --listen HOST:PORT           the users' API; default 127.0.0.1:7700
+  --agents HOST:PORT           where hosts connect; default 127.0.0.1:7701
+  --write-client-config FILE   writes a client configuration (mode 0600) once it listens
+  --write-join-token FILE      writes a join token for one host (mode 0600) once it listens
+`;
+
+/** @returns null when only the usage was asked for. @throws WeftError `usage`. */
+export function readConfiguration(args: readonly string[]): ControllerConfiguration | null {
+  try {
+    const { values } = parseArgs({
+      args: [...args],
+      options: {
+        state: { type: 'string', default: '/var/lib/weft/controller' },
+        listen: { type: 'string', default: '127.0.0.1:7700' },
+        agents: { type: 'string', default: '127.0.0.1:7701' },
+        'write-client-config': { type: 'string' },
+        'write-join-token': { type: 'string' },
+        help: { type: 'boolean', default: false },
+      },
+    });
+    if (values.help) return null;
+    return {
+      state: values.state,
+      listen: parseAddress(values.listen),
+      agents: parseAddress(values.agents),
+      clientConfig: values['write-client-config'] ?? null,
+      joinTokenFile: values['write-join-token'] ?? null,
+    };
+  } catch (error) {
+    throw new WeftError('usage', (error as Error).message, { remedy: 'See --help.' });
+  }
+}
+
+function parseAddress(text: string): Address {
+  const [, host, port] = /^(.+):(\d{1,5})$/.exec(text) ?? [];
+  if (host === undefined) throw new Error(`${text} is no HOST:PORT`);
+  return { host: host.replace(/^\[|\]$/g, ''), port: Number(port) };
+}

@@ -1,0 +1,153 @@
+import { randomBytes } from 'node:crypto';
+import { chmod, mkdir, readFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { stringify } from 'yaml';
+import { writeFileAtomic } from '../agent/kit/atomic-file.ts';
+import { systemClock } from '../agent/kit/clock.ts';
+import { WeftError } from '../agent/kit/errors.ts';
+import { createLogger } from '../agent/kit/log.ts';
+import { FileBlobStore } from '../images/blob-store.ts';
+import { DEFAULT_RECIPE_CACHE } from '../images/recipes/build-recipe.ts';
+import { createApi } from './api/server.ts';
+import { StoreCatalogue } from './catalogue/store-catalogue.ts';
+import { type ControllerConfiguration, readConfiguration, USAGE } from './configuration.ts';
+import { FenceAgents } from './fencing/fence-agent.ts';
+import { DeviceFencer } from './fencing/fencer.ts';
+import { Authority } from './fleet/authority.ts';
+import { FileSecretsStore } from './fleet/file-secrets-store.ts';
+import { openFleet } from './fleet/fleet-record.ts';
+import { FleetServer } from './fleet/fleet-server.ts';
+import { Tokens } from './fleet/tokens.ts';
+import { createOperations } from './operations/index.ts';
+import { EventLog, Reconciler } from './reconciler/index.ts';
+import { SqliteStore } from './store/sqlite/sqlite-store.ts';
+import { CONTROLLER_VERSION } from './version.ts';
+
+const JOIN_TOKEN_TTL_MS = 3_600_000;
+
+async function run(configuration: ControllerConfiguration): Promise<void> {
+  const { state, listen, agents } = configuration;
+  const log = createLogger('weft-controller');
+  const clock = systemClock;
+  await mkdir(state, { recursive: true, mode: 0o700 });
+  await chmod(state, 0o700);
+  const pki = join(state, 'pki');
+  const store = await SqliteStore.open(join(state, 'weft.db'));
+  const fleetRecord = await openFleet(store, join(pki, 'fleet.json'));
+  const authority = await Authority.open(pki, fleetRecord.uuid, clock.now());
+  const names = [...new Set([listen.host, agents.host, 'localhost', '127.0.0.1', hostname()])];
+  const tls = await authority.issueServer(names, clock.now());
+  const tokens = new Tokens(store);
+  const secrets = new FileSecretsStore(join(state, 'secrets'));
+  const blobs = new FileBlobStore(join(state, 'blobs'));
+  const catalogue = new StoreCatalogue({
+    store,
+    blobs,
+    secrets,
+    clock,
+    workFolder: join(state, 'work'),
+    recipeCache: DEFAULT_RECIPE_CACHE,
+  });
+  await catalogue.recover();
+  const fleet = new FleetServer({
+    fleet: fleetRecord,
+    address: `${agents.host}:${agents.port}`,
+    authority,
+    tls,
+    tokens,
+    store,
+    secrets,
+    blobs,
+    clock,
+    log,
+  });
+  const fencer = new DeviceFencer({
+    store,
+    runner: new FenceAgents({ secretsFolder: join(state, 'secrets', 'fence') }),
+    clock,
+    log,
+  });
+  const operations = createOperations({ store, catalogue, fleet, fencer, clock });
+  const events = new EventLog();
+  await events.open(store);
+  const reconciler = new Reconciler({
+    fleetRecord,
+    store,
+    fleet,
+    catalogue,
+    secrets,
+    fencer,
+    events,
+    clock,
+    log,
+  });
+  const api = await createApi(
+    {
+      fleetRecord,
+      version: CONTROLLER_VERSION,
+      store,
+      operations,
+      catalogue,
+      fleet,
+      secrets,
+      tokens,
+      blobs,
+      clock,
+      log,
+    },
+    { key: tls.key, cert: tls.certificate },
+  );
+  const stop = () => {
+    void (async () => {
+      await reconciler.stop();
+      await Promise.allSettled([api.close(), fleet.close(), fencer.close(), catalogue.close()]);
+      await store.close();
+      process.exit(0);
+    })();
+  };
+  process.once('SIGTERM', stop).once('SIGINT', stop);
+
+  // Before hosts come in: what they say is heard from the first frame on.
+  await reconciler.start();
+  await fleet.listen(agents.port, agents.host);
+  await api.listen({ port: listen.port, host: listen.host });
+  const token = await adminToken(join(state, 'secrets', 'admin-token'));
+  await tokens.addApi(token, 'admin', clock.now());
+  const url = `https://${listen.host}:${listen.port}`;
+  if (configuration.clientConfig !== null)
+    await writeFileAtomic(
+      configuration.clientConfig,
+      stringify({ controller: url, ca: authority.ca, token }),
+      0o600,
+    );
+  if (configuration.joinTokenFile !== null)
+    await writeFileAtomic(
+      configuration.joinTokenFile,
+      await fleet.mintJoinToken({ label: 'this host', ttlMs: JOIN_TOKEN_TTL_MS }),
+      0o600,
+    );
+  log.info(
+    { api: url, agents: `${agents.host}:${agents.port}`, epoch: fleetRecord.epoch },
+    'the controller listens',
+  );
+}
+
+/** The first user's token, made once: a restart changes nothing for who uses it. */
+async function adminToken(file: string): Promise<string> {
+  const known = await readFile(file, 'utf8').catch(() => null);
+  if (known !== null) return known.trim();
+  const token = randomBytes(32).toString('base64url');
+  await writeFileAtomic(file, `${token}\n`, 0o600);
+  return token;
+}
+
+try {
+  const configuration = readConfiguration(process.argv.slice(2));
+  if (configuration === null) process.stdout.write(USAGE);
+  else await run(configuration);
+} catch (thrown) {
+  const error = WeftError.from(thrown);
+  process.stderr.write(`weft-controller: ${error.message}${error.remedy ? `\n  ${error.remedy}` : ''}\n`);
+  process.exit(error.code === 'usage' ? 2 : 1);
+}

@@ -1,0 +1,98 @@
+import { type ModelProblem, pathText, type SourceMap } from './parse.ts';
+import type { ApplicationDocument } from './schema.ts';
+import type { SizeTable } from './sizes.ts';
+import { nearest } from './suggest.ts';
+import { parseDurationMs } from './units.ts';
+
+/** Everything that takes more than one place of the document to judge. */
+export function checkDocument(
+  document: ApplicationDocument,
+  map: SourceMap,
+  sizes: SizeTable,
+): readonly ModelProblem[] {
+  const problems: ModelProblem[] = [];
+  const add = (
+    path: readonly PropertyKey[],
+    of: 'key' | 'value',
+    message: string,
+    fix: string | null = null,
+  ) => problems.push({ ...map.locate(path, of), path: pathText(path), message, fix });
+
+  const roles = Object.entries(document.roles ?? {});
+  const machines = Object.entries(document.machines ?? {});
+  if (roles.length + machines.length === 0)
+    add(
+      [],
+      'value',
+      'the application has neither roles nor machines',
+      'Declare at least one role or machine.',
+    );
+
+  const checkSize = (path: readonly PropertyKey[], size: unknown) => {
+    if (typeof size !== 'string' || Object.hasOwn(sizes, size)) return;
+    const names = Object.keys(sizes);
+    const meant = nearest(size, names);
+    add(
+      path,
+      'value',
+      `unknown size ${JSON.stringify(size)}`,
+      meant === null ? `Known sizes: ${names.join(', ')}.` : `Did you mean ${meant}?`,
+    );
+  };
+
+  for (const [name, role] of roles) {
+    const at = (...rest: PropertyKey[]) => ['roles', name, ...rest];
+    if (name === 'machines') add(at(), 'key', 'no role may be called machines', 'Choose another name.');
+    checkSize(at('size'), role.size);
+    if (role.site && role.kind !== 'web')
+      add(at('site'), 'key', `a ${role.kind} role has no web server`, 'Make it kind: web, or remove site.');
+    if (role.site && Object.keys(role.endpoints ?? {}).length === 0)
+      add(
+        at('site'),
+        'key',
+        'a site needs an endpoint to listen on',
+        'Declare an endpoint with a targetPort.',
+      );
+    for (const [endpointName, endpoint] of Object.entries(role.endpoints ?? {})) {
+      const where = (...rest: PropertyKey[]) => at('endpoints', endpointName, ...rest);
+      if (endpoint.type === 'input' && endpoint.from)
+        add(
+          where('from'),
+          'key',
+          'from is for internal endpoints',
+          'Remove it, or make the endpoint internal.',
+        );
+      for (const [index, other] of (endpoint.from ?? []).entries()) {
+        if (document.roles && Object.hasOwn(document.roles, other)) continue;
+        const meant = nearest(other, Object.keys(document.roles ?? {}));
+        add(
+          where('from', index),
+          'value',
+          `there is no role ${JSON.stringify(other)}`,
+          meant === null ? null : `Did you mean ${meant}?`,
+        );
+      }
+      for (const key of ['interval', 'timeout'] as const) {
+        const text = endpoint.probe?.[key];
+        if (text !== undefined && (parseDurationMs(text) ?? 0) < 100)
+          add(where('probe', key), 'value', 'must be at least 100ms');
+      }
+    }
+    for (const [index, task] of (role.startup ?? []).entries()) {
+      if (task.timeout !== undefined && (parseDurationMs(task.timeout) ?? 0) < 1)
+        add(at('startup', index, 'timeout'), 'value', 'must be longer than nothing');
+    }
+  }
+  for (const [name, machine] of machines) {
+    checkSize(['machines', name, 'size'], machine.size);
+    const role = roles.find(([roleName]) => new RegExp(`^${roleName}-\\d+$`).test(name))?.[0];
+    if (role !== undefined)
+      add(
+        ['machines', name],
+        'key',
+        `${name} is also the name of an instance of role ${role}`,
+        'Choose another name.',
+      );
+  }
+  return problems;
+}

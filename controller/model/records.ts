@@ -1,0 +1,256 @@
+import type {
+  BlobRef,
+  Failure,
+  HostFacts,
+  HostOffer,
+  ImageGoal,
+  Restarts,
+  Step,
+  TaskResult,
+  VmPhase,
+} from '../../agent/protocol/index.ts';
+import type { Service, Size } from './service.ts';
+
+/** What the store holds. Key of each record in its comment. */
+
+/** `fleet` */
+export interface FleetRecord {
+  readonly uuid: string;
+  readonly epoch: number;
+  /** Guest address range; every role gets a /22 of it. */
+  readonly range: string;
+}
+
+/** `apps/{app}` */
+export interface ApplicationRecord {
+  readonly name: string;
+  readonly service: Service;
+  /** The YAML as it was applied. */
+  readonly source: string;
+  readonly generation: number;
+  readonly createdAtMs: number;
+  /** Set by a user's delete; the record goes when its last VM is gone. */
+  readonly deleting: boolean;
+}
+
+/** 08, 14. */
+export const VM_STATES = [
+  'pending',
+  'placing',
+  'fetching',
+  'booting',
+  'starting',
+  'ready',
+  'unready',
+  'draining',
+  'stopping',
+  'stopped',
+  'migrating',
+  'unknown',
+  'failed',
+  'backing-off',
+] as const;
+export type VmState = (typeof VM_STATES)[number];
+
+/** `vms/{app}/{name}`: one instance or machine, across all its incarnations. */
+export interface VmRecord {
+  readonly id: string;
+  readonly app: string;
+  /** Null: a machine. */
+  readonly role: string | null;
+  readonly index: number | null;
+  readonly kind: 'worker' | 'web' | 'vm' | 'machine';
+  readonly state: VmState;
+  /** New with every change of state, so that a late result of an earlier attempt cannot match. */
+  readonly attempt: number;
+  /** 0 before the first placement, unless the name was used before. Only ever grows, over all VMs of one name. */
+  readonly incarnation: number;
+  readonly host: string | null;
+  readonly power: 'running' | 'stopped';
+  /** SHA-256 of the definition this incarnation was made from; another one in the service means: replace. */
+  readonly definition: string;
+  readonly image: ImageGoal | null;
+  readonly size: Size;
+  readonly pool: string;
+  /** A machine's: id of the pool that its disk is in; null before its first placement, and on pools that have none. */
+  readonly poolId: string | null;
+  /** A machine's: the last incarnation known to have had its disk; 0: none yet. */
+  readonly diskIncarnation: number;
+  /** What proved that the copy before this incarnation was dead; null: none was needed. */
+  readonly proof: Proof | null;
+  readonly networkId: string;
+  readonly address: string;
+  readonly mac: string;
+  readonly rebootGeneration: number;
+  /** Set by `weft reimage`; the next plan gives a new incarnation on the same host and clears it. */
+  readonly reimageRequested: boolean;
+  /** Set by `weft move`; host name, or `*` for anywhere else. */
+  readonly moveTo: string | null;
+  /** In a row; forgiven when it has been ready for a while. The waits between tries grow with it. */
+  readonly failures: number;
+  /** Host → how often it failed there since it was last forgiven. A crash loop counts for as many as its lives. */
+  readonly failedOn: Readonly<Record<string, number>>;
+  /** What its guest went through on its host, of the newest incarnation that was restarted there; null: none ever was. */
+  readonly restarts: (Restarts & { readonly host: string; readonly incarnation: number }) | null;
+  /** Not before this time; null when not backing off. */
+  readonly retryAtMs: number | null;
+  readonly failure: Failure | null;
+  readonly steps: readonly Step[];
+  readonly tasks: readonly TaskResult[];
+  readonly phase: VmPhase | null;
+  readonly overlay: string | null;
+  readonly createdAtMs: number;
+  readonly stateSinceMs: number;
+  readonly readyAtMs: number | null;
+  /** Going: wanted by nobody any more (scaled in, or its application is being deleted). */
+  readonly deleting: boolean;
+  /** Why it was placed where it is, or why nowhere: per host, reasons. */
+  readonly placement: PlacementExplanation | null;
+}
+
+export interface PlacementExplanation {
+  readonly atMs: number;
+  readonly chosen: string | null;
+  readonly hosts: readonly {
+    readonly host: string;
+    readonly accepted: boolean;
+    readonly score: number | null;
+    /** One sentence per filter that refused or scorer that weighed. */
+    readonly reasons: readonly string[];
+  }[];
+}
+
+/** `suspect`: not heard for a moment, or its session ended. `fenced`: down, and proven to be dead. */
+export const HOST_STATES = ['joining', 'up', 'suspect', 'down', 'fenced'] as const;
+export type HostState = (typeof HOST_STATES)[number];
+
+/** Proof of a host's death. Nothing else is one. */
+export interface Proof {
+  readonly kind: 'fence-device' | 'operator';
+  readonly host: string;
+  readonly atMs: number;
+  /** Which device said so, or who signed. */
+  readonly detail: string;
+}
+
+/** `hosts/{host}` */
+export interface HostRecord {
+  readonly name: string;
+  readonly state: HostState;
+  /** Why it is in this state: what was heard, or not heard, and when. */
+  readonly evidence: string;
+  /** Set while `fenced`. */
+  readonly proof: Proof | null;
+  /** How fencing goes since the host is down; null: it was not tried. */
+  readonly fencing: { readonly attempts: number; readonly message: string } | null;
+  /** Unix ms of the times it went down within the last hour, oldest first. */
+  readonly downsAtMs: readonly number[];
+  /** It went down again and again: takes nothing new before this time. Null: not held off. */
+  readonly heldOffUntilMs: number | null;
+  /** What was given up on it while it was away: VM id → highest incarnation. Gone when the host has removed it. */
+  readonly superseded: Readonly<Record<string, number>>;
+  readonly draining: boolean;
+  /** Names of its pools that have run out of space, sorted. Absent: none ever has. */
+  readonly fullPools?: readonly string[];
+  readonly facts: HostFacts | null;
+  readonly offer: HostOffer | null;
+  readonly bootId: string | null;
+  readonly joinedAtMs: number;
+  /** Last change of state. Heartbeats are not written to the store. */
+  readonly stateSinceMs: number;
+  readonly certificateFingerprint: string;
+}
+
+/** `fencing/{host}`: what was tried to prove a host's death, and whether it was. Written by the fencer and by operators. */
+export interface FencingRecord {
+  readonly host: string;
+  /** `stateSinceMs` of the host when it went down: an answer to an earlier death proves nothing about this one. */
+  readonly downSinceMs: number;
+  readonly attempts: readonly {
+    readonly atMs: number;
+    readonly ms: number;
+    /** `fence_ipmilan (1 of 2)` */
+    readonly device: string;
+    readonly off: boolean;
+    readonly message: string;
+  }[];
+  /** Attempts in all; only the last ones are kept above. */
+  readonly tried: number;
+  readonly proof: Proof | null;
+}
+
+/** `claims/{host}`: written in the same transaction as every placement on that host. Key of `vms` is `id@incarnation`. */
+export interface ClaimsRecord {
+  readonly vms: Readonly<
+    Record<
+      string,
+      { readonly cpus: number; readonly memoryMiB: number; readonly diskMiB: number; readonly pool: string }
+    >
+  >;
+}
+
+/** `images/{name}/versions/{version}`: immutable. */
+export interface ImageRecord {
+  readonly name: string;
+  readonly version: string;
+  readonly goal: ImageGoal;
+  readonly virtualSizeBytes: number;
+  readonly sizeBytes: number;
+  readonly sourceFormat: string;
+  readonly createdAtMs: number;
+  /** The publisher's own key for `--seed none` images is kept as a secret blob; this is its file name in the secrets folder. */
+  readonly sshKeySecret: string | null;
+}
+
+/** `images/{name}/channels/{channel}`: movable. */
+export interface ChannelRecord {
+  readonly version: string;
+  readonly movedAtMs: number;
+}
+
+/** `networks/{app}/{role}` (machines share the role name `machines`; no role may be called so). */
+export interface NetworkRecord {
+  readonly id: string;
+  readonly number: number;
+  readonly cidr: string;
+  readonly gateway: string;
+  /** VM id → address. */
+  readonly addresses: Readonly<Record<string, string>>;
+}
+
+/**
+ * `incarnations/{app}`: kept for good. A VM that is made again under a name that was used before begins above this, so that
+ * whatever an absent host still has of the earlier one is older, and goes.
+ */
+export interface IncarnationsRecord {
+  /** Highest incarnation of any VM of the application that is gone. */
+  readonly highest: number;
+}
+
+/** `tombstones/{app}/{machine}`: a user deleted this machine. Removed when its host has reported the disk gone. */
+export interface TombstoneRecord {
+  readonly id: string;
+  readonly host: string;
+  readonly upToIncarnation: number;
+  readonly atMs: number;
+}
+
+/** `tokens/join/{sha256}` and `tokens/api/{sha256}`: only hashes are kept. */
+export interface TokenRecord {
+  readonly createdAtMs: number;
+  readonly expiresAtMs: number | null;
+  readonly label: string;
+}
+
+/** `events/{sequence, 12 digits}`: the log that `weft events` shows; the oldest go beyond 10,000. */
+export interface EventRecord {
+  readonly sequence: number;
+  readonly atMs: number;
+  readonly kind: string;
+  /** VM id, host or application it is about. */
+  readonly subject: string;
+  readonly message: string;
+  readonly data?: Readonly<Record<string, unknown>>;
+}
+
+export type BlobReference = BlobRef;

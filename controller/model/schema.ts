@@ -1,0 +1,139 @@
+import { z } from 'zod';
+import { NAME_PATTERN } from '../../agent/kit/names.ts';
+import { parseDurationMs, parseMebibytes } from './units.ts';
+
+/** What a user may write. Shapes only; what needs more than one place to judge is in `checks.ts`. */
+
+export const MAXIMUM_INSTANCES = 10_000;
+
+const name = z.string().regex(NAME_PATTERN, {
+  error: 'must be a DNS label: lower-case letters, digits and dashes, a letter first, at most 40',
+});
+const duration = z
+  .string()
+  .refine((text) => parseDurationMs(text) !== null, {
+    error: 'must be a duration such as 500ms, 5s, 10m or 1h',
+  })
+  .meta({ description: 'A duration: 500ms, 5s, 10m, 1h', pattern: '^\\d+(\\.\\d+)?(ms|s|m|h)$' });
+const amount = z
+  .string()
+  .refine((text) => parseMebibytes(text) !== null, { error: 'must be an amount such as 768MiB or 4GiB' })
+  .meta({ description: 'An amount: 768MiB, 4GiB', pattern: '^\\d+(\\.\\d+)?(MiB|GiB|TiB)$' });
+const port = z.number().int().min(1).max(65_535);
+const relativePath = z
+  .string()
+  .min(1)
+  .max(4096)
+  .refine((path) => !path.startsWith('/') && !path.split('/').includes('..') && !path.includes('\0'), {
+    error: 'must be a relative path that stays inside its folder',
+  });
+const image = z
+  .string()
+  .regex(/^[a-z]([a-z0-9-]{0,38}[a-z0-9])?(:[A-Za-z0-9][A-Za-z0-9._+-]{0,63}|@sha256:[0-9a-f]{64})$/, {
+    error: 'must be name:version, name:channel or name@sha256:…',
+  })
+  .meta({ description: 'name:version, name:channel or name@sha256:…' });
+/** POSIX names; values go into the guest through files, whatever they hold, except NUL, which no environment can. */
+const env = z.record(
+  z.string().regex(/^[A-Za-z_][A-Za-z0-9_]{0,127}$/, { error: 'must be a name of an environment variable' }),
+  z
+    .string()
+    .max(32_768)
+    .refine((value) => !value.includes('\0'), { error: 'must not contain a NUL character' }),
+);
+
+const size = z.union([
+  z.string().meta({ description: 'extra-small, small, medium, large, extra-large' }),
+  z.strictObject({
+    cpus: z.number().int().min(1).max(256),
+    memory: amount,
+    disk: amount.optional(),
+    cpuQuota: z.number().int().min(1).max(100).optional(),
+  }),
+]);
+
+const command = z
+  .string()
+  .min(1)
+  .max(16_384)
+  .refine((text) => !text.includes('\0'), { error: 'must not contain a NUL character' });
+
+const probe = z
+  .strictObject({
+    http: z.string().startsWith('/', { error: 'must begin with /' }).max(1024).optional(),
+    tcp: z.literal(true).optional(),
+    exec: command.optional(),
+    interval: duration.optional(),
+    timeout: duration.optional(),
+  })
+  .refine(
+    (value) => [value.http, value.tcp, value.exec].filter((check) => check !== undefined).length === 1,
+    {
+      error: 'needs exactly one of http, tcp and exec',
+    },
+  );
+
+const endpoint = z.strictObject({
+  type: z.enum(['input', 'internal']),
+  protocol: z.enum(['tcp', 'http']).optional(),
+  port,
+  targetPort: port.optional(),
+  probe: probe.optional(),
+  from: z.array(name).max(100).optional(),
+});
+
+const startupTask = z.strictObject({
+  run: command,
+  kind: z.enum(['simple', 'foreground', 'background']).optional(),
+  timeout: duration.optional(),
+  retries: z.number().int().min(0).max(100).optional(),
+});
+
+const role = z.strictObject({
+  kind: z.enum(['worker', 'web', 'vm']),
+  image,
+  size,
+  instances: z.number().int().min(0).max(MAXIMUM_INSTANCES),
+  updateDomains: z.number().int().min(1).max(100).optional(),
+  site: z
+    .strictObject({ root: relativePath.optional(), proxy: port.optional() })
+    .refine((value) => value.root !== undefined || value.proxy !== undefined, {
+      error: 'needs root, proxy or both',
+    })
+    .optional(),
+  start: command.optional(),
+  env: env.optional(),
+  startup: z.array(startupTask).max(100).optional(),
+  endpoints: z.record(name, endpoint).optional(),
+  package: relativePath.optional(),
+  pool: name.optional(),
+});
+
+const machine = z.strictObject({ image, size, pool: name.optional() });
+
+export const applicationDocument = z.strictObject({
+  apiVersion: z.literal('weft/v1'),
+  kind: z.literal('Application'),
+  name,
+  package: relativePath.optional(),
+  roles: z.record(name, role).optional(),
+  machines: z.record(name, machine).optional(),
+});
+export type ApplicationDocument = z.infer<typeof applicationDocument>;
+export type RoleDocument = z.infer<typeof role>;
+export type SizeDocument = z.infer<typeof size>;
+export type ProbeDocument = z.infer<typeof probe>;
+
+/** Keys allowed below a path of the document; for "did you mean". */
+export function keysAt(path: readonly PropertyKey[]): readonly string[] {
+  const [first, , third, , fifth] = path;
+  if (path.length === 0) return Object.keys(applicationDocument.shape);
+  if (first === 'machines' && path.length === 2) return Object.keys(machine.shape);
+  if (first !== 'roles') return third === 'size' ? ['cpus', 'memory', 'disk', 'cpuQuota'] : [];
+  if (path.length === 2) return Object.keys(role.shape);
+  if (third === 'size') return ['cpus', 'memory', 'disk', 'cpuQuota'];
+  if (third === 'site') return ['root', 'proxy'];
+  if (third === 'startup' && path.length === 4) return Object.keys(startupTask.shape);
+  if (third === 'endpoints' && path.length === 4) return Object.keys(endpoint.shape);
+  return fifth === 'probe' ? ['http', 'tcp', 'exec', 'interval', 'timeout'] : [];
+}

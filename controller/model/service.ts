@@ -1,0 +1,58 @@
+import type { Endpoint, Probe } from '../../agent/protocol/index.ts';
+
+/** An application as the user declared it, fully resolved: defaults filled in, sizes looked up, durations in ms. */
+export interface Service {
+  readonly name: string;
+  /** Digest of the application's package blob; null: none. */
+  readonly package: PackageRef | null;
+  readonly roles: Readonly<Record<string, Role>>;
+  readonly machines: Readonly<Record<string, Machine>>;
+}
+
+export interface PackageRef {
+  readonly digest: string;
+  readonly sizeBytes: number;
+}
+
+export interface Size {
+  /** Name from the table of sizes, or `custom`. */
+  readonly name: string;
+  readonly cpus: number;
+  readonly memoryMiB: number;
+  readonly diskMiB: number;
+  readonly cpuQuotaPercent: number | null;
+}
+
+export type RoleKind = 'worker' | 'web' | 'vm';
+
+export interface Role {
+  readonly kind: RoleKind;
+  /** As written: `name:version`, `name:channel` or `name@sha256:…`. Resolved to a version when an instance is placed. */
+  readonly image: string;
+  readonly size: Size;
+  readonly instances: number;
+  readonly updateDomains: number;
+  readonly site: { readonly root: string | null; readonly proxyPort: number | null } | null;
+  readonly start: string | null;
+  readonly env: Readonly<Record<string, string>>;
+  readonly startup: readonly StartupTask[];
+  readonly endpoints: Readonly<
+    Record<string, Omit<Endpoint, 'name'> & { readonly probe?: Probe | undefined }>
+  >;
+  /** The role's own package when it names one; null: the application's. */
+  readonly package: PackageRef | null;
+  readonly pool: string | null;
+}
+
+export interface StartupTask {
+  readonly run: string;
+  readonly kind: 'simple' | 'foreground' | 'background';
+  readonly timeoutMs: number;
+  readonly retries: number;
+}
+
+export interface Machine {
+  readonly image: string;
+  readonly size: Size;
+  readonly pool: string;
+}

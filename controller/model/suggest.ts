@@ -1,0 +1,27 @@
+const MAXIMUM_LENGTH = 64;
+
+/** The candidate nearest to what was written, when it is near enough to be meant; null otherwise. */
+export function nearest(written: string, candidates: readonly string[]): string | null {
+  if (written.length > MAXIMUM_LENGTH) return null;
+  const limit = Math.max(1, Math.floor(written.length / 3));
+  let best: { readonly name: string; readonly edits: number } | null = null;
+  for (const name of candidates) {
+    const edits = distance(written.toLowerCase(), name.toLowerCase());
+    if (edits <= limit && (best === null || edits < best.edits)) best = { name, edits };
+  }
+  return best?.name ?? null;
+}
+
+/** Levenshtein's distance: insertions, deletions and replacements. */
+function distance(one: string, other: string): number {
+  let previous = Array.from({ length: other.length + 1 }, (_, index) => index);
+  for (let row = 1; row <= one.length; row++) {
+    const current = [row];
+    for (let column = 1; column <= other.length; column++) {
+      const replaced = (previous[column - 1] ?? 0) + (one[row - 1] === other[column - 1] ? 0 : 1);
+      current.push(Math.min(replaced, (previous[column] ?? 0) + 1, (current[column - 1] ?? 0) + 1));
+    }
+    previous = current;
+  }
+  return previous[other.length] ?? 0;
+}

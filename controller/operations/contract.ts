@@ -1,0 +1,53 @@
+import type { DeviceTest } from '../fencing/contract.ts';
+import type { PlacementExplanation } from '../model/records.ts';
+import type { PackageRef } from '../model/service.ts';
+
+export interface PlanPreview {
+  readonly steps: readonly {
+    readonly action: 'create' | 'replace' | 'remove' | 'keep';
+    readonly id: string;
+    /** Where the new VM would go; null for what is removed, or kept and not placed. */
+    readonly host: string | null;
+    readonly reason: string;
+  }[];
+  /** VMs that no host can take, each with the reason per host. */
+  readonly refusals: readonly { readonly id: string; readonly explanation: PlacementExplanation }[];
+}
+
+/** Packages of one model: path as written in it → what was uploaded for it. */
+export type UploadedPackages = Readonly<Record<string, PackageRef>>;
+
+/**
+ * What a user can ask for. Each is one compare-and-set transaction on the store, tried again when something else wrote
+ * in between; the reconciler does the rest.
+ * @throws WeftError `invalid-model`, `not-found`, `conflict`, `not-supported`, `no-capacity` (apply and scale: more than the hosts can hold).
+ */
+export interface Operations {
+  /** Creates or changes an application. The name in the source must be `app`. `changed` is false when the same model is applied again. */
+  apply(
+    app: string,
+    source: string,
+    packages: UploadedPackages,
+  ): Promise<{ readonly generation: number; readonly changed: boolean }>;
+  /** What `apply` would do; writes nothing. */
+  plan(app: string, source: string, packages: UploadedPackages): Promise<PlanPreview>;
+  scale(app: string, role: string, instances: number): Promise<{ readonly generation: number }>;
+  deleteApplication(app: string): Promise<void>;
+  /** A user's delete of one machine: its disk goes too, by tombstone. Instances are refused: scale instead. */
+  deleteMachine(id: string): Promise<void>;
+  reboot(id: string): Promise<void>;
+  /** A new incarnation on the same host. A machine is refused: its disk is kept. */
+  reimage(id: string): Promise<void>;
+  /** A new incarnation of an instance on another host. A machine on a `local` pool is refused. */
+  move(id: string, to: string | null): Promise<void>;
+  setDraining(host: string, draining: boolean): Promise<void>;
+  /**
+   * An operator signs that a host that is down is dead: its machines on pools that other hosts share are restarted there.
+   * @param by who signs. @throws WeftError `conflict` while it may be alive: its lease is held, or it is in session.
+   */
+  confirmDead(host: string, by: string): Promise<void>;
+  /** Asks each fence device of a host for the power's state; changes nothing. @throws WeftError `conflict` when it has none. */
+  fenceTest(host: string): Promise<readonly DeviceTest[]>;
+  /** Removes a host that is down and empty, and revokes its certificate. */
+  removeHost(host: string): Promise<void>;
+}

@@ -1,0 +1,134 @@
+import type { Clock } from '../../agent/kit/clock.ts';
+import { WeftError } from '../../agent/kit/errors.ts';
+import type { ApplicationRecord, HostRecord, TombstoneRecord, VmRecord } from '../model/index.ts';
+import { change, read } from '../store/change.ts';
+import type { Check, Store } from '../store/contract.ts';
+import type { Operations } from './contract.ts';
+
+type VmOperations = Pick<Operations, 'reboot' | 'reimage' | 'move' | 'deleteMachine'>;
+
+/** What is asked of one VM is written on its record; the next plan acts on it. */
+export class Vms implements VmOperations {
+  readonly #store: Store;
+  readonly #clock: Clock;
+
+  constructor({ store, clock }: { store: Store; clock: Clock }) {
+    this.#store = store;
+    this.#clock = clock;
+  }
+
+  reboot(id: string): Promise<void> {
+    return this.#patch(id, async (vm) => {
+      refuseUnplaced(vm);
+      const rebootGeneration = vm.rebootGeneration + 1;
+      // What was given up has nothing left that could boot again.
+      const anew = vm.state === 'failed' && vm.role !== null;
+      return { patch: anew ? { rebootGeneration, reimageRequested: true } : { rebootGeneration } };
+    });
+  }
+
+  reimage(id: string): Promise<void> {
+    return this.#patch(id, async (vm) => {
+      if (vm.role === null)
+        throw new WeftError('not-supported', `${id} is a machine: its disk is kept, never made anew`, {
+          remedy: 'Delete the machine and apply its model again to begin with a fresh disk.',
+        });
+      refuseUnplaced(vm);
+      return { patch: { reimageRequested: true } };
+    });
+  }
+
+  move(id: string, to: string | null): Promise<void> {
+    return this.#patch(id, async (vm) => {
+      if (vm.role === null)
+        throw new WeftError(
+          'not-supported',
+          `${id} is a machine with its disk in pool ${vm.pool} of host ${vm.host ?? '-'}`,
+          { remedy: 'Only instances can be moved: a machine stays where its disk is.' },
+        );
+      refuseUnplaced(vm);
+      return to === null
+        ? { patch: { moveTo: '*' } }
+        : { patch: { moveTo: to }, checks: await this.#target(vm, to) };
+    });
+  }
+
+  /** The tombstone and the end of the declaration are one transaction: no plan sees the one without the other. */
+  deleteMachine(id: string): Promise<void> {
+    return change(this.#store, async () => {
+      const { value: vm, check } = await read<VmRecord>(this.#store, `vms/${id}`);
+      if (!vm) throw unknownVm(id);
+      if (vm.role !== null)
+        throw new WeftError('not-supported', `${id} is an instance of role ${vm.role}`, {
+          remedy: `Scale its role instead: weft scale ${vm.app}/${vm.role}=N.`,
+        });
+      const application = await read<ApplicationRecord>(this.#store, `apps/${vm.app}`);
+      if (vm.deleting) return { answer: undefined };
+      const puts: { key: string; value: unknown }[] = [{ key: check.key, value: { ...vm, deleting: true } }];
+      if (vm.host !== null && vm.incarnation > 0) {
+        const tombstone: TombstoneRecord = {
+          id,
+          host: vm.host,
+          upToIncarnation: vm.incarnation,
+          atMs: this.#clock.now(),
+        };
+        puts.push({ key: `tombstones/${id}`, value: tombstone });
+      }
+      if (application.value) puts.push({ key: application.check.key, value: without(application.value, vm) });
+      return { answer: undefined, transaction: { checks: [check, application.check], puts } };
+    });
+  }
+
+  #patch(
+    id: string,
+    decide: (vm: VmRecord) => Promise<{ patch: Partial<VmRecord>; checks?: readonly Check[] }>,
+  ): Promise<void> {
+    return change(this.#store, async () => {
+      const { value: vm, check } = await read<VmRecord>(this.#store, `vms/${id}`);
+      if (!vm) throw unknownVm(id);
+      if (vm.deleting) throw new WeftError('conflict', `${id} is being deleted`);
+      const { patch, checks = [] } = await decide(vm);
+      return {
+        answer: undefined,
+        transaction: { checks: [check, ...checks], puts: [{ key: check.key, value: { ...vm, ...patch } }] },
+      };
+    });
+  }
+
+  async #target(vm: VmRecord, to: string): Promise<readonly Check[]> {
+    const { value: host, check } = await read<HostRecord>(this.#store, `hosts/${to}`);
+    if (!host) throw new WeftError('not-found', `there is no host ${to}`, { remedy: 'See "weft host ls".' });
+    const reason =
+      vm.host === to
+        ? `${vm.id} is on ${to} already`
+        : host.state !== 'up'
+          ? `host ${to} is ${host.state}`
+          : host.draining
+            ? `host ${to} is draining`
+            : null;
+    if (reason !== null) throw new WeftError('conflict', reason, { remedy: 'Name another host, or none.' });
+    return [check];
+  }
+}
+
+/** The application without the declaration of this machine, so that it is not made again. */
+function without(application: ApplicationRecord, vm: VmRecord): ApplicationRecord {
+  const name = vm.id.slice(vm.app.length + 1);
+  const { [name]: removed, ...machines } = application.service.machines;
+  if (!removed) return application;
+  return {
+    ...application,
+    generation: application.generation + 1,
+    service: { ...application.service, machines },
+  };
+}
+
+function refuseUnplaced(vm: VmRecord): void {
+  if (vm.host === null)
+    throw new WeftError('conflict', `${vm.id} is on no host yet: it is ${vm.state}`, {
+      remedy: `See "weft why ${vm.id}".`,
+    });
+}
+
+const unknownVm = (id: string) =>
+  new WeftError('not-found', `there is no VM ${id}`, { remedy: 'See "weft ps".' });

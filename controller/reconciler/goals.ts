@@ -1,0 +1,168 @@
+import {
+  blobsOf,
+  type Goal,
+  type NetworkGoal,
+  type VmGoal,
+  type Workload,
+} from '../../agent/protocol/index.ts';
+import type { ApplicationRecord, NetworkRecord, VmRecord } from '../model/records.ts';
+import type { Role } from '../model/service.ts';
+import { nameOf } from './placement.ts';
+import type { World } from './world.ts';
+
+type GoalWorld = Pick<World, 'fleet' | 'applications' | 'networks' | 'tombstones' | 'hosts' | 'vms'>;
+
+/** What one host should have: the whole truth, made from records alone. @param vms the VMs placed on this host. */
+export function goalOf(
+  host: string,
+  vms: readonly VmRecord[],
+  peersOf: (app: string) => Peers,
+  world: GoalWorld,
+): Omit<Goal, 'revision' | 'atMs'> {
+  const present = vms.filter((record) => !record.deleting && record.image !== null && record.incarnation > 0);
+  const goals = present.flatMap((record) => {
+    const application = world.applications.get(record.app);
+    return application ? [vmGoalOf(record, application, peersOf(record.app))] : [];
+  });
+  return {
+    type: 'goal',
+    fleet: world.fleet.uuid,
+    epoch: world.fleet.epoch,
+    vms: goals.sort((one, other) => (one.id < other.id ? -1 : 1)),
+    networks: networksOf(present, world),
+    prefetch: prefetchFor(host, world),
+    tombstones: tombstonesOf(host, vms, world),
+    superseded: supersededOn(host, present, world),
+  };
+}
+
+/** A deleted machine's disk, and instances on their way out: they need no quarantine. */
+function tombstonesOf(host: string, vms: readonly VmRecord[], world: GoalWorld): Goal['tombstones'] {
+  const machines = [...world.tombstones.values()].filter((tombstone) => tombstone.host === host);
+  const instances = vms.filter((record) => record.deleting && record.kind !== 'machine');
+  return [
+    ...machines.map(({ id, upToIncarnation }) => ({ id, upToIncarnation })),
+    ...instances
+      .filter(({ incarnation }) => incarnation > 0)
+      .map(({ id, incarnation }) => ({ id, upToIncarnation: incarnation })),
+  ].sort((one, other) => (one.id < other.id ? -1 : 1));
+}
+
+/** What machines are made of that live elsewhere, on a pool that this host has too: when they must go on here, nothing is to be fetched. */
+function prefetchFor(host: string, world: GoalWorld): Goal['prefetch'] {
+  const pools = new Set((world.hosts.get(host)?.offer?.pools ?? []).flatMap(({ id }) => id ?? []));
+  const wanted = new Map<string, Goal['prefetch'][number]>();
+  for (const { kind, poolId, image, host: home, deleting } of world.vms.values()) {
+    if (kind !== 'machine' || deleting || !image || home === host || poolId === null || !pools.has(poolId))
+      continue;
+    for (const blob of blobsOf(image)) wanted.set(blob.digest, blob);
+  }
+  return [...wanted.values()].sort((one, other) => (one.digest < other.digest ? -1 : 1));
+}
+
+function supersededOn(host: string, present: readonly VmRecord[], world: GoalWorld): Goal['superseded'] {
+  const here = new Set(present.map(({ id }) => id));
+  return Object.entries(world.hosts.get(host)?.superseded ?? {})
+    .filter(([id]) => !here.has(id))
+    .map(([id, upToIncarnation]) => ({ id, upToIncarnation }))
+    .sort((one, other) => (one.id < other.id ? -1 : 1));
+}
+
+function networksOf(vms: readonly VmRecord[], world: GoalWorld): NetworkGoal[] {
+  const ids = [...new Set(vms.map((record) => record.networkId))].sort();
+  return ids.flatMap((id) => {
+    const network = world.networks.get(id);
+    return network ? [networkGoalOf(network, vms)] : [];
+  });
+}
+
+const networkGoalOf = (network: NetworkRecord, vms: readonly VmRecord[]): NetworkGoal => ({
+  id: network.id,
+  number: network.number,
+  cidr: network.cidr,
+  gateway: network.gateway,
+  leases: vms
+    .filter((record) => record.networkId === network.id)
+    .map(({ id, mac, address }) => ({ vmId: id, mac, address, hostname: nameOf(id) }))
+    .sort((one, other) => (one.vmId < other.vmId ? -1 : 1)),
+});
+
+function vmGoalOf(record: VmRecord, application: ApplicationRecord, peers: Peers): VmGoal {
+  const { image, size } = record;
+  if (!image) throw new TypeError(`${record.id} is placed without an image`);
+  const role = record.role === null ? null : (application.service.roles[record.role] ?? null);
+  return {
+    id: record.id,
+    app: record.app,
+    role: record.role,
+    index: record.index,
+    kind: record.kind,
+    incarnation: record.incarnation,
+    power: record.power,
+    rebootGeneration: record.rebootGeneration,
+    image,
+    size: {
+      cpus: size.cpus,
+      memoryMiB: size.memoryMiB,
+      diskMiB: size.diskMiB,
+      ...(size.cpuQuotaPercent === null ? {} : { cpuQuotaPercent: size.cpuQuotaPercent }),
+    },
+    pool: record.pool,
+    diskIncarnation: record.diskIncarnation,
+    nic: { networkId: record.networkId, mac: record.mac, address: record.address },
+    workload: workloadOf(role, record, application),
+    peers,
+  };
+}
+
+/** A machine runs what its owner puts in it. */
+const NOTHING: Workload = { startup: [], package: null, start: null, env: {}, site: null, endpoints: [] };
+
+function workloadOf(role: Role | null, record: VmRecord, application: ApplicationRecord): Workload {
+  if (!role) return NOTHING;
+  const endpoints = Object.entries(role.endpoints).map(([name, endpoint]) => ({ name, ...endpoint }));
+  const listening = endpoints.find((endpoint) => endpoint.type === 'input') ?? endpoints[0];
+  const shared = application.service.package;
+  return {
+    startup: role.startup.map((task, index) => ({
+      name: `startup-${index + 1}`,
+      run: task.run,
+      kind: task.kind,
+      timeoutMs: task.timeoutMs,
+      retries: task.retries,
+      env: {},
+    })),
+    package: role.package
+      ? { ...role.package, folder: null }
+      : shared && record.role !== null
+        ? { ...shared, folder: record.role }
+        : null,
+    start: role.start,
+    env: { ...role.env },
+    site:
+      role.site && listening
+        ? {
+            ...(role.site.root === null ? {} : { root: role.site.root }),
+            ...(role.site.proxyPort === null ? {} : { proxyPort: role.site.proxyPort }),
+            port: listening.targetPort,
+          }
+        : null,
+    endpoints: endpoints.map(({ probe, ...endpoint }) => (probe ? { ...endpoint, probe } : endpoint)),
+  };
+}
+
+export type Peers = Readonly<Record<string, string[]>>;
+
+/** Addresses of an application's ready instances by `role/endpoint`. */
+export function peersOf(application: ApplicationRecord | undefined, vms: Iterable<VmRecord>): Peers {
+  const peers: Record<string, string[]> = {};
+  for (const record of vms) {
+    if (record.role === null || record.state !== 'ready') continue;
+    const endpoints = application?.service.roles[record.role]?.endpoints ?? {};
+    for (const [name, endpoint] of Object.entries(endpoints)) {
+      const key = `${record.role}/${name}`;
+      peers[key] = [...(peers[key] ?? []), `${record.address}:${endpoint.targetPort}`].sort();
+    }
+  }
+  return peers;
+}

@@ -1,0 +1,32 @@
+import type { VmRecord } from '../../model/records.ts';
+import type { Draft } from '../draft.ts';
+
+/** Where a machine's disk was found that no record speaks of: the store was lost, or an older one was restored. */
+export interface Home {
+  readonly host: string;
+  /** The highest that its host knows of it. */
+  readonly incarnation: number;
+}
+
+/** Every host in session that has a disk of this machine and was not told of it. */
+export function homesOf(draft: Draft, record: Pick<VmRecord, 'id' | 'kind'>): readonly Home[] {
+  if (record.kind !== 'machine') return [];
+  const homes: Home[] = [];
+  for (const [host, live] of draft.world.live) {
+    if (!live.connected || draft.get('hosts', host)?.state !== 'up') continue;
+    const stranger = live.report?.strangers.find(({ id }) => id === record.id);
+    if (stranger) homes.push({ host, incarnation: stranger.incarnation });
+  }
+  return homes;
+}
+
+/** An incarnation of this VM that runs on its host and is newer than the record: what the store forgot. Null: none. */
+export function forgottenIncarnation(draft: Draft, record: VmRecord): number | null {
+  if (record.host === null) return null;
+  const live = draft.world.live.get(record.host);
+  if (!live?.connected) return null;
+  const report = live.report?.vms.find(({ id }) => id === record.id);
+  // A report on another incarnation was made under an older goal.
+  if (report?.incarnation !== record.incarnation || report.newerFound === undefined) return null;
+  return report.newerFound > record.incarnation ? report.newerFound : null;
+}

@@ -1,0 +1,63 @@
+import type { FenceRequest } from '../../fencing/contract.ts';
+import type { FencingRecord, HostRecord, VmRecord } from '../../model/records.ts';
+import type { Draft } from '../draft.ts';
+import { sharedPoolOf } from '../shared-pools.ts';
+import { isHolding } from './holding.ts';
+
+/** Takes in what fence devices and operators said of hosts that are down: `down → fenced` by a proof, and nothing else. */
+export function takeProofsIn(draft: Draft): void {
+  for (const record of [...draft.all('fencing')]) {
+    const host = draft.get('hosts', record.host);
+    if (host?.state === 'fenced') continue;
+    // It came back, or went down another time: what was found out then says nothing about now.
+    if (host?.state !== 'down' || host.stateSinceMs !== record.downSinceMs)
+      draft.delete('fencing', record.host);
+    else follow(draft, host, record);
+  }
+}
+
+function follow(draft: Draft, host: HostRecord, record: FencingRecord): void {
+  const known = host.fencing?.attempts ?? 0;
+  const fresh = record.attempts.slice(Math.max(0, record.attempts.length - (record.tried - known)));
+  for (const attempt of fresh.filter(({ off }) => !off))
+    draft.tell('fence-failed', host.name, `${attempt.device}: ${attempt.message}`, {
+      device: attempt.device,
+    });
+  const last = record.attempts.at(-1);
+  const fencing = last
+    ? { attempts: record.tried, message: `${last.device}: ${last.message}` }
+    : host.fencing;
+  const { proof } = record;
+  if (!proof) {
+    if (record.tried > known) draft.put('hosts', host.name, { ...host, fencing });
+    return;
+  }
+  draft.put('hosts', host.name, {
+    ...host,
+    ...{ state: 'fenced', evidence: proof.detail, proof, fencing, stateSinceMs: draft.nowMs },
+  });
+  draft.tell('host-fenced', host.name, `down ⇒ fenced: ${proof.detail}`, { proof });
+}
+
+/** Hosts that are down, have something that another host could go on with, and can be fenced. None while healing holds still. */
+export function fenceRequests(draft: Draft, holds: boolean): readonly FenceRequest[] {
+  if (holds && isHolding(draft)) return [];
+  const needed = new Set(
+    [...draft.all('vms')].filter((vm) => !vm.deleting && outlivesItsHost(draft, vm)).map(({ host }) => host),
+  );
+  return [...draft.all('hosts')]
+    .filter(
+      ({ state, name, offer }) => state === 'down' && needed.has(name) && (offer?.fence.length ?? 0) > 0,
+    )
+    .map(({ name, stateSinceMs, offer }) => ({
+      host: name,
+      downSinceMs: stateSinceMs,
+      devices: offer?.fence ?? [],
+    }));
+}
+
+/** A machine whose disk other hosts can open as well. */
+export function outlivesItsHost(draft: Draft, record: VmRecord): boolean {
+  if (record.kind !== 'machine' || record.host === null) return false;
+  return sharedPoolOf(draft.get('hosts', record.host), record.pool) !== undefined;
+}

@@ -1,0 +1,19 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { Draft } from '../draft.ts';
+
+/** Which pools have run out of space, as their hosts say: nothing new is placed there. What a host said last holds while it is silent. */
+export function followPools(draft: Draft): void {
+  for (const [name, live] of draft.world.live) {
+    const host = draft.get('hosts', name);
+    const doctor = live.report?.doctor;
+    if (!host || !doctor || !live.connected) continue;
+    const before = host.fullPools ?? [];
+    const now = [...doctor.fullPools].sort();
+    if (isDeepStrictEqual(before, now)) continue;
+    draft.put('hosts', name, { ...host, fullPools: now });
+    for (const pool of now.filter((each) => !before.includes(each)))
+      draft.tell('pool-full', name, `pool ${pool} has run out of space: it takes nothing new`, { pool });
+    for (const pool of before.filter((each) => !now.includes(each)))
+      draft.tell('pool-has-room', name, `pool ${pool} has room again`, { pool });
+  }
+}

@@ -1,0 +1,32 @@
+import type { HostRecord } from '../../model/records.ts';
+import type { Draft } from '../draft.ts';
+
+/** More silent hosts than this share, and at least so many, look like our own fault rather than theirs. */
+const HOLD_SHARE = 1 / 3;
+const HOLD_HOSTS = 2;
+
+/** True when so many hosts are silent at once that nothing is healed. A host that was proven dead is not silent. */
+export const isHolding = (draft: Draft): boolean => isTooMany(draft.all('hosts'));
+
+/** Tells, once each, when healing begins and ends to hold still. */
+export function tellHolding(draft: Draft): void {
+  const before = isTooMany(draft.world.hosts.values());
+  const now = isHolding(draft);
+  if (before === now) return;
+  const silent = [...draft.all('hosts')].filter(({ state }) => state === 'down').map(({ name }) => name);
+  if (now)
+    draft.tell(
+      'healing-held',
+      'fabric',
+      `${silent.join(', ')} are silent at once: that looks like the controller's own network, so nothing is re-placed; ` +
+        'it goes on when hosts are back, or when an operator signs for those that are dead: weft host confirm-dead HOST',
+      { silent },
+    );
+  else draft.tell('healing-resumed', 'fabric', 'enough hosts are heard from again, or known to be dead');
+}
+
+function isTooMany(hosts: Iterable<HostRecord>): boolean {
+  const known = [...hosts].filter(({ state }) => state !== 'joining');
+  const silent = known.filter(({ state }) => state === 'down').length;
+  return silent >= HOLD_HOSTS && silent > known.length * HOLD_SHARE;
+}

@@ -1,0 +1,120 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { Hello } from '../../../agent/protocol/index.ts';
+import type { HostRecord } from '../../model/records.ts';
+import type { Draft } from '../draft.ts';
+import type { LiveHost } from '../world.ts';
+
+export interface LivenessSettings {
+  /** A host not heard from for so long is suspect: it takes nothing new. */
+  readonly suspectAfterMs: number;
+  /** A host not heard from for so long is down. */
+  readonly downAfterMs: number;
+}
+
+const FLAPPING_WINDOW_MS = 3_600_000;
+/** The first return within the window is free, the next ones are held off, each for twice as long. */
+const HOLD_OFF = { firstMs: 60_000, factor: 2, maximumMs: 1_800_000 };
+const MOST_DOWNS_KEPT = 16;
+
+/** `up → suspect → down`, by what is heard; and back, by a session. After a start of the controller every host has its time to be heard. */
+export function followHosts(draft: Draft, settings: LivenessSettings): void {
+  const { world, nowMs } = draft;
+  for (const host of [...draft.all('hosts')]) {
+    const live = world.live.get(host.name);
+    const silentMs = nowMs - heardMs(draft, host.name);
+    const hello = live?.connected === true ? live.hello : null;
+    if (hello && silentMs < settings.suspectAfterMs) goUp(draft, host, hello);
+    else if (host.state === 'up' || host.state === 'suspect')
+      growSilent(draft, host, live, silentMs, settings);
+  }
+  endHoldOffs(draft);
+}
+
+/** Silent for too long, whether proven dead or not. */
+export const isLost = ({ state }: Pick<HostRecord, 'state'>): boolean =>
+  state === 'down' || state === 'fenced';
+
+const heardMs = (draft: Draft, host: string): number =>
+  Math.max(draft.world.live.get(host)?.lastHeardMs ?? 0, draft.world.listeningSinceMs);
+
+function goUp(draft: Draft, host: HostRecord, hello: Hello): void {
+  if (isKnown(host, hello)) return;
+  const { facts, offer, bootId } = hello;
+  const restarted = host.bootId !== null && host.bootId !== bootId;
+  const evidence = restarted ? 'it has been restarted and is in session' : 'it is in session';
+  draft.put('hosts', host.name, {
+    ...host,
+    ...{ state: 'up', evidence, facts, offer, bootId, proof: null, fencing: null },
+    heldOffUntilMs: isLost(host) ? holdOffUntilMs(host, draft.nowMs) : host.heldOffUntilMs,
+    stateSinceMs: host.state === 'up' ? host.stateSinceMs : draft.nowMs,
+  });
+  if (host.state === 'up' && !restarted) return;
+  draft.tell('host-up', host.name, `${host.state} ⇒ up: ${evidence}`, {
+    accelerator: facts.accelerator.kind,
+    bootId,
+  });
+  if (host.state === 'fenced' && !restarted)
+    draft.tell(
+      'host-undead',
+      host.name,
+      `it is alive, and still the same boot, although ${host.proof?.detail ?? 'it was declared dead'}: look at its fence device`,
+      { proof: host.proof },
+    );
+}
+
+const isKnown = (host: HostRecord, { facts, offer, bootId }: Hello): boolean =>
+  host.state === 'up' &&
+  host.bootId === bootId &&
+  isDeepStrictEqual(host.facts, facts) &&
+  isDeepStrictEqual(host.offer, offer);
+
+function growSilent(
+  draft: Draft,
+  host: HostRecord,
+  live: LiveHost | undefined,
+  silentMs: number,
+  settings: LivenessSettings,
+): void {
+  const silence = `not heard from for ${(silentMs / 1000).toFixed(1)} s`;
+  if (silentMs >= settings.downAfterMs) {
+    const since = draft.nowMs - FLAPPING_WINDOW_MS;
+    const downsAtMs = [...host.downsAtMs.filter((atMs) => atMs > since), draft.nowMs].slice(-MOST_DOWNS_KEPT);
+    become(draft, { ...host, downsAtMs }, 'down', silence);
+  } else if (host.state === 'up') {
+    // Before it was first heard, a session that is not there says nothing.
+    const ended = live?.connected === false && live.lastHeardMs > 0;
+    if (ended)
+      become(draft, host, 'suspect', `its session ended: ${live.endedBecause ?? 'no reason was given'}`);
+    else if (silentMs >= settings.suspectAfterMs) become(draft, host, 'suspect', silence);
+  }
+}
+
+function become(draft: Draft, host: HostRecord, state: 'suspect' | 'down', evidence: string): void {
+  draft.put('hosts', host.name, { ...host, state, evidence, stateSinceMs: draft.nowMs });
+  draft.tell(`host-${state}`, host.name, `${host.state} ⇒ ${state}: ${evidence}`);
+}
+
+/** A host that goes down again and again gets nothing new for a while when it returns. */
+function holdOffUntilMs(host: HostRecord, nowMs: number): number | null {
+  const downs = host.downsAtMs.filter((atMs) => atMs > nowMs - FLAPPING_WINDOW_MS).length;
+  if (downs < 2) return null;
+  return nowMs + Math.min(HOLD_OFF.maximumMs, HOLD_OFF.firstMs * HOLD_OFF.factor ** (downs - 2));
+}
+
+function endHoldOffs(draft: Draft): void {
+  for (const host of [...draft.all('hosts')]) {
+    if (host.heldOffUntilMs === null || host.heldOffUntilMs > draft.nowMs) continue;
+    draft.put('hosts', host.name, { ...host, heldOffUntilMs: null });
+    draft.tell('host-trusted', host.name, 'it has stayed long enough: it takes VMs again');
+  }
+}
+
+/** Unix ms at which a host will be suspect or down unless it is heard, or trusted again; null: none. */
+export function nextDeadlineMs(draft: Draft, settings: LivenessSettings): number | null {
+  const times = [...draft.all('hosts')].flatMap((host) => [
+    ...(host.state === 'up' ? [heardMs(draft, host.name) + settings.suspectAfterMs] : []),
+    ...(host.state === 'suspect' ? [heardMs(draft, host.name) + settings.downAfterMs] : []),
+    ...(host.heldOffUntilMs === null ? [] : [host.heldOffUntilMs]),
+  ]);
+  return times.length === 0 ? null : Math.min(...times);
+}

@@ -1,0 +1,112 @@
+import type { HostRecord, Proof, VmRecord } from '../../model/records.ts';
+import type { Draft } from '../draft.ts';
+import { change } from '../instance-states.ts';
+import type { Placement } from '../placement.ts';
+import { again } from './again.ts';
+import { outlivesItsHost } from './fencing.ts';
+import { isHolding } from './holding.ts';
+import { isLost } from './hosts.ts';
+import { supersede } from './superseded.ts';
+
+/**
+ * What happens to the VMs of a host that is down. An instance holds no state: it is made anew elsewhere at once. A machine is
+ * `unknown`: on a pool of its host's own it waits for its host; on one that other hosts share it goes on there, once, and only
+ * when its host is proven to be dead.
+ * @param holds whether healing holds still when too many hosts are silent at once.
+ */
+export function healLostVms(draft: Draft, placement: Placement, holds: boolean): void {
+  const holding = holds && isHolding(draft);
+  for (const record of [...draft.all('vms')]) {
+    const host = record.host === null ? undefined : draft.get('hosts', record.host);
+    if (record.host === null || (host && !isLost(host))) continue;
+    if (record.kind === 'machine') healMachine(draft, placement, record, host);
+    else if (record.deleting) continue;
+    else if (holding && host?.state !== 'fenced') hold(draft, record);
+    else heal(draft, record, placement, host);
+  }
+}
+
+function healMachine(
+  draft: Draft,
+  placement: Placement,
+  record: VmRecord,
+  host: HostRecord | undefined,
+): void {
+  if (record.deleting || !host || !outlivesItsHost(draft, record)) waitForHost(draft, record);
+  else if (host.proof === null) waitForProof(draft, record, host);
+  else if (!restart(draft, placement, record, host.proof))
+    // With the reasons why no host takes it.
+    waitForProof(draft, draft.get('vms', record.id) ?? record, host);
+}
+
+function waitForHost(draft: Draft, record: VmRecord): void {
+  if (record.state === 'unknown') return;
+  change(draft, record, 'unknown', `host ${record.host} is not heard from; its disk is there, so it waits`, {
+    failure: {
+      code: 'host-unreachable',
+      message: `host ${record.host}, which has the disk of this machine, is not heard from`,
+      remedy: `Bring host ${record.host} back; the machine goes on with its data.`,
+    },
+  });
+}
+
+/** Nothing proves yet that its old copy is dead; two copies on one disk would destroy it. */
+function waitForProof(draft: Draft, record: VmRecord, host: HostRecord): void {
+  const { name, fencing, proof, offer } = host;
+  const devices = offer?.fence.length ?? 0;
+  const known = proof
+    ? `host ${name} is dead (${proof.detail}), and no other host can take this machine`
+    : devices === 0
+      ? `host ${name} is not heard from, has no fence device, and nothing else proves that it is dead`
+      : fencing
+        ? `host ${name} is not heard from, and could not be fenced yet (tried ${fencing.attempts} times; ${fencing.message})`
+        : `host ${name} is not heard from, and is being fenced`;
+  const remedy = proof
+    ? 'Bring that host back, or make room on one that shares the pool; see placement in weft why.'
+    : `Bring host ${name} back. Or make sure that it is off, then sign for it: weft host confirm-dead ${name}`;
+  const failure = { code: 'host-unreachable', message: known, remedy };
+  if (record.state === 'unknown' && record.failure?.message === known) return;
+  change(draft, record, 'unknown', known, { failure });
+}
+
+/** @returns false when no other host takes it. */
+function restart(draft: Draft, placement: Placement, record: VmRecord, proof: Proof): boolean {
+  const why = `its host ${record.host} is dead`;
+  const placed = again(placement, record, why, { avoid: record.host }, { proof, failures: 0 });
+  if (!placed) return false;
+  supersede(draft, record);
+  draft.tell(
+    'machine-restarted',
+    record.id,
+    `incarnation ${placed.incarnation} on ${placed.host}: ${proof.detail}`,
+    { from: record.host, to: placed.host, incarnation: placed.incarnation, proof },
+  );
+  return true;
+}
+
+function hold(draft: Draft, record: VmRecord): void {
+  if (record.state === 'unknown') return;
+  change(
+    draft,
+    record,
+    'unknown',
+    `host ${record.host} is silent, and so are too many others: healing holds still`,
+  );
+}
+
+function heal(draft: Draft, record: VmRecord, placement: Placement, host: HostRecord | undefined): void {
+  placement.release(record);
+  supersede(draft, record);
+  const why = `host ${record.host} is ${host?.state ?? 'gone'}`;
+  draft.tell('vm-heal', record.id, `${why}: incarnation ${record.incarnation} is given up`, {
+    host: record.host,
+    incarnation: record.incarnation,
+  });
+  change(draft, record, 'pending', why, {
+    host: null,
+    phase: null,
+    overlay: null,
+    readyAtMs: null,
+    retryAtMs: null,
+  });
+}

@@ -1,0 +1,34 @@
+import type { VmRecord } from '../../model/records.ts';
+import type { Draft } from '../draft.ts';
+
+/** This incarnation, and every one before it, is over on its host: as soon as the host hears of it, what of them runs there goes. */
+export function supersede(draft: Draft, record: VmRecord): void {
+  const host = record.host === null ? undefined : draft.get('hosts', record.host);
+  if (!host || record.incarnation === 0) return;
+  const incarnation = Math.max(host.superseded[record.id] ?? 0, record.incarnation);
+  draft.put('hosts', host.name, { ...host, superseded: { ...host.superseded, [record.id]: incarnation } });
+}
+
+/** Hosts that have looked at themselves with the newest goal and found nothing of a superseded VM need not hear of it again. */
+export function forgetSuperseded(draft: Draft): void {
+  for (const host of [...draft.all('hosts')]) {
+    const kept = Object.entries(host.superseded).filter(([id]) => isNeeded(draft, host.name, id));
+    if (kept.length === Object.keys(host.superseded).length) continue;
+    draft.put('hosts', host.name, { ...host, superseded: Object.fromEntries(kept) });
+  }
+}
+
+function isNeeded(draft: Draft, host: string, vmId: string): boolean {
+  // Its goal names the newer one.
+  if (draft.get('vms', vmId)?.host === host) return false;
+  const live = draft.world.live.get(host);
+  if (!live?.connected || !live.report || live.acknowledged === null) return true;
+  // Acknowledged is what the store had before this pass.
+  if (draft.world.hosts.get(host)?.superseded[vmId] === undefined) return true;
+  const { report, acknowledged } = live;
+  return (
+    acknowledged.has(vmId) ||
+    report.leaving.includes(vmId) ||
+    report.strangers.some((stranger) => stranger.id === vmId && stranger.running)
+  );
+}

@@ -1,0 +1,135 @@
+import { WeftError } from '../../../agent/kit/errors.ts';
+import type { ApplicationRecord, VmRecord } from '../../model/records.ts';
+import { MACHINES, networkOf, takeAddress } from '../addresses.ts';
+import { machineDefinition, roleDefinition } from '../definition.ts';
+import type { Draft } from '../draft.ts';
+import { change } from '../instance-states.ts';
+
+type Made = Pick<VmRecord, 'id' | 'role' | 'index' | 'kind' | 'size' | 'pool' | 'definition'>;
+
+const DEFAULT_POOL = 'local';
+/** Records made in one pass: its transaction wakes the next one. */
+const CREATIONS_IN_A_PASS = 1_000;
+
+/** Every VM that an application declares. */
+export function declaredVms(application: ApplicationRecord): Made[] {
+  const { name, roles, machines, package: applicationPackage } = application.service;
+  const declared: Made[] = [];
+  for (const [role, made] of Object.entries(roles)) {
+    const definition = roleDefinition(made, applicationPackage);
+    const { kind, size, pool, instances } = made;
+    for (let index = 0; index < instances; index++)
+      declared.push({
+        id: `${name}/${role}-${index}`,
+        role,
+        index,
+        kind,
+        size,
+        pool: pool ?? DEFAULT_POOL,
+        definition,
+      });
+  }
+  for (const [machine, made] of Object.entries(machines))
+    declared.push({
+      id: `${name}/${machine}`,
+      role: null,
+      index: null,
+      kind: 'machine',
+      size: made.size,
+      pool: made.pool,
+      definition: machineDefinition(made),
+    });
+  return declared;
+}
+
+/** Makes a record for every VM that is declared and has none, and marks what nobody declares any more as going. */
+export function followApplications(draft: Draft): void {
+  const byApplication = new Map<string, VmRecord[]>();
+  for (const record of draft.all('vms')) {
+    const list = byApplication.get(record.app);
+    if (list) list.push(record);
+    else byApplication.set(record.app, [record]);
+  }
+  let created = 0;
+  for (const application of [...draft.all('applications')]) {
+    const declared = application.deleting ? [] : declaredVms(application);
+    const wanted = new Set(declared.map(({ id }) => id));
+    for (const made of declared) {
+      if (created >= CREATIONS_IN_A_PASS) break;
+      if (createIfMissing(draft, application, made)) created++;
+    }
+    for (const record of byApplication.get(application.name) ?? [])
+      if (!wanted.has(record.id) && !record.deleting && canGo(application, record))
+        letGo(draft, record, application);
+  }
+}
+
+/** A machine goes by a user's delete alone: of itself, or of its application. */
+const canGo = (application: ApplicationRecord, record: VmRecord) =>
+  record.role !== null || application.deleting;
+
+function letGo(draft: Draft, record: VmRecord, application: ApplicationRecord): void {
+  if (record.kind === 'machine' && record.host !== null)
+    draft.put('tombstones', record.id, {
+      id: record.id,
+      host: record.host,
+      upToIncarnation: record.incarnation,
+      atMs: draft.nowMs,
+    });
+  const why = application.deleting ? 'its application is deleted' : 'it is scaled in';
+  change(draft, record, 'stopping', why, { deleting: true, power: 'stopped' });
+}
+
+/** @returns true when a record was made. */
+function createIfMissing(draft: Draft, application: ApplicationRecord, made: Made): boolean {
+  if (draft.get('vms', made.id)) return false;
+  // The disk of a machine of the same name is still on its way out.
+  if (draft.get('tombstones', made.id)) return false;
+  try {
+    const network = networkOf(draft, application.name, made.role ?? MACHINES);
+    const { address, mac } = takeAddress(draft, network, made.id);
+    draft.put('vms', made.id, {
+      ...made,
+      app: application.name,
+      state: 'pending',
+      attempt: 1,
+      incarnation: draft.get('incarnations', application.name)?.highest ?? 0,
+      host: null,
+      power: 'running',
+      image: null,
+      poolId: null,
+      diskIncarnation: 0,
+      proof: null,
+      networkId: network.id,
+      address,
+      mac,
+      rebootGeneration: 0,
+      reimageRequested: false,
+      moveTo: null,
+      failures: 0,
+      failedOn: {},
+      restarts: null,
+      retryAtMs: null,
+      failure: null,
+      steps: [],
+      tasks: [],
+      phase: null,
+      overlay: null,
+      createdAtMs: draft.nowMs,
+      stateSinceMs: draft.nowMs,
+      readyAtMs: null,
+      deleting: false,
+      placement: null,
+    });
+    draft.tell(
+      'vm-created',
+      made.id,
+      `declared by ${application.name}, generation ${application.generation}`,
+    );
+    return true;
+  } catch (error) {
+    // Not told from here: nothing would remember that it was, and each pass would tell it again.
+    if (WeftError.from(error).code !== 'no-capacity') throw error;
+    return false;
+  }
+}

@@ -1,0 +1,67 @@
+import type { Change, Entry } from '../store/contract.ts';
+import { KINDS, type Kind, PREFIXES, type RecordOf } from './world.ts';
+
+/** The store's records in memory, kept up to date by its watch: a pass reads nothing from disk. */
+export class WorldCache {
+  readonly #revisions = new Map<string, number>();
+  readonly #records: { readonly [K in Kind]: Map<string, RecordOf[K]> } = {
+    applications: new Map(),
+    vms: new Map(),
+    hosts: new Map(),
+    claims: new Map(),
+    networks: new Map(),
+    tombstones: new Map(),
+    incarnations: new Map(),
+    fencing: new Map(),
+  };
+  /** Revision up to which everything is in here. */
+  revision = 0;
+
+  load(entries: readonly Entry[], revision: number): void {
+    for (const entry of entries) this.#set(entry.key, entry.value, entry.revision);
+    this.revision = revision;
+  }
+
+  /** @returns the records that changed, as they were and are. */
+  apply(changes: readonly Change[]): readonly { kind: Kind; key: string; before: unknown; after: unknown }[] {
+    const changed = [];
+    for (const change of changes) {
+      const place = placeOf(change.key);
+      if (place) {
+        const before = this.#records[place.kind].get(place.key);
+        this.#set(change.key, change.value, change.revision);
+        changed.push({ ...place, before, after: change.value ?? undefined });
+      }
+      this.revision = Math.max(this.revision, change.revision);
+    }
+    return changed;
+  }
+
+  records<K extends Kind>(kind: K): ReadonlyMap<string, RecordOf[K]> {
+    return this.#records[kind] as ReadonlyMap<string, RecordOf[K]>;
+  }
+
+  /** Store revision of a key; 0: it is not there. */
+  revisionOf(storeKey: string): number {
+    return this.#revisions.get(storeKey) ?? 0;
+  }
+
+  #set(storeKey: string, value: unknown, revision: number): void {
+    const place = placeOf(storeKey);
+    if (!place) return;
+    const records = this.#records[place.kind] as Map<string, unknown>;
+    if (value === null) {
+      this.#revisions.delete(storeKey);
+      records.delete(place.key);
+    } else {
+      this.#revisions.set(storeKey, revision);
+      records.set(place.key, value);
+    }
+  }
+}
+
+function placeOf(storeKey: string): { kind: Kind; key: string } | null {
+  for (const kind of KINDS)
+    if (storeKey.startsWith(PREFIXES[kind])) return { kind, key: storeKey.slice(PREFIXES[kind].length) };
+  return null;
+}

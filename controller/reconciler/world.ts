@@ -1,0 +1,86 @@
+import type { Failure, Hello, Report } from '../../agent/protocol/index.ts';
+import type {
+  ApplicationRecord,
+  ClaimsRecord,
+  FencingRecord,
+  FleetRecord,
+  HostRecord,
+  ImageRecord,
+  IncarnationsRecord,
+  NetworkRecord,
+  TombstoneRecord,
+  VmRecord,
+} from '../model/records.ts';
+
+/** One host as the controller hears it now. */
+export interface LiveHost {
+  readonly connected: boolean;
+  /** 0: not since this controller started. */
+  readonly lastHeardMs: number;
+  readonly hello: Hello | null;
+  /** Why its last session ended; null: it has one, or never had. */
+  readonly endedBecause: string | null;
+  readonly report: Report | null;
+  /** Ids named by the goal that this host has looked at itself with; null: not known whether it has the newest. */
+  readonly acknowledged: ReadonlySet<string> | null;
+}
+
+/** What an image reference means now; `failure` when it means nothing. */
+export interface ResolvedImage {
+  readonly image: ImageRecord | null;
+  readonly failure: Failure | null;
+  /** How long it took to find out. */
+  readonly ms: number;
+}
+
+/** Everything a plan is made from. Keys of the maps are the last parts of the records' keys: `crm/web-0`, `h1`. */
+export interface World {
+  readonly fleet: FleetRecord;
+  readonly applications: ReadonlyMap<string, ApplicationRecord>;
+  readonly vms: ReadonlyMap<string, VmRecord>;
+  readonly hosts: ReadonlyMap<string, HostRecord>;
+  readonly claims: ReadonlyMap<string, ClaimsRecord>;
+  readonly networks: ReadonlyMap<string, NetworkRecord>;
+  readonly tombstones: ReadonlyMap<string, TombstoneRecord>;
+  readonly incarnations: ReadonlyMap<string, IncarnationsRecord>;
+  readonly fencing: ReadonlyMap<string, FencingRecord>;
+  readonly live: ReadonlyMap<string, LiveHost>;
+  readonly images: ReadonlyMap<string, ResolvedImage>;
+  /** When this controller began to listen: hosts have their time from then on to be heard. */
+  readonly listeningSinceMs: number;
+}
+
+export const KINDS = [
+  'applications',
+  'vms',
+  'hosts',
+  'claims',
+  'networks',
+  'tombstones',
+  'incarnations',
+  'fencing',
+] as const;
+export type Kind = (typeof KINDS)[number];
+
+/** Prefix of each kind's keys in the store. */
+export const PREFIXES: Readonly<Record<Kind, string>> = {
+  applications: 'apps/',
+  vms: 'vms/',
+  hosts: 'hosts/',
+  claims: 'claims/',
+  networks: 'networks/',
+  tombstones: 'tombstones/',
+  incarnations: 'incarnations/',
+  fencing: 'fencing/',
+};
+
+export interface RecordOf {
+  applications: ApplicationRecord;
+  vms: VmRecord;
+  hosts: HostRecord;
+  claims: ClaimsRecord;
+  networks: NetworkRecord;
+  tombstones: TombstoneRecord;
+  incarnations: IncarnationsRecord;
+  fencing: FencingRecord;
+}

@@ -1,0 +1,58 @@
+import { ChangeLog } from '../change-log.ts';
+import type { Change, Entry, Snapshot, Store, Transaction, TransactionResult } from '../contract.ts';
+
+/** A store that forgets everything when the process ends: for tests and simulation. */
+export class MemoryStore implements Store {
+  readonly #entries = new Map<string, Entry>();
+  readonly #log = new ChangeLog(0);
+  #revision = 0;
+
+  async get(key: string): Promise<Entry | null> {
+    return copy(this.#entries.get(key) ?? null);
+  }
+
+  async list(prefix: string): Promise<Snapshot> {
+    const entries = [...this.#entries.values()]
+      .filter((entry) => entry.key.startsWith(prefix))
+      .sort((one, other) => (one.key < other.key ? -1 : 1));
+    return { revision: this.#revision, entries: copy(entries) };
+  }
+
+  async transact(transaction: Transaction): Promise<TransactionResult> {
+    const { checks = [], puts = [], deletes = [] } = transaction;
+    const conflicts = checks
+      .filter(({ key, revision }) => (this.#entries.get(key)?.revision ?? 0) !== revision)
+      .map(({ key }) => key);
+    if (conflicts.length > 0) return { committed: false, conflicts };
+    const gone = deletes.filter((key) => this.#entries.has(key));
+    if (puts.length + gone.length === 0) return { committed: true, revision: this.#revision };
+    const revision = ++this.#revision;
+    const changes: Change[] = [];
+    for (const put of puts) {
+      const value = copy(put.value);
+      this.#entries.set(put.key, { key: put.key, value, revision });
+      changes.push({ revision, key: put.key, value: copy(value) });
+    }
+    for (const key of gone) {
+      this.#entries.delete(key);
+      changes.push({ revision, key, value: null });
+    }
+    this.#log.append(changes);
+    return { committed: true, revision };
+  }
+
+  watch(prefix: string, fromRevision: number, listener: (changes: readonly Change[]) => void): () => void {
+    return this.#log.watch(prefix, fromRevision, listener);
+  }
+
+  async revision(): Promise<number> {
+    return this.#revision;
+  }
+
+  async close(): Promise<void> {
+    this.#log.close();
+  }
+}
+
+/** Values go in and out by copy, as they do through a database. */
+const copy = <T>(value: T): T => (value === undefined ? value : JSON.parse(JSON.stringify(value)));

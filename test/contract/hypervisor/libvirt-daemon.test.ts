@@ -1,0 +1,100 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import pino from 'pino';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { DomainEvent } from '../../../agent/hypervisor/driver.ts';
+import { LibvirtDriver } from '../../../agent/hypervisor/libvirt/libvirt-driver.ts';
+import { waitFor } from '../../support/wait-for.ts';
+import { aNetwork } from './driver-suite.ts';
+import { LibvirtRig, macOf } from './libvirt-rig.ts';
+import { FLEET } from './rig.ts';
+
+describe('a libvirtd that', () => {
+  let rig: LibvirtRig;
+  beforeAll(async () => {
+    rig = await LibvirtRig.open('contract-2');
+  }, 400_000);
+  afterAll(() => rig?.close());
+
+  test('is killed takes no guest with it: the driver says so, comes back, and finds all as it was', async () => {
+    const { driver } = rig;
+    const lease = { mac: macOf(1), address: '10.128.1.77', hostname: 'web-0' };
+    const network = aNetwork(1, { leases: [lease] });
+    await driver.ensureNetwork(network);
+    const spec = await rig.aGuest(network);
+    await driver.startDomain(spec);
+    await rig.guestIsUp(spec.name);
+    const boot = await rig.bootOf(spec.name);
+
+    const heard: DomainEvent[] = [];
+    driver.onEvent((event) => heard.push(event));
+    await rig.killDaemon();
+    await waitFor(
+      'the driver to be connected again',
+      async () => heard.map((event) => event.type),
+      (types) =>
+        types.includes('disconnected') && types.lastIndexOf('connected') > types.indexOf('disconnected'),
+      60_000,
+      20,
+    );
+    expect(await driver.listDomains()).toMatchObject([
+      { name: spec.name, mark: spec.mark, state: 'running' },
+    ]);
+    expect(await driver.listNetworks()).toMatchObject([
+      { name: network.name, active: true, leases: [lease] },
+    ]);
+    expect(await rig.bootOf(spec.name)).toBe(boot);
+
+    // The reserved address is what the guest really has.
+    await waitFor(
+      'the guest’s address',
+      () => rig.shell(spec.name, 'ip -4 -o addr show eth0'),
+      (text) => text.includes(`${lease.address}/24`),
+      60_000,
+    );
+    await driver.removeDomain(spec.name);
+    await driver.removeNetwork(network.name);
+    expect(await rig.virsh('list', '--all', '--name')).toBe('');
+    expect(await rig.virsh('net-list', '--all', '--name')).toBe('');
+  });
+
+  test('does not know a capability that it is to do without starts the guest all the same', async () => {
+    const driver = rig.openDriver(FLEET, 'no-such-capability');
+    const network = aNetwork(2);
+    await driver.ensureNetwork(network);
+    const spec = await rig.aGuest(network);
+    await driver.startDomain(spec);
+    expect(await driver.listDomains()).toMatchObject([
+      { name: spec.name, mark: spec.mark, state: 'running' },
+    ]);
+    expect(await rig.virsh('dumpxml', '--inactive', spec.name)).not.toContain('no-such-capability');
+    await driver.removeDomain(spec.name);
+    await driver.removeNetwork(network.name);
+    await driver.close();
+  });
+
+  test('does not answer is reported within its limit, with what to look at', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'weft-silent-'));
+    const sockets = new Set<Socket>();
+    const server = createServer((socket) => sockets.add(socket.on('error', () => undefined)));
+    await new Promise<void>((resolve) => server.listen(join(folder, 'sock'), resolve));
+    const driver = new LibvirtDriver({
+      uri: `qemu:///system?socket=${join(folder, 'sock')}`,
+      fleet: FLEET,
+      abilities: { accelerator: 'tcg', cpuQuota: false },
+      log: pino({ level: 'silent' }),
+    });
+    const asked = await driver.listDomains().catch((error: unknown) => error);
+    expect(asked).toMatchObject({
+      code: 'host-unreachable',
+      message: 'libvirt did not answer in time: list domains',
+      remedy: 'Look at libvirtd on this host: systemctl status libvirtd',
+    });
+    for (const socket of sockets) socket.destroy();
+    server.close();
+    await driver.close();
+    await rm(folder, { recursive: true, force: true });
+  });
+});

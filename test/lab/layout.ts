@@ -1,0 +1,42 @@
+import { join, resolve } from 'node:path';
+import { WeftError } from '../../agent/kit/errors.ts';
+import { NAME_PATTERN } from '../../agent/kit/names.ts';
+
+export const REPOSITORY = resolve(import.meta.dirname, '../..');
+const LABS_FOLDER = process.env.WEFT_LABS ?? '/var/tmp/weft-labs';
+
+/** Where a lab's things are. Everything of a lab carries its name or its number, so that several stand side by side. */
+export interface Layout {
+  readonly name: string;
+  readonly folder: string;
+  readonly stateFile: string;
+  readonly controllerState: string;
+  readonly clientConfig: string;
+}
+
+export function layoutOf(name: string): Layout {
+  if (!NAME_PATTERN.test(name) || name.length > 20) {
+    throw new WeftError('usage', `"${name}" is no name for a lab`, {
+      remedy: 'Use up to 20 lower-case letters, digits and dashes, starting with a letter.',
+    });
+  }
+  const folder = join(LABS_FOLDER, name);
+  return {
+    name,
+    folder,
+    stateFile: join(folder, 'lab.json'),
+    controllerState: join(folder, 'controller'),
+    clientConfig: join(folder, 'config.yaml'),
+  };
+}
+
+export function labsFolder(): string {
+  return LABS_FOLDER;
+}
+
+export const namespaceName = (lab: string, host: string) => `weft-${lab}-${host}`;
+export const bridgeName = (number: number) => `wlab${number}`;
+/** The near end of a host's link, on the lab's bridge; at most 15 characters. */
+export const linkName = (number: number, hostNumber: number) => `wl${number}h${hostNumber}`;
+export const controllerAddress = (number: number) => `10.77.${number}.1`;
+export const hostAddress = (number: number, hostNumber: number) => `10.77.${number}.${10 + hostNumber}`;

@@ -1,0 +1,140 @@
+import type { Report, VmReport } from '../../../agent/protocol/index.ts';
+import type { HostRecord, VmRecord } from '../../../controller/model/index.ts';
+import type { Plan } from '../../../controller/reconciler/plan.ts';
+import type { Kind, RecordOf, World } from '../../../controller/reconciler/world.ts';
+import { PREFIXES } from '../../../controller/reconciler/world.ts';
+import { aVmGoal, FLEET } from '../../support/builders/goal.ts';
+import { aHello } from '../../support/builders/host.ts';
+
+type Records = { readonly [K in Kind]: Map<string, RecordOf[K]> };
+
+/** Records, hosts that do at once what the records say, and a time of one's own. */
+export class PlanningWorld {
+  nowMs = 1_000_000;
+  readonly records: Records = {
+    applications: new Map(),
+    vms: new Map(),
+    hosts: new Map(),
+    claims: new Map(),
+    networks: new Map(),
+    tombstones: new Map(),
+    incarnations: new Map(),
+    fencing: new Map(),
+  };
+  readonly #silent = new Set<string>();
+  #reports = new Map<string, Report>();
+
+  addHost(record: HostRecord): void {
+    this.put(`hosts/${record.name}`, record);
+  }
+
+  /** Nothing was ever heard of it, nor will be. */
+  silence(host: string): void {
+    this.#silent.add(host);
+  }
+
+  pass(forMs: number): void {
+    this.nowMs += forMs;
+  }
+
+  put(storeKey: string, value: unknown): void {
+    const { records, key } = this.#placeOf(storeKey);
+    records.set(key, value);
+  }
+
+  write({ puts, deletes }: Plan): void {
+    for (const { key, value } of puts) this.put(key, value);
+    for (const storeKey of deletes) {
+      const { records, key } = this.#placeOf(storeKey);
+      records.delete(key);
+    }
+  }
+
+  /** Every host that is not silent runs what is placed on it, ready unless told otherwise, and nothing else. */
+  letHostsFollow(say: (vm: VmRecord) => Partial<VmReport> = () => ({})): void {
+    this.#reports = new Map();
+    for (const host of this.records.hosts.keys())
+      if (!this.#silent.has(host)) this.#reports.set(host, this.#reportOf(host, say));
+  }
+
+  snapshot(): World {
+    const { nowMs } = this;
+    return {
+      ...this.records,
+      fleet: { uuid: FLEET, epoch: 1, range: '10.128.0.0/10' },
+      live: new Map(
+        [...this.records.hosts.keys()].map((name) => {
+          const silent = this.#silent.has(name);
+          return [
+            name,
+            {
+              connected: !silent,
+              lastHeardMs: silent ? 0 : nowMs,
+              hello: silent ? null : aHello(name),
+              endedBecause: null,
+              report: this.#reports.get(name) ?? null,
+              acknowledged: this.#reports.has(name) ? new Set(this.#named(name).map(({ id }) => id)) : null,
+            },
+          ];
+        }),
+      ),
+      images: new Map([
+        [
+          'tiny:stable',
+          {
+            image: {
+              name: 'tiny',
+              version: '1',
+              goal: aVmGoal().image,
+              virtualSizeBytes: 1,
+              sizeBytes: 1,
+              sourceFormat: 'qcow2',
+              createdAtMs: 0,
+              sshKeySecret: null,
+            },
+            failure: null,
+            ms: 0,
+          },
+        ],
+      ]),
+      listeningSinceMs: 0,
+    };
+  }
+
+  #named(host: string) {
+    return [...this.records.vms.values()].filter((vm) => vm.host === host && !vm.deleting);
+  }
+
+  #reportOf(host: string, say: (vm: VmRecord) => Partial<VmReport>): Report {
+    return {
+      type: 'report',
+      sequence: 1,
+      atMs: this.nowMs,
+      bootId: 'boot-1',
+      revisionSeen: 1,
+      vms: this.#named(host).map((vm) => ({
+        id: vm.id,
+        incarnation: vm.incarnation,
+        phase: 'ready' as const,
+        rebootGeneration: vm.rebootGeneration,
+        steps: [],
+        tasks: [],
+        boots: 1,
+        ...say(vm),
+      })),
+      blobs: [],
+      strangers: [],
+      leaving: [],
+    };
+  }
+
+  #placeOf(storeKey: string): { records: Map<string, unknown>; key: string } {
+    for (const [kind, prefix] of Object.entries(PREFIXES))
+      if (storeKey.startsWith(prefix))
+        return {
+          records: this.records[kind as Kind] as Map<string, unknown>,
+          key: storeKey.slice(prefix.length),
+        };
+    throw new TypeError(`no records under ${storeKey}`);
+  }
+}

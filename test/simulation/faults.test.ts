@@ -1,0 +1,14 @@
+import { describe, test } from 'vitest';
+import { explore } from './support/explore.ts';
+import { scriptOf } from './support/script.ts';
+
+const FIRST_SEED = Number(process.env.WEFT_SEED ?? '1');
+const RUNS = Number(process.env.WEFT_RUNS ?? '6');
+const STEPS = 60;
+
+describe('under faults, every invariant holds at every step and the end is what was asked for', () => {
+  for (let seed = FIRST_SEED; seed < FIRST_SEED + RUNS; seed++)
+    test(`seed ${seed}`, async () => {
+      await explore(scriptOf(seed, STEPS), { seed });
+    });
+});

@@ -1,0 +1,182 @@
+import { describe, expect, test } from 'vitest';
+import type { ClaimsRecord, HostRecord, VmRecord } from '../../controller/model/index.ts';
+import { type Plan, plan } from '../../controller/reconciler/plan.ts';
+import type { World } from '../../controller/reconciler/world.ts';
+import { convergedUnder } from './support/converged.ts';
+import { explore, shapesOf } from './support/explore.ts';
+import { type FaultName, model } from './support/faults.ts';
+import { scriptOf } from './support/script.ts';
+import { Simulation, type SimulationOptions } from './support/simulation.ts';
+
+const STEPS = 40;
+/** Virtual. */
+const LIMIT_MS = 60_000;
+const MOST_SEEDS = 40;
+
+type Puts = Plan['puts'];
+/** Changes what the real planner wants written. */
+const writing =
+  (change: (puts: Puts, world: World) => Puts): typeof plan =>
+  (world, nowMs, settings) => {
+    const planned = plan(world, nowMs, settings);
+    return { ...planned, puts: change(planned.puts, world) };
+  };
+const vmsIn = (change: (vm: VmRecord, world: World) => VmRecord) =>
+  writing((puts, world) =>
+    puts.map(({ key, value }) => ({
+      key,
+      value: key.startsWith('vms/') ? change(value as VmRecord, world) : value,
+    })),
+  );
+
+/** The controller takes silence for death. */
+const believesInSilence: typeof plan = (world, nowMs, settings) => {
+  const dead = [...world.hosts.values()].filter(({ state }) => state === 'down');
+  const fencing = new Map(
+    dead.map(({ name, stateSinceMs }) => {
+      const proof = { kind: 'operator', host: name, atMs: nowMs, detail: 'it is silent' } as const;
+      return [name, { host: name, downSinceMs: stateSinceMs, attempts: [], tried: 0, proof }] as const;
+    }),
+  );
+  return plan({ ...world, fencing: new Map([...world.fencing, ...fencing]) }, nowMs, settings);
+};
+
+type Mutation = Pick<SimulationOptions, 'plan' | 'hostMutation'> & { readonly memoryMiB?: number };
+
+/** What is broken on purpose, what has to say so, and what happens meanwhile: anything, or these. */
+const MUTATIONS: Readonly<Record<string, readonly [RegExp, Mutation, (readonly FaultName[])?]>> = {
+  'a machine is restarted because its host is silent': [
+    /is on h\d and on h\d|while it runs on/,
+    { plan: believesInSilence },
+  ],
+  'a machine goes elsewhere and no proof is written down': [
+    /a machine changes its host by proof only/,
+    { plan: vmsIn((vm) => ({ ...vm, proof: null })) },
+  ],
+  'a new incarnation has the number of the old one': [
+    /incarnations only grow|has exactly its claim|waited in vain/,
+    {
+      plan: vmsIn((vm, world) => {
+        const before = world.vms.get(vm.id);
+        return before && before.host !== vm.host && vm.incarnation > 1
+          ? { ...vm, incarnation: before.incarnation }
+          : vm;
+      }),
+    },
+  ],
+  'a VM is placed and nothing is claimed': [
+    /every placed VM has exactly its claim/,
+    { plan: writing((puts) => puts.filter(({ key }) => !key.startsWith('claims/'))) },
+  ],
+  'a claim is written for nothing, or for less': [
+    /every placed VM has exactly its claim/,
+    {
+      plan: writing((puts) =>
+        puts.map(({ key, value }) => ({
+          key,
+          value: key.startsWith('claims/')
+            ? { vms: Object.fromEntries(Object.entries((value as ClaimsRecord).vms).slice(1)) }
+            : value,
+        })),
+      ),
+    },
+  ],
+  'hosts are believed to have ten times their memory': [
+    /capacity is never over-promised/,
+    {
+      memoryMiB: 384,
+      plan: (world, nowMs, settings) => {
+        const bigger = (host: HostRecord): HostRecord =>
+          host.offer ? { ...host, offer: { ...host.offer, memoryMiB: host.offer.memoryMiB * 10 } } : host;
+        const hosts = new Map([...world.hosts].map(([name, host]) => [name, bigger(host)]));
+        const planned = plan({ ...world, hosts }, nowMs, settings);
+        const puts = planned.puts.map(({ key, value }) => {
+          const { offer, ...host } = value as HostRecord;
+          if (!key.startsWith('hosts/') || !offer || offer.memoryMiB < 2_560) return { key, value };
+          return { key, value: { ...host, offer: { ...offer, memoryMiB: offer.memoryMiB / 10 } } };
+        });
+        return { ...planned, puts };
+      },
+    },
+  ],
+  'a machine gets a tombstone that no user asked for': [
+    /went without a user’s delete/,
+    {
+      plan: (world, nowMs, settings) => {
+        const planned = plan(world, nowMs, settings);
+        const tombstones = [...world.vms.values()]
+          .filter(({ kind, host, state }) => kind === 'machine' && host !== null && state === 'unknown')
+          .flatMap((vm) => [
+            {
+              key: `tombstones/${vm.id}`,
+              value: { id: vm.id, host: vm.host, upToIncarnation: vm.incarnation, atMs: nowMs },
+            },
+            { key: `vms/${vm.id}`, value: { ...vm, deleting: true } },
+          ]);
+        const keys = new Set(tombstones.map(({ key }) => key));
+        return { ...planned, puts: [...planned.puts.filter(({ key }) => !keys.has(key)), ...tombstones] };
+      },
+    },
+  ],
+  'two VMs are given one address': [
+    /no two VMs share an address/,
+    { plan: vmsIn((vm) => (vm.role === 'web' ? { ...vm, address: '10.128.0.10' } : vm)) },
+  ],
+  'the lowest index goes first': [
+    /the highest index goes first/,
+    {
+      plan: writing((puts, world) =>
+        puts.map((put) => {
+          const vm = put.value as VmRecord;
+          if (!put.key.startsWith('vms/') || vm.role === null || !vm.deleting) return put;
+          const lowest = world.vms.get(`${vm.app}/${vm.role}-0`);
+          if (!lowest || lowest.deleting || world.vms.get(vm.id)?.deleting) return put;
+          return {
+            key: `vms/${lowest.id}`,
+            value: { ...lowest, deleting: true, state: 'stopping', stateSinceMs: vm.stateSinceMs },
+          };
+        }),
+      ),
+    },
+    ['scale', 'apply'],
+  ],
+  'an agent keeps the overlays of what is over': [
+    /waited in vain/,
+    { hostMutation: 'keeps overlays' },
+    ['scale', 'move', 'reimage'],
+  ],
+};
+
+test('the simulation catches an agent that removes machines which its goal does not name', async () => {
+  const simulation = await Simulation.start({
+    seed: 1,
+    hosts: shapesOf(1, 3),
+    hostMutation: 'reaps machines that no goal names',
+  });
+  await simulation.operations.apply('shop', model(1, 1), {});
+  await simulation.until('all to run', (records) => convergedUnder(records, simulation.hosts));
+  await simulation.loseStore();
+  await simulation.startController();
+  await expect(simulation.run(30_000)).rejects.toThrow(/went without a user’s delete/);
+  simulation.killController();
+});
+
+describe('the simulation catches what is broken on purpose', () => {
+  test.each(Object.entries(MUTATIONS))('%s', async (_name, [wanted, mutation, faults]) => {
+    const said: string[] = [];
+    for (let seed = 1; seed <= MOST_SEEDS; seed++) {
+      const message = await explore(scriptOf(seed, STEPS, faults), {
+        seed,
+        limitMs: LIMIT_MS,
+        ...mutation,
+      }).then(
+        () => null,
+        (error: unknown) => String((error as Error).message),
+      );
+      if (message === null) continue;
+      said.push(message.slice(0, 300));
+      if (wanted.test(message)) return;
+    }
+    expect.fail(`in ${MOST_SEEDS} seeds nothing said ${wanted}; what was said: ${said.join('\n')}`);
+  });
+});

@@ -1,0 +1,60 @@
+import type { HostShape } from '../../support/builders/host.ts';
+import { convergedUnder } from './converged.ts';
+import { MACHINES, model } from './faults.ts';
+import { onlyRefusals, play, type Script } from './script.ts';
+import { SHARED_POOL } from './shared-pool.ts';
+import { Simulation, type SimulationOptions } from './simulation.ts';
+
+const pools = [{ ...SHARED_POOL, sizeMiB: 102_400 }];
+
+/** Two hosts in one fault domain, the rest in another; of every second seed the last one is small. */
+export function shapesOf(seed: number, hosts: number, memoryMiB = 1_024): readonly HostShape[] {
+  return Array.from({ length: hosts }, (_, index) => {
+    const isSmall = index === hosts - 1 && seed % 2 === 0;
+    return {
+      faultDomain: index < 2 ? 'a' : 'b',
+      memoryMiB: isSmall ? Math.min(640, memoryMiB) : memoryMiB,
+      pools,
+    };
+  });
+}
+
+/**
+ * Plays a script over an application, mends everything, and sees it whole, and then gone.
+ * @throws what an invariant says, or what was waited for in vain.
+ */
+export async function explore(
+  script: Script,
+  options: Omit<SimulationOptions, 'hosts'> & { readonly hosts?: number; readonly memoryMiB?: number },
+): Promise<void> {
+  const { hosts = 3, memoryMiB, ...rest } = options;
+  const simulation = await Simulation.start({
+    failureRate: 0.05,
+    fence: true,
+    ...rest,
+    hosts: shapesOf(options.seed, hosts, memoryMiB),
+  });
+  try {
+    await simulation.operations.apply('shop', model(3, 1), {});
+    await play(simulation, script);
+    await simulation.mendAll();
+    await simulation.operations.scale('shop', 'web', 3).catch(onlyRefusals);
+    await simulation.until('the application to be whole', (records) =>
+      convergedUnder(records, simulation.hosts),
+    );
+    simulation.allowDiskRemoval(MACHINES);
+    await simulation.operations.deleteApplication('shop');
+    await simulation.until(
+      'nothing to be left',
+      (records) =>
+        simulation.shared.owners.size === 0 &&
+        simulation.hosts.every(
+          (host) => host.domains.size + host.overlays.size + host.machineDisks.size === 0,
+        ) &&
+        records.keys.every((key) => /^(fleet$|hosts\/|claims\/|events\/|incarnations\/)/.test(key)) &&
+        [...records.claims.values()].every(({ vms }) => Object.keys(vms).length === 0),
+    );
+  } finally {
+    simulation.killController();
+  }
+}

@@ -1,0 +1,72 @@
+import type { Random } from './random.ts';
+import type { Simulation } from './simulation.ts';
+
+/** The application that faults are asked of: stateless roles, a machine on its host's own pool, one on the shared pool. */
+export const model = (workers: number, version: number): string => `
+apiVersion: weft/v1
+kind: Application
+name: shop
+roles:
+  web: {kind: worker, image: "tiny:stable", size: {cpus: 1, memory: 128MiB, disk: 256MiB}, instances: 2, env: {VERSION: "${version}"}}
+  reports: {kind: worker, image: "tiny:stable", size: {cpus: 1, memory: 128MiB, disk: 256MiB}, instances: ${workers}}
+machines:
+  db: {image: "tiny:stable", size: {cpus: 1, memory: 128MiB, disk: 256MiB}}
+  san: {image: "tiny:stable", size: {cpus: 1, memory: 128MiB, disk: 256MiB}, pool: san}
+`;
+export const MACHINES = ['shop/db', 'shop/san'] as const;
+
+type Fault = (simulation: Simulation, random: Random) => Promise<void> | void;
+
+/** Whatever can go wrong, and whatever users ask for meanwhile. */
+export const FAULTS = {
+  'power off': ({ hosts }, random) => random.pick(hosts)?.powerOff(),
+  'power on': ({ hosts }, random) => random.pick(hosts.filter((host) => !host.powered))?.powerOn(),
+  cut: ({ hosts }, random) => {
+    const host = random.pick(hosts);
+    if (host) host.cut = true;
+  },
+  deaf: ({ hosts }, random) => {
+    const host = random.pick(hosts);
+    if (host) host.deaf = true;
+  },
+  mute: ({ hosts }, random) => {
+    const host = random.pick(hosts);
+    if (host) host.mute = true;
+  },
+  pause: ({ hosts }, random) => random.pick(hosts)?.pause(),
+  mend: (simulation) => {
+    for (const host of simulation.hosts) simulation.mend(host);
+  },
+  'agent killed': (simulation, random) => {
+    const host = random.pick(simulation.hosts.filter(({ powered }) => powered));
+    if (host) simulation.restartAgent(host);
+  },
+  'controller killed': (simulation) => simulation.killController(),
+  'controller started': (simulation) => simulation.startController(),
+  'fence device broken': ({ power, hosts }, random) => {
+    power.broken.add(random.pick(hosts)?.name ?? 'h1');
+  },
+  'fence devices mended': ({ power }) => power.broken.clear(),
+  /** An honest one: signs for what is off. */
+  'operator signs': async ({ operations, hosts }, random) => {
+    const host = random.pick(hosts.filter(({ powered }) => !powered));
+    if (host) await operations.confirmDead(host.name, 'operator');
+  },
+  scale: async ({ operations }, random) => {
+    await operations.scale('shop', random.pick(['web', 'reports']) ?? 'web', random.between(0, 5));
+  },
+  apply: async ({ operations }, random) => {
+    await operations.apply('shop', model(random.between(1, 4), random.between(1, 3)), {});
+  },
+  drain: ({ operations, hosts }, random) => operations.setDraining(random.pick(hosts)?.name ?? 'h1', true),
+  undrain: ({ operations, hosts }, random) => operations.setDraining(random.pick(hosts)?.name ?? 'h1', false),
+  reimage: ({ operations }, random) => operations.reimage(`shop/web-${random.between(0, 1)}`),
+  reboot: ({ operations }, random) => operations.reboot(random.pick(MACHINES) ?? 'shop/db'),
+  move: ({ operations }, random) => operations.move(`shop/reports-${random.between(0, 3)}`, null),
+  'delete machine': async (simulation, random) => {
+    const id = random.pick(MACHINES) ?? 'shop/db';
+    simulation.allowDiskRemoval([id]);
+    await simulation.operations.deleteMachine(id);
+  },
+} satisfies Record<string, Fault>;
+export type FaultName = keyof typeof FAULTS;

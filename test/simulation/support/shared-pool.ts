@@ -1,0 +1,12 @@
+/** The id of the one pool that all simulated hosts can mount. */
+export const SHARED_POOL = {
+  name: 'san',
+  kind: 'shared',
+  id: 'b00c0000-0000-4000-8000-00000000005a',
+} as const;
+
+/** Storage that all hosts mount: disks of machines, each with who had it last. It outlives every host. */
+export class SharedPool {
+  /** VM id → who opened the disk last. */
+  readonly owners = new Map<string, { readonly host: string; readonly incarnation: number }>();
+}

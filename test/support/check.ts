@@ -1,0 +1,12 @@
+import { close, runStatic, runVitest, STATIC_CHECKS } from './stage.ts';
+
+/** The fast inner loop: types, lint, boundaries, dead code, and the tests that need neither root nor a hypervisor. */
+const [statics, fast] = await Promise.all([
+  (async () => {
+    const results = [];
+    for (const [name, command] of Object.entries(STATIC_CHECKS)) results.push(await runStatic(name, command));
+    return results;
+  })(),
+  runVitest('unit, property, simulation', ['unit', 'property', 'simulation']),
+]);
+process.exit(close([...statics, fast]));

@@ -1,0 +1,56 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Lab, type UpOptions } from '../lab/lab.ts';
+import { Weft } from './weft.ts';
+
+/** A lab of three hosts with the tiny image in its catalogue, a scratch folder, and the CLI pointed at it. */
+export interface GoldenLab {
+  readonly lab: Lab;
+  readonly weft: Weft;
+  readonly folder: string;
+  /** Writes a model into the scratch folder and gives its path. */
+  model(text: string, name?: string): Promise<string>;
+  /** Deletes whatever applications are left: one test's failure is not the next one's. */
+  clear(): Promise<void>;
+  down(): Promise<void>;
+}
+
+export async function goldenLab(
+  name: string,
+  options: Partial<Pick<UpOptions, 'hosts' | 'memoryMiB' | 'agent' | 'shared' | 'bmc'>> & {
+    recipes?: readonly string[];
+  } = {},
+): Promise<GoldenLab> {
+  const { recipes = ['tiny'], ...up } = options;
+  const lab = await Lab.up({ name, hosts: 3, ...up });
+  const folder = await mkdtemp(join(tmpdir(), 'weft-system-'));
+  const weft = new Weft(lab.layout.clientConfig);
+  try {
+    for (const recipe of recipes) await weft.ok(['image', 'build', recipe], { timeoutMs: 900_000 });
+  } catch (error) {
+    await lab.down();
+    throw error;
+  }
+  return {
+    lab,
+    weft,
+    folder,
+    async model(text, file = 'weft.yaml') {
+      const path = join(folder, file);
+      await writeFile(path, text);
+      return path;
+    },
+    async clear() {
+      for (const { name: app } of await weft.json<{ name: string }[]>(['ls']))
+        await weft.ok(['delete', app, '--wait'], { timeoutMs: 180_000 });
+    },
+    async down() {
+      await lab.down();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** The size of a tiny guest, as a model writes it. */
+export const TINY = '{cpus: 1, memory: 128MiB, disk: 256MiB}';

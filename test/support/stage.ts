@@ -1,0 +1,128 @@
+import { spawn } from 'node:child_process';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+
+const repository = resolve(import.meta.dirname, '../..');
+const bin = (name: string) => join(repository, 'node_modules/.bin', name);
+
+export interface Counts {
+  readonly passed: number;
+  readonly failed: number;
+  readonly skipped: number;
+}
+
+export interface StageResult {
+  readonly name: string;
+  readonly ok: boolean;
+  readonly ms: number;
+  readonly counts: Counts;
+}
+
+const NOTHING: Counts = { passed: 0, failed: 0, skipped: 0 };
+
+/** Checks that look at the code without running it; each counts as one test. */
+export const STATIC_CHECKS: Readonly<Record<string, readonly string[]>> = {
+  types: [bin('tsc'), '--noEmit', '-p', 'tsconfig.json'],
+  lint: [bin('biome'), 'check', '--error-on-warnings', '.'],
+  boundaries: [
+    bin('depcruise'),
+    '--config',
+    '.dependency-cruiser.cjs',
+    'agent',
+    'controller',
+    'images',
+    'test',
+  ],
+  'dead code': [bin('knip')],
+};
+
+export async function runStatic(name: string, command: readonly string[]): Promise<StageResult> {
+  const startedMs = Date.now();
+  const { code, output } = await run(command, 'capture');
+  const ok = code === 0;
+  if (!ok) process.stdout.write(output);
+  return report({
+    name,
+    ok,
+    ms: Date.now() - startedMs,
+    counts: { ...NOTHING, passed: ok ? 1 : 0, failed: ok ? 0 : 1 },
+  });
+}
+
+/** Runs vitest projects and reads its own count. A run that executed no test has failed. */
+export async function runVitest(name: string, projects: readonly string[]): Promise<StageResult> {
+  const startedMs = Date.now();
+  const folder = await mkdtemp(join(tmpdir(), 'weft-test-'));
+  const outputFile = join(folder, 'result.json');
+  try {
+    const { code } = await run(
+      [
+        bin('vitest'),
+        'run',
+        ...projects.flatMap((project) => ['--project', project]),
+        ...['--reporter=default', '--reporter=json', `--outputFile.json=${outputFile}`],
+      ],
+      'show',
+    );
+    const text = await readFile(outputFile, 'utf8').catch(() => '{}');
+    const result = JSON.parse(text) as {
+      numPassedTests?: number;
+      numFailedTests?: number;
+      numPendingTests?: number;
+    };
+    const counts = {
+      passed: result.numPassedTests ?? 0,
+      failed: result.numFailedTests ?? 0,
+      skipped: result.numPendingTests ?? 0,
+    };
+    const ok = code === 0 && counts.passed > 0 && counts.failed === 0;
+    return report({
+      name,
+      ok,
+      ms: Date.now() - startedMs,
+      counts: ok || counts.failed > 0 ? counts : { ...counts, failed: 1 },
+    });
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** Prints the closing line and gives the exit code. */
+export function close(results: readonly StageResult[]): number {
+  const sum = (key: keyof Counts) => results.reduce((total, each) => total + each.counts[key], 0);
+  process.stdout.write('\n');
+  for (const each of results) process.stdout.write(line(each));
+  const skipped = sum('skipped');
+  process.stdout.write(
+    `\n${sum('passed')} passed, ${sum('failed')} failed${skipped > 0 ? `, ${skipped} skipped` : ''}\n`,
+  );
+  return results.every((each) => each.ok) ? 0 : 1;
+}
+
+function report(result: StageResult): StageResult {
+  process.stdout.write(line(result));
+  return result;
+}
+
+const line = (result: StageResult) =>
+  `${result.ok ? 'ok    ' : 'FAILED'} ${result.name.padEnd(24)} ${(result.ms / 1000).toFixed(1).padStart(7)} s\n`;
+
+function run(
+  command: readonly string[],
+  mode: 'capture' | 'show',
+): Promise<{ code: number; output: string }> {
+  const [file, ...args] = command;
+  return new Promise((done, reject) => {
+    const child = spawn(String(file), args, {
+      cwd: repository,
+      stdio: mode === 'show' ? ['ignore', 'inherit', 'inherit'] : ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, npm_config_update_notifier: 'false' },
+    });
+    const chunks: Buffer[] = [];
+    child.stdout?.on('data', (chunk: Buffer) => chunks.push(chunk));
+    child.stderr?.on('data', (chunk: Buffer) => chunks.push(chunk));
+    child.on('error', reject);
+    child.on('close', (code) => done({ code: code ?? 1, output: Buffer.concat(chunks).toString() }));
+  });
+}

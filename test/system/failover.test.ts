@@ -1,0 +1,227 @@
+import type { ChildProcess } from 'node:child_process';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { type GoldenLab, goldenLab, TINY } from '../support/golden-lab.ts';
+import { isReady, rowOf, runningQemus, waitUntilNothingIsLeft } from '../support/hosts.ts';
+import { waitFor } from '../support/wait-for.ts';
+import type { Weft } from '../support/weft.ts';
+
+const MODEL = `
+apiVersion: weft/v1
+kind: Application
+name: shop
+roles:
+  worker: {kind: worker, image: "tiny:stable", size: ${TINY}, instances: 2}
+machines:
+  db: {image: "tiny:stable", size: ${TINY}, pool: san}
+`;
+const DB = 'shop/db';
+
+interface Host {
+  readonly name: string;
+  readonly state: string;
+  readonly evidence: string;
+  readonly proof: { readonly kind: string; readonly detail: string } | null;
+}
+interface Event {
+  readonly atMs: number;
+  readonly kind: string;
+  readonly subject: string;
+  readonly message: string;
+}
+
+/** Numbers that the guest says it has written and flushed, one after another, until its machine dies. */
+class Writer {
+  readonly #child: ChildProcess;
+  #said = '';
+
+  constructor(weft: Weft) {
+    const write =
+      'i=0; while :; do i=$((i+1)); echo $i | dd of=/root/log oflag=append conv=notrunc,fsync 2>/dev/null && echo $i; done';
+    this.#child = weft.start(['ssh', DB, '--', write]);
+    this.#child.stdout?.on('data', (data: Buffer) => {
+      this.#said += data.toString();
+    });
+  }
+
+  /** The last number that was acknowledged. */
+  get acknowledged(): number {
+    return Number(this.#said.split('\n').at(-2) ?? 0);
+  }
+
+  stop(): void {
+    this.#child.kill('SIGKILL');
+  }
+}
+
+describe('a machine on a pool that hosts share', () => {
+  let golden: GoldenLab;
+  let writer: Writer | null = null;
+  beforeAll(async () => {
+    golden = await goldenLab('failover', { hosts: 2, shared: ['san'], bmc: true });
+    await golden.weft.ok(['apply', '-f', await golden.model(MODEL), '--wait'], { timeoutMs: 400_000 });
+  }, 1_300_000);
+  /** One test's failure is not the next one's. */
+  afterEach(async () => {
+    writer?.stop();
+    const { hosts: all } = await golden.lab.state();
+    for (const { name } of all) {
+      await golden.lab.mend(name);
+      await golden.lab.powerOn(name);
+    }
+    await golden.lab.waitForHosts(all.map(({ name }) => name));
+  }, 180_000);
+  afterAll(() => golden?.down(), 60_000);
+
+  const db = async () => rowOf(await golden.weft.ps('shop'), DB);
+  const hosts = () => golden.weft.json<Host[]>(['host', 'ls']);
+  const events = () => golden.weft.json<Event[]>(['events']);
+  const qemusOfDb = async () => (await runningQemus(golden)).filter((line) => line.includes('-shop-db-'));
+  const isDown = (name: string) => async () => (await hosts()).find((host) => host.name === name)?.state;
+
+  /** Writes in the guest, lets something happen to its host, and sees it go on elsewhere with all that was acknowledged. */
+  async function survives(happens: (host: string) => Promise<void>) {
+    const before = await waitFor('the machine to be ready', db, isReady);
+    const home = String(before.host);
+    writer = new Writer(golden.weft);
+    const writing = writer;
+    await waitFor(
+      'ten acknowledged writes',
+      async () => writing.acknowledged,
+      (count) => count >= 10,
+      60_000,
+    );
+    const faultMs = Date.now();
+    await happens(home);
+    const after = await waitFor(
+      'the machine to be ready elsewhere',
+      db,
+      (row) => isReady(row) && row.host !== home,
+    );
+    const acknowledged = writing.acknowledged;
+    writing.stop();
+    expect(after.incarnation).toBeGreaterThan(before.incarnation);
+    const log = (await golden.weft.ok(['ssh', DB, '--', 'cat /root/log'])).trim().split('\n').map(Number);
+    // Whole and in order, and at least as far as it was acknowledged.
+    expect(log.slice(-acknowledged)).toHaveLength(acknowledged);
+    expect(log.at(-1)).toBeGreaterThanOrEqual(acknowledged);
+    const own = log.slice(log.lastIndexOf(1));
+    expect(own).toEqual(own.map((_number, index) => index + 1));
+    expect(await qemusOfDb()).toHaveLength(1);
+    return { home, after, faultMs };
+  }
+
+  async function proofOf(incarnation: number) {
+    const restarted = (await events()).filter(
+      ({ kind, subject }) => kind === 'machine-restarted' && subject === DB,
+    );
+    return restarted.find(({ message }) => message.startsWith(`incarnation ${incarnation} on `));
+  }
+
+  async function comesBack(home: string): Promise<void> {
+    await golden.lab.powerOn(home);
+    await waitFor('its old host to be up', isDown(home), (state) => state === 'up');
+    await sleep(3_000);
+    // It yields: nothing of the machine runs there, nor is defined there.
+    const defined = (await golden.lab.exec(home, ['virsh', 'list', '--all', '--name'])).stdout;
+    expect(defined).not.toContain('-shop-db-');
+    expect(await qemusOfDb()).toHaveLength(1);
+  }
+
+  test('goes on elsewhere with every acknowledged write when its host loses power: by a fence device’s word', async () => {
+    const { home, after, faultMs } = await survives((host) => golden.lab.powerOff(host));
+    const restarted = await proofOf(after.incarnation);
+    expect(restarted?.message).toMatch(/fence_ipmilan \(1 of 1\) says that it is off/);
+    expect((restarted?.atMs ?? 0) - faultMs).toBeLessThan(60_000);
+    expect((await hosts()).find(({ name }) => name === home)).toMatchObject({
+      state: 'fenced',
+      proof: { kind: 'fence-device' },
+    });
+    const kinds = (await events()).filter(({ subject }) => subject === home).map(({ kind }) => kind);
+    expect(kinds.slice(-3)).toEqual(['host-suspect', 'host-down', 'host-fenced']);
+    expect(await golden.weft.ok(['why', DB])).toContain('says that it is off');
+    await comesBack(home);
+  });
+
+  test('is never on two hosts when its host is cut off and goes on running: it is switched off first', async () => {
+    let qemu = '';
+    const { home } = await survives(async (host) => {
+      qemu = (await qemusOfDb()).join();
+      expect(qemu).not.toBe('');
+      await golden.lab.cut(host, null);
+    });
+    const kinds = (await events()).map(({ kind, subject }) => `${kind} ${subject}`);
+    expect(kinds.lastIndexOf(`host-fenced ${home}`)).toBeLessThan(
+      kinds.lastIndexOf(`machine-restarted ${DB}`),
+    );
+    // Its power is off: the BMC did it, not the test.
+    await expect(golden.lab.exec(home, ['true'])).rejects.toThrow(/is off/);
+    await golden.lab.mend(home);
+    await comesBack(home);
+  });
+
+  test('goes on elsewhere when its host hangs with everything on it', async () => {
+    const { home } = await survives((host) => golden.lab.pause(host));
+    await expect(golden.lab.exec(home, ['true'])).rejects.toThrow(/is off/);
+    await comesBack(home);
+  });
+
+  test('goes nowhere without a proof, loudly, until an operator signs; who signs for a living host is refused', async () => {
+    const home = String((await waitFor('the machine to be ready', db, isReady)).host);
+    const refused = await golden.weft.run(['host', 'confirm-dead', home, '--yes']);
+    expect(refused.exitCode).toBe(1);
+    expect(refused.stderr).toMatch(/its lease is held, it was heard from \d+\.\d s ago/);
+
+    await golden.lab.breakBmc(home);
+    await golden.lab.powerOff(home);
+    const waiting = await waitFor(
+      'fencing to fail',
+      () =>
+        golden.weft.json<{
+          state: string;
+          host: string;
+          failure: { message: string; remedy: string } | null;
+        }>(['why', DB]),
+      ({ failure }) => failure?.message.includes('could not be fenced yet') === true,
+    );
+    expect(waiting).toMatchObject({ state: 'unknown', host: home });
+    expect(waiting.failure?.remedy).toContain(`weft host confirm-dead ${home}`);
+    expect((await events()).some(({ kind, subject }) => kind === 'fence-failed' && subject === home)).toBe(
+      true,
+    );
+    // Instances need no proof.
+    await waitFor(
+      'both workers to be ready elsewhere',
+      () => golden.weft.ps('shop'),
+      (rows) => rows.filter((row) => row.role === 'worker' && isReady(row) && row.host !== home).length === 2,
+    );
+    expect(await qemusOfDb()).toEqual([]);
+
+    await golden.weft.ok(['host', 'confirm-dead', home, '--yes']);
+    const after = await waitFor(
+      'the machine to be ready elsewhere',
+      db,
+      (row) => isReady(row) && row.host !== home,
+    );
+    expect((await proofOf(after.incarnation))?.message).toMatch(/admin signed that it is dead/);
+    await golden.lab.mendBmc(home);
+    await comesBack(home);
+  });
+
+  test('its controller, stopped for a while and let go on, takes nobody for dead', async () => {
+    const before = (await events()).length;
+    const pid = await golden.lab.controllerPid();
+    process.kill(pid, 'SIGSTOP');
+    await sleep(8_000);
+    process.kill(pid, 'SIGCONT');
+    await sleep(6_000);
+    const since = (await events()).slice(before).map(({ kind }) => kind);
+    expect(since).not.toContain('host-down');
+    expect((await hosts()).map(({ state }) => state)).toEqual(['up', 'up']);
+  });
+
+  test('leaves nothing behind on any host, nor in the pool', async () => {
+    await golden.weft.ok(['delete', 'shop', '--wait'], { timeoutMs: 180_000 });
+    await waitUntilNothingIsLeft(golden);
+  });
+});

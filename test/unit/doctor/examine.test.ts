@@ -1,0 +1,313 @@
+import { describe, expect, test } from 'vitest';
+import { examine } from '../../../agent/doctor/examine.ts';
+import type { DoctorWorld } from '../../../agent/doctor/world.ts';
+import {
+  aDoctorWorld,
+  anImage,
+  BLOBS,
+  digestOf,
+  LIMITS,
+  layerFile,
+  POOL,
+  RUN,
+} from '../../support/builders/doctor-world.ts';
+import { aGoal, aMachineGoal, aVmGoal, FLEET } from '../../support/builders/goal.ts';
+
+const NOW = 10_000_000;
+const found = (overrides: Partial<DoctorWorld> = {}) => examine(aDoctorWorld(overrides), NOW, LIMITS);
+const DISK = `${POOL}/roles/crm/web-0/1.qcow2`;
+
+test('a host in order has nothing to say', () => {
+  expect(found()).toEqual([]);
+});
+
+describe('a half-made disk', () => {
+  const path = `${POOL}/roles/crm/web-1/2.qcow2.0a1b2c3d.tmp`;
+  const halfMade = (ageMs: number) => [{ pool: 'local', path, vmId: 'crm/web-1', modifiedMs: NOW - ageMs }];
+
+  test('goes when nothing can be making it any more', () => {
+    expect(found({ halfMade: halfMade(599_000) })).toEqual([]);
+    expect(found({ halfMade: halfMade(600_000) })).toMatchObject([
+      { kind: 'half-made-disk', severity: 'note', repair: { kind: 'remove-half-made', pool: 'local', path } },
+    ]);
+    expect(found({ halfMade: halfMade(600_000), busy: new Set(['crm/web-1']) })).toEqual([]);
+  });
+
+  test('in a pool that hosts share is shown only', () => {
+    const shared = { halfMade: halfMade(600_000), poolKinds: { local: 'shared' as const } };
+    expect(found(shared)).toMatchObject([{ kind: 'half-made-disk', repair: null }]);
+  });
+});
+
+describe('a seed', () => {
+  const seed = (vmId: string, incarnation: number) => ({
+    path: `${RUN}/${vmId}/seed-${incarnation}.iso`,
+    vmId,
+    incarnation,
+  });
+  const goal = aGoal([aVmGoal({ incarnation: 4 })]);
+
+  test('of an earlier incarnation goes, unless a domain has it in its drive', () => {
+    const headers = new Map([
+      [DISK, anImage(layerFile('a'))],
+      [layerFile('a'), anImage(null)],
+    ]);
+    const stale = found({
+      goal,
+      headers,
+      seeds: [seed('crm/web-0', 1), seed('crm/web-0', 2), seed('crm/web-0', 4)],
+    });
+    expect(stale.map(({ subject }) => subject)).toEqual([`${RUN}/crm/web-0/seed-2.iso`]);
+  });
+
+  test('of a newer incarnation, or of a VM that no goal names, is no orphan of the doctor', () => {
+    expect(found({ goal, seeds: [seed('crm/web-0', 9), seed('old/db', 1)] })).toEqual([]);
+  });
+});
+
+describe('an empty folder', () => {
+  test('goes when the goal has no use for it', () => {
+    const emptyFolders = [
+      { pool: 'local', path: `${POOL}/roles/old/web-3`, vmId: 'old/web-3' },
+      { pool: 'local', path: `${POOL}/roles/old`, vmId: null },
+      { pool: null, path: `${RUN}/old`, vmId: null },
+      { pool: 'local', path: `${POOL}/roles/crm/web-0`, vmId: 'crm/web-0' },
+      { pool: 'local', path: `${POOL}/machines/crm`, vmId: null },
+    ];
+    expect(found({ emptyFolders }).map(({ subject }) => subject)).toEqual([
+      `${POOL}/roles/old/web-3`,
+      `${POOL}/roles/old`,
+      `${RUN}/old`,
+    ]);
+  });
+});
+
+describe('a blob', () => {
+  const blob = (digit: string, isWhole = true) => ({
+    path: layerFile(digit),
+    digest: digestOf(digit),
+    sizeBytes: 3 * 2 ** 20,
+    isWhole,
+  });
+
+  test('that nothing needs goes, whole or half arrived', () => {
+    const unneeded = found({ blobs: [blob('a'), blob('b'), blob('c', false)] });
+    expect(unneeded.map(({ subject, repair }) => [subject, repair])).toEqual(
+      ['b', 'c'].map((digit) => [digestOf(digit), { kind: 'remove-blob', digest: digestOf(digit) }]),
+    );
+  });
+
+  test('stays below a machine that no goal names, through every layer of its chain', () => {
+    const disk = `${POOL}/machines/old/db/disk.qcow2`;
+    const headers = new Map([
+      [DISK, anImage(layerFile('a'))],
+      [layerFile('a'), anImage(null)],
+      [disk, anImage(layerFile('b'))],
+      [layerFile('b'), anImage(layerFile('c'))],
+      [layerFile('c'), anImage(null)],
+    ]);
+    const disks = [
+      ...aDoctorWorld().disks,
+      { pool: 'local', path: disk, vmId: 'old/db', kind: 'machine' as const, incarnation: null },
+    ];
+    const kinds = found({ disks, headers, blobs: ['a', 'b', 'c', 'd'].map((digit) => blob(digit)) });
+    expect(kinds.map(({ kind, subject }) => [kind, subject])).toEqual([
+      ['stranger', disk],
+      ['unneeded-blob', digestOf('d')],
+    ]);
+  });
+
+  test('stays when a domain uses it, also one of somebody else', () => {
+    const domain = {
+      name: 'theirs',
+      mark: null,
+      state: 'shut-off' as const,
+      reason: 'unknown',
+      overlay: '/theirs.qcow2',
+    };
+    const domains = [
+      ...aDoctorWorld().domains,
+      { ...domain, files: ['/theirs.qcow2', `${BLOBS}/${'e'.repeat(64)}`] },
+    ];
+    const headers = new Map([
+      ...aDoctorWorld().headers,
+      ['/theirs.qcow2', anImage(layerFile('b'))],
+      [layerFile('b'), anImage(null)],
+    ]);
+    expect(found({ domains, headers, blobs: [blob('b'), blob('e')] })).toEqual([]);
+  });
+
+  test('is never unneeded while there is no goal', () => {
+    expect(found({ goal: null, blobs: [blob('b')] })).toEqual([]);
+  });
+});
+
+describe('a chain', () => {
+  const chain = (entries: readonly (readonly [string, ReturnType<typeof anImage> | null])[]) =>
+    found({ headers: new Map(entries), blobs: [] });
+
+  test.each([
+    [
+      'whose layer is not there',
+      [
+        [DISK, anImage(layerFile('a'))],
+        [layerFile('a'), null],
+      ],
+      /which is not there/,
+    ],
+    [
+      'on another layer than its image',
+      [
+        [DISK, anImage(layerFile('b'))],
+        [layerFile('b'), anImage(null)],
+      ],
+      /its image's layer is a/,
+    ],
+    [
+      'on a file outside the cache',
+      [
+        [DISK, anImage(layerFile('a'))],
+        [layerFile('a'), anImage('/etc/shadow')],
+      ],
+      /\/etc\/shadow, which is no layer/,
+    ],
+    ['on no layer', [[DISK, anImage(null)]], /lies on no layer/],
+    [
+      'in a circle',
+      [
+        [DISK, anImage(layerFile('a'))],
+        [layerFile('a'), anImage(layerFile('a'))],
+      ],
+      /in a circle/,
+    ],
+    ['whose head was overwritten', [[DISK, { isQcow2: false, backing: null, sizeBytes: 0 }]], /is no qcow2/],
+  ] as const)('%s is an error that is not repaired', (_what, entries, message) => {
+    const [first, ...rest] = chain(entries);
+    expect(rest).toEqual([]);
+    expect(first).toMatchObject({ kind: 'broken-chain', subject: DISK, severity: 'error', repair: null });
+    expect(first?.message).toMatch(message);
+    expect(first?.remedy).toBeTruthy();
+  });
+
+  test('of an overlay that goes with its incarnation is of no account', () => {
+    const headers = new Map([[DISK, anImage(null)]]);
+    const goal = aGoal([aVmGoal({ incarnation: 2 })]);
+    expect(found({ headers, goal, blobs: [], seeds: [] })).toEqual([]);
+    const gone = found({
+      headers,
+      goal: aGoal([]),
+      domains: [],
+      networks: [],
+      bridges: [],
+      tables: [],
+      blobs: [],
+    });
+    expect(gone.map(({ kind }) => kind)).toEqual(['unnamed']);
+    expect(found({ headers, goal: null })).toMatchObject([{ kind: 'broken-chain' }]);
+  });
+
+  test('of a disk in a shared pool that another host runs is not ours to judge', () => {
+    const disk = {
+      pool: 'nfs',
+      path: '/nfs/machines/far/db/disk.qcow2',
+      vmId: 'far/db',
+      kind: 'machine' as const,
+      incarnation: null,
+    };
+    const headers = new Map([
+      [disk.path, anImage(layerFile('f'))],
+      [layerFile('f'), null],
+    ]);
+    const world = { domains: [], disks: [disk], headers, poolKinds: { nfs: 'shared' as const } };
+    expect(found({ ...world, blobs: [] }).filter(({ kind }) => kind === 'broken-chain')).toEqual([]);
+    const goal = aGoal([aMachineGoal({ id: 'far/db' })]);
+    expect(found({ ...world, goal, blobs: [] })).toMatchObject([{ kind: 'broken-chain' }]);
+  });
+});
+
+test('a layer of the wrong size, or with other bytes, names the disks that lie on it', () => {
+  const headers = new Map([
+    [DISK, anImage(layerFile('a'))],
+    [layerFile('a'), anImage(null, 999)],
+  ]);
+  expect(found({ headers })).toMatchObject(
+    [
+      {
+        kind: 'wrong-blob',
+        severity: 'error',
+        repair: null,
+        message: /999 bytes instead of 1024; .* crm\/web-0/,
+      },
+    ].map((wanted) => ({ ...wanted, message: expect.stringMatching(wanted.message) })),
+  );
+  const damaged = found({ damaged: new Set([digestOf('a')]) });
+  expect(damaged).toMatchObject([{ kind: 'wrong-blob', message: expect.stringContaining('other bytes') }]);
+});
+
+describe('a bridge', () => {
+  const bridge = (name: string, ports: string[] = []) => ({ bridges: [{ name, ports }] });
+
+  test('without a network goes; with something on it, a person is asked', () => {
+    expect(found(bridge('wb5eed-7'))).toMatchObject([
+      { repair: { kind: 'remove-bridge', bridge: 'wb5eed-7' } },
+    ]);
+    expect(found(bridge('wb5eed-7', ['tap9']))).toMatchObject([{ kind: 'lone-bridge', repair: null }]);
+  });
+
+  test('of another fleet, of a person, or that a network of anybody has is left alone', () => {
+    for (const name of ['wbf00d-7', 'wb5eed-x', 'wb5eed-7x', 'br0', 'wb5eed-1'])
+      expect(found(bridge(name))).toEqual([]);
+    const networks = [{ name: 'theirs', mark: null, active: true, bridge: 'wb5eed-7', leases: [] }];
+    expect(found({ ...bridge('wb5eed-7'), networks })).toEqual([]);
+  });
+});
+
+test('the table of address translation goes with the last network, and no other table ever', () => {
+  const idle = { goal: aGoal([]), domains: [], disks: [], networks: [], bridges: [], blobs: [], seeds: [] };
+  expect(found({ ...idle, tables: ['filter', 'weft_5eed', 'weft_f00d'] })).toMatchObject([
+    { kind: 'lone-table', repair: { kind: 'remove-table', table: 'weft_5eed' } },
+  ]);
+  expect(found({ tables: ['weft_5eed'] })).toEqual([]);
+});
+
+test.each([
+  [50_000, 100_000, null],
+  [9_000, 100_000, 'warning'],
+  [2_000, 10_000, 'warning'],
+  [2_900, 100_000, 'error'],
+  [500, 4_000, 'error'],
+])('%i of %i MiB free: %s', (freeMiB, totalMiB, severity) => {
+  const spaces = [{ name: 'local', path: POOL, freeMiB, totalMiB, hasCache: true }];
+  expect(found({ spaces }).map((finding) => finding.severity)).toEqual(severity === null ? [] : [severity]);
+});
+
+test('what is ours and in no goal is shown, and left to the executor or kept', () => {
+  const mark = {
+    fleet: FLEET,
+    id: 'old/web-0',
+    incarnation: 1,
+    kind: 'instance' as const,
+    rebootGeneration: 0,
+  };
+  const domain = {
+    name: 'weft-5eed-old',
+    mark,
+    state: 'running' as const,
+    reason: 'booted',
+    overlay: null,
+    files: [],
+  };
+  expect(found({ domains: [...aDoctorWorld().domains, domain] })).toMatchObject([
+    { kind: 'unnamed', subject: 'weft-5eed-old', severity: 'note', repair: null },
+  ]);
+});
+
+test('the worst comes first', () => {
+  const world = { headers: new Map([[DISK, anImage(null)]]), bridges: [{ name: 'wb5eed-9', ports: [] }] };
+  const spaces = [{ name: 'local', path: POOL, freeMiB: 1_500, totalMiB: 10_000, hasCache: false }];
+  expect(found({ ...world, spaces, blobs: [] }).map(({ severity }) => severity)).toEqual([
+    'error',
+    'warning',
+    'note',
+  ]);
+});

@@ -1,0 +1,110 @@
+import { mkdir, mkdtemp, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { LocalDisks } from '../../../agent/disks/local-disks.ts';
+import type { Repair } from '../../../agent/doctor/findings.ts';
+import { Repairer } from '../../../agent/doctor/repairs.ts';
+import { FakeDriver } from '../../../agent/hypervisor/fake/fake-driver.ts';
+import { FLEET } from '../../support/builders/goal.ts';
+import { FakeLinks, fakeNetwork } from '../../support/fakes/host-fakes.ts';
+
+let folder: string;
+let pool: string;
+let repairer: Repairer;
+let links: FakeLinks;
+const pruned: ReadonlySet<string>[] = [];
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'weft-repairs-'));
+  pool = join(folder, 'pool');
+  const pools = [{ name: 'local', kind: 'local' as const, path: pool }];
+  await new LocalDisks(pools, 'h1').preparePools(FLEET);
+  links = new FakeLinks();
+  pruned.length = 0;
+  repairer = new Repairer({
+    ...{ fleet: FLEET, pools, links, network: fakeNetwork, driver: new FakeDriver(FLEET) },
+    paths: { run: join(folder, 'run') },
+    cache: {
+      prune: async (keep) => {
+        pruned.push(keep);
+        return [];
+      },
+    },
+    goal: () => null,
+    blobs: async () => ({ present: ['sha256:a', 'sha256:b', 'sha256:c'], needed: ['sha256:a'] }),
+  });
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+async function plant(path: string): Promise<string> {
+  await mkdir(dirname(path), { recursive: true });
+  await writeFile(path, 'kept');
+  return path;
+}
+const refused = (repair: Repair) => expect(repairer.do(repair)).rejects.toMatchObject({ code: 'forbidden' });
+
+test('a disk is never taken for one that was not finished', async () => {
+  for (const name of [
+    'machines/crm/db/disk.qcow2',
+    'roles/crm/web-0/1.qcow2',
+    'roles/crm/web-0/x.tmp',
+    'notes.txt',
+  ]) {
+    const path = await plant(join(pool, name));
+    await refused({ kind: 'remove-half-made', pool: 'local', path });
+    expect(await stat(path)).toBeTruthy();
+  }
+});
+
+test('a pool that is another fleet’s by now is left alone', async () => {
+  const path = await plant(join(pool, 'roles/crm/web-0/1.qcow2.0a1b2c3d.tmp'));
+  await writeFile(
+    join(pool, '.weft-pool.json'),
+    JSON.stringify({ fleet: 'f00d0000-0000-4000-8000-000000000001' }),
+  );
+  await refused({ kind: 'remove-half-made', pool: 'local', path });
+  await rm(join(pool, '.weft-pool.json'));
+  await refused({ kind: 'remove-half-made', pool: 'local', path });
+  await refused({ kind: 'remove-empty-folder', pool: 'local', path: join(pool, 'roles/crm') });
+  expect(await stat(path)).toBeTruthy();
+});
+
+test('a path that leads out, or a link in the place of a file, is no file of ours', async () => {
+  const path = await plant(join(folder, 'crm/web-0/1.qcow2.0a1b2c3d.tmp'));
+  const crooked = `${pool}/roles/../../crm/web-0/1.qcow2.0a1b2c3d.tmp`;
+  await refused({ kind: 'remove-half-made', pool: 'local', path });
+  await refused({ kind: 'remove-half-made', pool: 'local', path: crooked });
+  const link = join(folder, 'run/crm/web-0/seed-1.iso');
+  await mkdir(dirname(link), { recursive: true });
+  await symlink(path, link);
+  await refused({ kind: 'remove-seed', vmId: 'crm/web-0', incarnation: 1, path: link });
+  await refused({ kind: 'remove-seed', vmId: 'crm/../..', incarnation: 1, path });
+  await refused({ kind: 'remove-empty-folder', pool: null, path: folder });
+  await refused({ kind: 'remove-empty-folder', pool: 'local', path: join(pool, 'roles') });
+  expect(await stat(path)).toBeTruthy();
+});
+
+test('a folder with something in it stays', async () => {
+  const path = await plant(join(pool, 'roles/crm/web-0/theirs'));
+  await expect(
+    repairer.do({ kind: 'remove-empty-folder', pool: 'local', path: dirname(path) }),
+  ).rejects.toMatchObject({ code: 'ENOTEMPTY' });
+});
+
+test('a blob goes alone, and not when it has become needed', async () => {
+  await repairer.do({ kind: 'remove-blob', digest: 'sha256:b' });
+  expect(pruned.map((keep) => [...keep].sort())).toEqual([['sha256:a', 'sha256:c']]);
+  await refused({ kind: 'remove-blob', digest: 'sha256:a' });
+  expect(pruned).toHaveLength(1);
+});
+
+test('a bridge that has something on it by now, or is not ours, stays', async () => {
+  links.all.set('wb5eed-7', { name: 'wb5eed-7', ports: ['vnet3'] });
+  links.all.set('br0', { name: 'br0', ports: [] });
+  await refused({ kind: 'remove-bridge', bridge: 'wb5eed-7' });
+  await refused({ kind: 'remove-bridge', bridge: 'br0' });
+  await refused({ kind: 'remove-bridge', bridge: 'wb5eed-6' });
+  await refused({ kind: 'remove-table', table: 'nat' });
+  expect([...links.all.keys()]).toEqual(['wb5eed-7', 'br0']);
+});

@@ -1,0 +1,33 @@
+import { defineConfig } from 'vitest/config';
+
+/** One project a kind of test, so that `npm run check` can take the fast ones alone. */
+const project = (name: string, timeoutMs: number, parallel = true) => ({
+  test: {
+    name,
+    include: [`test/${name}/**/*.test.ts`],
+    testTimeout: timeoutMs,
+    hookTimeout: timeoutMs,
+    fileParallelism: parallel,
+  },
+});
+
+export default defineConfig({
+  test: {
+    projects: [
+      project('unit', 30_000),
+      project('property', 60_000),
+      project('simulation', 60_000),
+      project('contract', 120_000),
+      {
+        test: {
+          name: 'node-libvirt',
+          include: ['agent/node-libvirt/test/**/*.test.ts'],
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+          fileParallelism: false,
+        },
+      },
+      project('system', 600_000, false),
+    ],
+  },
+});
