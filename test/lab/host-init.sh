@@ -5,7 +5,9 @@ set -euo pipefail
 name=$1 disk=$2 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 hostname "$name"
+# Apart from the machine below, and shared within, as systemd leaves it: libvirt hands mounts on to the namespaces of its QEMUs.
 mount --make-rprivate /
+mount --make-rshared /
 # A private /run as after a boot; the libvirt sockets in it are this host's own.
 mount -t tmpfs -o mode=755 tmpfs /run
 mkdir -p /run/libvirt /run/lock
