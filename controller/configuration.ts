@@ -7,6 +7,8 @@ export interface ControllerConfiguration {
   readonly agents: Address;
   readonly clientConfig: string | null;
   readonly joinTokenFile: string | null;
+  /** A host that is not heard from for so long is down, milliseconds; suspect after half of it. */
+  readonly downAfterMs: number;
 }
 
 export interface Address {
@@ -21,6 +23,7 @@ export const USAGE = `usage: weft-controller [options]
   --agents HOST:PORT           where hosts connect; default 127.0.0.1:7701
   --write-client-config FILE   writes a client configuration (mode 0600) once it listens
   --write-join-token FILE      writes a join token for one host (mode 0600) once it listens
+  --down-after SECONDS         a host that is silent for so long is down, suspect after half of it; 3 to 600, default 4
 `;
 
 /** @returns null when only the usage was asked for. @throws WeftError `usage`. */
@@ -34,6 +37,7 @@ export function readConfiguration(args: readonly string[]): ControllerConfigurat
         agents: { type: 'string', default: '127.0.0.1:7701' },
         'write-client-config': { type: 'string' },
         'write-join-token': { type: 'string' },
+        'down-after': { type: 'string', default: '4' },
         help: { type: 'boolean', default: false },
       },
     });
@@ -44,10 +48,19 @@ export function readConfiguration(args: readonly string[]): ControllerConfigurat
       agents: parseAddress(values.agents),
       clientConfig: values['write-client-config'] ?? null,
       joinTokenFile: values['write-join-token'] ?? null,
+      downAfterMs: parseDownAfter(values['down-after']),
     };
   } catch (error) {
     throw new WeftError('usage', (error as Error).message, { remedy: 'See --help.' });
   }
+}
+
+/** Hosts send a heartbeat each second: less than three of them is no silence. */
+function parseDownAfter(text: string): number {
+  const seconds = Number(text);
+  if (!/^\d+(\.\d+)?$/.test(text) || seconds < 3 || seconds > 600)
+    throw new Error(`--down-after ${text} is no number of seconds from 3 to 600`);
+  return Math.round(seconds * 1000);
 }
 
 function parseAddress(text: string): Address {

@@ -81,6 +81,7 @@ async function run(configuration: ControllerConfiguration): Promise<void> {
     events,
     clock,
     log,
+    settings: { suspectAfterMs: configuration.downAfterMs / 2, downAfterMs: configuration.downAfterMs },
   });
   const api = await createApi(
     {

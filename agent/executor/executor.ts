@@ -471,8 +471,7 @@ export class Executor {
     // Of a guest that went down, crashed or hangs, the domain's state tells the pass that follows.
     const state = this.#vms.get(vm.id);
     if (event.type !== 'reboot' || !state?.alive) return;
-    state.wasReset('it reset itself');
-    if (state.isLooping && vm.kind !== 'machine') state.condemned = 'reset';
+    state.wasReset('it reset itself', vm.kind !== 'machine');
     this.#options.onChange();
   }
 

@@ -39,7 +39,8 @@ export async function examine(
     await driver.removeDomain(domain);
   }
   const consoleTail = await readConsoleTail(paths.consoleLog(vm.id)).catch(() => null);
-  state.wentDown({ cause, message, consoleTail, picture });
+  if (cause === 'reset') state.takenDown({ consoleTail, picture });
+  else state.wentDown({ cause, message, consoleTail, picture });
   log.warn({ vm: vm.id, incarnation: vm.incarnation, cause, shortLives: state.restarts.shortLives }, message);
   if (vm.kind === 'machine' || !state.isLooping) return null;
   const error = new WeftError(

@@ -46,9 +46,14 @@ export class RestartBook {
     this.#count++;
     const entry = { cause: end.cause, atMs: nowMs, message: end.message.slice(0, 512) };
     this.#recent = [...this.#recent, entry].slice(-KEPT);
-    this.#consoleTail = end.consoleTail?.slice(-TAIL_CHARACTERS) ?? null;
-    if (end.picture) this.#picture = true;
+    this.keep(end);
     return backOffMs(BACK_OFF, this.#shortLives);
+  }
+
+  /** What was left of the life that ended last. */
+  keep(left: { consoleTail?: string | null; picture?: boolean }): void {
+    this.#consoleTail = left.consoleTail?.slice(-TAIL_CHARACTERS) ?? null;
+    if (left.picture) this.#picture = true;
   }
 
   /** Null: none so far. */

@@ -12,6 +12,9 @@ import {
 import { RestartBook } from './restarts.ts';
 import { StepTimer } from './step-timer.ts';
 
+/** One power cycle of a guest is told as several resets, up to hundreds of milliseconds apart: its firmware resets once more. */
+const RESET_SETTLES_MS = 5_000;
+
 /** What this agent knows of one incarnation of one VM, and reports. */
 export class VmState {
   readonly id: string;
@@ -36,6 +39,8 @@ export class VmState {
   condemned: RestartCause | null = null;
   /** The next reset is one that was asked for. */
   resetAsked = false;
+  /** Until then a reset is part of the one before, Unix ms. */
+  #resetSettledMs = 0;
   readonly restarts = new RestartBook();
   readonly #life = new AbortController();
   #giveSlotBack: (() => void) | null = null;
@@ -109,14 +114,26 @@ export class VmState {
     this.phase = 'booting';
   }
 
-  /** The guest was reset; it boots again by itself. */
-  wasReset(message: string): void {
+  /** The guest was reset; it boots again by itself. An instance that does so again and again before it has lived is condemned. */
+  wasReset(message: string, isInstance: boolean): void {
+    const nowMs = this.#clock.now();
+    if (nowMs < this.#resetSettledMs) return;
+    this.#resetSettledMs = nowMs + RESET_SETTLES_MS;
     if (this.resetAsked) {
       this.resetAsked = false;
       return;
     }
-    this.restarts.end({ cause: 'reset', message }, this.#clock.now());
+    this.restarts.end({ cause: 'reset', message }, nowMs);
     this.restarts.begin();
+    if (this.isLooping && isInstance) this.condemned = 'reset';
+  }
+
+  /** What was condemned for its resets is down; they were counted as they came. */
+  takenDown(end: { consoleTail: string | null; picture: boolean }): void {
+    this.stopSupervision();
+    this.restarts.keep(end);
+    this.alive = false;
+    this.condemned = null;
   }
 
   /** It was asked to stop: its end is no news. */

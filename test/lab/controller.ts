@@ -13,7 +13,11 @@ export const agentsPort = 7701;
 export const controllerPidFile = (layout: Layout) => join(layout.folder, 'controller.pid');
 
 /** Starts the lab's controller under a supervisor, on the lab's bridge. Resolves when it has written its client configuration and listens. */
-export async function startController(layout: Layout, lab: LabState): Promise<ProcessRecord> {
+export async function startController(
+  layout: Layout,
+  lab: LabState,
+  more: readonly string[],
+): Promise<ProcessRecord> {
   const address = controllerAddress(lab.number);
   const log = join(layout.folder, 'controller.log');
   const pid = spawnDetached(
@@ -28,7 +32,7 @@ export async function startController(layout: Layout, lab: LabState): Promise<Pr
         '--agents',
         `${address}:${agentsPort}`,
       ],
-      ...['--write-client-config', layout.clientConfig],
+      ...['--write-client-config', layout.clientConfig, ...more],
     ],
     log,
     { WEFT_LAB: layout.name },

@@ -46,6 +46,8 @@ export interface UpOptions {
   readonly bmc?: boolean;
   /** More keys of each host's agent.yaml. */
   readonly agent?: Readonly<Record<string, unknown>>;
+  /** More arguments of the controller. */
+  readonly controller?: readonly string[];
   /** Without controller and agents: bare libvirt hosts. */
   readonly bare?: boolean;
 }
@@ -91,7 +93,7 @@ export class Lab {
     await createBridge(state.number);
     if (!options.bare) {
       await building;
-      const supervisor = await startController(layout, state);
+      const supervisor = await startController(layout, state, options.controller ?? []);
       await this.#save({ ...state, controller: supervisor });
       await waitForFile(layout.clientConfig, 'the controller', join(layout.folder, 'controller.log'));
       say(`lab ${options.name}: controller at https://${controllerAddress(state.number)}:${usersPort}`);

@@ -20,10 +20,13 @@ export async function goldenLab(
   name: string,
   options: Partial<Pick<UpOptions, 'hosts' | 'memoryMiB' | 'agent' | 'shared' | 'bmc'>> & {
     recipes?: readonly string[];
+    /** Hosts are down as soon as by default: of a test that takes hosts away. Otherwise a slow machine is given more time. */
+    quickDown?: boolean;
   } = {},
 ): Promise<GoldenLab> {
-  const { recipes = ['tiny'], ...up } = options;
-  const lab = await Lab.up({ name, hosts: 3, ...up });
+  const { recipes = ['tiny'], quickDown = false, ...up } = options;
+  const controller = quickDown ? [] : ['--down-after', '20'];
+  const lab = await Lab.up({ name, hosts: 3, controller, ...up });
   const folder = await mkdtemp(join(tmpdir(), 'weft-system-'));
   const weft = new Weft(lab.layout.clientConfig);
   try {

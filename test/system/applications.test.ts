@@ -72,15 +72,19 @@ roles:
 machines:
   db: {image: "tiny:stable", size: ${TINY}, pool: local}
 `);
+    const bootOf = 'cat /proc/sys/kernel/random/boot_id';
     for (const id of ['disks/worker-0', 'disks/db']) {
       await inside(id, 'echo before > /root/mark && sync');
+      const boot = await inside(id, bootOf);
       await golden.weft.ok(['reboot', id]);
       await waitFor(
         `${id} after its reboot`,
-        () => golden.weft.run(['ssh', id, '--', 'cat /root/mark']),
-        (answer) => answer.exitCode === 0,
+        () => golden.weft.run(['ssh', id, '--', bootOf]),
+        (answer) => answer.exitCode === 0 && answer.stdout.trim() !== boot,
       );
       expect(await inside(id, 'cat /root/mark')).toBe('before');
+      // A reboot that was asked for is no restart.
+      expect(await golden.weft.json(['why', id])).toMatchObject({ incarnation: 1, restarts: null });
     }
     // A machine that powers itself off is started again, on the same disk.
     const uptime = Number(await inside('disks/db', 'cut -d. -f1 /proc/uptime'));

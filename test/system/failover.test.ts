@@ -58,7 +58,7 @@ describe('a machine on a pool that hosts share', () => {
   let golden: GoldenLab;
   let writer: Writer | null = null;
   beforeAll(async () => {
-    golden = await goldenLab('failover', { hosts: 2, shared: ['san'], bmc: true });
+    golden = await goldenLab('failover', { hosts: 2, shared: ['san'], bmc: true, quickDown: true });
     await golden.weft.ok(['apply', '-f', await golden.model(MODEL), '--wait'], { timeoutMs: 400_000 });
   }, 1_300_000);
   /** One test's failure is not the next one's. */

@@ -17,7 +17,7 @@ machines:
 describe('when a host loses power', () => {
   let golden: GoldenLab;
   beforeAll(async () => {
-    golden = await goldenLab('hosts');
+    golden = await goldenLab('hosts', { quickDown: true });
     await golden.weft.ok(['apply', '-f', await golden.model(MODEL), '--wait'], { timeoutMs: 400_000 });
   }, 1_300_000);
   afterAll(() => golden?.down(), 60_000);

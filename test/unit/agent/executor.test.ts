@@ -209,17 +209,27 @@ test('an instance that goes down three times before it has lived is reported, wi
 });
 
 test('an instance that resets itself three times before it has lived is taken down; a reboot that was asked for is none', async () => {
-  const executor = start();
+  const clock = new VirtualClock();
+  const executor = start({ clock });
   const vm = aVmGoal();
+  // One power cycle is told more than once: the firmware resets again.
+  const resetGuest = async () => {
+    for (let times = 0; times < 4; times++) driver.resetGuest(nameOf(vm.id));
+    await clock.advance(5_000);
+  };
   executor.setGoal(aGoal([vm]));
   await until('ready', () => phaseOf(executor, vm.id) === 'ready');
   executor.setGoal(aGoal([{ ...vm, rebootGeneration: 1 }], { revision: 2 }));
   await until('a reboot', () => driver.calls.some(({ call }) => call === 'rebootDomain'));
   await sleep(20);
+  await resetGuest();
   expect(reportOf(executor, vm.id)?.restarts).toBeUndefined();
-  for (let reset = 0; reset < 3; reset++) driver.resetGuest(nameOf(vm.id));
+  for (let times = 0; times < 2; times++) await resetGuest();
+  expect(causesOf(executor, vm.id)).toEqual(['reset', 'reset']);
+  expect(phaseOf(executor, vm.id)).not.toBe('failed');
+  await resetGuest();
   await until('failed', () => phaseOf(executor, vm.id) === 'failed');
-  expect(causesOf(executor, vm.id)).toEqual(['reset', 'reset', 'reset', 'reset']);
+  expect(causesOf(executor, vm.id)).toEqual(['reset', 'reset', 'reset']);
   expect(driver.domains.size).toBe(0);
 });
 

@@ -1,0 +1,15 @@
+import { describe, expect, test } from 'vitest';
+import { readConfiguration } from '../../../controller/configuration.ts';
+
+describe('the time after which a silent host is down', () => {
+  test('is four seconds, or what was said', () => {
+    expect(readConfiguration([])?.downAfterMs).toBe(4_000);
+    expect(readConfiguration(['--down-after', '12.5'])?.downAfterMs).toBe(12_500);
+  });
+
+  test.each(['2.9', '601', '-5', '4s', 'NaN', '1e2', ''])('is not %s', (text) => {
+    expect(() => readConfiguration([`--down-after=${text}`])).toThrow(
+      `--down-after ${text} is no number of seconds from 3 to 600`,
+    );
+  });
+});
