@@ -1,10 +1,11 @@
 import type { ChildProcess } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { supervisedPid } from '../lab/host.ts';
 import { type GoldenLab, goldenLab, TINY } from '../support/golden-lab.ts';
 import { isReady, rowOf, runningQemus, waitUntilNothingIsLeft } from '../support/hosts.ts';
 import { waitFor } from '../support/wait-for.ts';
-import type { Weft } from '../support/weft.ts';
+import type { PsRow, Weft } from '../support/weft.ts';
 
 const MODEL = `
 apiVersion: weft/v1
@@ -54,11 +55,12 @@ class Writer {
   }
 }
 
-describe('a machine on a pool that hosts share', () => {
+/** Two hosts with BMCs and a pool that both mount, the shop on them, and what every test of it asks and does. */
+function shopOn(name: string) {
   let golden: GoldenLab;
   let writer: Writer | null = null;
   beforeAll(async () => {
-    golden = await goldenLab('failover', { hosts: 2, shared: ['san'], bmc: true, quickDown: true });
+    golden = await goldenLab(name, { hosts: 2, shared: ['san'], bmc: true, quickDown: true });
     await golden.weft.ok(['apply', '-f', await golden.model(MODEL), '--wait'], { timeoutMs: 400_000 });
   }, 1_300_000);
   /** One test's failure is not the next one's. */
@@ -77,7 +79,9 @@ describe('a machine on a pool that hosts share', () => {
   const hosts = () => golden.weft.json<Host[]>(['host', 'ls']);
   const events = () => golden.weft.json<Event[]>(['events']);
   const qemusOfDb = async () => (await runningQemus(golden)).filter((line) => line.includes('-shop-db-'));
-  const isDown = (name: string) => async () => (await hosts()).find((host) => host.name === name)?.state;
+  const stateOf = (name: string) => async () => (await hosts()).find((host) => host.name === name)?.state;
+
+  const isLeaving = (home: string) => (row: PsRow | null) => row !== null && row.host !== home;
 
   /** Writes in the guest, lets something happen to its host, and sees it go on elsewhere with all that was acknowledged. */
   async function survives(happens: (host: string) => Promise<void>) {
@@ -120,7 +124,7 @@ describe('a machine on a pool that hosts share', () => {
 
   async function comesBack(home: string): Promise<void> {
     await golden.lab.powerOn(home);
-    await waitFor('its old host to be up', isDown(home), (state) => state === 'up');
+    await waitFor('its old host to be up', stateOf(home), (state) => state === 'up');
     await sleep(3_000);
     // It yields: nothing of the machine runs there, nor is defined there.
     const defined = (await golden.lab.exec(home, ['virsh', 'list', '--all', '--name'])).stdout;
@@ -128,8 +132,28 @@ describe('a machine on a pool that hosts share', () => {
     expect(await qemusOfDb()).toHaveLength(1);
   }
 
+  return {
+    get golden() {
+      return golden;
+    },
+    db,
+    hosts,
+    events,
+    qemusOfDb,
+    stateOf,
+    isLeaving,
+    survives,
+    proofOf,
+    comesBack,
+  };
+}
+
+describe('a machine on a pool that hosts share', () => {
+  const shop = shopOn('failover');
+  const { db, hosts, events, qemusOfDb, survives, proofOf, comesBack } = shop;
+
   test('goes on elsewhere with every acknowledged write when its host loses power: by a fence device’s word', async () => {
-    const { home, after, faultMs } = await survives((host) => golden.lab.powerOff(host));
+    const { home, after, faultMs } = await survives((host) => shop.golden.lab.powerOff(host));
     const restarted = await proofOf(after.incarnation);
     expect(restarted?.message).toMatch(/fence_ipmilan \(1 of 1\) says that it is off/);
     expect((restarted?.atMs ?? 0) - faultMs).toBeLessThan(60_000);
@@ -139,7 +163,7 @@ describe('a machine on a pool that hosts share', () => {
     });
     const kinds = (await events()).filter(({ subject }) => subject === home).map(({ kind }) => kind);
     expect(kinds.slice(-3)).toEqual(['host-suspect', 'host-down', 'host-fenced']);
-    expect(await golden.weft.ok(['why', DB])).toContain('says that it is off');
+    expect(await shop.golden.weft.ok(['why', DB])).toContain('says that it is off');
     await comesBack(home);
   });
 
@@ -148,36 +172,36 @@ describe('a machine on a pool that hosts share', () => {
     const { home } = await survives(async (host) => {
       qemu = (await qemusOfDb()).join();
       expect(qemu).not.toBe('');
-      await golden.lab.cut(host, null);
+      await shop.golden.lab.cut(host, null);
     });
     const kinds = (await events()).map(({ kind, subject }) => `${kind} ${subject}`);
     expect(kinds.lastIndexOf(`host-fenced ${home}`)).toBeLessThan(
       kinds.lastIndexOf(`machine-restarted ${DB}`),
     );
     // Its power is off: the BMC did it, not the test.
-    await expect(golden.lab.exec(home, ['true'])).rejects.toThrow(/is off/);
-    await golden.lab.mend(home);
+    await expect(shop.golden.lab.exec(home, ['true'])).rejects.toThrow(/is off/);
+    await shop.golden.lab.mend(home);
     await comesBack(home);
   });
 
   test('goes on elsewhere when its host hangs with everything on it', async () => {
-    const { home } = await survives((host) => golden.lab.pause(host));
-    await expect(golden.lab.exec(home, ['true'])).rejects.toThrow(/is off/);
+    const { home } = await survives((host) => shop.golden.lab.pause(host));
+    await expect(shop.golden.lab.exec(home, ['true'])).rejects.toThrow(/is off/);
     await comesBack(home);
   });
 
   test('goes nowhere without a proof, loudly, until an operator signs; who signs for a living host is refused', async () => {
     const home = String((await waitFor('the machine to be ready', db, isReady)).host);
-    const refused = await golden.weft.run(['host', 'confirm-dead', home, '--yes']);
+    const refused = await shop.golden.weft.run(['host', 'confirm-dead', home, '--yes']);
     expect(refused.exitCode).toBe(1);
     expect(refused.stderr).toMatch(/its lease is held, it was heard from \d+\.\d s ago/);
 
-    await golden.lab.breakBmc(home);
-    await golden.lab.powerOff(home);
+    await shop.golden.lab.breakBmc(home);
+    await shop.golden.lab.powerOff(home);
     const waiting = await waitFor(
       'fencing to fail',
       () =>
-        golden.weft.json<{
+        shop.golden.weft.json<{
           state: string;
           host: string;
           failure: { message: string; remedy: string } | null;
@@ -192,25 +216,25 @@ describe('a machine on a pool that hosts share', () => {
     // Instances need no proof.
     await waitFor(
       'both workers to be ready elsewhere',
-      () => golden.weft.ps('shop'),
+      () => shop.golden.weft.ps('shop'),
       (rows) => rows.filter((row) => row.role === 'worker' && isReady(row) && row.host !== home).length === 2,
     );
     expect(await qemusOfDb()).toEqual([]);
 
-    await golden.weft.ok(['host', 'confirm-dead', home, '--yes']);
+    await shop.golden.weft.ok(['host', 'confirm-dead', home, '--yes']);
     const after = await waitFor(
       'the machine to be ready elsewhere',
       db,
       (row) => isReady(row) && row.host !== home,
     );
     expect((await proofOf(after.incarnation))?.message).toMatch(/admin signed that it is dead/);
-    await golden.lab.mendBmc(home);
+    await shop.golden.lab.mendBmc(home);
     await comesBack(home);
   });
 
   test('its controller, stopped for a while and let go on, takes nobody for dead', async () => {
     const before = (await events()).length;
-    const pid = await golden.lab.controllerPid();
+    const pid = await shop.golden.lab.controllerPid();
     process.kill(pid, 'SIGSTOP');
     await sleep(8_000);
     process.kill(pid, 'SIGCONT');
@@ -221,7 +245,34 @@ describe('a machine on a pool that hosts share', () => {
   });
 
   test('leaves nothing behind on any host, nor in the pool', async () => {
-    await golden.weft.ok(['delete', 'shop', '--wait'], { timeoutMs: 180_000 });
-    await waitUntilNothingIsLeft(golden);
+    await shop.golden.weft.ok(['delete', 'shop', '--wait'], { timeoutMs: 180_000 });
+    await waitUntilNothingIsLeft(shop.golden);
+  });
+});
+
+/** A lab of its own: hosts that went down often are held off, for longer each time. */
+describe('a machine on a pool that hosts share, when more goes wrong,', () => {
+  const shop = shopOn('failover2');
+  const { db, stateOf, isLeaving, survives, proofOf, comesBack } = shop;
+
+  test('goes on elsewhere when its host no longer hears the controller, and is switched off for it', async () => {
+    const { home } = await survives((host) => shop.golden.lab.cut(host, 'controller'));
+    await expect(shop.golden.lab.exec(home, ['true'])).rejects.toThrow(/is off/);
+    await shop.golden.lab.mend(home);
+    await comesBack(home);
+  });
+
+  test('goes on elsewhere although the controller is killed meanwhile, and agent and libvirtd of the host that takes it over', async () => {
+    const { home, after } = await survives(async (host) => {
+      await shop.golden.lab.powerOff(host);
+      await waitFor('its host to be down', stateOf(host), (state) => state !== 'up' && state !== 'suspect');
+      process.kill(await shop.golden.lab.controllerPid(), 'SIGKILL');
+      await waitFor('the machine to be on its way', () => db().catch(() => null), isLeaving(host));
+      for (const other of (await shop.golden.lab.state()).hosts.filter(({ name }) => name !== host))
+        for (const victim of ['weft-agent', 'libvirtd-supervised'] as const)
+          process.kill(await supervisedPid(other, victim), 'SIGKILL');
+    });
+    expect(await proofOf(after.incarnation)).toBeDefined();
+    await comesBack(home);
   });
 });
