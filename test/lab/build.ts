@@ -16,6 +16,13 @@ export async function buildPrograms(): Promise<void> {
   );
 }
 
+/** The file system of shared pools that forget; @param target the program. */
+export async function buildForgetful(target: string): Promise<void> {
+  const source = join(REPOSITORY, 'test/lab/forgetful.c');
+  const flags = ['-O2', '-Wall', '-Wextra', '-Werror', '-D_FILE_OFFSET_BITS=64', '-I/usr/include/fuse3'];
+  await exec('gcc', [...flags, source, '-o', target, '-lfuse3'], { timeoutMs: 120_000 });
+}
+
 /** The command line of one of our programs, `agent/main` or `controller/main`. */
 export function program(entry: Program): readonly string[] {
   return [

@@ -20,7 +20,12 @@ for pool in "$disk"/../shared/*/; do
   [ -d "$pool" ] || continue
   path=/var/lib/weft/pools/$(basename "$pool")
   mkdir -p "$path"
-  mount --bind "$pool" "$path"
+  if [ -x "$disk/../forgetful" ]; then
+    "$disk/../forgetful" "$pool" "$path" &
+    until mountpoint -q "$path"; do kill -0 $!; sleep 0.05; done
+  else
+    mount --bind "$pool" "$path"
+  fi
 done
 # Each boot of this host has its own boot id, as a real one would.
 cat /proc/sys/kernel/random/uuid >/run/boot_id

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { WeftError } from '../../agent/kit/errors.ts';
 import { exec } from '../../agent/kit/exec.ts';
-import { buildPrograms, program } from './build.ts';
+import { buildForgetful, buildPrograms, program } from './build.ts';
 import type { LabClient } from './client.ts';
 import { controllerPidFile, startController, usersPort, waitForFile } from './controller.ts';
 import {
@@ -22,7 +22,7 @@ import {
   waitForLibvirt,
 } from './host.ts';
 import { noteHostPower, startHostBmc, stopHostBmc } from './host-bmc.ts';
-import { controllerAddress, hostAddress, type Layout, layoutOf, REPOSITORY } from './layout.ts';
+import { controllerAddress, forgetfulOf, hostAddress, type Layout, layoutOf, REPOSITORY } from './layout.ts';
 import { isAlive, killAndWait, recordProcess, signalProcess } from './processes.ts';
 import {
   type HostState,
@@ -42,6 +42,8 @@ export interface UpOptions {
   readonly memoryMiB?: number;
   /** Names of pools that all hosts mount. */
   readonly shared?: readonly string[];
+  /** What was written to those pools and not flushed is lost with its host, as it would be on a real one. */
+  readonly forgetful?: boolean;
   /** Each host has a BMC, and the controller may use it. */
   readonly bmc?: boolean;
   /** More keys of each host's agent.yaml. */
@@ -90,6 +92,7 @@ export class Lab {
     const state = await claimNumber(layout, options.hosts);
     for (const pool of options.shared ?? [])
       await mkdir(join(layout.folder, 'shared', pool), { recursive: true });
+    if (options.forgetful) await buildForgetful(forgetfulOf(layout));
     await createBridge(state.number);
     if (!options.bare) {
       await building;

@@ -34,6 +34,8 @@ export function labsFolder(): string {
   return LABS_FOLDER;
 }
 
+/** The file system program through which hosts mount shared pools that forget; absent in other labs. */
+export const forgetfulOf = (layout: Layout) => join(layout.folder, 'forgetful');
 export const namespaceName = (lab: string, host: string) => `weft-${lab}-${host}`;
 export const bridgeName = (number: number) => `wlab${number}`;
 /** The near end of a host's link, on the lab's bridge; at most 15 characters. */

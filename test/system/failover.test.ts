@@ -17,6 +17,7 @@ machines:
   db: {image: "tiny:stable", size: ${TINY}, pool: san}
 `;
 const DB = 'shop/db';
+const POOL = '/var/lib/weft/pools/san';
 
 interface Host {
   readonly name: string;
@@ -56,11 +57,11 @@ class Writer {
 }
 
 /** Two hosts with BMCs and a pool that both mount, the shop on them, and what every test of it asks and does. */
-function shopOn(name: string) {
+function shopOn(name: string, pools: { forgetful: boolean }) {
   let golden: GoldenLab;
   let writer: Writer | null = null;
   beforeAll(async () => {
-    golden = await goldenLab(name, { hosts: 2, shared: ['san'], bmc: true, quickDown: true });
+    golden = await goldenLab(name, { hosts: 2, shared: ['san'], bmc: true, quickDown: true, ...pools });
     await golden.weft.ok(['apply', '-f', await golden.model(MODEL), '--wait'], { timeoutMs: 400_000 });
   }, 1_300_000);
   /** One test's failure is not the next one's. */
@@ -149,7 +150,7 @@ function shopOn(name: string) {
 }
 
 describe('a machine on a pool that hosts share', () => {
-  const shop = shopOn('failover');
+  const shop = shopOn('failover', { forgetful: false });
   const { db, hosts, events, qemusOfDb, survives, proofOf, comesBack } = shop;
 
   test('goes on elsewhere with every acknowledged write when its host loses power: by a fence device’s word', async () => {
@@ -251,9 +252,23 @@ describe('a machine on a pool that hosts share', () => {
 });
 
 /** A lab of its own: hosts that went down often are held off, for longer each time. */
-describe('a machine on a pool that hosts share, when more goes wrong,', () => {
-  const shop = shopOn('failover2');
+describe('a machine on a pool that hosts share, whose storage forgets what was not flushed,', () => {
+  const shop = shopOn('failover2', { forgetful: true });
   const { db, stateOf, isLeaving, survives, proofOf, comesBack } = shop;
+
+  test('has every acknowledged write elsewhere when its host loses power', async () => {
+    const on = async (host: string, script: string) =>
+      (await shop.golden.lab.exec(host, ['sh', '-c', `cd ${POOL} && ${script}`])).stdout.trim();
+    const { home, after } = await survives(async (host) => {
+      expect(await on(host, 'echo x >unflushed; echo x >flushed; sync flushed; cat unflushed flushed')).toBe(
+        'x\nx',
+      );
+      await shop.golden.lab.powerOff(host);
+    });
+    // The storage does forget.
+    expect(await on(String(after.host), 'wc -c <unflushed; cat flushed; rm unflushed flushed')).toBe('0\nx');
+    await comesBack(home);
+  });
 
   test('goes on elsewhere when its host no longer hears the controller, and is switched off for it', async () => {
     const { home } = await survives((host) => shop.golden.lab.cut(host, 'controller'));
