@@ -8,9 +8,12 @@ import { Doctor } from './doctor/doctor.ts';
 import { bootsAtOnce } from './executor/boot-slots.ts';
 import { readConsoleTail } from './executor/console-tail.ts';
 import { Executor } from './executor/executor.ts';
-import { domainName } from './executor/names.ts';
+import { domainName, domainUuid } from './executor/names.ts';
 import { AgentPaths } from './executor/paths.ts';
 import { LocalVmFolders } from './executor/vm-folders.ts';
+import { bootTimeMs } from './guard/boot-time.ts';
+import { LeaseKeeper, releaseGuard } from './guard/lease-keeper.ts';
+import { GuardFolder, type MachinesNote } from './guard/notes.ts';
 import { composeSeed } from './guest/seed.ts';
 import { writeSeedIso } from './guest/seed-iso.ts';
 import { createGuestSupervisor } from './guest/supervisor.ts';
@@ -24,7 +27,7 @@ import { KernelLinks } from './network/host-links.ts';
 import { NftHostNetwork } from './network/nft-host-network.ts';
 import { collectFacts, hasCpuQuota, readBootId } from './observer/facts.ts';
 import { Observer } from './observer/observer.ts';
-import { type Hello, PROTOCOL_VERSION } from './protocol/index.ts';
+import { type Goal, type Hello, PROTOCOL_VERSION } from './protocol/index.ts';
 import { HttpsLink } from './session/https-link.ts';
 import { identify } from './session/identify.ts';
 import { type Identity, IdentityFolder } from './session/identity.ts';
@@ -103,7 +106,18 @@ async function run({ log, configuration, paths, identities, ...joined }: Parts):
     log,
   });
   const network = new NftHostNetwork();
-  const executor = new Executor({
+  const sharedPools = configuration.pools.filter(({ kind }) => kind !== 'local');
+  const guardFolder = new GuardFolder(configuration.guard.folder, bootId);
+  const keeper = configuration.guard.enabled
+    ? new LeaseKeeper({
+        folder: guardFolder,
+        bootTimeMs,
+        leaseMs: configuration.guard.leaseMs,
+        machines: () => machinesToGuard(executor.goal, configuration),
+        onHeld: () => executor.wake(),
+      })
+    : null;
+  const executor: Executor = new Executor({
     fleet,
     driver,
     disks,
@@ -120,6 +134,15 @@ async function run({ log, configuration, paths, identities, ...joined }: Parts):
     parallel: configuration.parallel,
     unreadyLimitMs: configuration.unreadyLimitMs,
     boots: configuration.boots ?? bootsAtOnce(accelerator.kind, cpus().length),
+    ...(keeper === null
+      ? {}
+      : {
+          lease: {
+            sharedPools: new Set(sharedPools.map(({ name }) => name)),
+            isHeld: () => keeper.isHeld(),
+            takeStopped: (domain) => keeper.takeStopped(domain),
+          },
+        }),
     onChange: () => observer.changed(),
   });
   const doctor = new Doctor({
@@ -169,6 +192,7 @@ async function run({ log, configuration, paths, identities, ...joined }: Parts):
     },
     fleet,
     epoch: identity.epoch,
+    ...(keeper === null ? {} : { guard: keeper.state() }),
   });
   const obey = (epoch: number) => {
     if (epoch <= identity.epoch) return;
@@ -180,7 +204,14 @@ async function run({ log, configuration, paths, identities, ...joined }: Parts):
     hello,
     clock,
     log,
-    onWelcome: (welcome) => log.info({ controller: identity.controller, epoch: welcome.epoch }, 'in session'),
+    onWelcome: (welcome) => {
+      log.info({ controller: identity.controller, epoch: welcome.epoch }, 'in session');
+      if (keeper === null && welcome.leases) releaseGuard(guardFolder);
+      if (keeper !== null && !welcome.leases)
+        log.error('this controller is too old for a guard: machines on shared pools are not started here');
+    },
+    beat: () => keeper?.beat() ?? null,
+    onLease: (lease) => keeper?.granted(lease),
     onGoal: (goal) => {
       if (goal.epoch < identity.epoch) {
         log.warn({ epoch: goal.epoch }, 'a goal of an older epoch was refused');
@@ -246,6 +277,21 @@ async function run({ log, configuration, paths, identities, ...joined }: Parts):
       .finally(() => process.exit(0));
   };
   process.once('SIGTERM', stop).once('SIGINT', stop);
+}
+
+/** Null: no goal came yet, so it is not known what is to run here. */
+function machinesToGuard(goal: Goal | null, { pools, guard }: AgentConfiguration): MachinesNote | null {
+  if (goal === null) return null;
+  const shared = pools.filter(({ kind }) => kind !== 'local');
+  const { fleet } = goal;
+  return {
+    fleet,
+    watchdog: guard.watchdog === 'none' ? null : guard.watchdog,
+    sharedPools: shared.map(({ path }) => path),
+    machines: goal.vms
+      .filter(({ kind, pool }) => kind === 'machine' && shared.some(({ name }) => name === pool))
+      .map(({ id }) => ({ name: domainName(fleet, id), uuid: domainUuid(fleet, id) })),
+  };
 }
 
 function addressOf(executor: Executor, vmId: string): string {

@@ -106,7 +106,8 @@ export class VmState {
     this.notBeforeMs = nowMs + this.restarts.end(end, nowMs);
     this.alive = false;
     this.condemned = null;
-    this.phase = 'booting';
+    // It waits for a lease of its host, perhaps for long.
+    this.phase = end.cause === 'lease' ? 'stopped' : 'booting';
   }
 
   /** The guest was reset; it boots again by itself. */

@@ -11,6 +11,7 @@ const aRow = (overrides: Partial<HostRow>): HostRow => ({
   proof: null,
   heldOffUntilMs: null,
   fenceDevices: 0,
+  guard: null,
   faultDomain: null,
   cpus: null,
   memoryMiB: null,
