@@ -58,7 +58,9 @@ function proofOf(draft: Draft, host: HostRecord): Proof | null {
   const { world, nowMs } = draft;
   const ageMs = world.leaseAges?.get(host.name);
   const terms = leaseTerms(host);
-  if (host.state !== 'down' || !terms || ageMs === undefined || ageMs < totalMs(terms)) return null;
+  // Down in the store already: since that was written no lease was granted, so this age is the last one's.
+  const wasDown = host.state === 'down' && world.hosts.get(host.name)?.state === 'down';
+  if (!wasDown || !terms || ageMs === undefined || ageMs < totalMs(terms)) return null;
   const identity = host.guard?.watchdog?.identity;
   const detail =
     `its lease ran out: none was granted for ${seconds(ageMs)}; a lease lasts ${seconds(terms.leaseMs)}, and its watchdog ` +
