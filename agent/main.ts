@@ -156,6 +156,7 @@ async function run({ log, configuration, paths, identities, ...joined }: Parts):
     paths,
     goal: () => executor.goal,
     busy: () => executor.busyVms(),
+    ...(keeper === null ? {} : { guard: () => keeper.state() }),
     settings: configuration.doctor,
     clock,
     log,
