@@ -65,8 +65,8 @@ export class Watchdog {
 
   /** @throws what the system says, such as EBUSY when another program feeds it. */
   constructor(device: string) {
-    // Never made, and never waited for.
-    this.#fd = openSync(device, constants.O_WRONLY | constants.O_NONBLOCK);
+    // Never made, and never waited for. A file that stands for a device keeps all that was ever written.
+    this.#fd = openSync(device, constants.O_WRONLY | constants.O_NONBLOCK | constants.O_APPEND);
   }
 
   feed(): void {
