@@ -38,6 +38,18 @@ describe('what weft host ls says below its table', () => {
       ],
     ],
     [
+      'that its guard proves it dead, where one can',
+      {
+        ...silent,
+        guard: {
+          leaseMs: 30_000,
+          running: true,
+          watchdog: { armed: true, dependable: true, timeoutMs: 10_000, identity: 'iTCO_wdt' },
+        },
+      },
+      ['down: not heard from for 4.0 s', 'its lease and its watchdog prove it dead in a while'],
+    ],
+    [
       'how fencing goes',
       { ...silent, fenceDevices: 1, fencing: { attempts: 3, message: 'fence_a (1 of 1): timed out' } },
       [
