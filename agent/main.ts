@@ -8,12 +8,13 @@ import { Doctor } from './doctor/doctor.ts';
 import { bootsAtOnce } from './executor/boot-slots.ts';
 import { readConsoleTail } from './executor/console-tail.ts';
 import { Executor } from './executor/executor.ts';
-import { domainName, domainUuid } from './executor/names.ts';
+import { machinesToGuard } from './executor/machines-to-guard.ts';
+import { domainName } from './executor/names.ts';
 import { AgentPaths } from './executor/paths.ts';
 import { LocalVmFolders } from './executor/vm-folders.ts';
 import { bootTimeMs } from './guard/boot-time.ts';
 import { LeaseKeeper, releaseGuard } from './guard/lease-keeper.ts';
-import { GuardFolder, type MachinesNote } from './guard/notes.ts';
+import { GuardFolder } from './guard/notes.ts';
 import { composeSeed } from './guest/seed.ts';
 import { writeSeedIso } from './guest/seed-iso.ts';
 import { createGuestSupervisor } from './guest/supervisor.ts';
@@ -27,7 +28,7 @@ import { KernelLinks } from './network/host-links.ts';
 import { NftHostNetwork } from './network/nft-host-network.ts';
 import { collectFacts, hasCpuQuota, readBootId } from './observer/facts.ts';
 import { Observer } from './observer/observer.ts';
-import { type Goal, type Hello, PROTOCOL_VERSION } from './protocol/index.ts';
+import { type Hello, PROTOCOL_VERSION } from './protocol/index.ts';
 import { HttpsLink } from './session/https-link.ts';
 import { identify } from './session/identify.ts';
 import { type Identity, IdentityFolder } from './session/identity.ts';
@@ -113,7 +114,7 @@ async function run({ log, configuration, paths, identities, ...joined }: Parts):
         folder: guardFolder,
         bootTimeMs,
         leaseMs: configuration.guard.leaseMs,
-        machines: () => machinesToGuard(executor.goal, configuration),
+        machines: () => machinesToGuard(executor.goal, configuration.guard.watchdog, sharedPools),
         onHeld: () => executor.wake(),
       })
     : null;
@@ -278,21 +279,6 @@ async function run({ log, configuration, paths, identities, ...joined }: Parts):
       .finally(() => process.exit(0));
   };
   process.once('SIGTERM', stop).once('SIGINT', stop);
-}
-
-/** Null: no goal came yet, so it is not known what is to run here. */
-function machinesToGuard(goal: Goal | null, { pools, guard }: AgentConfiguration): MachinesNote | null {
-  if (goal === null) return null;
-  const shared = pools.filter(({ kind }) => kind !== 'local');
-  const { fleet } = goal;
-  return {
-    fleet,
-    watchdog: guard.watchdog === 'none' ? null : guard.watchdog,
-    sharedPools: shared.map(({ path }) => path),
-    machines: goal.vms
-      .filter(({ kind, pool }) => kind === 'machine' && shared.some(({ name }) => name === pool))
-      .map(({ id }) => ({ name: domainName(fleet, id), uuid: domainUuid(fleet, id) })),
-  };
 }
 
 function addressOf(executor: Executor, vmId: string): string {

@@ -120,9 +120,14 @@ export class Guard {
   #disarm(): void {
     const watchdog = this.#watchdog;
     this.#watchdog = null;
-    // Said before it is so: nobody takes a device for armed that is not.
     if (!this.#leaving) this.#word = randomUUID();
-    this.#tell();
+    try {
+      // Said before it is so: nobody takes a device for armed that is not.
+      this.#tell();
+    } catch (error) {
+      this.#watchdog = watchdog;
+      throw error;
+    }
     watchdog?.disarm();
     this.#options.say('the watchdog is disarmed');
   }
