@@ -17,6 +17,7 @@ module.exports = {
     { name: 'nothing-imports-test', severity: 'error', from: { pathNot: '^test/' }, to: { path: '^test/' } },
     only('kit-imports-nothing', '^agent/kit/', '^agent/kit/'),
     only('protocol-imports-kit', '^agent/protocol/', '^agent/(protocol|kit)/'),
+    only('guard-imports-kit', '^agent/guard/(?!lease-keeper)', '^agent/(guard|kit)/'),
     only('agent-never-controller', '^agent/', '^(agent|images)/'),
     only('images-imports-kit', '^images/', '^(images|agent/kit)/'),
     only('controller-side', '^controller/', '^(controller|images|agent/protocol|agent/kit)/'),
@@ -31,6 +32,7 @@ module.exports = {
       '^controller/(model|scheduler)/',
       '^controller/reconciler/plan',
       '^agent/executor/plan',
+      '^agent/guard/decide',
       '^agent/doctor/(examine|chains|rules/)',
     ].map((path) => ({
       name: 'pure-rooms-do-no-io',

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { cpus, hostname, totalmem } from 'node:os';
 import { parse } from 'yaml';
 import { z } from 'zod';
+import { DEFAULT_GUARD_FOLDER } from './guard/notes.ts';
 import { WeftError } from './kit/errors.ts';
 import { NAME_PATTERN } from './kit/names.ts';
 import { fenceDevice } from './protocol/index.ts';
@@ -47,6 +48,17 @@ const agentConfiguration = z.strictObject({
   fence: z.array(fenceDevice).max(8).default([]),
   /** Guests that boot at once; by default as the accelerator allows. */
   boots: z.number().int().min(1).max(256).optional(),
+  guard: z
+    .strictObject({
+      /** A host whose lease runs out stops its machines on shared pools. */
+      enabled: z.boolean().default(false),
+      watchdog: z.union([z.literal('none'), z.string().startsWith('/')]).default('/dev/watchdog'),
+      /** How long this host may be without a word of the controller before its machines on shared pools are stopped. */
+      leaseMs: z.number().int().min(3_000).max(3_600_000).default(30_000),
+      /** Where agent and guard find each other; in memory, so that it is empty after a boot. */
+      folder: z.string().startsWith('/').default(DEFAULT_GUARD_FOLDER),
+    })
+    .prefault({}),
   doctor: z
     .strictObject({
       /** Between two looks at what is on this host. */

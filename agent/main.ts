@@ -8,9 +8,13 @@ import { Doctor } from './doctor/doctor.ts';
 import { bootsAtOnce } from './executor/boot-slots.ts';
 import { readConsoleTail } from './executor/console-tail.ts';
 import { Executor } from './executor/executor.ts';
+import { machinesToGuard } from './executor/machines-to-guard.ts';
 import { domainName } from './executor/names.ts';
 import { AgentPaths } from './executor/paths.ts';
 import { LocalVmFolders } from './executor/vm-folders.ts';
+import { bootTimeMs } from './guard/boot-time.ts';
+import { LeaseKeeper, releaseGuard } from './guard/lease-keeper.ts';
+import { GuardFolder } from './guard/notes.ts';
 import { composeSeed } from './guest/seed.ts';
 import { writeSeedIso } from './guest/seed-iso.ts';
 import { createGuestSupervisor } from './guest/supervisor.ts';
@@ -103,7 +107,18 @@ async function run({ log, configuration, paths, identities, ...joined }: Parts):
     log,
   });
   const network = new NftHostNetwork();
-  const executor = new Executor({
+  const sharedPools = configuration.pools.filter(({ kind }) => kind !== 'local');
+  const guardFolder = new GuardFolder(configuration.guard.folder, bootId);
+  const keeper = configuration.guard.enabled
+    ? new LeaseKeeper({
+        folder: guardFolder,
+        bootTimeMs,
+        leaseMs: configuration.guard.leaseMs,
+        machines: () => machinesToGuard(executor.goal, configuration.guard.watchdog, sharedPools),
+        onHeld: () => executor.wake(),
+      })
+    : null;
+  const executor: Executor = new Executor({
     fleet,
     driver,
     disks,
@@ -120,6 +135,15 @@ async function run({ log, configuration, paths, identities, ...joined }: Parts):
     parallel: configuration.parallel,
     unreadyLimitMs: configuration.unreadyLimitMs,
     boots: configuration.boots ?? bootsAtOnce(accelerator.kind, cpus().length),
+    ...(keeper === null
+      ? {}
+      : {
+          lease: {
+            sharedPools: new Set(sharedPools.map(({ name }) => name)),
+            isHeld: () => keeper.isHeld(),
+            takeStopped: (domain) => keeper.takeStopped(domain),
+          },
+        }),
     onChange: () => observer.changed(),
   });
   const doctor = new Doctor({
@@ -133,6 +157,7 @@ async function run({ log, configuration, paths, identities, ...joined }: Parts):
     paths,
     goal: () => executor.goal,
     busy: () => executor.busyVms(),
+    ...(keeper === null ? {} : { guard: () => keeper.state() }),
     settings: configuration.doctor,
     clock,
     log,
@@ -169,6 +194,7 @@ async function run({ log, configuration, paths, identities, ...joined }: Parts):
     },
     fleet,
     epoch: identity.epoch,
+    ...(keeper === null ? {} : { guard: keeper.state() }),
   });
   const obey = (epoch: number) => {
     if (epoch <= identity.epoch) return;
@@ -180,7 +206,14 @@ async function run({ log, configuration, paths, identities, ...joined }: Parts):
     hello,
     clock,
     log,
-    onWelcome: (welcome) => log.info({ controller: identity.controller, epoch: welcome.epoch }, 'in session'),
+    onWelcome: (welcome) => {
+      log.info({ controller: identity.controller, epoch: welcome.epoch }, 'in session');
+      if (keeper === null && welcome.leases) releaseGuard(guardFolder);
+      if (keeper !== null && !welcome.leases)
+        log.error('this controller is too old for a guard: machines on shared pools are not started here');
+    },
+    beat: () => keeper?.beat() ?? null,
+    onLease: (lease) => keeper?.granted(lease),
     onGoal: (goal) => {
       if (goal.epoch < identity.epoch) {
         log.warn({ epoch: goal.epoch }, 'a goal of an older epoch was refused');

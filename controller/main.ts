@@ -18,6 +18,7 @@ import { Authority } from './fleet/authority.ts';
 import { FileSecretsStore } from './fleet/file-secrets-store.ts';
 import { openFleet } from './fleet/fleet-record.ts';
 import { FleetServer } from './fleet/fleet-server.ts';
+import { Leases } from './fleet/leases.ts';
 import { Tokens } from './fleet/tokens.ts';
 import { createOperations } from './operations/index.ts';
 import { EventLog, Reconciler } from './reconciler/index.ts';
@@ -50,6 +51,7 @@ async function run(configuration: ControllerConfiguration): Promise<void> {
     recipeCache: DEFAULT_RECIPE_CACHE,
   });
   await catalogue.recover();
+  const leases = new Leases({ store, monotonicMs: () => performance.now() });
   const fleet = new FleetServer({
     fleet: fleetRecord,
     address: `${agents.host}:${agents.port}`,
@@ -59,6 +61,7 @@ async function run(configuration: ControllerConfiguration): Promise<void> {
     store,
     secrets,
     blobs,
+    leases,
     clock,
     log,
   });
@@ -78,6 +81,7 @@ async function run(configuration: ControllerConfiguration): Promise<void> {
     catalogue,
     secrets,
     fencer,
+    leases,
     events,
     clock,
     log,

@@ -1,6 +1,7 @@
 import { type Finding, keyOf, SEVERITIES } from './findings.ts';
 import { brokenChains } from './rules/broken-chains.ts';
 import { emptyFolders } from './rules/empty-folders.ts';
+import { guards } from './rules/guards.ts';
 import { halfMadeDisks } from './rules/half-made-disks.ts';
 import { loneBridges, loneTables } from './rules/lone-links.ts';
 import { lowSpace } from './rules/low-space.ts';
@@ -13,6 +14,7 @@ import type { DoctorLimits, DoctorWorld, Rule } from './world.ts';
 const RULES: readonly Rule<Finding>[] = [
   brokenChains,
   wrongBlobs,
+  guards,
   lowSpace,
   unnamed,
   halfMadeDisks,

@@ -21,6 +21,7 @@ export type FindingKind =
   | 'wrong-blob'
   | 'lone-bridge'
   | 'lone-table'
+  | 'guard'
   | 'low-space'
   | 'unnamed'
   | 'stranger';

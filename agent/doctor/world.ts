@@ -1,7 +1,7 @@
 import type { DiskView, PoolConfiguration } from '../disks/contract.ts';
 import type { DomainView, NetworkView } from '../hypervisor/driver.ts';
 import type { Bridge } from '../network/contract.ts';
-import type { Goal } from '../protocol/index.ts';
+import type { Goal, GuardState } from '../protocol/index.ts';
 
 /** What of a disk image its header says. Null in its place: there is no such file. */
 export interface ImageHeader {
@@ -77,6 +77,8 @@ export interface DoctorWorld {
   /** nftables tables of family `ip`. */
   readonly tables: readonly string[];
   readonly spaces: readonly Space[];
+  /** Absent: this host has none, and wants none. */
+  readonly guard?: GuardState;
 }
 
 export interface DoctorLimits {

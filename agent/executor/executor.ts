@@ -52,8 +52,18 @@ export interface ExecutorOptions {
   readonly unreadyLimitMs: number;
   /** Guests that boot at once. */
   readonly boots: number;
+  /** Of a host with a guard; absent: machines need no lease. */
+  readonly lease?: HostLease;
   /** What is reported has changed. */
   readonly onChange: () => void;
+}
+
+/** Without it a host with a guard starts no machine on a pool that it shares. */
+export interface HostLease {
+  readonly sharedPools: ReadonlySet<string>;
+  isHeld(): boolean;
+  /** Whether the guard stopped this domain; each time is told once. */
+  takeStopped(domain: string): boolean;
 }
 
 type Executors = { readonly [Kind in StepKind]: (step: StepArguments[Kind], place: Place) => Promise<void> };
@@ -224,11 +234,26 @@ export class Executor {
     const options: PlanOptions = {
       reapAfterMs: this.#options.reapAfterMs,
       unreadyLimitMs: this.#options.unreadyLimitMs,
+      withoutLease: this.#withoutLease(),
       networkNames: new Set(goal.networks.map((network) => networkName(goal.fleet, network))),
     };
     for (const step of plan(goal, observed, nowMs, options)) this.#dispatch(step);
     const next = nextLookMs(observed, nowMs, options);
     if (next !== null) this.#lookAt(next);
+  }
+
+  #withoutLease(): ReadonlySet<string> {
+    const { lease } = this.#options;
+    return lease && !lease.isHeld() ? lease.sharedPools : new Set();
+  }
+
+  /** The lease may have run out while the machine was made ready. */
+  #requireLease({ id, kind, pool }: VmGoal): void {
+    if (kind !== 'machine' || !this.#withoutLease().has(pool)) return;
+    throw new WeftError(
+      'host-unreachable',
+      `${id} is not started: this host holds no lease for pool ${pool}`,
+    );
   }
 
   /** What runs here at a newer incarnation than the goal's is left alone and told. @returns whether there is something new to tell. */
@@ -308,6 +333,7 @@ export class Executor {
           // Not in a place of the runner's: those are for who has something to do.
           takeSlot: (signal, onWait) => place.aside(() => this.#slots.take(signal, onWait)),
           ...seed,
+          beforeStart: (each) => this.#requireLease(each),
           fetchSecrets: (wanted, signal) => link.fetchSecrets(wanted.id, wanted.incarnation, signal),
           networkReady: (network) => this.#networks.ready(network),
         },
@@ -382,7 +408,9 @@ export class Executor {
   async #examine({ vm, domain, cause }: StepArguments['examine']): Promise<void> {
     if (!this.#isNewest(vm)) return;
     const state = this.#stateOf(vm);
-    const end = await examine(this.#options, vm, domain, cause, state);
+    const wasStopped =
+      cause === 'killed' && this.#options.lease?.takeStopped(domainName(this.#options.fleet, vm.id)) === true;
+    const end = await examine(this.#options, vm, domain, wasStopped ? 'lease' : cause, state);
     if (end) this.#giveUp(vm, end.error, end.consoleTail);
   }
 

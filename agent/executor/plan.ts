@@ -56,6 +56,8 @@ export interface PlanOptions {
   /** A guest whose probe fails for so long is started again. */
   readonly unreadyLimitMs: number;
   readonly reapAfterMs: number;
+  /** Shared pools whose machines are not started now: this host holds no lease. Absent: none. */
+  readonly withoutLease?: ReadonlySet<string>;
   /** libvirt's names of the goal's networks. */
   readonly networkNames: ReadonlySet<string>;
 }
@@ -139,7 +141,8 @@ function stepsOf(vm: VmGoal, observed: Observed, nowMs: number, options: PlanOpt
   ];
   if (domain === undefined || !isRunning(domain)) {
     if (memory?.alive || (domain && isFrozen(domain))) return examine(causeOfEnd(domain));
-    return memory && nowMs < memory.notBeforeMs ? [] : [{ kind: 'provision', vm }];
+    const waits = vm.kind === 'machine' && options.withoutLease?.has(vm.pool) === true;
+    return waits || (memory && nowMs < memory.notBeforeMs) ? [] : [{ kind: 'provision', vm }];
   }
   if (memory && memory.condemned !== null) return examine(memory.condemned);
   if (memory && memory.unreadySinceMs !== null && nowMs >= memory.unreadySinceMs + options.unreadyLimitMs)

@@ -69,6 +69,8 @@ function describe(cause: RestartCause, state: VmState, unreadyLimitMs: number): 
       return 'it reset itself';
     case 'killed':
       return 'its domain ended, and not by the guest’s doing';
+    case 'lease':
+      return 'this host had lost its lease: its guard stopped the machine';
     case 'unready': {
       const why = state.progress?.steps.find((step) => step.name === 'start')?.detail;
       return `it was not ready for ${Math.round(unreadyLimitMs / 1000)} s${why ? `: ${why}` : ''}`;

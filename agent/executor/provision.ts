@@ -25,6 +25,8 @@ export interface ProvisionDependencies {
     fleet: string;
   }) => SeedFiles;
   readonly writeSeedIso: (path: string, files: SeedFiles) => Promise<void>;
+  /** The last word before the domain starts. @throws when it must not. */
+  readonly beforeStart?: (vm: VmGoal) => void;
 }
 
 const MIB = 2 ** 20;
@@ -90,6 +92,7 @@ export async function provision(
     consoleLog: paths.consoleLog(vm.id),
   };
   signal.throwIfAborted();
+  dependencies.beforeStart?.(vm);
   await timer.part('boot', 'start', () => driver.startDomain(spec));
   state.started();
 }

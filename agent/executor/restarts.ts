@@ -42,12 +42,13 @@ export class RestartBook {
     nowMs: number,
   ): number {
     this.note(false, nowMs);
-    this.#shortLives = this.#longestReadyMs < LIFE_MS ? this.#shortLives + 1 : 0;
+    // That its host had no lease is no fault of the guest's.
+    if (end.cause !== 'lease') this.#shortLives = this.#longestReadyMs < LIFE_MS ? this.#shortLives + 1 : 0;
     this.#count++;
     const entry = { cause: end.cause, atMs: nowMs, message: end.message.slice(0, 512) };
     this.#recent = [...this.#recent, entry].slice(-KEPT);
     this.keep(end);
-    return backOffMs(BACK_OFF, this.#shortLives);
+    return end.cause === 'lease' ? 0 : backOffMs(BACK_OFF, this.#shortLives);
   }
 
   /** What was left of the life that ended last. */

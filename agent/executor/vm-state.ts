@@ -111,7 +111,8 @@ export class VmState {
     this.notBeforeMs = nowMs + this.restarts.end(end, nowMs);
     this.alive = false;
     this.condemned = null;
-    this.phase = 'booting';
+    // It waits for a lease of its host, perhaps for long.
+    this.phase = end.cause === 'lease' ? 'stopped' : 'booting';
   }
 
   /** The guest was reset; it boots again by itself. An instance that does so again and again before it has lived is condemned. */

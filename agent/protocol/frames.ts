@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { examineRequest } from './doctor.ts';
 import { goal } from './goal.ts';
+import { heartbeat, lease } from './lease.ts';
 import { count, timeMs, uuid, vmId } from './primitives.ts';
 import { hello, report } from './report.ts';
 
@@ -14,6 +15,8 @@ export const welcome = z.object({
   leaseMs: z.number().int().min(100),
   heartbeatMs: z.number().int().min(50),
   atMs: timeMs,
+  /** This controller answers heartbeats with leases; absent: it is older than those. */
+  leases: z.boolean().optional(),
 });
 export type Welcome = z.infer<typeof welcome>;
 
@@ -44,7 +47,7 @@ export const refusal = z.object({
 export type Refusal = z.infer<typeof refusal>;
 
 /** Agent → controller. */
-export const agentFrame = z.discriminatedUnion('type', [hello, report]);
+export const agentFrame = z.discriminatedUnion('type', [hello, report, heartbeat]);
 export type AgentFrame = z.infer<typeof agentFrame>;
 
 /** Controller → agent. */
@@ -53,6 +56,7 @@ export const controllerFrame = z.discriminatedUnion('type', [
   goal,
   openStream,
   examineRequest,
+  lease,
   refusal,
 ]);
 export type ControllerFrame = z.infer<typeof controllerFrame>;

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { doctorReport } from './doctor.ts';
+import { guardState } from './lease.ts';
 import { count, digest, name, timeMs, uuid, vmId } from './primitives.ts';
 import { step, taskResult } from './steps.ts';
 
@@ -28,8 +29,11 @@ export const failure = z.object({
 });
 export type Failure = z.infer<typeof failure>;
 
-/** Why a guest went down without anyone asking for it. `killed`: its domain ended, and not by the guest's doing. */
-export const RESTART_CAUSES = ['panic', 'hang', 'power-off', 'reset', 'unready', 'killed'] as const;
+/**
+ * Why a guest went down without anyone asking for it. `killed`: its domain ended, and not by the guest's doing. `lease`: the host's
+ * guard stopped it, because the host had lost its lease.
+ */
+export const RESTART_CAUSES = ['panic', 'hang', 'power-off', 'reset', 'unready', 'killed', 'lease'] as const;
 export type RestartCause = (typeof RESTART_CAUSES)[number];
 
 /** Lives in a row, each too short to count, after which an agent reports an instance as failed: `guest-crash-loop`. */
@@ -164,5 +168,7 @@ export const hello = z.object({
   /** The fleet and the newest epoch this host has obeyed, if any. */
   fleet: uuid.optional(),
   epoch: z.number().int().optional(),
+  /** Absent: this host has no guard. */
+  guard: guardState.optional(),
 });
 export type Hello = z.infer<typeof hello>;

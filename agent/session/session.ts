@@ -9,7 +9,9 @@ import {
   controllerFrame,
   type ExamineRequest,
   type Goal,
+  type Heartbeat,
   type Hello,
+  type Lease,
   MAXIMUM_FRAME_BYTES,
   type OpenStream,
   type Report,
@@ -28,6 +30,9 @@ export interface SessionOptions {
   readonly onExamine: (request: ExamineRequest) => void;
   /** Time for a report. */
   readonly onHeartbeat: () => void;
+  /** The next request for a lease, when the controller grants them; null: this host wants none. */
+  readonly beat?: () => Heartbeat | null;
+  readonly onLease?: (lease: Lease) => void;
 }
 
 const RECONNECT: BackOff = { firstMs: 100, maximumMs: 2_000, factor: 1.7 };
@@ -49,6 +54,7 @@ export class Session {
   #redial: Timer | null = null;
   #closed = false;
   #lastHeardMs = 0;
+  #grantsLeases = false;
 
   constructor(options: SessionOptions) {
     this.#options = options;
@@ -130,6 +136,9 @@ export class Session {
       case 'examine':
         onExamine(frame);
         break;
+      case 'lease':
+        this.#options.onLease?.(frame);
+        break;
       case 'refusal':
         log.error(
           { code: frame.code, remedy: frame.remedy },
@@ -154,12 +163,14 @@ export class Session {
   #onWelcome(welcome: Welcome): void {
     this.#welcomed = true;
     this.#failures = 0;
+    this.#grantsLeases = welcome.leases === true;
     this.#options.onWelcome(welcome);
     this.#beat(welcome.heartbeatMs);
   }
 
   #beat(everyMs: number): void {
     this.#heartbeat?.cancel();
+    this.#askForLease();
     this.#options.onHeartbeat();
     this.#heartbeat = this.#options.clock.after(everyMs, () => {
       const silentMs = this.#options.clock.now() - this.#lastHeardMs;
@@ -171,6 +182,11 @@ export class Session {
       this.#socket?.ping();
       this.#beat(everyMs);
     });
+  }
+
+  #askForLease(): void {
+    const beat = this.#grantsLeases ? this.#options.beat?.() : null;
+    if (beat && this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(beat));
   }
 
   #onClose(socket: WebSocket): void {

@@ -35,6 +35,7 @@ export function hostRow(record: HostRecord, vms: number, fleet: Fleet) {
     doctor && doctor.count > 0
       ? [`its doctor has found ${doctor.count}, ${errors} of them errors: weft host doctor ${record.name}`]
       : [];
+  const guard = guardNotes(record);
   return {
     name: record.name,
     state: record.draining ? (`${record.state}, draining` as const) : record.state,
@@ -43,6 +44,7 @@ export function hostRow(record: HostRecord, vms: number, fleet: Fleet) {
     proof: record.proof,
     heldOffUntilMs: record.heldOffUntilMs,
     fenceDevices: record.offer?.fence.length ?? 0,
+    guard: record.guard ?? null,
     faultDomain: record.offer?.faultDomain ?? null,
     cpus: record.offer?.cpus ?? null,
     memoryMiB: record.offer?.memoryMiB ?? null,
@@ -50,8 +52,25 @@ export function hostRow(record: HostRecord, vms: number, fleet: Fleet) {
     vms,
     lastSeenMs: link?.lastHeardMs || null,
     accelerator: record.facts?.accelerator.kind ?? null,
-    notes: [...(record.facts?.notes ?? []), ...strangers, ...findings],
+    notes: [...(record.facts?.notes ?? []), ...guard, ...strangers, ...findings],
     agentRssMiB: link?.report?.metrics?.agentRssMiB ?? null,
   };
 }
+
+/** What an operator should know of a host's guard; nothing of a host without one. */
+function guardNotes({ guard, name }: HostRecord): readonly string[] {
+  if (!guard) return [];
+  const lease = `lease ${guard.leaseMs / 1000} s`;
+  if (!guard.running)
+    return [
+      `guard: on, ${lease}, but it does not run: start weft-guard on ${name}, or nothing is stopped there`,
+    ];
+  const { watchdog } = guard;
+  if (!watchdog) return [`guard: on, ${lease}, without a watchdog: its lease running out proves nothing`];
+  const device = `${watchdog.identity || 'unknown'}, ${watchdog.timeoutMs / 1000} s`;
+  if (watchdog.armed && watchdog.dependable) return [`guard: on, ${lease}, watchdog armed (${device})`];
+  const what = watchdog.armed ? 'armed, but not to be relied on' : 'not armed';
+  return [`guard: on, ${lease}, watchdog ${what}${watchdog.note ? `: ${watchdog.note}` : ''}`];
+}
+
 export type HostRow = ReturnType<typeof hostRow>;

@@ -1,6 +1,7 @@
 import type {
   DoctorReport,
   Failure,
+  GuardState,
   HostFacts,
   Restarts,
   Step,
@@ -104,6 +105,8 @@ export interface HostRow {
   readonly proof: ProofRow | null;
   readonly heldOffUntilMs: number | null;
   readonly fenceDevices: number;
+  /** Null: it has none. */
+  readonly guard: GuardState | null;
   readonly faultDomain: string | null;
   readonly cpus: number | null;
   readonly memoryMiB: number | null;

@@ -12,6 +12,7 @@ import { readText } from '../../agent/kit/read-text.ts';
 import {
   type ControllerFrame,
   type Goal,
+  type Heartbeat,
   type Hello,
   type JoinResponse,
   joinRequest,
@@ -28,6 +29,7 @@ import { sendBlob } from './blob-response.ts';
 import type { Fleet, FleetEvent, HostLink } from './contract.ts';
 import { hostOf } from './host-identity.ts';
 import { HostSession } from './host-session.ts';
+import type { Leases } from './leases.ts';
 import { PendingStreams } from './pending-streams.ts';
 import type { SecretsStore } from './secrets-contract.ts';
 import type { Tokens } from './tokens.ts';
@@ -43,11 +45,13 @@ export interface FleetServerOptions {
   readonly store: Store;
   readonly secrets: SecretsStore;
   readonly blobs: BlobStore;
+  readonly leases: Leases;
   readonly clock: Clock;
   readonly log: Logger;
 }
 
 const HEARTBEAT_MS = 1_000;
+/** What is said to agents that ask for no lease; they make nothing of it. */
 const LEASE_MS = 4_000;
 const MAXIMUM_BODY_BYTES = 64 * 1024;
 
@@ -215,6 +219,7 @@ export class FleetServer implements Fleet {
       evidence: known?.evidence ?? 'it has joined and is not in session yet',
       proof: known?.proof ?? null,
       fencing: known?.fencing ?? null,
+      guard: known?.guard ?? null,
       downsAtMs: known?.downsAtMs ?? [],
       heldOffUntilMs: known?.heldOffUntilMs ?? null,
       superseded: known?.superseded ?? {},
@@ -273,6 +278,8 @@ export class FleetServer implements Fleet {
       clock: this.#options.clock,
       log: this.#options.log,
       onHello: (hello) => this.#onHello(name, hello, () => host.session === session),
+      onHeartbeat: (heartbeat) =>
+        void this.#onHeartbeat(name, heartbeat, () => host.session === session, session),
       onReport: (report) => {
         host.link = { ...host.link, report };
         this.#emit({ type: 'report', host: name, report });
@@ -290,8 +297,23 @@ export class FleetServer implements Fleet {
     host.session = session;
   }
 
-  #onHello(name: string, hello: Hello, isCurrent: () => boolean): ControllerFrame {
-    const { fleet, clock } = this.#options;
+  async #onHeartbeat(
+    name: string,
+    { sequence, guard }: Heartbeat,
+    isCurrent: () => boolean,
+    session: HostSession,
+  ): Promise<void> {
+    const { leases, log } = this.#options;
+    try {
+      const leaseMs = await leases.grant(name, guard, isCurrent);
+      if (leaseMs !== null) session.send({ type: 'lease', sequence, leaseMs });
+    } catch (error) {
+      log.warn({ err: error, host: name }, 'a lease could not be granted');
+    }
+  }
+
+  async #onHello(name: string, hello: Hello, isCurrent: () => boolean): Promise<ControllerFrame | null> {
+    const { fleet, clock, leases } = this.#options;
     const refuse = (message: string, remedy: string): ControllerFrame => ({
       type: 'refusal',
       code: 'conflict',
@@ -305,6 +327,9 @@ export class FleetServer implements Fleet {
         `this host speaks protocol ${hello.protocol}, the controller ${PROTOCOL_VERSION}`,
         'Bring both to versions that are at most one protocol apart.',
       );
+    // First: whatever it does from now on, nobody relies on a guard that it no longer has.
+    const record = await leases.note(name, hello.guard ?? null, isCurrent);
+    if (!record) return null;
     const host = this.#host(name);
     host.link = {
       ...host.link,
@@ -329,6 +354,7 @@ export class FleetServer implements Fleet {
       leaseMs: LEASE_MS,
       heartbeatMs: HEARTBEAT_MS,
       atMs: clock.now(),
+      leases: true,
     };
   }
 

@@ -6,6 +6,7 @@ import {
   agentFrame,
   type ControllerFrame,
   type Goal,
+  type Heartbeat,
   type Hello,
   type Report,
 } from '../../agent/protocol/index.ts';
@@ -15,9 +16,10 @@ export interface HostSessionOptions {
   readonly socket: WebSocket;
   readonly clock: Clock;
   readonly log: Logger;
-  /** @returns the answer to a hello; null: refuse. */
-  readonly onHello: (hello: Hello) => ControllerFrame;
+  /** @returns the answer to a hello; null: the session is over. Nothing else is sent before it. */
+  readonly onHello: (hello: Hello) => Promise<ControllerFrame | null>;
   readonly onReport: (report: Report) => void;
+  readonly onHeartbeat: (heartbeat: Heartbeat) => void;
   readonly onHeard: () => void;
   readonly onClose: (reason: string) => void;
 }
@@ -76,15 +78,22 @@ export class HostSession {
       return;
     }
     this.#options.onHeard();
-    if (frame.type === 'hello') this.#onHello(frame);
-    else if (this.#greeted && frame.sequence > this.#lastSequence) {
+    if (frame.type === 'hello') void this.#onHello(frame);
+    else if (frame.type === 'heartbeat') {
+      if (this.#greeted) this.#options.onHeartbeat(frame);
+    } else if (this.#greeted && frame.sequence > this.#lastSequence) {
       this.#lastSequence = frame.sequence;
       this.#options.onReport(frame);
     }
   }
 
-  #onHello(hello: Hello): void {
-    const answer = this.#options.onHello(hello);
+  async #onHello(hello: Hello): Promise<void> {
+    const answer = await this.#options.onHello(hello).catch((error: unknown) => {
+      this.#options.log.error({ err: error, host: this.#options.host }, 'a hello could not be answered');
+      this.end('its hello could not be answered');
+      return null;
+    });
+    if (answer === null || this.#closed) return;
     this.#greeted = answer.type === 'welcome';
     this.send(answer);
     if (answer.type === 'refusal') this.end(answer.message);

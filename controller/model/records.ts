@@ -1,6 +1,7 @@
 import type {
   BlobRef,
   Failure,
+  GuardState,
   HostFacts,
   HostOffer,
   ImageGoal,
@@ -126,11 +127,22 @@ export type HostState = (typeof HOST_STATES)[number];
 
 /** Proof of a host's death. Nothing else is one. */
 export interface Proof {
-  readonly kind: 'fence-device' | 'operator';
+  readonly kind: 'fence-device' | 'lease-expired' | 'operator';
   readonly host: string;
   readonly atMs: number;
-  /** Which device said so, or who signed. */
+  /** Which device said so, which lease ran out, or who signed. */
   readonly detail: string;
+  /** Of `lease-expired`. */
+  readonly lease?: LeaseEvidence;
+}
+
+/** Why nothing of a host's machines on shared pools can run any more. */
+export interface LeaseEvidence {
+  /** Unix ms: when the last lease was granted, or when the controller began that cannot have granted any before. */
+  readonly lastGrantMs: number;
+  readonly leaseMs: number;
+  readonly watchdogTimeoutMs: number;
+  readonly marginMs: number;
 }
 
 /** `hosts/{host}` */
@@ -152,6 +164,8 @@ export interface HostRecord {
   readonly draining: boolean;
   /** Names of its pools that have run out of space, sorted. Absent: none ever has. */
   readonly fullPools?: readonly string[];
+  /** What it last said of its guard, before it was answered. Null or absent: it has none. Written by the fleet's leases only. */
+  readonly guard?: GuardState | null;
   readonly facts: HostFacts | null;
   readonly offer: HostOffer | null;
   readonly bootId: string | null;

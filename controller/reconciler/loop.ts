@@ -5,6 +5,7 @@ import type { Goal } from '../../agent/protocol/index.ts';
 import type { Catalogue } from '../catalogue/contract.ts';
 import type { Fencer } from '../fencing/contract.ts';
 import type { Fleet, FleetEvent } from '../fleet/contract.ts';
+import type { Leases } from '../fleet/leases.ts';
 import type { SecretsStore } from '../fleet/secrets-contract.ts';
 import type { FleetRecord, HostRecord, VmRecord } from '../model/records.ts';
 import type { Change, Store } from '../store/contract.ts';
@@ -22,6 +23,8 @@ export interface ReconcilerOptions {
   readonly catalogue: Catalogue;
   readonly secrets: SecretsStore;
   readonly fencer: Pick<Fencer, 'want'>;
+  /** Absent: no host has a lease. */
+  readonly leases?: Pick<Leases, 'ageMs'>;
   readonly events: EventLog;
   readonly clock: Clock;
   readonly log: Logger;
@@ -240,10 +243,17 @@ export class Reconciler {
       tombstones: cache.records('tombstones'),
       incarnations: cache.records('incarnations'),
       fencing: cache.records('fencing'),
+      leaseAges: this.#leaseAges(),
       live: this.#live(),
       images: this.#images.known,
       listeningSinceMs: this.#listeningSinceMs,
     };
+  }
+
+  #leaseAges(): ReadonlyMap<string, number> {
+    const { leases } = this.#options;
+    if (!leases) return new Map();
+    return new Map([...this.#cache.records('hosts').keys()].map((host) => [host, leases.ageMs(host)]));
   }
 
   #live(): ReadonlyMap<string, LiveHost> {

@@ -8,6 +8,7 @@ import { followPools } from './rules/full-pools.ts';
 import { tellHolding } from './rules/holding.ts';
 import { followHosts, type LivenessSettings, nextDeadlineMs } from './rules/hosts.ts';
 import { takeReportsIn } from './rules/intake.ts';
+import { nextLeaseProofMs, proveByLeases } from './rules/leases.ts';
 import { healLostVms } from './rules/lost-hosts.ts';
 import { nextRetryMs, renew } from './rules/renewals.ts';
 import { forgetSuperseded } from './rules/superseded.ts';
@@ -38,6 +39,7 @@ export function plan(world: World, nowMs: number, settings: PlanSettings): Plan 
   const placement = new Placement(draft);
   followHosts(draft, settings);
   takeProofsIn(draft);
+  proveByLeases(draft, settings.holds);
   if (settings.holds) tellHolding(draft);
   takeReportsIn(draft);
   forgive(draft);
@@ -47,9 +49,12 @@ export function plan(world: World, nowMs: number, settings: PlanSettings): Plan 
   finishDepartures(draft, placement);
   renew(draft, placement);
   forgetSuperseded(draft);
-  const times = [nextDeadlineMs(draft, settings), nextRetryMs(draft), nextForgivenessMs(draft)].filter(
-    (time) => time !== null,
-  );
+  const times = [
+    nextDeadlineMs(draft, settings),
+    nextLeaseProofMs(draft),
+    nextRetryMs(draft),
+    nextForgivenessMs(draft),
+  ].filter((time) => time !== null);
   return {
     ...draft.writes(),
     nextMs: times.length === 0 ? null : Math.min(...times),

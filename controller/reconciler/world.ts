@@ -44,6 +44,8 @@ export interface World {
   readonly tombstones: ReadonlyMap<string, TombstoneRecord>;
   readonly incarnations: ReadonlyMap<string, IncarnationsRecord>;
   readonly fencing: ReadonlyMap<string, FencingRecord>;
+  /** How long ago each host was granted its last lease, ms, by a clock that nobody sets. Absent: there are no leases. */
+  readonly leaseAges?: ReadonlyMap<string, number>;
   readonly live: ReadonlyMap<string, LiveHost>;
   readonly images: ReadonlyMap<string, ResolvedImage>;
   /** When this controller began to listen: hosts have their time from then on to be heard. */

@@ -49,4 +49,8 @@ if [ -e /etc/weft/agent-command ]; then
   mapfile -t command </etc/weft/agent-command
   "$here/supervise.sh" /run/weft-agent.pid /var/lib/weft/agent.log "${command[@]}" &
 fi
+if [ -e /etc/weft/guard-command ]; then
+  mapfile -t command </etc/weft/guard-command
+  "$here/supervise.sh" /run/weft-guard.pid /var/lib/weft/guard.log "${command[@]}" &
+fi
 wait

@@ -151,7 +151,7 @@ export async function waitForLibvirt(host: HostState, limitMs = 60_000): Promise
 /** Pid, as this machine sees it, of a supervised program inside the host: `libvirtd-supervised`, `weft-agent`. */
 export async function supervisedPid(
   host: HostState,
-  name: 'weft-agent' | 'libvirtd-supervised' | 'virtlogd-supervised',
+  name: 'weft-agent' | 'weft-guard' | 'libvirtd-supervised' | 'virtlogd-supervised',
 ): Promise<number> {
   const inside = (await execOnHost(host, ['cat', `/run/${name}.pid`])).stdout.trim();
   for (const pid of await processesInNamespaceOf(initOf(host))) {

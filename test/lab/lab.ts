@@ -55,6 +55,8 @@ export interface UpOptions {
 }
 
 const POOLS = '/var/lib/weft/pools';
+/** In a host: `watchdog0/timeout`, `identity`, `nowayout`, written by tests that give it a watchdog. */
+export const WATCHDOG_CLASS = '/var/lib/weft/watchdog-class';
 const POOLS_LIMIT_MS = 30_000;
 
 /** A lab: real hosts in namespaces of this machine, with a controller and joined agents. State is on disk; every call re-reads it. */
@@ -152,6 +154,15 @@ export class Lab {
       '/etc/weft/join-token',
     ];
     await writeFile(join(folder, 'agent-command'), `${command.join('\n')}\n`);
+    await this.#installGuard(folder, options.agent);
+  }
+
+  /** Where a host's configuration asks for it. */
+  async #installGuard(folder: string, { guard }: NonNullable<UpOptions['agent']> = {}): Promise<void> {
+    if ((guard as { enabled?: boolean } | undefined)?.enabled !== true) return;
+    // No lab host has a watchdog: a file may stand for one, and a folder for what sysfs says of it.
+    const command = ['env', `WEFT_WATCHDOG_CLASS=${WATCHDOG_CLASS}`, ...program('agent/guard/main')];
+    await writeFile(join(folder, 'guard-command'), `${command.join('\n')}\n`);
   }
 
   /** As an operator would, on one of the hosts. */

@@ -1,7 +1,7 @@
 import type { Disks, PoolConfiguration } from '../../disks/contract.ts';
 import type { HypervisorDriver } from '../../hypervisor/driver.ts';
 import type { HostLinks } from '../../network/contract.ts';
-import type { Goal } from '../../protocol/index.ts';
+import type { Goal, GuardState } from '../../protocol/index.ts';
 import type { DoctorWorld } from '../world.ts';
 import { lookAtBlobs } from './look-at-blobs.ts';
 import { lookAtHeaders } from './look-at-headers.ts';
@@ -19,6 +19,8 @@ export interface LookOptions {
   readonly links: Pick<HostLinks, 'bridges' | 'tables'>;
   readonly goal: () => Goal | null;
   readonly busy: () => ReadonlySet<string>;
+  /** Absent: this host has no guard. */
+  readonly guard?: () => GuardState;
 }
 
 /**
@@ -59,5 +61,6 @@ export async function look(options: LookOptions): Promise<Omit<DoctorWorld, 'dam
     bridges,
     tables,
     spaces,
+    ...(options.guard ? { guard: options.guard() } : {}),
   };
 }

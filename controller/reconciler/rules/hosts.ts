@@ -53,7 +53,8 @@ function goUp(draft: Draft, host: HostRecord, hello: Hello): void {
     accelerator: facts.accelerator.kind,
     bootId,
   });
-  if (host.state === 'fenced' && !restarted)
+  // Of a host that lost its lease only the machines on shared pools are proven dead.
+  if (host.state === 'fenced' && !restarted && host.proof?.kind !== 'lease-expired')
     draft.tell(
       'host-undead',
       host.name,

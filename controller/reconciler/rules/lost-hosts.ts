@@ -6,6 +6,7 @@ import { again } from './again.ts';
 import { outlivesItsHost } from './fencing.ts';
 import { isHolding } from './holding.ts';
 import { isLost } from './hosts.ts';
+import { leaseTerms, totalMs } from './leases.ts';
 import { supersede } from './superseded.ts';
 
 /**
@@ -53,14 +54,18 @@ function waitForHost(draft: Draft, record: VmRecord): void {
 /** Nothing proves yet that its old copy is dead; two copies on one disk would destroy it. */
 function waitForProof(draft: Draft, record: VmRecord, host: HostRecord): void {
   const { name, fencing, proof, offer } = host;
+  const terms = leaseTerms(host);
+  const byLease = terms
+    ? `; its guard's lease and its watchdog prove it ${Math.ceil(totalMs(terms) / 1000)} s after its last lease`
+    : '';
   const devices = offer?.fence.length ?? 0;
   const known = proof
     ? `host ${name} is dead (${proof.detail}), and no other host can take this machine`
     : devices === 0
-      ? `host ${name} is not heard from, has no fence device, and nothing else proves that it is dead`
+      ? `host ${name} is not heard from, has no fence device, and ${terms ? 'nothing proves yet' : 'nothing else proves'} that it is dead${byLease}`
       : fencing
-        ? `host ${name} is not heard from, and could not be fenced yet (tried ${fencing.attempts} times; ${fencing.message})`
-        : `host ${name} is not heard from, and is being fenced`;
+        ? `host ${name} is not heard from, and could not be fenced yet (tried ${fencing.attempts} times; ${fencing.message})${byLease}`
+        : `host ${name} is not heard from, and is being fenced${byLease}`;
   const remedy = proof
     ? 'Bring that host back, or make room on one that shares the pool; see placement in weft why.'
     : `Bring host ${name} back. Or make sure that it is off, then sign for it: weft host confirm-dead ${name}`;

@@ -81,11 +81,12 @@ describe('hostile frames', () => {
       socket: socket as unknown as WebSocket,
       clock: new VirtualClock(0),
       log: pino({ level: 'silent' }),
-      onHello: (hello) => {
+      onHello: async (hello) => {
         heard.push(`hello ${hello.hostName}`);
         return { type: 'refusal', code: 'forbidden', message: 'no' };
       },
       onReport: () => heard.push('report'),
+      onHeartbeat: () => heard.push('heartbeat'),
       onHeard: () => undefined,
       onClose: () => undefined,
     });
@@ -113,7 +114,9 @@ describe('hostile frames', () => {
   test('before a hello are not listened to, whatever they report', () => {
     const { say, heard } = start();
     fc.assert(
-      fc.property(arbitraryOf(protocol.report), ({ newer }) => say(JSON.stringify(newer))),
+      fc.property(fc.oneof(arbitraryOf(protocol.report), arbitraryOf(protocol.heartbeat)), ({ newer }) =>
+        say(JSON.stringify(newer)),
+      ),
       { numRuns: 100 },
     );
     expect(heard).toEqual([]);

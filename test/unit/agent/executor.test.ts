@@ -433,3 +433,54 @@ test('keys that the controller cannot give now are asked for again, and the VM g
   expect(asked).toBe(3);
   expect(driver.calls.filter(({ call }) => call === 'startDomain')).toHaveLength(1);
 });
+
+test('a machine that the guard stopped is off with that cause, waits for the lease, and goes on at once with it', async () => {
+  let held = true;
+  const stopped = new Set<string>();
+  const vm = aMachineGoal();
+  const executor = start({
+    lease: {
+      sharedPools: new Set([vm.pool]),
+      isHeld: () => held,
+      takeStopped: (domain) => stopped.delete(domain),
+    },
+  });
+  executor.setGoal(aGoal([vm]));
+  await until('ready', () => phaseOf(executor, vm.id) === 'ready');
+  held = false;
+  stopped.add(nameOf(vm.id));
+  await driver.removeDomain(nameOf(vm.id));
+  await until('stopped', () => phaseOf(executor, vm.id) === 'stopped');
+  expect(causesOf(executor, vm.id)).toEqual(['lease']);
+  executor.wake();
+  await sleep(50);
+  expect(driver.calls.filter(({ call }) => call === 'startDomain')).toHaveLength(1);
+  held = true;
+  executor.wake();
+  await until('ready', () => phaseOf(executor, vm.id) === 'ready');
+});
+
+test('a lease that ends while a machine is made ready keeps it from being started', async () => {
+  let held = true;
+  let open = () => {};
+  cache.gate = new Promise((resolve) => {
+    open = resolve;
+  });
+  const vm = aMachineGoal();
+  const executor = start({
+    lease: { sharedPools: new Set([vm.pool]), isHeld: () => held, takeStopped: () => false },
+  });
+  executor.setGoal(aGoal([vm]));
+  await until('the image to be asked for', () => cache.asked.length > 0);
+  held = false;
+  open();
+  await until('its disk', () => disks.disks.size === 1);
+  await sleep(50);
+  expect(driver.calls.filter(({ call }) => call === 'startDomain')).toEqual([]);
+  expect(executor.report().vms[0]?.failure).toBeUndefined();
+  // Its retry goes by too, and finds no lease.
+  await sleep(1_100);
+  held = true;
+  executor.wake();
+  await until('ready', () => phaseOf(executor, vm.id) === 'ready');
+});

@@ -91,6 +91,20 @@ describe('the plan of a host', () => {
     ).toEqual([]);
   });
 
+  test('starts no machine on a shared pool without a lease; instances and other pools are no matter of it', () => {
+    const [db, log] = [aMachineGoal({ pool: 'san' }), aMachineGoal({ id: 'crm/log' })];
+    const web = aVmGoal({ pool: 'san' });
+    const steps = plan(aGoal([db, log, web]), seen(), 0, { ...OPTIONS, withoutLease: new Set(['san']) });
+    expect(steps.map((step) => ('vm' in step ? `${step.kind} ${step.vm.id}` : step.kind))).toEqual([
+      'provision crm/log',
+      'provision crm/web-0',
+    ]);
+    // What runs is the guard's to stop; and its end is looked into all the same.
+    const observed = seen({ memory: new Map([supervised(db)]) });
+    const ended = plan(aGoal([db]), observed, 0, { ...OPTIONS, withoutLease: new Set(['san']) });
+    expect(ended).toEqual([{ kind: 'examine', vm: db, domain: null, cause: 'killed' }]);
+  });
+
   test('looks into every end once, by what the domain tells of it, before it starts again', () => {
     const vm = aVmGoal();
     const ends: [Partial<DomainView> | null, string][] = [

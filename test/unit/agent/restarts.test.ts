@@ -15,6 +15,17 @@ describe('a guest that goes down again and again', () => {
     expect(book.shortLives).toBe(9);
   });
 
+  test('is not charged with what its host’s lost lease did to it, and does not wait for it', () => {
+    const book = new RestartBook();
+    for (let life = 0; life < LIVES_OF_A_CRASH_LOOP; life++) {
+      book.begin();
+      expect(book.end({ cause: 'lease', message: 'x' }, life)).toBe(0);
+    }
+    expect([book.shortLives, book.report()?.count]).toEqual([0, LIVES_OF_A_CRASH_LOOP]);
+    book.begin();
+    expect(book.end(PANIC, 100)).toBe(1_000);
+  });
+
   test('begins anew after a life in which it was ready for long enough on end', () => {
     const book = new RestartBook();
     for (const end of [1_000, 2_000]) {

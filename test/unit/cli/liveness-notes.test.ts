@@ -11,6 +11,7 @@ const aRow = (overrides: Partial<HostRow>): HostRow => ({
   proof: null,
   heldOffUntilMs: null,
   fenceDevices: 0,
+  guard: null,
   faultDomain: null,
   cpus: null,
   memoryMiB: null,
@@ -35,6 +36,18 @@ describe('what weft host ls says below its table', () => {
         'down: not heard from for 4.0 s',
         'it has no fence device: bring it back, or make sure that it is off and sign: weft host confirm-dead h1',
       ],
+    ],
+    [
+      'that its guard proves it dead, where one can',
+      {
+        ...silent,
+        guard: {
+          leaseMs: 30_000,
+          running: true,
+          watchdog: { armed: true, dependable: true, timeoutMs: 10_000, identity: 'iTCO_wdt' },
+        },
+      },
+      ['down: not heard from for 4.0 s', 'its lease and its watchdog prove it dead in a while'],
     ],
     [
       'how fencing goes',

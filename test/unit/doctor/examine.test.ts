@@ -21,6 +21,24 @@ test('a host in order has nothing to say', () => {
   expect(found()).toEqual([]);
 });
 
+test('a guard that does not run is an error, one whose watchdog proves nothing a warning', () => {
+  const watchdog = { armed: true, dependable: true, timeoutMs: 10_000, identity: 'iTCO_wdt' };
+  const guard = (overrides: object) =>
+    found({ guard: { leaseMs: 30_000, running: true, watchdog, ...overrides } });
+  expect(guard({})).toEqual([]);
+  expect(guard({ watchdog: null })).toEqual([]);
+  expect(guard({ running: false, watchdog: null })).toMatchObject([
+    { kind: 'guard', severity: 'error', repair: null },
+  ]);
+  const softdog = { ...watchdog, dependable: false, note: 'it is a timer of the kernel' };
+  expect(guard({ watchdog: softdog })).toMatchObject([
+    { severity: 'warning', message: expect.stringContaining('proves nothing: it is a timer of the kernel') },
+  ]);
+  expect(guard({ watchdog: { ...watchdog, armed: false, note: 'EBUSY' } })).toMatchObject([
+    { severity: 'warning', message: expect.stringContaining('not armed: EBUSY') },
+  ]);
+});
+
 describe('a half-made disk', () => {
   const path = `${POOL}/roles/crm/web-1/2.qcow2.0a1b2c3d.tmp`;
   const halfMade = (ageMs: number) => [{ pool: 'local', path, vmId: 'crm/web-1', modifiedMs: NOW - ageMs }];

@@ -1,0 +1,27 @@
+import type { PoolConfiguration } from '../disks/contract.ts';
+import type { MachinesNote } from '../guard/notes.ts';
+import type { Goal } from '../protocol/index.ts';
+import { domainName, domainUuid } from './names.ts';
+
+/**
+ * What the guard of this host is to know.
+ * @param watchdog its device, or `none`.
+ * @returns null while no goal came: what is to run here is not known then, and what the guard knows is left as it is.
+ */
+export function machinesToGuard(
+  goal: Goal | null,
+  watchdog: string,
+  sharedPools: readonly PoolConfiguration[],
+): MachinesNote | null {
+  if (goal === null) return null;
+  const { fleet } = goal;
+  const isShared = (pool: string) => sharedPools.some(({ name }) => name === pool);
+  return {
+    fleet,
+    watchdog: watchdog === 'none' ? null : watchdog,
+    sharedPools: sharedPools.map(({ path }) => path),
+    machines: goal.vms
+      .filter(({ kind, pool }) => kind === 'machine' && isShared(pool))
+      .map(({ id }) => ({ name: domainName(fleet, id), uuid: domainUuid(fleet, id) })),
+  };
+}

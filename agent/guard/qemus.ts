@@ -1,0 +1,60 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { MachinesNote } from './notes.ts';
+import { entriesOf, isAlive, PROC, startTicksOf } from './processes.ts';
+
+/** A QEMU that has a machine's disk on a shared pool open. */
+export interface MachineProcess {
+  readonly pid: number;
+  readonly startTicks: string;
+  /** Its domain; empty: it is ending, and does not say any more which it was. */
+  readonly name: string;
+}
+
+const PROGRAM = /^(qemu|kvm)/;
+
+/**
+ * The machines on shared pools that run, found by what runs and not by what libvirt says: the command line of a QEMU names its
+ * domain, its UUID and its disks. A machine is one that is listed, or has the disk of one below a shared pool.
+ */
+export function findMachines(note: MachinesNote, proc = PROC): readonly MachineProcess[] {
+  const prefix = `weft-${note.fleet.slice(0, 4)}-`;
+  const folders = note.sharedPools.map((pool) => `${pool.replace(/\/+$/, '')}/machines/`);
+  return entriesOf(proc).flatMap((entry): MachineProcess[] => {
+    const pid = Number(entry);
+    // The short name first: it can be read of a process that hangs, too.
+    if (!Number.isInteger(pid) || !PROGRAM.test(read(join(proc, entry, 'comm')))) return [];
+    const startTicks = startTicksOf(pid, proc);
+    if (startTicks === null || !isAlive(pid, startTicks, proc)) return [];
+    const line = read(join(proc, entry, 'cmdline'));
+    // Its memory is gone, but a thread still waits for a disk.
+    if (line === '') return [{ pid, startTicks, name: '' }];
+    const args = line.split('\0');
+    const name = /^guest=([^,]+)/.exec(argument(args, '-name'))?.[1];
+    if (name === undefined || !name.startsWith(prefix)) return [];
+    const uuid = argument(args, '-uuid');
+    const isMachine =
+      note.machines.some((machine) => machine.name === name && machine.uuid === uuid) ||
+      args.some((each) => folders.some((folder) => each.includes(folder)));
+    return isMachine ? [{ pid, startTicks, name }] : [];
+  });
+}
+
+/** Pulls the plug of one. That the pid is still that process's was seen a moment ago; pids are not used again so soon. */
+export function kill({ pid, startTicks }: MachineProcess): void {
+  try {
+    if (startTicksOf(pid) === startTicks) process.kill(pid, 'SIGKILL');
+  } catch {
+    // It has ended meanwhile. Whether it has is looked at, not believed.
+  }
+}
+
+const argument = (args: readonly string[], option: string): string => args[args.indexOf(option) + 1] ?? '';
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+}
