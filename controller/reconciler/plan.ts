@@ -9,9 +9,13 @@ import { tellHolding } from './rules/holding.ts';
 import { followHosts, type LivenessSettings, nextDeadlineMs } from './rules/hosts.ts';
 import { takeReportsIn } from './rules/intake.ts';
 import { healLostVms } from './rules/lost-hosts.ts';
+import { followModes } from './rules/modes.ts';
+import { moveAway } from './rules/moves.ts';
 import { nextRetryMs, renew } from './rules/renewals.ts';
+import { nextTryMs } from './rules/stays.ts';
 import { forgetSuperseded } from './rules/superseded.ts';
 import { followApplications } from './rules/wanted.ts';
+import { releaseKeptAddresses } from './successors.ts';
 import type { World } from './world.ts';
 
 export interface PlanSettings extends LivenessSettings {
@@ -46,10 +50,16 @@ export function plan(world: World, nowMs: number, settings: PlanSettings): Plan 
   followApplications(draft);
   finishDepartures(draft, placement);
   renew(draft, placement);
+  moveAway(draft, placement);
   forgetSuperseded(draft);
-  const times = [nextDeadlineMs(draft, settings), nextRetryMs(draft), nextForgivenessMs(draft)].filter(
-    (time) => time !== null,
-  );
+  releaseKeptAddresses(draft);
+  followModes(draft);
+  const times = [
+    nextDeadlineMs(draft, settings),
+    nextRetryMs(draft),
+    nextTryMs(draft),
+    nextForgivenessMs(draft),
+  ].filter((time) => time !== null);
   return {
     ...draft.writes(),
     nextMs: times.length === 0 ? null : Math.min(...times),

@@ -14,6 +14,8 @@ export interface History {
   /** VM id → when the record was made that had it. */
   readonly createdAtMs: Map<string, number>;
   /** Machine id → where it was placed last, of which record of that id. */
+  /** VM id → its record as it was after the last step. */
+  readonly last: Map<string, VmRecord>;
   readonly machineHosts: Map<string, { readonly host: string; readonly createdAtMs: number }>;
 }
 
@@ -102,7 +104,11 @@ export const INVARIANTS: Readonly<Record<string, Invariant>> = {
 
   'every placed VM has exactly its claim': ({ vms, claims }) => {
     const wanted = vms
-      .filter(({ host }) => host !== null)
+      .flatMap(({ id, incarnation, host, successor }) => [
+        { id, incarnation, host },
+        { id, ...successor },
+      ])
+      .filter(({ host }) => typeof host === 'string')
       .map(({ id, incarnation, host }) => `${host} ${id}@${incarnation}`)
       .sort();
     const have = [...claims]
@@ -128,7 +134,33 @@ export const INVARIANTS: Readonly<Record<string, Invariant>> = {
       ),
 
   'no two VMs share an address': ({ vms }) => {
-    const addresses = vms.map(({ address }) => address);
+    const addresses = vms.flatMap(({ address, role, successor }) =>
+      successor && role !== null ? [address, successor.address] : [address],
+    );
     return addresses.length === new Set(addresses).size ? [] : [`${addresses.sort().join(', ')}`];
   },
+
+  'what leaves a host that drains goes when its successor is ready': ({ vms, hosts }, simulated, { last }) =>
+    vms.flatMap((vm) => {
+      const before = last.get(vm.id);
+      last.set(vm.id, vm);
+      if (!before || before.createdAtMs !== vm.createdAtMs || vm.role === null) return [];
+      const home = hosts.find(({ name }) => name === before.host);
+      // It was ready on a host that is up, drains, and is not heard to have failed it.
+      if (!home?.draining || home.state !== 'up' || before.state !== 'ready' || vm.host === before.host)
+        return [];
+      if (vm.incarnation !== before.successor?.incarnation)
+        return [`${vm.id}@${before.incarnation} left ${before.host} for ${vm.incarnation} on ${vm.host}`];
+      const domain = simulated.find(({ name }) => name === vm.host)?.domains.get(vm.id);
+      return vm.state === 'ready' || domain?.incarnation === vm.incarnation
+        ? []
+        : [`${vm.id} left ${before.host} before it was ready on ${vm.host}`];
+    }),
+
+  'what is gone from a host that is in maintenance is gone': ({ hosts }, simulated) =>
+    hosts.flatMap(({ name, mode, state }) => {
+      if (mode !== 'maintenance' || state !== 'up') return [];
+      const domains = simulated.find((host) => host.name === name)?.domains;
+      return domains && domains.size > 0 ? [`${name} has ${[...domains.keys()].join(', ')}`] : [];
+    }),
 };
