@@ -47,6 +47,8 @@ const agentConfiguration = z.strictObject({
   fence: z.array(fenceDevice).max(8).default([]),
   /** Guests that boot at once; by default as the accelerator allows. */
   boots: z.number().int().min(1).max(256).optional(),
+  /** What boots this host anew when its operator asks for it through the controller: a program and its arguments. */
+  reboot: z.array(z.string().max(1024)).min(1).max(32).default(['systemctl', 'reboot']),
   doctor: z
     .strictObject({
       /** Between two looks at what is on this host. */

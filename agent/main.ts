@@ -8,6 +8,7 @@ import { Doctor } from './doctor/doctor.ts';
 import { bootsAtOnce } from './executor/boot-slots.ts';
 import { readConsoleTail } from './executor/console-tail.ts';
 import { Executor } from './executor/executor.ts';
+import { HostReboot } from './executor/host-reboot.ts';
 import { domainName } from './executor/names.ts';
 import { AgentPaths } from './executor/paths.ts';
 import { LocalVmFolders } from './executor/vm-folders.ts';
@@ -18,6 +19,7 @@ import { findAccelerator } from './hypervisor/accelerator.ts';
 import { LibvirtDriver } from './hypervisor/libvirt/libvirt-driver.ts';
 import { systemClock } from './kit/clock.ts';
 import { WeftError } from './kit/errors.ts';
+import { exec } from './kit/exec.ts';
 import { createLogger, type Logger } from './kit/log.ts';
 import { repeat } from './kit/repeat.ts';
 import { KernelLinks } from './network/host-links.ts';
@@ -34,6 +36,8 @@ import { serveStream } from './session/streams.ts';
 import { AGENT_VERSION } from './version.ts';
 
 const POOLS_EVERY_MS = 5_000;
+/** Of the program that boots this host anew; it begins it, and ends. */
+const REBOOT_LIMIT_MS = 120_000;
 
 const USAGE = `usage: weft-agent [--config FILE] [--join-file FILE] [--controller HOST:PORT] [--init-pool NAME]
 
@@ -170,6 +174,12 @@ async function run({ log, configuration, paths, identities, ...joined }: Parts):
     fleet,
     epoch: identity.epoch,
   });
+  const [rebootProgram = '', ...rebootArguments] = configuration.reboot;
+  const hostReboot = new HostReboot({
+    bootId,
+    log,
+    run: () => exec(rebootProgram, rebootArguments, { timeoutMs: REBOOT_LIMIT_MS }),
+  });
   const obey = (epoch: number) => {
     if (epoch <= identity.epoch) return;
     identity = { ...identity, epoch };
@@ -188,6 +198,7 @@ async function run({ log, configuration, paths, identities, ...joined }: Parts):
       }
       obey(goal.epoch);
       executor.setGoal(goal);
+      hostReboot.follow(goal);
     },
     onOpenStream: (request) =>
       void serveStream(

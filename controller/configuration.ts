@@ -7,6 +7,8 @@ export interface ControllerConfiguration {
   readonly agents: Address;
   readonly clientConfig: string | null;
   readonly joinTokenFile: string | null;
+  /** Healing holds still while more than a third of the hosts, and at least two, are silent at once. */
+  readonly holds: boolean;
 }
 
 export interface Address {
@@ -21,6 +23,7 @@ export const USAGE = `usage: weft-controller [options]
   --agents HOST:PORT           where hosts connect; default 127.0.0.1:7701
   --write-client-config FILE   writes a client configuration (mode 0600) once it listens
   --write-join-token FILE      writes a join token for one host (mode 0600) once it listens
+  --hold-healing on|off        heal nothing while more than a third of the hosts, and at least two, are silent; default on
 `;
 
 /** @returns null when only the usage was asked for. @throws WeftError `usage`. */
@@ -34,6 +37,7 @@ export function readConfiguration(args: readonly string[]): ControllerConfigurat
         agents: { type: 'string', default: '127.0.0.1:7701' },
         'write-client-config': { type: 'string' },
         'write-join-token': { type: 'string' },
+        'hold-healing': { type: 'string', default: 'on' },
         help: { type: 'boolean', default: false },
       },
     });
@@ -44,10 +48,16 @@ export function readConfiguration(args: readonly string[]): ControllerConfigurat
       agents: parseAddress(values.agents),
       clientConfig: values['write-client-config'] ?? null,
       joinTokenFile: values['write-join-token'] ?? null,
+      holds: parseSwitch('--hold-healing', values['hold-healing']),
     };
   } catch (error) {
     throw new WeftError('usage', (error as Error).message, { remedy: 'See --help.' });
   }
+}
+
+function parseSwitch(option: string, text: string): boolean {
+  if (text !== 'on' && text !== 'off') throw new Error(`${option} ${text} is neither on nor off`);
+  return text === 'on';
 }
 
 function parseAddress(text: string): Address {

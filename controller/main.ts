@@ -81,6 +81,7 @@ async function run(configuration: ControllerConfiguration): Promise<void> {
     events,
     clock,
     log,
+    settings: { holds: configuration.holds },
   });
   const api = await createApi(
     {

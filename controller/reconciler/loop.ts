@@ -44,7 +44,8 @@ const sharedPart = (vm: unknown): string | null => {
 /** What of a host's record is in its own goal. */
 const hostPart = (host: unknown): string => {
   const record = host as HostRecord | undefined;
-  return JSON.stringify([record?.superseded, record?.offer?.pools.map(({ id }) => id)]);
+  const reboot = [record?.mode, record?.rebootOf, record?.bootId];
+  return JSON.stringify([record?.superseded, record?.offer?.pools.map(({ id }) => id), reboot]);
 };
 /** Where something of a VM is, or is to be. */
 const hostsOf = (record: Partial<Pick<VmRecord, 'host' | 'successor'>> | undefined): readonly string[] =>
