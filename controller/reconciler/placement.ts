@@ -36,13 +36,13 @@ export const groupOf = (record: Pick<VmRecord, 'networkId'>) => record.networkId
  * writes, placement and claim are in one transaction.
  */
 export class Placement {
-  readonly #draft: Draft;
+  readonly draft: Draft;
   readonly #refusals = new Map<string, PlacementExplanation>();
   #placer: Placer | null = null;
   #placed = 0;
 
   constructor(draft: Draft) {
-    this.#draft = draft;
+    this.draft = draft;
   }
 
   /** So much is placed that the rest is better left to the next pass. */
@@ -53,17 +53,17 @@ export class Placement {
   /** Gives up what this VM's incarnation claims on its host. @returns what takes it back. */
   release(record: Pick<VmRecord, 'id' | 'networkId' | 'host' | 'incarnation'>): () => void {
     if (record.host === null) return () => undefined;
-    const claims = this.#draft.get('claims', record.host);
+    const claims = this.draft.get('claims', record.host);
     const key = claimKey(record.id, record.incarnation);
     const claim = claims?.vms[key];
     if (!claims || !claim) return () => undefined;
     const { [key]: _released, ...vms } = claims.vms;
     const { host } = record;
-    this.#draft.put('claims', host, { vms });
+    this.draft.put('claims', host, { vms });
     this.#placer?.remove(host, groupOf(record), claim);
     this.#refusals.clear();
     return () => {
-      this.#draft.put('claims', host, claims);
+      this.draft.put('claims', host, claims);
       this.#placer?.add(host, groupOf(record), claim);
     };
   }
@@ -79,7 +79,7 @@ export class Placement {
    * @returns the record, `placing`; null when every host refuses: then nothing has changed but the explanation.
    */
   place(record: VmRecord, target: Target, why: string): VmRecord | null {
-    const draft = this.#draft;
+    const draft = this.draft;
     const choice = this.#choose(record, target);
     if (!choice) return null;
     const { host, image, explanation } = choice;
@@ -128,7 +128,7 @@ export class Placement {
     target: Target & { readonly failedOn: VmRecord['failedOn'] },
     why: string,
   ): VmRecord | null {
-    const draft = this.#draft;
+    const draft = this.draft;
     // It leaves its own host: it is not weighed with itself.
     const takeBack = this.release(record);
     const choice = this.#choose({ ...record, ...made, failedOn: target.failedOn }, target);
@@ -163,7 +163,7 @@ export class Placement {
     record: VmRecord,
     { only, avoid }: Target,
   ): { host: string; image: Image; explanation: PlacementExplanation } | null {
-    const found = imageOf(this.#draft, record);
+    const found = imageOf(this.draft, record);
     const { goal } = found;
     if (!goal) return null;
     const request: PlacementRequest = {
@@ -194,7 +194,7 @@ export class Placement {
     const host = placer.place(request);
     // The reasons are those before this VM's own claim, which is added with its record.
     if (host !== null) placer.remove(host, request.group, { ...request.size, pool: request.pool });
-    const explanation = explain(placer, request, host, this.#draft.nowMs);
+    const explanation = explain(placer, request, host, this.draft.nowMs);
     if (host !== null) return { host, image: { goal, ms: found.ms }, explanation };
     this.#refusals.set(shape, explanation);
     this.#refused(record, explanation);
@@ -206,12 +206,12 @@ export class Placement {
     const claim: Claim = { cpus, memoryMiB, diskMiB, pool: record.pool };
     this.#load().add(host, groupOf(record), claim);
     this.#placed++;
-    const claims = this.#draft.get('claims', host)?.vms ?? {};
-    this.#draft.put('claims', host, { vms: { ...claims, [claimKey(record.id, incarnation)]: claim } });
+    const claims = this.draft.get('claims', host)?.vms ?? {};
+    this.draft.put('claims', host, { vms: { ...claims, [claimKey(record.id, incarnation)]: claim } });
   }
 
   #steps(image: Image, sinceMs: number, host: string): VmRecord['steps'] {
-    const { nowMs } = this.#draft;
+    const { nowMs } = this.draft;
     return placementSteps({
       imageMs: image.ms,
       imageDetail: `${image.goal.name}:${image.goal.version}`,
@@ -223,7 +223,7 @@ export class Placement {
 
   /** Written once for each reason: a refusal that stays the same wakes nobody. What a VM that keeps its place lacks is no failure of it. */
   #refused(record: VmRecord, explanation: PlacementExplanation): void {
-    const current = this.#draft.get('vms', record.id) ?? record;
+    const current = this.draft.get('vms', record.id) ?? record;
     if (isSameRefusal(current.placement, explanation)) return;
     const message = `no host can take ${record.id}: ${summarize(explanation)}`;
     const failure: Failure = {
@@ -232,17 +232,17 @@ export class Placement {
       remedy: 'Add a host, free one, or ask for less.',
       step: 'place',
     };
-    this.#draft.put('vms', record.id, {
+    this.draft.put('vms', record.id, {
       ...current,
       placement: explanation,
       ...(current.host === null ? { failure } : {}),
     });
-    this.#draft.tell('vm-refused', record.id, message);
+    this.draft.tell('vm-refused', record.id, message);
   }
 
   #load(): Placer {
     if (this.#placer) return this.#placer;
-    const draft = this.#draft;
+    const draft = this.draft;
     const hosts = [...draft.all('hosts')].map(candidateOf).filter((host) => host !== null);
     const groups = (vmId: string) => draft.get('vms', vmId)?.networkId ?? vmId;
     const claims = hosts.flatMap((host) =>

@@ -7,7 +7,8 @@ export function followModes(draft: Draft): void {
     const before = host.mode ?? 'in-service';
     if (before === 'in-service' && !host.draining) continue;
     const left = host.draining ? leftOn(draft, host) : [];
-    const mode = !host.draining ? 'in-service' : left.length > 0 ? 'draining' : 'maintenance';
+    const isEmpty = left.length === 0 && (before === 'maintenance' || hasLooked(draft, host));
+    const mode = !host.draining ? 'in-service' : isEmpty ? 'maintenance' : 'draining';
     if (mode === before) continue;
     draft.put('hosts', host.name, { ...host, mode });
     draft.tell(`host-${mode}`, host.name, `${before} ⇒ ${mode}: ${evidenceOf(mode, host, left)}`, { left });
@@ -20,13 +21,23 @@ function leftOn(draft: Draft, host: HostRecord): readonly string[] {
   for (const record of draft.all('vms'))
     if (record.host === host.name || record.successor?.host === host.name) left.add(record.id);
   for (const { id, host: where } of draft.all('tombstones')) if (where === host.name) left.add(id);
+  const report = draft.world.live.get(host.name)?.report;
+  for (const id of report?.leaving ?? []) left.add(id);
+  for (const { id, running } of report?.strangers ?? []) if (running) left.add(id);
   return [...left].sort();
+}
+
+/** What it says of itself is true under the newest goal. */
+function hasLooked(draft: Draft, { name, state }: HostRecord): boolean {
+  const live = draft.world.live.get(name);
+  return state === 'up' && live?.connected === true && live.report !== null && live.acknowledged !== null;
 }
 
 function evidenceOf(mode: HostMode, host: HostRecord, left: readonly string[]): string {
   const asked = host.drain ? `${host.drain.by} asked for it` : 'it was asked for';
   if (mode === 'in-service') return 'it takes VMs again';
   if (mode === 'maintenance') return `${asked}, and nothing is left on it`;
+  if (left.length === 0) return `${asked}; it has yet to look whether something is on it`;
   const shown = left.slice(0, 10).join(', ');
   return `${asked}; on it: ${shown}${left.length > 10 ? `, and ${left.length - 10} more` : ''}`;
 }

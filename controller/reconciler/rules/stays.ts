@@ -1,4 +1,5 @@
 import type { Stay, VmRecord } from '../../model/records.ts';
+import { FAILURES_HELD_AGAINST_A_HOST } from '../../scheduler/scorers/earlier-failures.ts';
 import type { Draft } from '../draft.ts';
 import type { Wish } from './wishes.ts';
 
@@ -30,7 +31,11 @@ export function noteFailure(draft: Draft, record: VmRecord, before: VmRecord, wi
   const stay: Stay = {
     askedAtMs: wish.askedAtMs,
     failures,
-    failedOn: { ...failedOn, [successor.host]: (failedOn[successor.host] ?? 0) + 1 },
+    // The next try is made on another host, if there is one.
+    failedOn: {
+      ...failedOn,
+      [successor.host]: (failedOn[successor.host] ?? 0) + FAILURES_HELD_AGAINST_A_HOST,
+    },
     retryAtMs: isLast ? null : draft.nowMs + WAIT.firstMs * WAIT.factor ** (failures - 1),
     message,
   };

@@ -71,7 +71,7 @@ export class PlanningWorld {
             {
               connected: !silent,
               lastHeardMs: silent ? 0 : nowMs,
-              hello: silent ? null : aHello(name),
+              hello: silent ? null : this.#helloOf(name),
               endedBecause: null,
               report: this.#reports.get(name) ?? null,
               acknowledged: this.#reports.has(name) ? new Set(this.#named(name).map(({ id }) => id)) : null,
@@ -100,6 +100,12 @@ export class PlanningWorld {
       ]),
       listeningSinceMs: 0,
     };
+  }
+
+  /** It offers what its record says. */
+  #helloOf(name: string) {
+    const hello = aHello(name);
+    return { ...hello, offer: this.records.hosts.get(name)?.offer ?? hello.offer };
   }
 
   #named(host: string) {

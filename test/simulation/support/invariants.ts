@@ -14,8 +14,8 @@ export interface History {
   /** VM id → when the record was made that had it. */
   readonly createdAtMs: Map<string, number>;
   /** Machine id → where it was placed last, of which record of that id. */
-  /** VM id → its record as it was after the last step. */
-  readonly last: Map<string, VmRecord>;
+  /** VM id → its record after the last step, and whether it ran then. */
+  readonly last: Map<string, { readonly vm: VmRecord; readonly ran: boolean }>;
   readonly machineHosts: Map<string, { readonly host: string; readonly createdAtMs: number }>;
 }
 
@@ -140,22 +140,29 @@ export const INVARIANTS: Readonly<Record<string, Invariant>> = {
     return addresses.length === new Set(addresses).size ? [] : [`${addresses.sort().join(', ')}`];
   },
 
-  'what leaves a host that drains goes when its successor is ready': ({ vms, hosts }, simulated, { last }) =>
-    vms.flatMap((vm) => {
+  'what leaves a host that drains goes when its successor is ready': (
+    { vms, hosts },
+    simulated,
+    { last },
+  ) => {
+    const runs = (host: string | null, id: string, incarnation: number) =>
+      simulated.find(({ name }) => name === host)?.domains.get(id)?.incarnation === incarnation;
+    return vms.flatMap((vm) => {
       const before = last.get(vm.id);
-      last.set(vm.id, vm);
-      if (!before || before.createdAtMs !== vm.createdAtMs || vm.role === null) return [];
-      const home = hosts.find(({ name }) => name === before.host);
-      // It was ready on a host that is up, drains, and is not heard to have failed it.
-      if (!home?.draining || home.state !== 'up' || before.state !== 'ready' || vm.host === before.host)
-        return [];
-      if (vm.incarnation !== before.successor?.incarnation)
-        return [`${vm.id}@${before.incarnation} left ${before.host} for ${vm.incarnation} on ${vm.host}`];
-      const domain = simulated.find(({ name }) => name === vm.host)?.domains.get(vm.id);
-      return vm.state === 'ready' || domain?.incarnation === vm.incarnation
+      last.set(vm.id, { vm, ran: runs(vm.host, vm.id, vm.incarnation) });
+      if (!before?.ran || vm.role === null || before.vm.createdAtMs !== vm.createdAtMs) return [];
+      const { host, state, incarnation, successor } = before.vm;
+      const home = hosts.find(({ name }) => name === host);
+      // It ran, and was ready, on a host that drains and is up.
+      if (!home?.draining || home.state !== 'up' || state !== 'ready' || vm.host === host) return [];
+      if (vm.incarnation !== successor?.incarnation)
+        return [`${vm.id}@${incarnation} left ${host} for ${vm.incarnation} on ${vm.host}`];
+      const there = simulated.find(({ name }) => name === vm.host);
+      return !there?.powered || runs(vm.host, vm.id, vm.incarnation)
         ? []
-        : [`${vm.id} left ${before.host} before it was ready on ${vm.host}`];
-    }),
+        : [`${vm.id}@${incarnation} left ${host} before ${vm.incarnation} was ready on ${vm.host}`];
+    });
+  },
 
   'what is gone from a host that is in maintenance is gone': ({ hosts }, simulated) =>
     hosts.flatMap(({ name, mode, state }) => {
