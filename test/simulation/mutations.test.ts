@@ -141,7 +141,7 @@ const MUTATIONS: Readonly<Record<string, readonly [RegExp, Mutation, (readonly F
     ['scale', 'apply'],
   ],
   'an instance leaves a host that drains before its successor is ready': [
-    /left h\d before \d+ was ready on h\d/,
+    /left h\d (for|before) \d+/,
     {
       plan: (world, nowMs, settings) => {
         const vms = [...world.vms].map(([id, vm]): [string, VmRecord] => [
