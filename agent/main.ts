@@ -26,7 +26,7 @@ import { KernelLinks } from './network/host-links.ts';
 import { NftHostNetwork } from './network/nft-host-network.ts';
 import { collectFacts, hasCpuQuota, readBootId } from './observer/facts.ts';
 import { Observer } from './observer/observer.ts';
-import { type Hello, PROTOCOL_VERSION } from './protocol/index.ts';
+import { type Hello, PROTOCOL_VERSION, PROVES_STOPS } from './protocol/index.ts';
 import { HttpsLink } from './session/https-link.ts';
 import { identify } from './session/identify.ts';
 import { type Identity, IdentityFolder } from './session/identity.ts';
@@ -158,7 +158,7 @@ async function run({ log, configuration, paths, identities, ...joined }: Parts):
     hostName: identity.hostName,
     bootId,
     agentVersion: AGENT_VERSION,
-    capabilities: ['console', 'ssh', 'console-log', 'screenshot', 'doctor'],
+    capabilities: ['console', 'ssh', 'console-log', 'screenshot', 'doctor', PROVES_STOPS],
     facts: { ...facts, notes: [...facts.notes, ...pools.flatMap(({ problem }) => problem ?? [])] },
     offer: {
       faultDomain: configuration.faultDomain,

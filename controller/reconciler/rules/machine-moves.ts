@@ -1,3 +1,4 @@
+import { PROVES_STOPS } from '../../../agent/protocol/index.ts';
 import type { Proof, VmRecord } from '../../model/records.ts';
 import type { Draft } from '../draft.ts';
 import type { Placement } from '../placement.ts';
@@ -27,6 +28,7 @@ export function moveMachine(
     return;
   }
   if (!wish?.cold || host.state !== 'up' || !sharedPoolOf(host, record.pool)) return;
+  if (!provesStops(draft, host.name)) return;
   if ((record.moveTo === null && moving.has(record.networkId)) || !canTry(draft, record)) return;
   const { kind, definition, size, pool } = record;
   const target = { only: wish.to, avoid: record.host, failedOn: {} };
@@ -48,6 +50,11 @@ function tend(draft: Draft, placement: Placement, record: VmRecord, wish: Wish |
     promote(draft, placement, record, `its agent on ${record.host} has stopped it`, proof);
 }
 
+const provesStops = (draft: Draft, host: string): boolean => {
+  const live = draft.world.live.get(host);
+  return live?.connected === true && live.hello?.capabilities.includes(PROVES_STOPS) === true;
+};
+
 /**
  * Its agent has looked at itself with a goal that wants the machine off, and nothing of it runs there. An agent that says so has
  * nothing on its way that would start it, and starts nothing before it gets another goal.
@@ -59,7 +66,7 @@ function proofOfStop(draft: Draft, record: VmRecord): Proof | null {
   const stored = draft.world.vms.get(record.id);
   if (stored?.power !== 'stopped' || stored.host !== host || stored.incarnation !== record.incarnation)
     return null;
-  if (!live?.connected || !live.report || !live.acknowledged?.has(record.id)) return null;
+  if (!provesStops(draft, host) || !live?.report || !live.acknowledged?.has(record.id)) return null;
   const report = live.report.vms.find(({ id }) => id === record.id);
   if (report?.incarnation !== record.incarnation || report.phase !== 'stopped') return null;
   return {
