@@ -34,6 +34,8 @@ export interface VmDetail extends Omit<VmRow, 'failure' | 'step' | 'image'> {
   readonly retryAtMs: number | null;
   /** What proved that the copy before this incarnation was dead. */
   readonly proof: ProofRow | null;
+  /** Why it could not leave its host yet; absent or null: nothing has kept it. */
+  readonly stay?: { readonly message: string; readonly failures: number } | null;
   readonly failures: number;
   readonly failedOn: Readonly<Record<string, number>>;
   readonly restarts: (Restarts & { readonly host: string; readonly incarnation: number }) | null;

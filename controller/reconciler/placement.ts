@@ -129,13 +129,14 @@ export class Placement {
     why: string,
   ): VmRecord | null {
     const draft = this.draft;
-    // It leaves its own host: it is not weighed with itself.
-    const takeBack = this.release(record);
+    // It leaves its own host, and is not weighed with itself there; room of that host is of no account, so no refusal changes.
+    const own: Claim = { ...record.size, pool: record.pool };
+    if (record.host !== null) this.#load().remove(record.host, groupOf(record), own);
     const choice = this.#choose({ ...record, ...made, failedOn: target.failedOn }, target);
+    if (record.host !== null) this.#load().add(record.host, groupOf(record), own);
     const incarnation = nextIncarnation(record);
     const address = choice ? addressOfSuccessor(draft, record, incarnation) : null;
     if (choice && address) this.#claim({ ...record, ...made }, choice.host, incarnation);
-    takeBack();
     if (!choice || !address) return null;
     const { host, image, explanation } = choice;
     const next: VmRecord = {

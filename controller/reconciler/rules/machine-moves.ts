@@ -6,7 +6,7 @@ import { sharedPoolOf } from '../shared-pools.ts';
 import { dropSuccessor, promote } from '../successors.ts';
 import { isLost } from './hosts.ts';
 import { canTry, dropMove } from './stays.ts';
-import type { Wish } from './wishes.ts';
+import { isElsewhere, type Wish } from './wishes.ts';
 
 /**
  * A machine on a pool that hosts share moves cold: a place is kept on another host, it is stopped here, its agent's word that it
@@ -45,6 +45,8 @@ function tend(draft: Draft, placement: Placement, record: VmRecord, wish: Wish |
   if (!there || isLost(there))
     dropSuccessor(draft, placement, record, `host ${successor.host} is ${there?.state ?? 'gone'}`);
   else if (there.draining) dropSuccessor(draft, placement, record, `host ${successor.host} drains`);
+  else if (isElsewhere(wish, successor))
+    dropSuccessor(draft, placement, record, `it is to go to ${wish?.to}`);
   else if (!wish?.cold) dropSuccessor(draft, placement, record, 'it is not to leave any more');
   else if (proof && there.state === 'up')
     promote(draft, placement, record, `its agent on ${record.host} has stopped it`, proof);

@@ -1,4 +1,4 @@
-import type { VmRecord } from '../../model/records.ts';
+import type { Successor, VmRecord } from '../../model/records.ts';
 import type { Draft } from '../draft.ts';
 
 /** Why a VM is to leave its host, and where it is to go. */
@@ -39,6 +39,10 @@ export const leavesReady = (draft: Draft, record: VmRecord): boolean =>
   record.host !== null &&
   draft.get('hosts', record.host)?.state === 'up' &&
   wishOf(draft, record) !== null;
+
+/** A host was named after this successor was begun on another one. */
+export const isElsewhere = (wish: Wish | null, { host }: Pick<Successor, 'host'>): boolean =>
+  wish !== null && wish.to !== null && wish.to !== host;
 
 export const works = ({ state }: Pick<VmRecord, 'state'>): boolean =>
   state === 'ready' || state === 'unready';
