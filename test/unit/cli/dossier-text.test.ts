@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { dossierText } from '../../../controller/cli/dossier-text.ts';
 import type { Dossier } from '../../../controller/client/index.ts';
+import type { Stay, Successor } from '../../../controller/model/index.ts';
 import { aHello } from '../../support/builders/host.ts';
 import { aVm } from '../../support/builders/vm.ts';
 
@@ -120,8 +121,8 @@ test('says from where a machine was moved, what is to follow, and what keeps it'
   const text = dossierText(
     aDossier({
       proof: { kind: 'agent', host: 'h9', atMs: 0, detail },
-      successor: { host: 'h2', incarnation: 4, state: 'booting' },
-      stay: { message: 'its successor failed on h3: no luck', failures: 1 },
+      successor: { host: 'h2', incarnation: 4, state: 'booting' } as Successor,
+      stay: { message: 'its successor failed on h3: no luck', failures: 1 } as Stay,
     }),
   );
   expect(text).toContain(`  moved here from h9: ${detail}, at 1970-01-01 00:00:00\n`);
