@@ -59,6 +59,8 @@ const agentConfiguration = z.strictObject({
       folder: z.string().startsWith('/').default(DEFAULT_GUARD_FOLDER),
     })
     .prefault({}),
+  /** What boots this host anew when its operator asks for it through the controller: a program and its arguments. */
+  reboot: z.array(z.string().max(1024)).min(1).max(32).default(['systemctl', 'reboot']),
   doctor: z
     .strictObject({
       /** Between two looks at what is on this host. */

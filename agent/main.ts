@@ -8,6 +8,7 @@ import { Doctor } from './doctor/doctor.ts';
 import { bootsAtOnce } from './executor/boot-slots.ts';
 import { readConsoleTail } from './executor/console-tail.ts';
 import { Executor } from './executor/executor.ts';
+import { HostReboot } from './executor/host-reboot.ts';
 import { machinesToGuard } from './executor/machines-to-guard.ts';
 import { domainName } from './executor/names.ts';
 import { AgentPaths } from './executor/paths.ts';
@@ -22,13 +23,14 @@ import { findAccelerator } from './hypervisor/accelerator.ts';
 import { LibvirtDriver } from './hypervisor/libvirt/libvirt-driver.ts';
 import { systemClock } from './kit/clock.ts';
 import { WeftError } from './kit/errors.ts';
+import { exec } from './kit/exec.ts';
 import { createLogger, type Logger } from './kit/log.ts';
 import { repeat } from './kit/repeat.ts';
 import { KernelLinks } from './network/host-links.ts';
 import { NftHostNetwork } from './network/nft-host-network.ts';
 import { collectFacts, hasCpuQuota, readBootId } from './observer/facts.ts';
 import { Observer } from './observer/observer.ts';
-import { type Hello, PROTOCOL_VERSION } from './protocol/index.ts';
+import { type Hello, PROTOCOL_VERSION, PROVES_STOPS } from './protocol/index.ts';
 import { HttpsLink } from './session/https-link.ts';
 import { identify } from './session/identify.ts';
 import { type Identity, IdentityFolder } from './session/identity.ts';
@@ -38,6 +40,8 @@ import { serveStream } from './session/streams.ts';
 import { AGENT_VERSION } from './version.ts';
 
 const POOLS_EVERY_MS = 5_000;
+/** Of the program that boots this host anew; it begins it, and ends. */
+const REBOOT_LIMIT_MS = 120_000;
 
 const USAGE = `usage: weft-agent [--config FILE] [--join-file FILE] [--controller HOST:PORT] [--init-pool NAME]
 
@@ -179,7 +183,7 @@ async function run({ log, configuration, paths, identities, ...joined }: Parts):
     hostName: identity.hostName,
     bootId,
     agentVersion: AGENT_VERSION,
-    capabilities: ['console', 'ssh', 'console-log', 'screenshot', 'doctor'],
+    capabilities: ['console', 'ssh', 'console-log', 'screenshot', 'doctor', PROVES_STOPS],
     facts: { ...facts, notes: [...facts.notes, ...pools.flatMap(({ problem }) => problem ?? [])] },
     offer: {
       faultDomain: configuration.faultDomain,
@@ -195,6 +199,12 @@ async function run({ log, configuration, paths, identities, ...joined }: Parts):
     fleet,
     epoch: identity.epoch,
     ...(keeper === null ? {} : { guard: keeper.state() }),
+  });
+  const [rebootProgram = '', ...rebootArguments] = configuration.reboot;
+  const hostReboot = new HostReboot({
+    bootId,
+    log,
+    run: () => exec(rebootProgram, rebootArguments, { timeoutMs: REBOOT_LIMIT_MS }),
   });
   const obey = (epoch: number) => {
     if (epoch <= identity.epoch) return;
@@ -221,6 +231,7 @@ async function run({ log, configuration, paths, identities, ...joined }: Parts):
       }
       obey(goal.epoch);
       executor.setGoal(goal);
+      hostReboot.follow(goal);
     },
     onOpenStream: (request) =>
       void serveStream(

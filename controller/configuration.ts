@@ -9,6 +9,8 @@ export interface ControllerConfiguration {
   readonly joinTokenFile: string | null;
   /** A host that is not heard from for so long is down, milliseconds; suspect after half of it. */
   readonly downAfterMs: number;
+  /** Healing holds still while more than a third of the hosts, and at least two, are silent at once. */
+  readonly holds: boolean;
 }
 
 export interface Address {
@@ -24,6 +26,7 @@ export const USAGE = `usage: weft-controller [options]
   --write-client-config FILE   writes a client configuration (mode 0600) once it listens
   --write-join-token FILE      writes a join token for one host (mode 0600) once it listens
   --down-after SECONDS         a host that is silent for so long is down, suspect after half of it; 3 to 600, default 4
+  --hold-healing on|off        heal nothing while more than a third of the hosts, and at least two, are silent; default on
 `;
 
 /** @returns null when only the usage was asked for. @throws WeftError `usage`. */
@@ -38,6 +41,7 @@ export function readConfiguration(args: readonly string[]): ControllerConfigurat
         'write-client-config': { type: 'string' },
         'write-join-token': { type: 'string' },
         'down-after': { type: 'string', default: '4' },
+        'hold-healing': { type: 'string', default: 'on' },
         help: { type: 'boolean', default: false },
       },
     });
@@ -49,6 +53,7 @@ export function readConfiguration(args: readonly string[]): ControllerConfigurat
       clientConfig: values['write-client-config'] ?? null,
       joinTokenFile: values['write-join-token'] ?? null,
       downAfterMs: parseDownAfter(values['down-after']),
+      holds: parseSwitch('--hold-healing', values['hold-healing']),
     };
   } catch (error) {
     throw new WeftError('usage', (error as Error).message, { remedy: 'See --help.' });
@@ -61,6 +66,11 @@ function parseDownAfter(text: string): number {
   if (!/^\d+(\.\d+)?$/.test(text) || seconds < 3 || seconds > 600)
     throw new Error(`--down-after ${text} is no number of seconds from 3 to 600`);
   return Math.round(seconds * 1000);
+}
+
+function parseSwitch(option: string, text: string): boolean {
+  if (text !== 'on' && text !== 'off') throw new Error(`${option} ${text} is neither on nor off`);
+  return text === 'on';
 }
 
 function parseAddress(text: string): Address {

@@ -85,7 +85,11 @@ async function run(configuration: ControllerConfiguration): Promise<void> {
     events,
     clock,
     log,
-    settings: { suspectAfterMs: configuration.downAfterMs / 2, downAfterMs: configuration.downAfterMs },
+    settings: {
+      suspectAfterMs: configuration.downAfterMs / 2,
+      downAfterMs: configuration.downAfterMs,
+      holds: configuration.holds,
+    },
   });
   const api = await createApi(
     {

@@ -209,6 +209,7 @@ export class Executor {
     const before = JSON.stringify([this.#looked, this.#strangers.list()]);
     this.#strangers.update(goal, domains, diskViews);
     const newerChanged = this.#noteNewer(domains);
+    this.#noteStopped(goal, domains, busy);
     this.#looked = { revision: goal.revision, leaving: leaving(goal, present, busy) };
     if (newerChanged || JSON.stringify([this.#looked, this.#strangers.list()]) !== before)
       this.#options.onChange();
@@ -268,6 +269,22 @@ export class Executor {
     return changed;
   }
 
+  /**
+   * What is to be off is `stopped` only when it was seen to be, with nothing on its way that might start it: the controller
+   * takes this for a proof, and starts it elsewhere.
+   */
+  #noteStopped(goal: Goal, domains: readonly DomainView[], busy: ReadonlySet<string>): void {
+    for (const vm of goal.vms) {
+      const state = this.#vms.get(vm.id);
+      if (vm.power !== 'stopped' || state?.incarnation !== vm.incarnation) continue;
+      const domain = domains.find(({ mark }) => mark?.id === vm.id);
+      const phase = busy.has(vm.id) || (domain && domain.state !== 'shut-off') ? 'stopping' : 'stopped';
+      if (state.phase === phase) continue;
+      state.phase = phase;
+      this.#options.onChange();
+    }
+  }
+
   #quarantine(keys: readonly string[], nowMs: number): void {
     const present = new Set(keys);
     for (const key of this.#unnamedSinceMs.keys()) if (!present.has(key)) this.#unnamedSinceMs.delete(key);
@@ -319,7 +336,7 @@ export class Executor {
   }
 
   async #provision(vm: VmGoal, place: Place): Promise<void> {
-    if (!this.#isNewest(vm)) return;
+    if (!this.#isNewest(vm) || this.vm(vm.id)?.power === 'stopped') return;
     const { link, paths, folders, disks, cache, driver, seed, fleet } = this.#options;
     const state = this.#stateOf(vm);
     try {
@@ -440,8 +457,8 @@ export class Executor {
     state.phase = 'stopping';
     this.#options.onChange();
     const name = domainName(fleet, vm.id);
+    // That it is off is for the next look to see.
     if (!(await driver.shutdownDomain(name, STOP_GRACE_MS))) await driver.removeDomain(name);
-    state.phase = 'stopped';
   }
 
   #discard(vmId: string, disk: DiskView): Promise<void> {

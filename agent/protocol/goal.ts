@@ -147,5 +147,7 @@ export const goal = z.object({
   tombstones: z.array(z.object({ id: vmId, upToIncarnation: z.number().int().min(1) })),
   /** VMs that were given up on this host while it was away, and live elsewhere by now: what of them runs here goes at once, machines' disks stay. */
   superseded: z.array(z.object({ id: vmId, upToIncarnation: z.number().int().min(1) })).default([]),
+  /** Boot id of a boot that is to end: a host that runs it, and has no VMs, is booted anew. Absent: none. */
+  reboot: z.string().max(64).optional(),
 });
 export type Goal = z.infer<typeof goal>;

@@ -156,6 +156,9 @@ export const hostOffer = z.object({
 });
 export type HostOffer = z.infer<typeof hostOffer>;
 
+/** Capability of an agent whose `stopped` means: it was seen to be off, and nothing is on its way that would start it. */
+export const PROVES_STOPS = 'proves-stops';
+
 export const hello = z.object({
   type: z.literal('hello'),
   protocol: z.number().int().min(1),

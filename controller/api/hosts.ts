@@ -4,6 +4,7 @@ import type { HostRecord, VmRecord } from '../model/records.ts';
 import { unknownHost } from '../operations/hosts.ts';
 import type { Store } from '../store/contract.ts';
 import type { ApiContext } from './context.ts';
+import { drainRoutes } from './drains.ts';
 import { hostRow } from './rows.ts';
 import { document, name, nothing } from './schemas.ts';
 import type { Api } from './server.ts';
@@ -85,23 +86,7 @@ export function hostRoutes(api: Api, context: ApiContext): void {
       return { requestId: fleet.examine(params.host, body) };
     },
   );
-  const draining = (verb: 'drain' | 'undrain') =>
-    api.post(
-      `/v1/hosts/:host/${verb}`,
-      {
-        schema: {
-          description: verb === 'drain' ? 'Moves instances away and places no new ones.' : 'Ends draining.',
-          params: hostParams,
-          response: { 200: nothing },
-        },
-      },
-      async ({ params }) => {
-        await operations.setDraining(params.host, verb === 'drain');
-        return {};
-      },
-    );
-  draining('drain');
-  draining('undrain');
+  drainRoutes(api, context);
   api.post(
     '/v1/hosts/:host/confirm-dead',
     {
@@ -132,13 +117,15 @@ export function hostRoutes(api: Api, context: ApiContext): void {
     '/v1/hosts/:host',
     {
       schema: {
-        description: 'Removes a host that is down and empty.',
+        description:
+          'Removes a host on which nothing is left; with force also one that is proven dead, with the machines whose disks only it has.',
         params: hostParams,
+        querystring: z.object({ force: z.enum(['true', 'false']).optional() }),
         response: { 200: nothing },
       },
     },
-    async ({ params }) => {
-      await operations.removeHost(params.host);
+    async ({ params, query }) => {
+      await operations.removeHost(params.host, { force: query.force === 'true' });
       return {};
     },
   );

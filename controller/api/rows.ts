@@ -1,5 +1,5 @@
 import type { Fleet } from '../fleet/contract.ts';
-import type { HostRecord, VmRecord } from '../model/records.ts';
+import type { HostMode, HostRecord, VmRecord } from '../model/records.ts';
 
 /** A row of `weft ps --json`. */
 export function vmRow(record: VmRecord) {
@@ -16,11 +16,29 @@ export function vmRow(record: VmRecord) {
     incarnation: record.incarnation,
     overlay: record.overlay,
     step: record.steps.find((step) => step.status === 'running')?.name ?? null,
+    /** Where its next incarnation is in the making; null: nowhere. */
+    successor: record.successor
+      ? {
+          host: record.successor.host,
+          incarnation: record.successor.incarnation,
+          state: record.successor.state,
+        }
+      : null,
     failure: record.failure ? { code: record.failure.code, message: record.failure.message } : null,
     sinceMs: record.stateSinceMs,
   };
 }
 export type VmRow = ReturnType<typeof vmRow>;
+
+/** Before the first plan sees it, a wish is not yet in the mode. */
+const modeOf = ({ draining, mode }: HostRecord): HostMode => mode ?? (draining ? 'draining' : 'in-service');
+
+/** Of a host that is up, what its operator wants of it. */
+function shownState(record: HostRecord): string {
+  const mode = modeOf(record);
+  if (mode === 'in-service') return record.state;
+  return record.state === 'up' ? mode : `${record.state}, ${mode}`;
+}
 
 /** A row of `weft host ls --json`. */
 export function hostRow(record: HostRecord, vms: number, fleet: Fleet) {
@@ -38,7 +56,9 @@ export function hostRow(record: HostRecord, vms: number, fleet: Fleet) {
   const guard = guardNotes(record);
   return {
     name: record.name,
-    state: record.draining ? (`${record.state}, draining` as const) : record.state,
+    state: shownState(record),
+    mode: modeOf(record),
+    bootId: record.bootId,
     evidence: record.evidence,
     fencing: record.fencing,
     proof: record.proof,

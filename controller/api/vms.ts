@@ -56,14 +56,15 @@ export function vmRoutes(api: Api, context: ApiContext): void {
     '/v1/vms/:app/:name/move',
     {
       schema: {
-        description: 'Makes an instance anew on another host.',
+        description:
+          'Makes an instance anew on another host, and removes it here when it is ready there. Stops a machine on a shared pool (cold) and goes on with it there.',
         params: vmParams,
-        body: z.object({ to: name.optional() }),
+        body: z.object({ to: name.optional(), cold: z.boolean().optional() }),
         response: { 200: nothing },
       },
     },
     async ({ params, body }) => {
-      await operations.move(vmIdOf(params), body.to ?? null);
+      await operations.move(vmIdOf(params), body.to ?? null, { cold: body.cold === true });
       return {};
     },
   );

@@ -4,7 +4,9 @@ import { deleteCommand } from './commands/delete.ts';
 import { events } from './commands/events.ts';
 import { hostConfirmDead, hostFenceTest } from './commands/fencing.ts';
 import { hostDoctor } from './commands/host-doctor.ts';
-import { hostDrain, hostLs, hostRm, hostToken, hostUndrain } from './commands/hosts.ts';
+import { hostDrain, hostUndrain } from './commands/host-drain.ts';
+import { hostRoll } from './commands/host-roll.ts';
+import { hostLs, hostRm, hostToken } from './commands/hosts.ts';
 import { imageBuild, imageImport, imageInspect, imageLs, imageRm } from './commands/images.ts';
 import { ls, ps } from './commands/lists.ts';
 import { logs } from './commands/logs.ts';
@@ -45,6 +47,7 @@ export const COMMANDS: readonly (readonly [path: string, command: Command])[] = 
   ['host token', hostToken],
   ['host drain', hostDrain],
   ['host undrain', hostUndrain],
+  ['host roll', hostRoll],
   ['host fence-test', hostFenceTest],
   ['host confirm-dead', hostConfirmDead],
   ['host rm', hostRm],

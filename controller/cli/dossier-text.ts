@@ -1,5 +1,5 @@
 import type { Step, TaskResult } from '../../agent/protocol/index.ts';
-import type { Dossier, VmDetail } from '../client/index.ts';
+import type { Dossier, ProofRow, VmDetail } from '../client/index.ts';
 import { moment, paint, paintState, seconds } from './output.ts';
 import { timelineTable } from './timeline-table.ts';
 
@@ -28,14 +28,16 @@ const isOpen = (step: Step) => step.status === 'running' || step.status === 'fai
 const hasFailed = (task: TaskResult) => task.status === 'failed' || task.status === 'timed-out';
 
 function head({ vm, givenUp }: Dossier): string {
-  const { id, incarnation, state, host, stateSinceMs, failure, retryAtMs, proof } = vm;
+  const { id, incarnation, state, host, stateSinceMs, failure, retryAtMs, proof, successor, stay } = vm;
   const lines = [
     `${id}, incarnation ${incarnation}: ${paintState(state)}${host ? ` on ${host}` : ''}, since ${moment(stateSinceMs)}`,
   ];
-  if (proof)
+  if (proof) lines.push(`  ${whyHere(proof)}: ${proof.detail}, at ${moment(proof.atMs)}`);
+  if (successor)
     lines.push(
-      `  restarted here because ${proof.host} was proven dead: ${proof.detail}, at ${moment(proof.atMs)}`,
+      `  incarnation ${successor.incarnation} is to follow it on ${successor.host}: ${successor.state}`,
     );
+  if (stay) lines.push(`  it could not leave yet: ${stay.message} (tried ${stay.failures} times)`);
   if (failure) lines.push(`  ${paint('red', failure.code)}: ${failure.message}`);
   if (failure?.remedy) lines.push(`  ${failure.remedy}`);
   const failed = Object.entries(vm.failedOn).map(([name, count]) => `${count}× on ${name}`);
@@ -47,6 +49,9 @@ function head({ vm, givenUp }: Dossier): string {
   if (retryAtMs !== null) lines.push(`  tried again at ${moment(retryAtMs)}`);
   return `${lines.join('\n')}\n`;
 }
+
+const whyHere = ({ kind, host }: ProofRow) =>
+  kind === 'agent' ? `moved here from ${host}` : `restarted here because ${host} was proven dead`;
 
 function placementOf({ placement }: VmDetail): string {
   return (placement?.hosts ?? [])

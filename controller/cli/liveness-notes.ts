@@ -8,7 +8,7 @@ export function livenessNotes(row: HostRow, nowMs: number): readonly string[] {
   const isUnproven = /^down/.test(state) && proof === null;
   const times = fencing?.attempts === 1 ? 'once' : `${fencing?.attempts} times`;
   return [
-    ...(/^up/.test(state) ? [] : [`${state}: ${evidence}`]),
+    ...(/^(up|draining|maintenance)/.test(state) ? [] : [`${state}: ${evidence}`]),
     ...(proof ? [`proven dead at ${moment(proof.atMs)}: ${proof.detail}`] : []),
     ...(isUnproven && fencing ? [`fencing was tried ${times}, and failed: ${fencing.message}`] : []),
     ...(isUnproven && hasProvingGuard ? ['its lease and its watchdog prove it dead in a while'] : []),

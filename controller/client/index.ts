@@ -7,6 +7,7 @@ import type {
   ApplicationRow,
   DeviceTestRow,
   Dossier,
+  DrainRow,
   EventRow,
   HostDoctor,
   HostRow,
@@ -89,8 +90,8 @@ export class WeftClient {
   async reimageVm(id: string) {
     return this.#transport.json<object>('POST', `${vmPath(id)}/reimage`);
   }
-  async moveVm(id: string, to?: string) {
-    return this.#transport.json<object>('POST', `${vmPath(id)}/move`, to === undefined ? {} : { to });
+  async moveVm(id: string, options: { to?: string; cold?: boolean } = {}) {
+    return this.#transport.json<object>('POST', `${vmPath(id)}/move`, options);
   }
   async deleteMachine(id: string) {
     return this.#transport.json<object>('DELETE', vmPath(id));
@@ -167,11 +168,17 @@ export class WeftClient {
   createHostToken(options: { label?: string; ttlMs?: number }) {
     return this.#transport.json<{ token: string }>('POST', '/v1/hosts/tokens', options);
   }
-  drainHost(host: string, draining: boolean) {
-    return this.#transport.json<object>(
-      'POST',
-      `/v1/hosts/${encode(host)}/${draining ? 'drain' : 'undrain'}`,
-    );
+  drainHost(host: string, options: { cold: boolean }) {
+    return this.#transport.json<object>('POST', `/v1/hosts/${encode(host)}/drain`, options);
+  }
+  undrainHost(host: string) {
+    return this.#transport.json<object>('POST', `/v1/hosts/${encode(host)}/undrain`);
+  }
+  drainProgress(host: string) {
+    return this.#transport.json<DrainRow>('GET', `/v1/hosts/${encode(host)}/drain`);
+  }
+  rebootHost(host: string) {
+    return this.#transport.json<object>('POST', `/v1/hosts/${encode(host)}/reboot`);
   }
   confirmDead(host: string) {
     return this.#transport.json<object>('POST', `/v1/hosts/${encode(host)}/confirm-dead`);
@@ -186,8 +193,11 @@ export class WeftClient {
   examineHost(host: string, options: { repair: boolean; digests: boolean }) {
     return this.#transport.json<{ requestId: string }>('POST', `/v1/hosts/${encode(host)}/doctor`, options);
   }
-  removeHost(host: string) {
-    return this.#transport.json<object>('DELETE', `/v1/hosts/${encode(host)}`);
+  removeHost(host: string, options: { force: boolean }) {
+    return this.#transport.json<object>(
+      'DELETE',
+      `/v1/hosts/${encode(host)}${options.force ? '?force=true' : ''}`,
+    );
   }
 
   async listEvents(after = 0): Promise<readonly EventRow[]> {

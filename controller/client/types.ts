@@ -22,6 +22,8 @@ export interface VmRow {
   readonly incarnation: number;
   readonly overlay: string | null;
   readonly step: string | null;
+  /** Where its next incarnation is in the making; null: nowhere. */
+  readonly successor: { readonly host: string; readonly incarnation: number; readonly state: string } | null;
   readonly failure: { readonly code: string; readonly message: string } | null;
   readonly sinceMs: number;
 }
@@ -33,6 +35,8 @@ export interface VmDetail extends Omit<VmRow, 'failure' | 'step' | 'image'> {
   readonly retryAtMs: number | null;
   /** What proved that the copy before this incarnation was dead. */
   readonly proof: ProofRow | null;
+  /** Why it could not leave its host yet; absent or null: nothing has kept it. */
+  readonly stay?: { readonly message: string; readonly failures: number } | null;
   readonly failures: number;
   readonly failedOn: Readonly<Record<string, number>>;
   readonly restarts: (Restarts & { readonly host: string; readonly incarnation: number }) | null;
@@ -95,9 +99,29 @@ export interface DeviceTestRow {
   readonly ms: number;
 }
 
+/** How far a drain is. */
+export interface DrainRow {
+  readonly host: string;
+  readonly state: string;
+  readonly mode: string;
+  /** Null: it does not drain. */
+  readonly asked: { readonly atMs: number; readonly by: string; readonly cold: boolean } | null;
+  readonly total: number;
+  readonly left: readonly {
+    readonly id: string;
+    readonly state: string;
+    /** `operator`: for nothing that comes by itself. */
+    readonly waitsFor: string;
+    readonly reason: string;
+  }[];
+}
+
 export interface HostRow {
   readonly name: string;
+  /** Of one that is up and not in service: `draining`, `maintenance`. */
   readonly state: string;
+  readonly mode: string;
+  readonly bootId: string | null;
   /** Why it is in this state. */
   readonly evidence: string;
   /** Since it is down; null: it was not tried. */

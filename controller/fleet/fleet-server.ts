@@ -224,6 +224,8 @@ export class FleetServer implements Fleet {
       heldOffUntilMs: known?.heldOffUntilMs ?? null,
       superseded: known?.superseded ?? {},
       draining: known?.draining ?? false,
+      drain: known?.drain ?? null,
+      mode: known?.mode ?? 'in-service',
       facts: known?.facts ?? null,
       offer: known?.offer ?? null,
       bootId: known?.bootId ?? null,

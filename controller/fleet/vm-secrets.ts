@@ -1,6 +1,7 @@
 import { WeftError } from '../../agent/kit/errors.ts';
 import type { VmSecrets } from '../../agent/protocol/index.ts';
 import type { ImageRecord, VmRecord } from '../model/records.ts';
+import { successorView } from '../model/successor.ts';
 import type { Store } from '../store/contract.ts';
 import type { SecretsStore } from './secrets-contract.ts';
 
@@ -13,14 +14,17 @@ export async function secretsOfVm(store: Store, secrets: SecretsStore, vm: VmRec
   return secrets.ensure(vm.id, vm.incarnation, kind, record?.sshKeySecret ?? null);
 }
 
-/** The same, for a host that asks: only the one that the VM is placed on, at that incarnation. */
+/** The same, for a host that asks: only one that the VM, or its successor, is placed on, at that incarnation. */
 export async function secretsForHost(
   store: Store,
   secrets: SecretsStore,
   request: { host: string; vmId: string; incarnation: number },
 ): Promise<VmSecrets> {
-  const vm = (await store.get(`vms/${request.vmId}`))?.value as VmRecord | undefined;
-  if (vm?.host !== request.host || vm.incarnation !== request.incarnation)
+  const record = (await store.get(`vms/${request.vmId}`))?.value as VmRecord | undefined;
+  const vm = [record, record && successorView(record)].find(
+    (each) => each?.host === request.host && each.incarnation === request.incarnation,
+  );
+  if (!vm)
     throw new WeftError(
       'forbidden',
       `${request.vmId} at incarnation ${request.incarnation} is not placed on host ${request.host}`,

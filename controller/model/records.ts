@@ -85,8 +85,14 @@ export interface VmRecord {
   readonly rebootGeneration: number;
   /** Set by `weft reimage`; the next plan gives a new incarnation on the same host and clears it. */
   readonly reimageRequested: boolean;
-  /** Set by `weft move`; host name, or `*` for anywhere else. */
+  /** Set by `weft move`; host name, or `*` for anywhere else. A machine's is stopped for it. */
   readonly moveTo: string | null;
+  /** What is to take its place, on another host. Absent or null: nothing is. */
+  readonly successor?: Successor | null;
+  /** The highest incarnation that any successor was given, also of those that came to nothing. Absent: no successor ever was. */
+  readonly highestIncarnation?: number;
+  /** What has kept it from leaving its host since it was asked to. Absent or null: nothing. */
+  readonly stay?: Stay | null;
   /** In a row; forgiven when it has been ready for a while. The waits between tries grow with it. */
   readonly failures: number;
   /** Host → how often it failed there since it was last forgiven. A crash loop counts for as many as its lives. */
@@ -109,6 +115,44 @@ export interface VmRecord {
   readonly placement: PlacementExplanation | null;
 }
 
+/**
+ * A new incarnation on another host, while the present one goes on here. Of an instance: it is made there, and takes the
+ * present one's place, in one transaction, when it is ready. Of a machine: its place there is kept until its agent here has
+ * said that it has stopped; no host hears of it before.
+ */
+export interface Successor {
+  readonly host: string;
+  readonly incarnation: number;
+  readonly kind: VmRecord['kind'];
+  readonly definition: string;
+  readonly image: ImageGoal;
+  readonly size: Size;
+  readonly pool: string;
+  /** A machine keeps its address, an instance gets another one: for a while both are there. */
+  readonly address: string;
+  readonly mac: string;
+  readonly state: VmState;
+  readonly phase: VmPhase | null;
+  readonly failure: Failure | null;
+  readonly steps: readonly Step[];
+  readonly tasks: readonly TaskResult[];
+  readonly restarts: VmRecord['restarts'];
+  readonly overlay: string | null;
+  readonly placement: PlacementExplanation;
+  readonly sinceMs: number;
+}
+
+/** Tries to leave that failed. */
+export interface Stay {
+  /** `drain.atMs` of its host when they were made: asked again, it is tried again. 0: a move. */
+  readonly askedAtMs: number;
+  readonly failures: number;
+  readonly failedOn: Readonly<Record<string, number>>;
+  /** Not tried again before this time; null: not tried again by itself. */
+  readonly retryAtMs: number | null;
+  readonly message: string;
+}
+
 export interface PlacementExplanation {
   readonly atMs: number;
   readonly chosen: string | null;
@@ -125,9 +169,13 @@ export interface PlacementExplanation {
 export const HOST_STATES = ['joining', 'up', 'suspect', 'down', 'fenced'] as const;
 export type HostState = (typeof HOST_STATES)[number];
 
-/** Proof of a host's death. Nothing else is one. */
+/** What an operator wants of a host, apart from how it is. `maintenance`: it drains, and nothing of ours is left on it. */
+export const HOST_MODES = ['in-service', 'draining', 'maintenance'] as const;
+export type HostMode = (typeof HOST_MODES)[number];
+
+/** Proof of a host's death, or of a machine's on it (`agent`: it was asked to stop it, and said that it has). Nothing else is one. */
 export interface Proof {
-  readonly kind: 'fence-device' | 'lease-expired' | 'operator';
+  readonly kind: 'fence-device' | 'lease-expired' | 'operator' | 'agent';
   readonly host: string;
   readonly atMs: number;
   /** Which device said so, which lease ran out, or who signed. */
@@ -162,6 +210,19 @@ export interface HostRecord {
   /** What was given up on it while it was away: VM id → highest incarnation. Gone when the host has removed it. */
   readonly superseded: Readonly<Record<string, number>>;
   readonly draining: boolean;
+  /** How its draining was asked for. Absent or null: it was not. */
+  readonly drain?: {
+    readonly atMs: number;
+    readonly by: string;
+    /** Machines on shared pools are stopped and go on elsewhere; otherwise they stay. */
+    readonly cold: boolean;
+    /** VMs that were on it then. */
+    readonly vms: number;
+  } | null;
+  /** Absent: in service. */
+  readonly mode?: HostMode;
+  /** Boot id of the boot that is to end. Absent or null, or of an earlier boot: none. */
+  readonly rebootOf?: string | null;
   /** Names of its pools that have run out of space, sorted. Absent: none ever has. */
   readonly fullPools?: readonly string[];
   /** What it last said of its guard, before it was answered. Null or absent: it has none. Written by the fleet's leases only. */

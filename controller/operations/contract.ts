@@ -1,6 +1,7 @@
 import type { DeviceTest } from '../fencing/contract.ts';
 import type { PlacementExplanation } from '../model/records.ts';
 import type { PackageRef } from '../model/service.ts';
+import type { DrainProgress } from './drain-progress.ts';
 
 export interface PlanPreview {
   readonly steps: readonly {
@@ -38,9 +39,21 @@ export interface Operations {
   reboot(id: string): Promise<void>;
   /** A new incarnation on the same host. A machine is refused: its disk is kept. */
   reimage(id: string): Promise<void>;
-  /** A new incarnation of an instance on another host. A machine on a `local` pool is refused. */
-  move(id: string, to: string | null): Promise<void>;
-  setDraining(host: string, draining: boolean): Promise<void>;
+  /**
+   * An instance is made anew on another host, and goes from its own when the new one is ready. A machine on a pool that hosts share is
+   * stopped, and goes on elsewhere: only when it may be (`cold`). One on a `local` pool is refused.
+   */
+  move(id: string, to: string | null, options?: { readonly cold?: boolean }): Promise<void>;
+  /** To drain a host that drains already tries again what has failed to leave. To undrain one is the end of it, wherever it is. */
+  setDraining(
+    host: string,
+    draining: boolean,
+    options?: { readonly cold?: boolean; readonly by?: string },
+  ): Promise<void>;
+  /** @throws WeftError `not-found`. */
+  drainProgress(host: string): Promise<DrainProgress>;
+  /** The agent is to boot its host anew. @throws WeftError `conflict` unless it is up and in maintenance. */
+  rebootHost(host: string): Promise<void>;
   /**
    * An operator signs that a host that is down is dead: its machines on pools that other hosts share are restarted there.
    * @param by who signs. @throws WeftError `conflict` while it may be alive: its lease is held, or it is in session.
@@ -48,6 +61,9 @@ export interface Operations {
   confirmDead(host: string, by: string): Promise<void>;
   /** Asks each fence device of a host for the power's state; changes nothing. @throws WeftError `conflict` when it has none. */
   fenceTest(host: string): Promise<readonly DeviceTest[]>;
-  /** Removes a host that is down and empty, and revokes its certificate. */
-  removeHost(host: string): Promise<void>;
+  /**
+   * Removes a host on which nothing is left, because it is in maintenance, or down; and revokes its certificate.
+   * @param options `force`: also one that has machines on pools of its own, if it is proven to be dead. They are lost with it.
+   */
+  removeHost(host: string, options?: { readonly force?: boolean; readonly by?: string }): Promise<void>;
 }

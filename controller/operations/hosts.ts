@@ -1,48 +1,94 @@
+import type { Clock } from '../../agent/kit/clock.ts';
 import { WeftError } from '../../agent/kit/errors.ts';
 import type { Fleet } from '../fleet/contract.ts';
 import type { ClaimsRecord, HostRecord, TombstoneRecord, VmRecord } from '../model/index.ts';
+import { sharedPoolOf } from '../reconciler/shared-pools.ts';
 import { change, read } from '../store/change.ts';
 import type { Store } from '../store/contract.ts';
 import type { Operations } from './contract.ts';
+import { type DrainProgress, drainProgress } from './drain-progress.ts';
 
-type HostOperations = Pick<Operations, 'setDraining' | 'removeHost'>;
+type HostOperations = Pick<Operations, 'setDraining' | 'drainProgress' | 'rebootHost' | 'removeHost'>;
+
+interface HostsOptions {
+  readonly store: Store;
+  readonly fleet: Pick<Fleet, 'forget'>;
+  readonly clock: Clock;
+}
 
 export class Hosts implements HostOperations {
   readonly #store: Store;
   readonly #fleet: Pick<Fleet, 'forget'>;
+  readonly #clock: Clock;
 
-  constructor({ store, fleet }: { store: Store; fleet: Pick<Fleet, 'forget'> }) {
+  constructor({ store, fleet, clock }: HostsOptions) {
     this.#store = store;
     this.#fleet = fleet;
+    this.#clock = clock;
   }
 
-  setDraining(host: string, draining: boolean): Promise<void> {
+  setDraining(
+    host: string,
+    draining: boolean,
+    { cold = false, by = '' }: { readonly cold?: boolean; readonly by?: string } = {},
+  ): Promise<void> {
     return change(this.#store, async () => {
       const { value: record, check } = await read<HostRecord>(this.#store, `hosts/${host}`);
       if (!record) throw unknownHost(host);
-      if (record.draining === draining) return { answer: undefined };
+      if (!draining && !record.draining) return { answer: undefined };
+      const drain = {
+        atMs: this.#clock.now(),
+        by: by || 'an operator',
+        cold,
+        vms: (await this.#vmsOn(host)).length,
+      };
+      const next: HostRecord = { ...record, draining, drain: draining ? drain : null, rebootOf: null };
       return {
         answer: undefined,
-        transaction: { checks: [check], puts: [{ key: check.key, value: { ...record, draining } }] },
+        transaction: { checks: [check], puts: [{ key: check.key, value: next }] },
+      };
+    });
+  }
+
+  async drainProgress(host: string): Promise<DrainProgress> {
+    const { value: record } = await read<HostRecord>(this.#store, `hosts/${host}`);
+    if (!record) throw unknownHost(host);
+    return drainProgress(record, await this.#vms(), this.#clock.now());
+  }
+
+  rebootHost(host: string): Promise<void> {
+    return change(this.#store, async () => {
+      const { value: record, check } = await read<HostRecord>(this.#store, `hosts/${host}`);
+      if (!record) throw unknownHost(host);
+      if (record.state !== 'up' || record.mode !== 'maintenance')
+        throw new WeftError('conflict', `host ${host} is ${record.state}, ${record.mode ?? 'in-service'}`, {
+          remedy: `Only a host that is up and in maintenance is booted anew: weft host drain ${host} --wait.`,
+        });
+      const next: HostRecord = { ...record, rebootOf: record.bootId };
+      return {
+        answer: undefined,
+        transaction: { checks: [check], puts: [{ key: check.key, value: next }] },
       };
     });
   }
 
   /** The record goes first: from then on its certificate is worth nothing, even if the rest never happens. */
-  async removeHost(host: string): Promise<void> {
+  async removeHost(host: string, { force = false }: { readonly force?: boolean } = {}): Promise<void> {
     await change(this.#store, async () => {
       const { value: record, check } = await read<HostRecord>(this.#store, `hosts/${host}`);
       if (!record) throw unknownHost(host);
-      if (record.state === 'up')
-        throw new WeftError('conflict', `host ${host} is up`, {
-          remedy: `Drain it with "weft host drain ${host}" and stop its agent first.`,
-        });
+      refuseInService(record);
       const claims = await read<ClaimsRecord>(this.#store, `claims/${host}`);
-      await this.#refuseOccupied(host);
+      const there = await this.#vmsOn(host);
+      if (there.length > 0) refuseOccupied(record, there, force);
+      const lost = await Promise.all(there.map(({ id }) => read<VmRecord>(this.#store, `vms/${id}`)));
       return {
         answer: undefined,
         transaction: {
-          checks: [check, claims.check],
+          checks: [check, claims.check, ...lost.map((vm) => vm.check)],
+          puts: lost.flatMap(({ value, check: { key } }) =>
+            value ? [{ key, value: lostWith(record, value) }] : [],
+          ),
           // Its tombstones have nobody left to obey them.
           deletes: [check.key, claims.check.key, ...(await this.#tombstonesOf(host))],
         },
@@ -51,14 +97,13 @@ export class Hosts implements HostOperations {
     await this.#fleet.forget(host);
   }
 
-  async #refuseOccupied(host: string): Promise<void> {
+  async #vms(): Promise<readonly VmRecord[]> {
     const { entries } = await this.#store.list('vms/');
-    const there = entries.map(({ value }) => value as VmRecord).filter((vm) => vm.host === host);
-    if (there.length === 0) return;
-    throw new WeftError('conflict', `host ${host} still has ${there.map((vm) => vm.id).join(', ')}`, {
-      remedy: 'Instances leave a host that is down by themselves; a machine leaves it when it is deleted.',
-      details: { vms: there.map((vm) => vm.id) },
-    });
+    return entries.map(({ value }) => value as VmRecord);
+  }
+
+  async #vmsOn(host: string): Promise<readonly VmRecord[]> {
+    return (await this.#vms()).filter((vm) => vm.host === host || vm.successor?.host === host);
   }
 
   async #tombstonesOf(host: string): Promise<readonly string[]> {
@@ -66,6 +111,52 @@ export class Hosts implements HostOperations {
     return entries.filter(({ value }) => (value as TombstoneRecord).host === host).map(({ key }) => key);
   }
 }
+
+function refuseInService({ name, state, mode }: HostRecord): void {
+  if (state === 'up' && mode !== 'maintenance')
+    throw new WeftError('conflict', `host ${name} is up${mode === 'draining' ? ' and still draining' : ''}`, {
+      remedy: `Empty it first: weft host drain ${name} --wait.`,
+    });
+  if (state === 'suspect')
+    throw new WeftError('conflict', `host ${name} is suspect: it has been silent for a moment only`, {
+      remedy: 'Try again in a few seconds.',
+    });
+}
+
+/** With force, machines whose disks are on a dead host alone are given up with it; whatever can still go on elsewhere never is. */
+function refuseOccupied(record: HostRecord, there: readonly VmRecord[], force: boolean): void {
+  const { name, proof } = record;
+  const ids = there.map(({ id }) => id);
+  const details = { vms: ids };
+  if (!force)
+    throw new WeftError('conflict', `host ${name} still has ${ids.join(', ')}`, {
+      remedy: `Instances leave a host that is down by themselves; a machine leaves it when it is deleted. If the host is dead for good, and its machines with it: weft host rm ${name} --force.`,
+      details,
+    });
+  if (!proof)
+    throw new WeftError('conflict', `nothing proves that host ${name} is dead; on it: ${ids.join(', ')}`, {
+      remedy: `Wait for its fence device, or make sure that it is off and sign for it: weft host confirm-dead ${name}.`,
+      details,
+    });
+  const alive = there.filter((vm) => vm.role !== null || sharedPoolOf(record, vm.pool));
+  if (alive.length === 0) return;
+  throw new WeftError(
+    'conflict',
+    `${alive.map(({ id }) => id).join(', ')} of host ${name} can go on elsewhere, and no host has taken them yet`,
+    { remedy: 'Make room for them: see weft why. Then remove the host.', details },
+  );
+}
+
+/** Why its disk is gone for good stays on its record, with the proof. */
+const lostWith = ({ name, proof }: HostRecord, vm: VmRecord): VmRecord => ({
+  ...vm,
+  proof,
+  failure: {
+    code: 'host-unreachable',
+    message: `host ${name}, which alone had its disk, was removed as dead: ${proof?.detail ?? ''}`,
+    remedy: `Nothing brings this disk back. Delete the machine, then apply its model again: weft delete ${vm.id}`,
+  },
+});
 
 export const unknownHost = (host: string) =>
   new WeftError('not-found', `there is no host ${host}`, { remedy: 'See "weft host ls".' });

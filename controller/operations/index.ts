@@ -10,6 +10,7 @@ import { Hosts } from './hosts.ts';
 import { Vms } from './vms.ts';
 
 export type { Operations, PlanPreview, UploadedPackages } from './contract.ts';
+export type { DrainProgress } from './drain-progress.ts';
 
 export interface OperationsOptions {
   readonly store: Store;
@@ -32,10 +33,12 @@ export function createOperations(options: OperationsOptions): Operations {
     deleteMachine: (id) => vms.deleteMachine(id),
     reboot: (id) => vms.reboot(id),
     reimage: (id) => vms.reimage(id),
-    move: (id, to) => vms.move(id, to),
-    setDraining: (host, draining) => hosts.setDraining(host, draining),
+    move: (id, to, given) => vms.move(id, to, given),
+    setDraining: (host, draining, given) => hosts.setDraining(host, draining, given),
+    drainProgress: (host) => hosts.drainProgress(host),
+    rebootHost: (host) => hosts.rebootHost(host),
     confirmDead: (host, by) => deaths.confirmDead(host, by),
     fenceTest: (host) => deaths.fenceTest(host),
-    removeHost: (host) => hosts.removeHost(host),
+    removeHost: (host, given) => hosts.removeHost(host, given),
   };
 }

@@ -1,6 +1,7 @@
 import type { Clock } from '../../agent/kit/clock.ts';
 import { WeftError } from '../../agent/kit/errors.ts';
 import type { ApplicationRecord, HostRecord, TombstoneRecord, VmRecord } from '../model/index.ts';
+import { sharedPoolOf } from '../reconciler/shared-pools.ts';
 import { change, read } from '../store/change.ts';
 import type { Check, Store } from '../store/contract.ts';
 import type { Operations } from './contract.ts';
@@ -38,19 +39,30 @@ export class Vms implements VmOperations {
     });
   }
 
-  move(id: string, to: string | null): Promise<void> {
+  move(id: string, to: string | null, { cold = false }: { readonly cold?: boolean } = {}): Promise<void> {
     return this.#patch(id, async (vm) => {
-      if (vm.role === null)
-        throw new WeftError(
-          'not-supported',
-          `${id} is a machine with its disk in pool ${vm.pool} of host ${vm.host ?? '-'}`,
-          { remedy: 'Only instances can be moved: a machine stays where its disk is.' },
-        );
       refuseUnplaced(vm);
+      const own = vm.role === null ? await this.#refuseMachine(vm, cold) : [];
       return to === null
-        ? { patch: { moveTo: '*' } }
-        : { patch: { moveTo: to }, checks: await this.#target(vm, to) };
+        ? { patch: { moveTo: '*' }, checks: own }
+        : { patch: { moveTo: to }, checks: [...own, ...(await this.#target(vm, to))] };
     });
+  }
+
+  /** A machine leaves its host only with its disk, and only when it may be stopped for it. */
+  async #refuseMachine(vm: VmRecord, cold: boolean): Promise<readonly Check[]> {
+    const { value: host, check } = await read<HostRecord>(this.#store, `hosts/${vm.host}`);
+    if (!sharedPoolOf(host ?? undefined, vm.pool))
+      throw new WeftError(
+        'not-supported',
+        `${vm.id} is a machine with its disk in pool ${vm.pool} of host ${vm.host ?? '-'} alone`,
+        { remedy: 'A machine moves only on a pool that hosts share: it stays where its disk is.' },
+      );
+    if (!cold)
+      throw new WeftError('not-supported', `${vm.id} is a machine: it has to be stopped to be moved`, {
+        remedy: `If it may be off for as long as that takes: weft move ${vm.id} --cold.`,
+      });
+    return [check];
   }
 
   /** The tombstone and the end of the declaration are one transaction: no plan sees the one without the other. */

@@ -63,6 +63,24 @@ export function releaseAddress(draft: Draft, networkId: string, vmId: string): v
   else draft.put('networks', networkId, { ...network, addresses });
 }
 
+/** The VM has the address that was kept for its successor; its own is kept under another name, until nothing has it any more. */
+export function exchangeAddresses(
+  draft: Draft,
+  networkId: string,
+  names: { readonly vmId: string; readonly successor: string; readonly old: string },
+): void {
+  const network = draft.get('networks', networkId);
+  if (!network) return;
+  const { [names.successor]: next, [names.vmId]: before, ...others } = network.addresses;
+  if (next === undefined) return;
+  const addresses = {
+    ...others,
+    [names.vmId]: next,
+    ...(before === undefined ? {} : { [names.old]: before }),
+  };
+  draft.put('networks', networkId, { ...network, addresses });
+}
+
 /** Locally administered, QEMU's prefix, then the address: unique wherever the address is. */
 function macOf(address: string): string {
   const bytes = address.split('.').map((part) => Number(part).toString(16).padStart(2, '0'));

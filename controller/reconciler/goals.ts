@@ -5,7 +5,7 @@ import {
   type VmGoal,
   type Workload,
 } from '../../agent/protocol/index.ts';
-import type { ApplicationRecord, NetworkRecord, VmRecord } from '../model/records.ts';
+import type { ApplicationRecord, HostRecord, NetworkRecord, VmRecord } from '../model/records.ts';
 import type { Role } from '../model/service.ts';
 import { nameOf } from './placement.ts';
 import type { World } from './world.ts';
@@ -33,7 +33,14 @@ export function goalOf(
     prefetch: prefetchFor(host, world),
     tombstones: tombstonesOf(host, vms, world),
     superseded: supersededOn(host, present, world),
+    ...rebootOf(world.hosts.get(host)),
   };
+}
+
+/** Only while it is empty, and of no other boot than the one that was asked to end. */
+function rebootOf(host: HostRecord | undefined): Pick<Goal, 'reboot'> {
+  const asked = host?.mode === 'maintenance' && host.rebootOf === host.bootId ? host.rebootOf : null;
+  return asked == null ? {} : { reboot: asked };
 }
 
 /** A deleted machine's disk, and instances on their way out: they need no quarantine. */

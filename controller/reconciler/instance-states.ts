@@ -39,6 +39,9 @@ const FOLLOWERS: Readonly<Record<VmState, readonly VmState[]>> = {
   'backing-off': DECIDED,
 };
 
+export const canFollow = (state: VmState, next: VmState): boolean =>
+  state === next || FOLLOWERS[state].includes(next);
+
 /** States in which a host has, or is making, this VM. */
 export const ON_HOST: ReadonlySet<VmState> = new Set<VmState>([
   ...([

@@ -8,6 +8,7 @@ import type { Fleet, FleetEvent } from '../fleet/contract.ts';
 import type { Leases } from '../fleet/leases.ts';
 import type { SecretsStore } from '../fleet/secrets-contract.ts';
 import type { FleetRecord, HostRecord, VmRecord } from '../model/records.ts';
+import { successorView } from '../model/successor.ts';
 import type { Change, Store } from '../store/contract.ts';
 import type { EventLog } from './event-log.ts';
 import { goalOf, type Peers, peersOf } from './goals.ts';
@@ -46,8 +47,12 @@ const sharedPart = (vm: unknown): string | null => {
 /** What of a host's record is in its own goal. */
 const hostPart = (host: unknown): string => {
   const record = host as HostRecord | undefined;
-  return JSON.stringify([record?.superseded, record?.offer?.pools.map(({ id }) => id)]);
+  const reboot = [record?.mode, record?.rebootOf, record?.bootId];
+  return JSON.stringify([record?.superseded, record?.offer?.pools.map(({ id }) => id), reboot]);
 };
+/** Where something of a VM is, or is to be. */
+const hostsOf = (record: Partial<Pick<VmRecord, 'host' | 'successor'>> | undefined): readonly string[] =>
+  [record?.host, record?.successor?.host].filter((host) => typeof host === 'string');
 /** After a pass that failed, even if nothing happens. */
 const RETRY_MS = 500;
 
@@ -130,13 +135,12 @@ export class Reconciler {
       // A VM's state shows in its peers' goals, an application's definition in all of its VMs'.
       applications.add(key.split('/')[0] ?? key);
       for (const record of [before, after]) {
-        const host = (record as { host?: string | null } | undefined)?.host;
-        if (host) this.#dirtyHosts.add(host);
+        for (const host of hostsOf(record as VmRecord | undefined)) this.#dirtyHosts.add(host);
       }
     }
     if (applications.size > 0)
       for (const vm of this.#cache.records('vms').values())
-        if (vm.host !== null && applications.has(vm.app)) this.#dirtyHosts.add(vm.host);
+        if (applications.has(vm.app)) for (const host of hostsOf(vm)) this.#dirtyHosts.add(host);
     if (this.#lookout && this.#cache.revision >= this.#lookout.revision) this.#lookout.resolve();
     this.wake();
   }
@@ -276,6 +280,8 @@ export class Reconciler {
     const byApplication = new Map<string, VmRecord[]>();
     for (const vm of this.#cache.records('vms').values()) {
       if (vm.host !== null) push(byHost, vm.host, vm);
+      const successor = successorView(vm);
+      if (successor?.host) push(byHost, successor.host, successor);
       push(byApplication, vm.app, vm);
     }
     const peers = new Map<string, Peers>();

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Failure, ImageGoal } from '../../agent/protocol/index.ts';
-import type { PlacementExplanation, VmRecord } from '../model/records.ts';
+import type { PlacementExplanation, Successor, VmRecord } from '../model/records.ts';
+import { nextIncarnation } from '../model/successor.ts';
 import { candidateOf, claimsOf } from '../scheduler/candidates.ts';
 import type { Claim, PlacementRequest } from '../scheduler/contract.ts';
 import { explain, summarize } from '../scheduler/explain.ts';
@@ -10,6 +11,17 @@ import type { Draft } from './draft.ts';
 import { change } from './instance-states.ts';
 import { sharedPoolOf } from './shared-pools.ts';
 import { placementSteps } from './steps.ts';
+import { addressOfSuccessor, dropSuccessor } from './successors.ts';
+
+interface Target {
+  readonly only: string | null;
+  readonly avoid: string | null;
+}
+
+interface Image {
+  readonly goal: ImageGoal;
+  readonly ms: number;
+}
 
 const claimKey = (vmId: string, incarnation: number) => `${vmId}@${incarnation}`;
 
@@ -24,13 +36,13 @@ export const groupOf = (record: Pick<VmRecord, 'networkId'>) => record.networkId
  * writes, placement and claim are in one transaction.
  */
 export class Placement {
-  readonly #draft: Draft;
+  readonly draft: Draft;
   readonly #refusals = new Map<string, PlacementExplanation>();
   #placer: Placer | null = null;
   #placed = 0;
 
   constructor(draft: Draft) {
-    this.#draft = draft;
+    this.draft = draft;
   }
 
   /** So much is placed that the rest is better left to the next pass. */
@@ -39,86 +51,52 @@ export class Placement {
   }
 
   /** Gives up what this VM's incarnation claims on its host. @returns what takes it back. */
-  release(record: VmRecord): () => void {
+  release(record: Pick<VmRecord, 'id' | 'networkId' | 'host' | 'incarnation'>): () => void {
     if (record.host === null) return () => undefined;
-    const claims = this.#draft.get('claims', record.host);
+    const claims = this.draft.get('claims', record.host);
     const key = claimKey(record.id, record.incarnation);
     const claim = claims?.vms[key];
     if (!claims || !claim) return () => undefined;
     const { [key]: _released, ...vms } = claims.vms;
     const { host } = record;
-    this.#draft.put('claims', host, { vms });
+    this.draft.put('claims', host, { vms });
     this.#placer?.remove(host, groupOf(record), claim);
     this.#refusals.clear();
     return () => {
-      this.#draft.put('claims', host, claims);
+      this.draft.put('claims', host, claims);
       this.#placer?.add(host, groupOf(record), claim);
     };
   }
 
+  /** Gives up what the VM's successor claims on its host. */
+  releaseSuccessor({ id, networkId, successor }: VmRecord): void {
+    if (successor) this.release({ id, networkId, host: successor.host, incarnation: successor.incarnation });
+  }
+
   /**
-   * Gives the VM a new incarnation on the best host that takes it. The old incarnation's claim must have been released.
+   * Gives the VM a new incarnation on the best host that takes it. The old incarnation's claim must have been released; a
+   * successor it has comes to nothing.
    * @returns the record, `placing`; null when every host refuses: then nothing has changed but the explanation.
    */
-  place(
-    record: VmRecord,
-    target: { only: string | null; avoid: string | null },
-    why: string,
-  ): VmRecord | null {
-    const draft = this.#draft;
-    const image = imageOf(draft, record);
-    if (!image.goal) return null;
-    const request: PlacementRequest = {
-      id: record.id,
-      group: groupOf(record),
-      size: record.size,
-      pool: record.pool,
-      poolId: record.poolId,
-      architecture: image.goal.architecture,
-      failedOn: record.failedOn,
-      ...target,
-    };
-    // What was refused stays refused until something is given up: nothing of its shape is weighed twice in a pass.
-    const shape = JSON.stringify([request.size, request.pool, request.poolId, request.architecture, target]);
-    const refusal = this.#refusals.get(shape);
-    if (refusal) {
-      this.#refused(record, refusal);
-      return null;
-    }
-    const placer = this.#load();
-    const probe = placer.place(request);
-    // The reasons are those before this VM's own claim.
-    if (probe !== null) placer.remove(probe, request.group, { ...request.size, pool: request.pool });
-    const explanation = explain(placer, request, probe, draft.nowMs);
-    if (probe === null) {
-      this.#refusals.set(shape, explanation);
-      this.#refused(record, explanation);
-      return null;
-    }
-    const claim: Claim = { ...request.size, pool: request.pool };
-    placer.add(probe, request.group, claim);
-    this.#placed++;
-    const incarnation = record.incarnation + 1;
-    const claims = draft.get('claims', probe)?.vms ?? {};
-    const { cpus, memoryMiB, diskMiB } = record.size;
-    draft.put('claims', probe, {
-      vms: { ...claims, [claimKey(record.id, incarnation)]: { cpus, memoryMiB, diskMiB, pool: record.pool } },
-    });
-    const reserved = reservation(record.failedOn[probe] ?? 0);
-    const placed = change(draft, record, 'placing', `${why}, on ${probe}${reserved}`, {
-      host: probe,
+  place(record: VmRecord, target: Target, why: string): VmRecord | null {
+    const draft = this.draft;
+    const choice = this.#choose(record, target);
+    if (!choice) return null;
+    const { host, image, explanation } = choice;
+    const incarnation = nextIncarnation(record);
+    this.#claim(record, host, incarnation);
+    const reserved = reservation(record.failedOn[host] ?? 0);
+    const before = dropSuccessor(draft, this, record, 'it is made anew');
+    const placed = change(draft, before, 'placing', `${why}, on ${host}${reserved}`, {
+      host,
       incarnation,
+      power: 'running',
+      stay: null,
       image: image.goal,
       // A pool of one host alone is found by its host.
       poolId:
-        record.kind === 'machine' ? (sharedPoolOf(draft.get('hosts', probe), record.pool)?.id ?? null) : null,
-      steps: placementSteps({
-        imageMs: image.ms,
-        imageDetail: `${image.goal.name}:${image.goal.version}`,
-        waitedMs: Math.max(0, draft.nowMs - record.stateSinceMs),
-        host: probe,
-        nowMs: draft.nowMs,
-      }),
+        record.kind === 'machine' ? (sharedPoolOf(draft.get('hosts', host), record.pool)?.id ?? null) : null,
+      steps: this.#steps(image, record.stateSinceMs, host),
       // Why it failed stays to be read until it has done better.
       tasks: record.failures > 0 ? record.tasks : [],
       phase: null,
@@ -133,16 +111,120 @@ export class Placement {
     // From `placing` to `placing` is a new incarnation too.
     if (record.state === 'placing')
       draft.put('vms', record.id, { ...placed, attempt: record.attempt + 1, stateSinceMs: draft.nowMs });
-    draft.tell('vm-placed', record.id, `incarnation ${incarnation} on ${probe}: ${why}${reserved}`, {
-      host: probe,
+    draft.tell('vm-placed', record.id, `incarnation ${incarnation} on ${host}: ${why}${reserved}`, {
+      host,
       incarnation,
     });
     return placed;
   }
 
+  /**
+   * Keeps a place on another host for what is to follow on this VM; the VM itself, and what it claims, stays as it is.
+   * @param made what the successor is made from. @returns the record; null when every host refuses: then nothing has changed but the explanation.
+   */
+  placeSuccessor(
+    record: VmRecord,
+    made: Pick<Successor, 'kind' | 'definition' | 'size' | 'pool'>,
+    target: Target & { readonly failedOn: VmRecord['failedOn'] },
+    why: string,
+  ): VmRecord | null {
+    const draft = this.draft;
+    // It leaves its own host, and is not weighed with itself there; room of that host is of no account, so no refusal changes.
+    const own: Claim = { ...record.size, pool: record.pool };
+    if (record.host !== null) this.#load().remove(record.host, groupOf(record), own);
+    const choice = this.#choose({ ...record, ...made, failedOn: target.failedOn }, target);
+    if (record.host !== null) this.#load().add(record.host, groupOf(record), own);
+    const incarnation = nextIncarnation(record);
+    const address = choice ? addressOfSuccessor(draft, record, incarnation) : null;
+    if (choice && address) this.#claim({ ...record, ...made }, choice.host, incarnation);
+    if (!choice || !address) return null;
+    const { host, image, explanation } = choice;
+    const next: VmRecord = {
+      ...(draft.get('vms', record.id) ?? record),
+      highestIncarnation: incarnation,
+      successor: {
+        ...{ host, incarnation, ...made, image: image.goal, ...address },
+        ...{ state: 'placing', phase: null, failure: null, tasks: [], restarts: null, overlay: null },
+        steps: this.#steps(image, draft.nowMs, host),
+        placement: explanation,
+        sinceMs: draft.nowMs,
+      },
+    };
+    draft.put('vms', record.id, next);
+    draft.tell('vm-successor', record.id, `incarnation ${incarnation} is to follow on ${host}: ${why}`, {
+      from: record.host,
+      to: host,
+      incarnation,
+    });
+    return next;
+  }
+
+  /** The best host; null when every host refuses, and then it is written why. */
+  #choose(
+    record: VmRecord,
+    { only, avoid }: Target,
+  ): { host: string; image: Image; explanation: PlacementExplanation } | null {
+    const found = imageOf(this.draft, record);
+    const { goal } = found;
+    if (!goal) return null;
+    const request: PlacementRequest = {
+      id: record.id,
+      group: groupOf(record),
+      size: record.size,
+      pool: record.pool,
+      poolId: record.poolId,
+      architecture: goal.architecture,
+      failedOn: record.failedOn,
+      only,
+      avoid,
+    };
+    // What was refused stays refused until something is given up: nothing of its shape is weighed twice in a pass.
+    const shape = JSON.stringify([
+      request.size,
+      request.pool,
+      request.poolId,
+      request.architecture,
+      { only, avoid },
+    ]);
+    const refusal = this.#refusals.get(shape);
+    if (refusal) {
+      this.#refused(record, refusal);
+      return null;
+    }
+    const placer = this.#load();
+    const host = placer.place(request);
+    // The reasons are those before this VM's own claim, which is added with its record.
+    if (host !== null) placer.remove(host, request.group, { ...request.size, pool: request.pool });
+    const explanation = explain(placer, request, host, this.draft.nowMs);
+    if (host !== null) return { host, image: { goal, ms: found.ms }, explanation };
+    this.#refusals.set(shape, explanation);
+    this.#refused(record, explanation);
+    return null;
+  }
+
+  #claim(record: VmRecord, host: string, incarnation: number): void {
+    const { cpus, memoryMiB, diskMiB } = record.size;
+    const claim: Claim = { cpus, memoryMiB, diskMiB, pool: record.pool };
+    this.#load().add(host, groupOf(record), claim);
+    this.#placed++;
+    const claims = this.draft.get('claims', host)?.vms ?? {};
+    this.draft.put('claims', host, { vms: { ...claims, [claimKey(record.id, incarnation)]: claim } });
+  }
+
+  #steps(image: Image, sinceMs: number, host: string): VmRecord['steps'] {
+    const { nowMs } = this.draft;
+    return placementSteps({
+      imageMs: image.ms,
+      imageDetail: `${image.goal.name}:${image.goal.version}`,
+      waitedMs: Math.max(0, nowMs - sinceMs),
+      host,
+      nowMs,
+    });
+  }
+
   /** Written once for each reason: a refusal that stays the same wakes nobody. What a VM that keeps its place lacks is no failure of it. */
   #refused(record: VmRecord, explanation: PlacementExplanation): void {
-    const current = this.#draft.get('vms', record.id) ?? record;
+    const current = this.draft.get('vms', record.id) ?? record;
     if (isSameRefusal(current.placement, explanation)) return;
     const message = `no host can take ${record.id}: ${summarize(explanation)}`;
     const failure: Failure = {
@@ -151,17 +233,17 @@ export class Placement {
       remedy: 'Add a host, free one, or ask for less.',
       step: 'place',
     };
-    this.#draft.put('vms', record.id, {
+    this.draft.put('vms', record.id, {
       ...current,
       placement: explanation,
       ...(current.host === null ? { failure } : {}),
     });
-    this.#draft.tell('vm-refused', record.id, message);
+    this.draft.tell('vm-refused', record.id, message);
   }
 
   #load(): Placer {
     if (this.#placer) return this.#placer;
-    const draft = this.#draft;
+    const draft = this.draft;
     const hosts = [...draft.all('hosts')].map(candidateOf).filter((host) => host !== null);
     const groups = (vmId: string) => draft.get('vms', vmId)?.networkId ?? vmId;
     const claims = hosts.flatMap((host) =>

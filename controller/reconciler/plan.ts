@@ -10,9 +10,13 @@ import { followHosts, type LivenessSettings, nextDeadlineMs } from './rules/host
 import { takeReportsIn } from './rules/intake.ts';
 import { nextLeaseProofMs, proveByLeases } from './rules/leases.ts';
 import { healLostVms } from './rules/lost-hosts.ts';
+import { followModes } from './rules/modes.ts';
+import { moveAway } from './rules/moves.ts';
 import { nextRetryMs, renew } from './rules/renewals.ts';
+import { nextTryMs } from './rules/stays.ts';
 import { forgetSuperseded } from './rules/superseded.ts';
 import { followApplications } from './rules/wanted.ts';
+import { releaseKeptAddresses } from './successors.ts';
 import type { World } from './world.ts';
 
 export interface PlanSettings extends LivenessSettings {
@@ -48,11 +52,15 @@ export function plan(world: World, nowMs: number, settings: PlanSettings): Plan 
   followApplications(draft);
   finishDepartures(draft, placement);
   renew(draft, placement);
+  moveAway(draft, placement);
   forgetSuperseded(draft);
+  releaseKeptAddresses(draft);
+  followModes(draft);
   const times = [
     nextDeadlineMs(draft, settings),
     nextLeaseProofMs(draft),
     nextRetryMs(draft),
+    nextTryMs(draft),
     nextForgivenessMs(draft),
   ].filter((time) => time !== null);
   return {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { ClaimsRecord, HostRecord, VmRecord } from '../../controller/model/index.ts';
 import { type Plan, plan } from '../../controller/reconciler/plan.ts';
-import type { World } from '../../controller/reconciler/world.ts';
+import type { LiveHost, World } from '../../controller/reconciler/world.ts';
 import { convergedUnder } from './support/converged.ts';
 import { explore, shapesOf } from './support/explore.ts';
 import { type FaultName, model } from './support/faults.ts';
@@ -139,6 +139,35 @@ const MUTATIONS: Readonly<Record<string, readonly [RegExp, Mutation, (readonly F
       ),
     },
     ['scale', 'apply'],
+  ],
+  'an instance leaves a host that drains before its successor is ready': [
+    /left h\d (for|before) \d+/,
+    {
+      plan: (world, nowMs, settings) => {
+        const vms = [...world.vms].map(([id, vm]): [string, VmRecord] => [
+          id,
+          vm.successor && vm.role !== null ? { ...vm, successor: { ...vm.successor, state: 'ready' } } : vm,
+        ]);
+        return plan({ ...world, vms: new Map(vms) }, nowMs, settings);
+      },
+    },
+    ['drain', 'undrain'],
+  ],
+  'a machine goes elsewhere while it is being stopped': [
+    /while it runs on|is on h\d and on h\d/,
+    {
+      plan: (world, nowMs, settings) => {
+        const live = [...world.live].map(([name, host]): [string, LiveHost] => {
+          const isStopped = (id: string) => world.vms.get(id)?.power === 'stopped';
+          const vms = host.report?.vms.map((vm) =>
+            isStopped(vm.id) ? { ...vm, phase: 'stopped' as const } : vm,
+          );
+          return [name, host.report ? { ...host, report: { ...host.report, vms: vms ?? [] } } : host];
+        });
+        return plan({ ...world, live: new Map(live) }, nowMs, settings);
+      },
+    },
+    ['drain cold', 'undrain', 'move machine'],
   ],
   'an agent keeps the overlays of what is over': [
     /waited in vain/,

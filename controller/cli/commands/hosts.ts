@@ -45,28 +45,12 @@ export const hostToken: Command = {
   },
 };
 
-const drain = (draining: boolean, summary: string): Command => ({
-  usage: '<host>',
-  summary,
-  async run(context, [host = '']) {
-    await (await context.client()).drainHost(host, draining);
-    context.say(
-      draining
-        ? `${host}: its instances move away one at a time, machines stay with their disks. Follow it with: weft ps`
-        : `${host}: takes VMs again`,
-    );
-    if (context.json) context.print(json({ host, draining }));
-    return 0;
-  },
-});
-export const hostDrain = drain(true, 'move instances away and place no new ones');
-export const hostUndrain = drain(false, 'end draining');
-
 export const hostRm: Command = {
   usage: '<host>',
-  summary: 'remove a host that is down and empty',
-  async run(context, [host = '']) {
-    await (await context.client()).removeHost(host);
+  summary: 'remove a host that is empty: in maintenance, or down',
+  options: [['--force', 'also one that is proven dead and alone has disks of machines; they are lost']],
+  async run(context, [host = ''], options) {
+    await (await context.client()).removeHost(host, { force: options.force === true });
     context.say(`${host}: removed; its certificate is not accepted any more`);
     if (context.json) context.print(json({ removed: host }));
     return 0;

@@ -41,7 +41,7 @@ export const ps: Command = {
             row.id,
             row.kind,
             paintState(row.state),
-            row.host,
+            row.successor ? `${row.host} → ${row.successor.host}` : row.host,
             row.address,
             row.image,
             row.incarnation,

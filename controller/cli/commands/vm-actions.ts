@@ -30,8 +30,12 @@ export const reimage = action(
 );
 
 export const move = action(
-  'make an instance anew on another host',
-  'will be made anew on another host',
-  (client, id, { to }) => client.moveVm(id, typeof to === 'string' ? to : undefined),
-  [['--to <host>', 'which host; default: the best other one']],
+  'make an instance on another host, then remove it here; a machine on a shared pool with --cold',
+  'goes to another host',
+  (client, id, { to, cold }) =>
+    client.moveVm(id, { ...(typeof to === 'string' ? { to } : {}), cold: cold === true }),
+  [
+    ['--to <host>', 'which host; default: the best other one'],
+    ['--cold', 'a machine may be stopped for it'],
+  ],
 );

@@ -1,5 +1,6 @@
 import type { VmRecord } from '../../model/records.ts';
 import type { Placement } from '../placement.ts';
+import { supersede } from './superseded.ts';
 
 /** A new incarnation in place of the present one. When no host takes it, the present one stays as it is. */
 export function again(
@@ -16,5 +17,7 @@ export function again(
     why,
   );
   if (!placed) takeBack();
+  // Where it was, nothing of it is waited for.
+  else if (placed.host !== record.host) supersede(placement.draft, record);
   return placed;
 }

@@ -2,13 +2,17 @@ import type { VmRecord } from '../../model/records.ts';
 import { releaseAddress } from '../addresses.ts';
 import type { Draft } from '../draft.ts';
 import type { Placement } from '../placement.ts';
+import { dropSuccessor } from '../successors.ts';
 import { isLost } from './hosts.ts';
 import { supersede } from './superseded.ts';
 
 /** Ends what is going: a record goes when nothing of the VM is on its host any more, an application when its last VM has gone. */
 export function finishDepartures(draft: Draft, placement: Placement): void {
-  for (const record of [...draft.all('vms')])
-    if (record.deleting && isGone(draft, record)) forget(draft, record, placement);
+  for (const record of [...draft.all('vms')]) {
+    if (!record.deleting) continue;
+    const alone = dropSuccessor(draft, placement, record, 'nobody wants it');
+    if (isGone(draft, alone)) forget(draft, alone, placement);
+  }
   for (const tombstone of [...draft.all('tombstones')]) {
     if (draft.get('vms', tombstone.id)?.deleting) continue;
     if (isOffHost(draft, tombstone.host, tombstone.id) || !draft.get('hosts', tombstone.host))
@@ -48,7 +52,11 @@ function forget(draft: Draft, record: VmRecord, placement: Placement): void {
   const host = record.host === null ? undefined : draft.get('hosts', record.host);
   if (host && isLost(host)) supersede(draft, record);
   releaseAddress(draft, record.networkId, record.id);
-  const highest = Math.max(draft.get('incarnations', record.app)?.highest ?? 0, record.incarnation);
+  const highest = Math.max(
+    draft.get('incarnations', record.app)?.highest ?? 0,
+    record.incarnation,
+    record.highestIncarnation ?? 0,
+  );
   if (highest > 0) draft.put('incarnations', record.app, { highest });
   draft.delete('vms', record.id);
   draft.tell('vm-gone', record.id, `nothing of it is left${record.host ? ` on ${record.host}` : ''}`);

@@ -26,7 +26,8 @@ export function tellHolding(draft: Draft): void {
 }
 
 function isTooMany(hosts: Iterable<HostRecord>): boolean {
-  const known = [...hosts].filter(({ state }) => state !== 'joining');
+  // An empty host that an operator works on is silent for his reasons, and has nothing to be healed.
+  const known = [...hosts].filter(({ state, mode }) => state !== 'joining' && mode !== 'maintenance');
   const silent = known.filter(({ state }) => state === 'down').length;
   return silent >= HOLD_HOSTS && silent > known.length * HOLD_SHARE;
 }

@@ -79,7 +79,9 @@ function growSilent(
   const silence = `not heard from for ${(silentMs / 1000).toFixed(1)} s`;
   if (silentMs >= settings.downAfterMs) {
     const since = draft.nowMs - FLAPPING_WINDOW_MS;
-    const downsAtMs = [...host.downsAtMs.filter((atMs) => atMs > since), draft.nowMs].slice(-MOST_DOWNS_KEPT);
+    const before = host.downsAtMs.filter((atMs) => atMs > since);
+    // In maintenance it goes down because somebody wants it to.
+    const downsAtMs = host.mode === 'maintenance' ? before : [...before, draft.nowMs].slice(-MOST_DOWNS_KEPT);
     become(draft, { ...host, downsAtMs }, 'down', silence);
   } else if (host.state === 'up') {
     // Before it was first heard, a session that is not there says nothing.

@@ -1,5 +1,7 @@
+import { successorView } from '../../model/successor.ts';
 import type { Draft } from '../draft.ts';
 import { follow } from '../instance-states.ts';
+import { followSuccessor } from '../successors.ts';
 
 /** Takes in what every host that is up says of the VMs that are placed on it. */
 export function takeReportsIn(draft: Draft): void {
@@ -8,6 +10,7 @@ export function takeReportsIn(draft: Draft): void {
     for (const report of live.report.vms) {
       const record = draft.get('vms', report.id);
       if (record?.host === host) follow(draft, record, report);
+      else if (record && successorView(record)?.host === host) followSuccessor(draft, record, report);
     }
   }
 }

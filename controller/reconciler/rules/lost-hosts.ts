@@ -2,6 +2,7 @@ import type { HostRecord, Proof, VmRecord } from '../../model/records.ts';
 import type { Draft } from '../draft.ts';
 import { change } from '../instance-states.ts';
 import type { Placement } from '../placement.ts';
+import { dropSuccessor, promote } from '../successors.ts';
 import { again } from './again.ts';
 import { outlivesItsHost } from './fencing.ts';
 import { isHolding } from './holding.ts';
@@ -23,8 +24,16 @@ export function healLostVms(draft: Draft, placement: Placement, holds: boolean):
     if (record.kind === 'machine') healMachine(draft, placement, record, host);
     else if (record.deleting) continue;
     else if (holding && host?.state !== 'fenced') hold(draft, record);
+    else if (hasLiveSuccessor(draft, record))
+      promote(draft, placement, record, `host ${record.host} is ${host?.state ?? 'gone'}`);
     else heal(draft, record, placement, host);
   }
+}
+
+/** What was begun elsewhere is further than what would be begun now. */
+function hasLiveSuccessor(draft: Draft, { successor }: VmRecord): boolean {
+  const there = successor ? draft.get('hosts', successor.host) : undefined;
+  return there !== undefined && !isLost(there) && successor?.state !== 'failed';
 }
 
 function healMachine(
@@ -99,7 +108,8 @@ function hold(draft: Draft, record: VmRecord): void {
   );
 }
 
-function heal(draft: Draft, record: VmRecord, placement: Placement, host: HostRecord | undefined): void {
+function heal(draft: Draft, found: VmRecord, placement: Placement, host: HostRecord | undefined): void {
+  const record = dropSuccessor(draft, placement, found, 'both its hosts are lost');
   placement.release(record);
   supersede(draft, record);
   const why = `host ${record.host} is ${host?.state ?? 'gone'}`;

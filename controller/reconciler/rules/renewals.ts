@@ -1,13 +1,14 @@
 import type { VmRecord } from '../../model/records.ts';
 import type { Draft } from '../draft.ts';
 import { FORGIVEN, isGivenUp } from '../failures.ts';
-import { backOff, ON_HOST } from '../instance-states.ts';
+import { backOff } from '../instance-states.ts';
 import { imageOf, type Placement } from '../placement.ts';
 import { forgottenIncarnation, type Home, homesOf } from './adoption.ts';
 import { again } from './again.ts';
 import { declaredVms } from './wanted.ts';
+import { leavesReady, works } from './wishes.ts';
 
-/** Gives a new incarnation to whatever needs one: not placed yet, failed and its wait is over (but not given up), re-imaged, moved, drained, or made from an older definition. */
+/** Gives a new incarnation to whatever needs one: not placed yet, failed and its wait is over (but not given up), re-imaged, or made from an older definition. */
 export function renew(draft: Draft, placement: Placement): void {
   for (const record of [...draft.all('vms')].sort(inOrder)) {
     if (record.deleting || placement.isFull) continue;
@@ -22,13 +23,12 @@ export function renew(draft: Draft, placement: Placement): void {
         { incarnation: forgotten },
       );
     else if (record.state === 'backing-off') retry(draft, placement, record);
-    else if (record.reimageRequested)
+    else if (record.reimageRequested && !leavesReady(draft, record))
       again(placement, record, 'it was re-imaged', { only: record.host }, FORGIVEN);
     else if (record.state === 'failed' && !isGivenUp(draft, record))
       backOff(draft, record, 'there is more to try');
   }
   replaceOutdated(draft, placement);
-  moveAway(draft, placement);
 }
 
 const inOrder = (one: VmRecord, other: VmRecord) =>
@@ -82,10 +82,11 @@ function retry(draft: Draft, placement: Placement, record: VmRecord): void {
     return;
   }
   if (!hasImage(draft, record)) return;
-  // A machine stays where its disk is.
-  again(placement, record, 'its wait is over', {
-    only: record.kind === 'machine' ? record.host : null,
-  });
+  // A machine stays where its disk is; so does what is to leave and that no other host takes.
+  const why = 'its wait is over';
+  const isBound = record.kind === 'machine';
+  if (again(placement, record, why, { only: isBound ? record.host : null }) || isBound) return;
+  if (draft.get('hosts', record.host)?.draining) again(placement, record, why, { only: record.host });
 }
 
 /** A reference that means nothing now is told, kept on the record, and tried again later. */
@@ -110,8 +111,9 @@ function replaceOutdated(draft: Draft, placement: Placement): void {
         continue;
       }
       if (record.state === 'unknown') continue;
-      const works = record.state === 'ready' || record.state === 'unready';
-      if (works && (blocked.has(record.networkId) || !othersReady(draft, record))) continue;
+      // What follows on it, or will, is made from the new one.
+      if (record.successor?.definition === made.definition || leavesReady(draft, record)) continue;
+      if (works(record) && (blocked.has(record.networkId) || !othersReady(draft, record))) continue;
       blocked.add(record.networkId);
       if (!imageOf(draft, record).goal) continue;
       const only = record.kind === 'machine' ? record.host : null;
@@ -132,38 +134,6 @@ function othersReady(draft: Draft, record: VmRecord): boolean {
     )
       return false;
   return true;
-}
-
-/** What a user moves goes at once; from a host that drains, one of a role at a time. Machines stay with their disks. */
-function moveAway(draft: Draft, placement: Placement): void {
-  const moving = new Set<string>();
-  for (const record of [...draft.all('vms')]) {
-    if (record.kind === 'machine' || record.deleting || record.host === null || !ON_HOST.has(record.state))
-      continue;
-    if (record.moveTo !== null) {
-      const only = record.moveTo === '*' ? null : record.moveTo;
-      const moved = again(placement, record, 'it was moved', { only, avoid: record.host }, FORGIVEN);
-      if (!moved) dropMove(draft, record);
-    } else if (
-      draft.get('hosts', record.host)?.draining &&
-      !moving.has(record.networkId) &&
-      othersReady(draft, record)
-    ) {
-      moving.add(record.networkId);
-      again(placement, record, `host ${record.host} drains`, { avoid: record.host });
-    }
-  }
-}
-
-/** A move that no host takes is told once and given up; the VM stays. */
-function dropMove(draft: Draft, record: VmRecord): void {
-  const current = draft.get('vms', record.id) ?? record;
-  draft.put('vms', record.id, { ...current, moveTo: null });
-  draft.tell(
-    'vm-refused',
-    record.id,
-    `it could not be moved to ${record.moveTo === '*' ? 'another host' : record.moveTo}`,
-  );
 }
 
 /** Unix ms of the next end of a wait; null: none waits. One that is over was acted on: if no host took it, a change will wake it. */

@@ -1,12 +1,18 @@
 import type { VmRecord } from '../../model/records.ts';
+import { successorView } from '../../model/successor.ts';
 import type { Draft } from '../draft.ts';
 
 /** This incarnation, and every one before it, is over on its host: as soon as the host hears of it, what of them runs there goes. */
 export function supersede(draft: Draft, record: VmRecord): void {
-  const host = record.host === null ? undefined : draft.get('hosts', record.host);
-  if (!host || record.incarnation === 0) return;
-  const incarnation = Math.max(host.superseded[record.id] ?? 0, record.incarnation);
-  draft.put('hosts', host.name, { ...host, superseded: { ...host.superseded, [record.id]: incarnation } });
+  if (record.host !== null && record.incarnation > 0)
+    supersedeOn(draft, record.host, record.id, record.incarnation);
+}
+
+export function supersedeOn(draft: Draft, name: string, vmId: string, upToIncarnation: number): void {
+  const host = draft.get('hosts', name);
+  if (!host) return;
+  const incarnation = Math.max(host.superseded[vmId] ?? 0, upToIncarnation);
+  draft.put('hosts', name, { ...host, superseded: { ...host.superseded, [vmId]: incarnation } });
 }
 
 /** Hosts that have looked at themselves with the newest goal and found nothing of a superseded VM need not hear of it again. */
@@ -20,7 +26,8 @@ export function forgetSuperseded(draft: Draft): void {
 
 function isNeeded(draft: Draft, host: string, vmId: string): boolean {
   // Its goal names the newer one.
-  if (draft.get('vms', vmId)?.host === host) return false;
+  const record = draft.get('vms', vmId);
+  if (record?.host === host || (record && successorView(record)?.host === host)) return false;
   const live = draft.world.live.get(host);
   if (!live?.connected || !live.report || live.acknowledged === null) return true;
   // Acknowledged is what the store had before this pass.

@@ -1,5 +1,6 @@
 import type { Report, VmReport } from '../../../agent/protocol/index.ts';
 import type { HostRecord, VmRecord } from '../../../controller/model/index.ts';
+import { successorView } from '../../../controller/model/successor.ts';
 import type { Plan } from '../../../controller/reconciler/plan.ts';
 import type { Kind, RecordOf, World } from '../../../controller/reconciler/world.ts';
 import { PREFIXES } from '../../../controller/reconciler/world.ts';
@@ -70,7 +71,7 @@ export class PlanningWorld {
             {
               connected: !silent,
               lastHeardMs: silent ? 0 : nowMs,
-              hello: silent ? null : aHello(name),
+              hello: silent ? null : this.#helloOf(name),
               endedBecause: null,
               report: this.#reports.get(name) ?? null,
               acknowledged: this.#reports.has(name) ? new Set(this.#named(name).map(({ id }) => id)) : null,
@@ -101,8 +102,17 @@ export class PlanningWorld {
     };
   }
 
+  /** It offers what its record says. */
+  #helloOf(name: string) {
+    const hello = aHello(name);
+    return { ...hello, offer: this.records.hosts.get(name)?.offer ?? hello.offer };
+  }
+
   #named(host: string) {
-    return [...this.records.vms.values()].filter((vm) => vm.host === host && !vm.deleting);
+    return [...this.records.vms.values()]
+      .flatMap((vm) => [vm, successorView(vm)])
+      .filter((vm) => vm !== null)
+      .filter((vm) => vm.host === host && !vm.deleting);
   }
 
   #reportOf(host: string, say: (vm: VmRecord) => Partial<VmReport>): Report {
@@ -115,7 +125,7 @@ export class PlanningWorld {
       vms: this.#named(host).map((vm) => ({
         id: vm.id,
         incarnation: vm.incarnation,
-        phase: 'ready' as const,
+        phase: vm.power === 'stopped' ? ('stopped' as const) : ('ready' as const),
         rebootGeneration: vm.rebootGeneration,
         steps: [],
         tasks: [],

@@ -59,10 +59,13 @@ export const FAULTS = {
     await operations.apply('shop', model(random.between(1, 4), random.between(1, 3)), {});
   },
   drain: ({ operations, hosts }, random) => operations.setDraining(random.pick(hosts)?.name ?? 'h1', true),
+  'drain cold': ({ operations, hosts }, random) =>
+    operations.setDraining(random.pick(hosts)?.name ?? 'h1', true, { cold: true }),
   undrain: ({ operations, hosts }, random) => operations.setDraining(random.pick(hosts)?.name ?? 'h1', false),
   reimage: ({ operations }, random) => operations.reimage(`shop/web-${random.between(0, 1)}`),
   reboot: ({ operations }, random) => operations.reboot(random.pick(MACHINES) ?? 'shop/db'),
   move: ({ operations }, random) => operations.move(`shop/reports-${random.between(0, 3)}`, null),
+  'move machine': ({ operations }) => operations.move('shop/san', null, { cold: true }),
   'delete machine': async (simulation, random) => {
     const id = random.pick(MACHINES) ?? 'shop/db';
     simulation.allowDiskRemoval([id]);

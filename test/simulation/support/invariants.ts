@@ -14,6 +14,8 @@ export interface History {
   /** VM id → when the record was made that had it. */
   readonly createdAtMs: Map<string, number>;
   /** Machine id → where it was placed last, of which record of that id. */
+  /** VM id → its record after the last step, and whether it ran then. */
+  readonly last: Map<string, { readonly vm: VmRecord; readonly ran: boolean }>;
   readonly machineHosts: Map<string, { readonly host: string; readonly createdAtMs: number }>;
 }
 
@@ -102,7 +104,11 @@ export const INVARIANTS: Readonly<Record<string, Invariant>> = {
 
   'every placed VM has exactly its claim': ({ vms, claims }) => {
     const wanted = vms
-      .filter(({ host }) => host !== null)
+      .flatMap(({ id, incarnation, host, successor }) => [
+        { id, incarnation, host },
+        { id, ...successor },
+      ])
+      .filter(({ host }) => typeof host === 'string')
       .map(({ id, incarnation, host }) => `${host} ${id}@${incarnation}`)
       .sort();
     const have = [...claims]
@@ -128,7 +134,40 @@ export const INVARIANTS: Readonly<Record<string, Invariant>> = {
       ),
 
   'no two VMs share an address': ({ vms }) => {
-    const addresses = vms.map(({ address }) => address);
+    const addresses = vms.flatMap(({ address, role, successor }) =>
+      successor && role !== null ? [address, successor.address] : [address],
+    );
     return addresses.length === new Set(addresses).size ? [] : [`${addresses.sort().join(', ')}`];
   },
+
+  'what leaves a host that drains goes when its successor is ready': (
+    { vms, hosts },
+    simulated,
+    { last },
+  ) => {
+    const runs = (host: string | null, id: string, incarnation: number) =>
+      simulated.find(({ name }) => name === host)?.domains.get(id)?.incarnation === incarnation;
+    return vms.flatMap((vm) => {
+      const before = last.get(vm.id);
+      last.set(vm.id, { vm, ran: runs(vm.host, vm.id, vm.incarnation) });
+      if (!before?.ran || vm.role === null || before.vm.createdAtMs !== vm.createdAtMs) return [];
+      const { host, state, incarnation, successor } = before.vm;
+      const home = hosts.find(({ name }) => name === host);
+      // It ran, and was ready, on a host that drains and is up.
+      if (!home?.draining || home.state !== 'up' || state !== 'ready' || vm.host === host) return [];
+      if (vm.incarnation !== successor?.incarnation)
+        return [`${vm.id}@${incarnation} left ${host} for ${vm.incarnation} on ${vm.host}`];
+      const there = simulated.find(({ name }) => name === vm.host);
+      return !there?.powered || runs(vm.host, vm.id, vm.incarnation)
+        ? []
+        : [`${vm.id}@${incarnation} left ${host} before ${vm.incarnation} was ready on ${vm.host}`];
+    });
+  },
+
+  'what is gone from a host that is in maintenance is gone': ({ hosts }, simulated) =>
+    hosts.flatMap(({ name, mode, state }) => {
+      if (mode !== 'maintenance' || state !== 'up') return [];
+      const domains = simulated.find((host) => host.name === name)?.domains;
+      return domains && domains.size > 0 ? [`${name} has ${[...domains.keys()].join(', ')}`] : [];
+    }),
 };

@@ -18,6 +18,8 @@ interface Work {
   readonly incarnation: number;
   phase: VmPhase;
   timer: Timer | null;
+  /** It is to be off. */
+  isStop: boolean;
 }
 
 export interface SimulatedHostOptions {
@@ -150,7 +152,8 @@ export class SimulatedHost {
     if (!goal || !this.powered || this.#paused) return;
     const wanted = new Map(goal.vms.map((vm) => [vm.id, vm]));
     for (const [id, work] of this.#work) {
-      if (wanted.get(id)?.incarnation === work.incarnation) continue;
+      const vm = wanted.get(id);
+      if (vm?.incarnation === work.incarnation && (vm.power === 'stopped') === work.isStop) continue;
       work.timer?.cancel();
       this.#work.delete(id);
     }
@@ -207,9 +210,16 @@ export class SimulatedHost {
 
   #follow(vm: VmGoal): void {
     if (this.#work.has(vm.id)) return;
-    const work: Work = { incarnation: vm.incarnation, phase: 'queued', timer: null };
+    const work: Work = { incarnation: vm.incarnation, phase: 'queued', timer: null, isStop: false };
     this.#work.set(vm.id, work);
     const domain = this.domains.get(vm.id);
+    if (vm.power === 'stopped') {
+      work.isStop = true;
+      this.#later(work, 'stopped', () => {
+        if (this.domains.get(vm.id)?.incarnation === vm.incarnation) this.domains.delete(vm.id);
+      });
+      return;
+    }
     // A newer domain than the goal names: the real agent leaves it alone, and nothing is done for the goal's one.
     if (domain && domain.incarnation > vm.incarnation) return;
     if (domain?.incarnation === vm.incarnation) this.#later(work, 'ready');

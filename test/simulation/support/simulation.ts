@@ -73,6 +73,7 @@ export class Simulation {
     incarnations: new Map(),
     createdAtMs: new Map(),
     machineHosts: new Map(),
+    last: new Map(),
   };
   readonly #seed: number;
   readonly #deletedByUser = new Set<string>();
@@ -173,6 +174,7 @@ export class Simulation {
     this.#history.incarnations.clear();
     this.#history.createdAtMs.clear();
     this.#history.machineHosts.clear();
+    this.#history.last.clear();
     const { entries } = await this.store.list('');
     const kept = (key: string) => key.startsWith('hosts/');
     await this.store.transact({

@@ -1,4 +1,4 @@
-import type { Hello, HostOffer } from '../../../agent/protocol/index.ts';
+import { type Hello, type HostOffer, PROVES_STOPS } from '../../../agent/protocol/index.ts';
 import type { HostRecord } from '../../../controller/model/index.ts';
 
 export interface HostShape {
@@ -22,7 +22,7 @@ export function aHello(name: string, shape: HostShape = {}, bootId = 'boot-1'): 
     hostName: name,
     bootId,
     agentVersion: '0.1.0',
-    capabilities: [],
+    capabilities: [PROVES_STOPS],
     facts: {
       hostname: name,
       architecture: shape.architecture ?? 'x86_64',

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { dossierText } from '../../../controller/cli/dossier-text.ts';
 import type { Dossier } from '../../../controller/client/index.ts';
+import type { Stay, Successor } from '../../../controller/model/index.ts';
 import { aHello } from '../../support/builders/host.ts';
 import { aVm } from '../../support/builders/vm.ts';
 
@@ -113,4 +114,18 @@ test('says by what proof a machine was restarted', () => {
   expect(text).toContain(
     '  restarted here because h9 was proven dead: fence_a (1 of 2) says that it is off, at 1970-01-01 00:00:00\n',
   );
+});
+
+test('says from where a machine was moved, what is to follow, and what keeps it', () => {
+  const detail = 'the agent of h9 stopped incarnation 1 and saw that it is off';
+  const text = dossierText(
+    aDossier({
+      proof: { kind: 'agent', host: 'h9', atMs: 0, detail },
+      successor: { host: 'h2', incarnation: 4, state: 'booting' } as Successor,
+      stay: { message: 'its successor failed on h3: no luck', failures: 1 } as Stay,
+    }),
+  );
+  expect(text).toContain(`  moved here from h9: ${detail}, at 1970-01-01 00:00:00\n`);
+  expect(text).toContain('  incarnation 4 is to follow it on h2: booting\n');
+  expect(text).toContain('  it could not leave yet: its successor failed on h3: no luck (tried 1 times)\n');
 });

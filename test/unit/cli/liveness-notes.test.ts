@@ -7,6 +7,8 @@ const aRow = (overrides: Partial<HostRow>): HostRow => ({
   name: 'h1',
   state: 'up',
   evidence: 'it is in session',
+  mode: 'in-service',
+  bootId: null,
   fencing: null,
   proof: null,
   heldOffUntilMs: null,
@@ -27,7 +29,8 @@ const silent = { state: 'down', evidence: 'not heard from for 4.0 s' };
 describe('what weft host ls says below its table', () => {
   test.each<[string, Partial<HostRow>, readonly string[]]>([
     ['of a host that is up, nothing', {}, []],
-    ['of one that drains, nothing', { state: 'up, draining' }, []],
+    ['of one that drains, nothing', { state: 'draining' }, []],
+    ['of one in maintenance, nothing', { state: 'maintenance' }, []],
     ['why it is suspect', { ...silent, state: 'suspect' }, ['suspect: not heard from for 4.0 s']],
     [
       'that it has no fence device, and what to do',

@@ -17,6 +17,7 @@ const aRow = (overrides: Partial<VmRow> = {}): VmRow => ({
   incarnation: 1,
   overlay: null,
   step: 'boot',
+  successor: null,
   failure: null,
   sinceMs: 0,
   ...overrides,

@@ -72,6 +72,9 @@ beforeEach(() => {
 const put = (key: string, value: unknown) => store.transact({ puts: [{ key, value }] });
 const recordAt = async <T>(key: string) => (await store.get(key))?.value as T | undefined;
 
+/** Id of a pool that hosts share. */
+const SAN = 'b00c0000-0000-4000-8000-00000000005a';
+
 describe('apply', () => {
   test('creates, does nothing the second time, and changes what differs', async () => {
     await put('hosts/h1', aHost('h1'));
@@ -204,6 +207,11 @@ describe('one VM', () => {
   test('is refused what would cost a machine its disk, and what cannot be', async () => {
     expect((await refusal(operations.reimage('crm/db'))).code).toBe('not-supported');
     expect((await refusal(operations.move('crm/db', 'h2'))).code).toBe('not-supported');
+    await put('hosts/h1', aHost('h1', { pools: [{ name: 'san', kind: 'shared', id: SAN, sizeMiB: 1 }] }));
+    await put('vms/crm/files', { ...machine, id: 'crm/files', pool: 'san' });
+    expect((await refusal(operations.move('crm/files', null))).remedy).toContain('--cold');
+    await operations.move('crm/files', null, { cold: true });
+    expect((await recordAt<VmRecord>('vms/crm/files'))?.moveTo).toBe('*');
     expect((await refusal(operations.deleteMachine('crm/web-0'))).code).toBe('not-supported');
     expect((await refusal(operations.reboot('crm/nope'))).code).toBe('not-found');
     expect((await refusal(operations.move('crm/web-0', 'nope'))).code).toBe('not-found');
@@ -249,6 +257,58 @@ describe('a host', () => {
     await operations.setDraining('h1', false);
     expect((await recordAt<HostRecord>('hosts/h1'))?.draining).toBe(false);
     expect((await refusal(operations.setDraining('h9', true))).code).toBe('not-found');
+  });
+
+  test('that drains keeps how it was asked; asked again, it is asked anew', async () => {
+    await put('hosts/h1', aHost('h1'));
+    await put('vms/crm/web-0', aVm());
+    await operations.setDraining('h1', true, { cold: true, by: 'ann' });
+    expect((await recordAt<HostRecord>('hosts/h1'))?.drain).toEqual({
+      ...{ atMs: 5_000, by: 'ann', cold: true, vms: 1 },
+    });
+    await operations.setDraining('h1', true);
+    expect((await recordAt<HostRecord>('hosts/h1'))?.drain?.cold).toBe(false);
+    expect(await operations.drainProgress('h1')).toMatchObject({ host: 'h1', total: 1 });
+    await operations.setDraining('h1', false);
+    expect((await recordAt<HostRecord>('hosts/h1'))?.drain).toBe(null);
+  });
+
+  test('is booted anew only when it is up and in maintenance', async () => {
+    await put('hosts/h1', aHost('h1', {}, { draining: true, mode: 'draining' }));
+    expect((await refusal(operations.rebootHost('h1'))).message).toContain('up, draining');
+    await put('hosts/h1', aHost('h1', {}, { draining: true, mode: 'maintenance' }));
+    await operations.rebootHost('h1');
+    expect((await recordAt<HostRecord>('hosts/h1'))?.rebootOf).toBe('boot-1');
+  });
+
+  test('in maintenance is removed while it is up', async () => {
+    await put('hosts/h1', aHost('h1', {}, { draining: true, mode: 'draining' }));
+    expect((await refusal(operations.removeHost('h1'))).message).toContain('still draining');
+    await put('hosts/h1', aHost('h1', {}, { draining: true, mode: 'maintenance' }));
+    await operations.removeHost('h1');
+    expect(forgotten).toEqual(['h1']);
+  });
+
+  test('with a machine is removed by force and a proof only, and only what it alone had is lost, on the record', async () => {
+    const pools = [{ name: 'san', kind: 'shared' as const, id: SAN, sizeMiB: 1 }];
+    const proof = { kind: 'operator' as const, host: 'h1', atMs: 1, detail: 'ann signed that it is dead' };
+    const db = aVm({ id: 'crm/db', role: null, index: null, kind: 'machine', state: 'unknown' });
+    await put('vms/crm/db', db);
+    await put('hosts/h1', aHost('h1', { pools }, { state: 'down' }));
+    expect((await refusal(operations.removeHost('h1', { force: true }))).message).toContain('nothing proves');
+    await put('hosts/h1', aHost('h1', { pools }, { state: 'fenced', proof }));
+    expect((await refusal(operations.removeHost('h1'))).message).toContain('still has crm/db');
+    await put('vms/crm/db', { ...db, pool: 'san' });
+    expect((await refusal(operations.removeHost('h1', { force: true }))).message).toContain(
+      'can go on elsewhere',
+    );
+    await put('vms/crm/db', db);
+    await operations.removeHost('h1', { force: true });
+    expect(await store.get('hosts/h1')).toBe(null);
+    expect(await recordAt<VmRecord>('vms/crm/db')).toMatchObject({
+      proof,
+      failure: { message: expect.stringContaining('was removed as dead: ann signed') },
+    });
   });
 
   test('is removed only when it is down and empty; its claims and tombstones go with it', async () => {

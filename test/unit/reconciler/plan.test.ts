@@ -368,8 +368,12 @@ describe('one at a time', () => {
       application: ['crm', { roles: { web: aRole({ instances: 3 }) } }],
       draining: ['h1'],
     });
-    expect(placed(planned)).toEqual(['crm/web-0']);
-    expect(vmIn(planned, 'crm/web-0')?.host).toBe('h3');
+    expect(placed(planned)).toEqual([]);
+    expect(eventsOf(planned).filter((event) => event.startsWith('vm-'))).toEqual(['vm-successor crm/web-0']);
+    expect(vmIn(planned, 'crm/web-0')).toMatchObject({
+      ...{ host: 'h1', incarnation: 1, state: 'ready' },
+      successor: { host: 'h3', incarnation: 2, state: 'placing' },
+    });
     expect(vmIn(planned, 'crm/db')).toBeUndefined();
   });
 });
@@ -381,11 +385,10 @@ describe('a wish', () => {
   });
 
   test('moves to the host it names, or away; one that no host grants is dropped and told', () => {
-    expect(vmIn(plannedFor({ vms: [web(0, { moveTo: 'h3' })] }), 'crm/web-0')).toMatchObject({
-      host: 'h3',
-      moveTo: null,
-    });
-    expect(vmIn(plannedFor({ vms: [web(0, { moveTo: '*' })] }), 'crm/web-0')?.host).not.toBe('h1');
+    expect(vmIn(plannedFor({ vms: [web(0, { moveTo: 'h3' })] }), 'crm/web-0')?.successor?.host).toBe('h3');
+    expect(vmIn(plannedFor({ vms: [web(0, { moveTo: '*' })] }), 'crm/web-0')?.successor?.host).toMatch(
+      /^h[23]$/,
+    );
     const refused = plannedFor({ hosts: { h1: {} }, vms: [web(0, { moveTo: '*' })] });
     expect(vmIn(refused, 'crm/web-0')).toMatchObject({
       host: 'h1',

@@ -1,0 +1,78 @@
+import { z } from 'zod';
+import type { ApiContext } from './context.ts';
+import { name, nothing } from './schemas.ts';
+import type { Api } from './server.ts';
+
+const params = z.object({ host: name });
+const progress = z.object({
+  host: z.string(),
+  state: z.string(),
+  mode: z.string(),
+  asked: z.object({ atMs: z.number(), by: z.string(), cold: z.boolean() }).nullable(),
+  total: z.number(),
+  left: z.array(z.object({ id: z.string(), state: z.string(), waitsFor: z.string(), reason: z.string() })),
+});
+
+/** Emptying a host, for work on it or for good. */
+export function drainRoutes(api: Api, { operations }: ApiContext): void {
+  api.post(
+    '/v1/hosts/:host/drain',
+    {
+      schema: {
+        description:
+          'Places nothing new on a host and moves away what is there; asked again, it tries again what has failed.',
+        params,
+        body: z
+          .object({ cold: z.boolean().default(false).describe('Machines on shared pools may be stopped.') })
+          .nullish(),
+        response: { 200: nothing },
+      },
+    },
+    async ({ params: { host }, body, user }) => {
+      await operations.setDraining(host, true, { cold: body?.cold === true, by: user });
+      return {};
+    },
+  );
+  api.get(
+    '/v1/hosts/:host/drain',
+    {
+      schema: {
+        description: 'How far a drain is, and what each VM that is left waits for.',
+        params,
+        response: { 200: progress },
+      },
+    },
+    async ({ params: { host } }) => {
+      const { left, ...rest } = await operations.drainProgress(host);
+      return { ...rest, left: [...left] };
+    },
+  );
+  api.post(
+    '/v1/hosts/:host/undrain',
+    {
+      schema: {
+        description: 'Ends draining, wherever it is; the host takes VMs again.',
+        params,
+        response: { 200: nothing },
+      },
+    },
+    async ({ params: { host } }) => {
+      await operations.setDraining(host, false);
+      return {};
+    },
+  );
+  api.post(
+    '/v1/hosts/:host/reboot',
+    {
+      schema: {
+        description: 'Lets the agent boot its host anew; only of a host that is up and in maintenance.',
+        params,
+        response: { 200: nothing },
+      },
+    },
+    async ({ params: { host } }) => {
+      await operations.rebootHost(host);
+      return {};
+    },
+  );
+}

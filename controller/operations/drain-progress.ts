@@ -1,0 +1,107 @@
+import type { HostMode, HostRecord, VmRecord } from '../model/records.ts';
+import { sharedPoolOf } from '../reconciler/shared-pools.ts';
+import { summarize } from '../scheduler/explain.ts';
+
+/** What a VM that is to leave waits for. `operator`: for nothing that comes by itself. */
+export type LeavingWait = 'successor' | 'turn' | 'room' | 'stop' | 'retry' | 'host' | 'removal' | 'operator';
+
+export interface DrainProgress {
+  readonly host: string;
+  readonly state: HostRecord['state'];
+  readonly mode: HostMode;
+  /** Null: it is not draining. */
+  readonly asked: { readonly atMs: number; readonly by: string; readonly cold: boolean } | null;
+  /** VMs to leave in all. */
+  readonly total: number;
+  readonly left: readonly {
+    readonly id: string;
+    readonly state: string;
+    readonly waitsFor: LeavingWait;
+    readonly reason: string;
+  }[];
+}
+
+type Wait = readonly [waitsFor: LeavingWait, reason: string];
+
+/** How far a drain is, and what each VM that is left waits for. Pure: made of records alone. */
+export function drainProgress(host: HostRecord, vms: readonly VmRecord[], nowMs: number): DrainProgress {
+  const here = vms.filter((vm) => vm.host === host.name);
+  const moving = vms.filter(({ successor }) => successor);
+  const removed = Object.keys(host.superseded).filter((id) => !here.some((vm) => vm.id === id));
+  const arriving = moving.filter(({ successor }) => successor?.host === host.name);
+  const left = [
+    ...here.map((vm) => {
+      const [waitsFor, reason] = waitOf(host, vm, moving, nowMs);
+      return { id: vm.id, state: vm.state, waitsFor, reason };
+    }),
+    ...arriving.map(({ id }) => ({
+      id,
+      state: 'placing',
+      waitsFor: 'removal' as const,
+      reason: 'it was to come here; that is being undone',
+    })),
+    ...removed.map((id) => ({
+      id,
+      state: 'stopping',
+      waitsFor: 'removal' as const,
+      reason: 'it runs elsewhere; what is left of it here is being removed',
+    })),
+  ].sort((one, other) => (one.id < other.id ? -1 : 1));
+  const { drain } = host;
+  return {
+    host: host.name,
+    state: host.state,
+    mode: host.mode ?? 'in-service',
+    asked: drain ? { atMs: drain.atMs, by: drain.by, cold: drain.cold } : null,
+    total: Math.max(drain?.vms ?? 0, left.length),
+    left,
+  };
+}
+
+function waitOf(host: HostRecord, vm: VmRecord, moving: readonly VmRecord[], nowMs: number): Wait {
+  if (vm.deleting) return ['removal', 'it is being deleted'];
+  if (host.state !== 'up') return ['host', `host ${host.name} is ${host.state}: ${host.evidence}`];
+  if (vm.role === null) return waitOfMachine(host, vm, moving);
+  if (vm.successor) {
+    const { host: there, state, sinceMs } = vm.successor;
+    return [
+      'successor',
+      `its successor on ${there} is ${state}, for ${Math.max(0, Math.round((nowMs - sinceMs) / 1000))} s`,
+    ];
+  }
+  // One of an earlier asking is forgotten by the next plan.
+  if (vm.stay?.askedAtMs === host.drain?.atMs) return waitOfStay(host, vm);
+  return waitOfTurn(vm, moving) ?? waitOfRoom(vm);
+}
+
+function waitOfMachine(host: HostRecord, vm: VmRecord, moving: readonly VmRecord[]): Wait {
+  const machine = `machine ${vm.id} on`;
+  const pool = sharedPoolOf(host, vm.pool);
+  if (!pool)
+    return ['operator', `waits for an operator: ${machine} local pool ${vm.pool}, its disk is on this host`];
+  if (vm.successor) return ['stop', `it is stopped here, to go on at ${vm.successor.host}`];
+  if (host.drain?.cold || vm.moveTo !== null) return waitOfTurn(vm, moving) ?? waitOfRoom(vm);
+  return [
+    'operator',
+    `waits for an operator: ${machine} shared pool ${vm.pool} moves only if it may be stopped: weft host drain ${host.name} --cold, or weft move ${vm.id} --cold`,
+  ];
+}
+
+function waitOfStay({ name }: HostRecord, { stay }: VmRecord): Wait {
+  return stay?.retryAtMs == null
+    ? [
+        'operator',
+        `${stay?.message}; tried ${stay?.failures} times, it stays. Once more: weft host drain ${name}`,
+      ]
+    : ['retry', `${stay.message}; it is tried again`];
+}
+
+function waitOfTurn(vm: VmRecord, moving: readonly VmRecord[]): Wait | null {
+  const first = moving.find((other) => other.networkId === vm.networkId && other.id !== vm.id);
+  return first ? ['turn', `it is its turn after ${first.id}`] : null;
+}
+
+const waitOfRoom = ({ placement, failure, state }: VmRecord): Wait =>
+  placement && placement.chosen === null
+    ? ['room', `no other host can take it: ${summarize(placement)}`]
+    : ['turn', failure ? `it is ${state}: ${failure.message}` : `it is ${state}, and about to be moved`];

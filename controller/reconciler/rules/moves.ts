@@ -1,0 +1,88 @@
+import type { VmRecord } from '../../model/records.ts';
+import type { Draft } from '../draft.ts';
+import { FORGIVEN } from '../failures.ts';
+import { ON_HOST } from '../instance-states.ts';
+import type { Placement } from '../placement.ts';
+import { dropSuccessor, promote } from '../successors.ts';
+import { again } from './again.ts';
+import { isLost } from './hosts.ts';
+import { moveMachine } from './machine-moves.ts';
+import { canTry, clearStay, dropMove, noteFailure } from './stays.ts';
+import { declaredVms } from './wanted.ts';
+import { isElsewhere, type Wish, wishOf, works } from './wishes.ts';
+
+/**
+ * What leaves its host, because a user moves it or its host drains. An instance that works is made elsewhere first, and goes from
+ * here when its successor is ready; of one role one at a time, but those that a user moves. One that does not work is no loss.
+ */
+export function moveAway(draft: Draft, placement: Placement): void {
+  const moving = new Set(
+    [...draft.all('vms')].filter(({ successor }) => successor).map(({ networkId }) => networkId),
+  );
+  for (const found of [...draft.all('vms')]) {
+    if (found.host === null || found.deleting || placement.isFull) continue;
+    const wish = wishOf(draft, found);
+    if (!wish && !found.successor && !found.stay) continue;
+    const record = clearStay(draft, found, wish);
+    const before = record.successor;
+    if (record.kind === 'machine') moveMachine(draft, placement, record, wish, moving);
+    else moveInstance(draft, placement, record, wish, moving);
+    if (!before && draft.get('vms', record.id)?.successor) moving.add(record.networkId);
+  }
+}
+
+function moveInstance(
+  draft: Draft,
+  placement: Placement,
+  record: VmRecord,
+  wish: Wish | null,
+  moving: ReadonlySet<string>,
+): void {
+  if (record.successor) tend(draft, placement, record, wish);
+  const current = draft.get('vms', record.id) ?? record;
+  if (!wish || current.successor || current.host !== record.host) return;
+  if (draft.get('hosts', String(record.host))?.state !== 'up') return;
+  if (record.moveTo === null && moving.has(record.networkId)) return;
+  if (works(current)) begin(draft, placement, current, wish);
+  else if (ON_HOST.has(current.state) && canTry(draft, current)) leaveAtOnce(draft, placement, current, wish);
+}
+
+/** What becomes of a successor that there is. */
+function tend(draft: Draft, placement: Placement, record: VmRecord, wish: Wish | null): void {
+  const { successor } = record;
+  if (!successor) return;
+  const there = draft.get('hosts', successor.host);
+  const drop = (why: string) => dropSuccessor(draft, placement, record, why);
+  if (!there || isLost(there)) drop(`host ${successor.host} is ${there?.state ?? 'gone'}`);
+  else if (successor.state === 'failed') noteFailure(draft, drop(failureOf(record)), record, wish);
+  else if (successor.state === 'ready') promote(draft, placement, record, 'it is ready');
+  else if (there.draining) drop(`host ${successor.host} drains`);
+  else if (isElsewhere(wish, successor)) drop(`it is to go to ${wish?.to}`);
+  else if (!works(record) && record.state !== 'unknown')
+    promote(draft, placement, record, `the one on ${record.host} does not work`);
+  else if (!wish) drop('it is not to leave any more');
+}
+
+const failureOf = ({ successor }: VmRecord) => `it failed: ${successor?.failure?.message ?? ''}`;
+
+/** It is made from what is declared now, so that a change of the definition comes with it. */
+function begin(draft: Draft, placement: Placement, record: VmRecord, wish: Wish): void {
+  if (!canTry(draft, record)) return;
+  const application = draft.get('applications', record.app);
+  const made = application && declaredVms(application).find(({ id }) => id === record.id);
+  if (!made) return;
+  const { kind, definition, size, pool } = made;
+  const failedOn = record.stay?.failedOn ?? {};
+  const target = { only: wish.to, avoid: record.host, failedOn };
+  if (placement.placeSuccessor(record, { kind, definition, size, pool }, target, wish.why)) return;
+  if (record.moveTo !== null) dropMove(draft, record);
+  // What was asked of it here is done here when it cannot be done elsewhere.
+  else if (record.reimageRequested)
+    again(placement, record, 'it was re-imaged', { only: record.host }, FORGIVEN);
+}
+
+function leaveAtOnce(draft: Draft, placement: Placement, record: VmRecord, wish: Wish): void {
+  const patch = record.moveTo === null ? {} : FORGIVEN;
+  const moved = again(placement, record, wish.why, { only: wish.to, avoid: record.host }, patch);
+  if (!moved && record.moveTo !== null) dropMove(draft, record);
+}

@@ -1,0 +1,48 @@
+import type { Successor, VmRecord } from '../../model/records.ts';
+import type { Draft } from '../draft.ts';
+
+/** Why a VM is to leave its host, and where it is to go. */
+export interface Wish {
+  /** The one host that was named; null: any other. */
+  readonly to: string | null;
+  readonly why: string;
+  /** Which asking it is: what failed under an earlier one is tried again. */
+  readonly askedAtMs: number;
+  /** A machine may be stopped for it. */
+  readonly cold: boolean;
+}
+
+/** Null: it may stay. */
+export function wishOf(draft: Draft, record: VmRecord): Wish | null {
+  if (record.deleting || record.host === null) return null;
+  const host = draft.get('hosts', record.host);
+  if (record.moveTo !== null && record.moveTo !== record.host)
+    return {
+      to: record.moveTo === '*' ? null : record.moveTo,
+      why: 'it was moved',
+      askedAtMs: 0,
+      cold: true,
+    };
+  if (!host?.draining) return null;
+  return {
+    to: null,
+    why: `host ${host.name} drains`,
+    askedAtMs: host.drain?.atMs ?? 0,
+    cold: host.drain?.cold === true,
+  };
+}
+
+/** It works, is to leave, and can be followed by a successor: nothing else takes it down meanwhile. */
+export const leavesReady = (draft: Draft, record: VmRecord): boolean =>
+  record.role !== null &&
+  works(record) &&
+  record.host !== null &&
+  draft.get('hosts', record.host)?.state === 'up' &&
+  wishOf(draft, record) !== null;
+
+/** A host was named after this successor was begun on another one. */
+export const isElsewhere = (wish: Wish | null, { host }: Pick<Successor, 'host'>): boolean =>
+  wish !== null && wish.to !== null && wish.to !== host;
+
+export const works = ({ state }: Pick<VmRecord, 'state'>): boolean =>
+  state === 'ready' || state === 'unready';
