@@ -6,7 +6,7 @@ import type { Catalogue } from '../catalogue/contract.ts';
 import type { Fencer } from '../fencing/contract.ts';
 import type { Fleet, FleetEvent } from '../fleet/contract.ts';
 import type { SecretsStore } from '../fleet/secrets-contract.ts';
-import type { FleetRecord, HostRecord, VmRecord } from '../model/records.ts';
+import type { BackupRecord, FleetRecord, HostRecord, VmRecord } from '../model/records.ts';
 import type { Change, Store } from '../store/contract.ts';
 import type { EventLog } from './event-log.ts';
 import { goalOf, type Peers, peersOf } from './goals.ts';
@@ -129,6 +129,9 @@ export class Reconciler {
       for (const record of [before, after]) {
         const host = (record as { host?: string | null } | undefined)?.host;
         if (host) this.#dirtyHosts.add(host);
+        // A backup may be read by another host than the one that made it.
+        const reader = kind === 'backups' ? (record as BackupRecord | undefined)?.restore?.host : undefined;
+        if (reader) this.#dirtyHosts.add(reader);
       }
     }
     if (applications.size > 0)
@@ -240,6 +243,7 @@ export class Reconciler {
       tombstones: cache.records('tombstones'),
       incarnations: cache.records('incarnations'),
       fencing: cache.records('fencing'),
+      backups: cache.records('backups'),
       live: this.#live(),
       images: this.#images.known,
       listeningSinceMs: this.#listeningSinceMs,
@@ -282,6 +286,7 @@ export class Reconciler {
       tombstones: this.#cache.records('tombstones'),
       hosts: this.#cache.records('hosts'),
       vms: this.#cache.records('vms'),
+      backups: this.#cache.records('backups'),
     };
     for (const host of this.#dirtyHosts) {
       if (!this.#cache.records('hosts').has(host)) continue;

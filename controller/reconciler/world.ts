@@ -1,6 +1,7 @@
 import type { Failure, Hello, Report } from '../../agent/protocol/index.ts';
 import type {
   ApplicationRecord,
+  BackupRecord,
   ClaimsRecord,
   FencingRecord,
   FleetRecord,
@@ -44,6 +45,7 @@ export interface World {
   readonly tombstones: ReadonlyMap<string, TombstoneRecord>;
   readonly incarnations: ReadonlyMap<string, IncarnationsRecord>;
   readonly fencing: ReadonlyMap<string, FencingRecord>;
+  readonly backups: ReadonlyMap<string, BackupRecord>;
   readonly live: ReadonlyMap<string, LiveHost>;
   readonly images: ReadonlyMap<string, ResolvedImage>;
   /** When this controller began to listen: hosts have their time from then on to be heard. */
@@ -59,6 +61,7 @@ export const KINDS = [
   'tombstones',
   'incarnations',
   'fencing',
+  'backups',
 ] as const;
 export type Kind = (typeof KINDS)[number];
 
@@ -72,6 +75,7 @@ export const PREFIXES: Readonly<Record<Kind, string>> = {
   tombstones: 'tombstones/',
   incarnations: 'incarnations/',
   fencing: 'fencing/',
+  backups: 'backups/',
 };
 
 export interface RecordOf {
@@ -83,4 +87,5 @@ export interface RecordOf {
   tombstones: TombstoneRecord;
   incarnations: IncarnationsRecord;
   fencing: FencingRecord;
+  backups: BackupRecord;
 }
