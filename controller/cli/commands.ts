@@ -1,4 +1,5 @@
 import { apply } from './commands/apply.ts';
+import { machineBackup, machineBackupRm, machineBackups, machineRestore } from './commands/backups.ts';
 import { consoleCommand } from './commands/console.ts';
 import { deleteCommand } from './commands/delete.ts';
 import { events } from './commands/events.ts';
@@ -35,6 +36,10 @@ export const COMMANDS: readonly (readonly [path: string, command: Command])[] = 
   ['timeline', timeline],
   ['why', why],
   ['events', events],
+  ['machine backup', machineBackup],
+  ['machine backups', machineBackups],
+  ['machine restore', machineRestore],
+  ['machine backup-rm', machineBackupRm],
   ['image ls', imageLs],
   ['image inspect', imageInspect],
   ['image import', imageImport],

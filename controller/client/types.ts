@@ -2,6 +2,7 @@ import type {
   DoctorReport,
   Failure,
   HostFacts,
+  MadeBackup,
   Restarts,
   Step,
   TaskResult,
@@ -67,6 +68,31 @@ export interface Dossier {
   readonly givenUp: boolean;
   /** Which pictures of its screen can be had: as it is now, as it was at its last crash or hang. */
   readonly pictures: { readonly now: boolean; readonly end: boolean };
+}
+
+export interface BackupRow {
+  /** `crm/db/20260102t030405` */
+  readonly backup: string;
+  readonly machine: string;
+  readonly state: 'wanted' | 'done' | 'failed' | 'removing';
+  readonly reason: 'asked' | 'scheduled';
+  readonly target: string;
+  readonly host: string;
+  readonly image: string;
+  readonly createdAtMs: number;
+  readonly endedAtMs: number | null;
+  readonly percent: number | null;
+  readonly made: MadeBackup | null;
+  readonly failure: Failure | null;
+  /** The last restore that was asked for. */
+  readonly restore: {
+    readonly request: string;
+    readonly as: string;
+    readonly host: string;
+    readonly state: 'verifying' | 'accepted' | 'refused';
+    readonly failure: Failure | null;
+    readonly askedAtMs: number;
+  } | null;
 }
 
 export interface ApplicationRow {

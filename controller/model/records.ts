@@ -1,6 +1,5 @@
 import type {
   BlobRef,
-  Consistency,
   Failure,
   HostFacts,
   HostOffer,

@@ -40,6 +40,18 @@ export interface Operations {
   reimage(id: string): Promise<void>;
   /** A new incarnation of an instance on another host. A machine on a `local` pool is refused. */
   move(id: string, to: string | null): Promise<void>;
+  /**
+   * Asks for a backup of a machine that is on a host. @param to a backup target or pool of that host; null: the one of its schedule, or the
+   * host's first.
+   * @returns how the backup is named.
+   */
+  backup(id: string, to: string | null): Promise<{ readonly backup: string }>;
+  /**
+   * Asks for a backup to be read, and then restored. @param as a machine that is not there yet; null: in place, which discards what the
+   * machine has now.
+   */
+  restore(backup: string, as: string | null): Promise<{ readonly request: string; readonly as: string }>;
+  removeBackup(backup: string): Promise<void>;
   setDraining(host: string, draining: boolean): Promise<void>;
   /**
    * An operator signs that a host that is down is dead: its machines on pools that other hosts share are restarted there.

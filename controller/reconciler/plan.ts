@@ -1,6 +1,8 @@
 import type { FenceRequest } from '../fencing/contract.ts';
 import { Draft, type Writes } from './draft.ts';
 import { Placement } from './placement.ts';
+import { followSchedules, nextBackupMs } from './rules/backup-schedule.ts';
+import { followBackups } from './rules/backups.ts';
 import { finishDepartures } from './rules/departures.ts';
 import { fenceRequests, takeProofsIn } from './rules/fencing.ts';
 import { forgive, nextForgivenessMs } from './rules/forgiveness.ts';
@@ -43,13 +45,18 @@ export function plan(world: World, nowMs: number, settings: PlanSettings): Plan 
   forgive(draft);
   followPools(draft);
   healLostVms(draft, placement, settings.holds);
+  followBackups(draft);
   followApplications(draft);
   finishDepartures(draft, placement);
   renew(draft, placement);
+  followSchedules(draft);
   forgetSuperseded(draft);
-  const times = [nextDeadlineMs(draft, settings), nextRetryMs(draft), nextForgivenessMs(draft)].filter(
-    (time) => time !== null,
-  );
+  const times = [
+    nextDeadlineMs(draft, settings),
+    nextRetryMs(draft),
+    nextForgivenessMs(draft),
+    nextBackupMs(draft),
+  ].filter((time) => time !== null);
   return {
     ...draft.writes(),
     nextMs: times.length === 0 ? null : Math.min(...times),
