@@ -1,8 +1,8 @@
+import { createHash, type Hash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { open, readFile, stat } from 'node:fs/promises';
+import { open, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
-import { digestOfFile, StreamDigest } from '../../images/digest.ts';
+import { digestOfFile } from '../../images/digest.ts';
 import { inspectImage } from '../../images/formats/inspect.ts';
 import { WeftError } from '../kit/errors.ts';
 import {
@@ -82,16 +82,21 @@ export async function copyBackup(
   signal: AbortSignal,
 ): Promise<void> {
   const source = await inspectBackup(folder, expected);
-  const digest = new StreamDigest();
+  const hash = createHash('sha256');
   const target = await open(file, 'wx', 0o600);
   try {
-    await pipeline(createReadStream(source), digest, target.createWriteStream({ autoClose: false }), {
-      signal,
-    });
+    await writeFile(target, hashed(createReadStream(source, { signal }), hash), { signal });
     await target.sync();
   } finally {
     await target.close();
   }
-  const found = digest.value();
+  const found = `sha256:${hash.digest('hex')}`;
   if (found !== expected.digest) throw otherContent(expected, found);
+}
+
+async function* hashed(chunks: AsyncIterable<Buffer>, hash: Hash): AsyncGenerator<Buffer> {
+  for await (const chunk of chunks) {
+    hash.update(chunk);
+    yield chunk;
+  }
 }

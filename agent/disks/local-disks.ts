@@ -65,7 +65,7 @@ export class LocalDisks implements Disks {
     virtualSizeBytes: number,
     lastIncarnation = 0,
     source: DiskSource | null = null,
-  ): Promise<{ path: string; created: boolean; whole: boolean }> {
+  ): Promise<{ path: string; created: boolean; whole?: boolean }> {
     const path = this.path(key);
     const pool = this.#pool(key.pool);
     if (pool.kind === 'shared') await requireMark(pool, this.#fleet);
@@ -84,7 +84,7 @@ export class LocalDisks implements Disks {
         incarnation: key.incarnation,
         restored,
       });
-    if (present && !due) return { path, created: false, whole };
+    if (present && !due) return { path, created: false, ...(whole ? { whole } : {}) };
     // The name appears only when the overlay is whole; what a crash leaves ends in `.tmp` and goes with its folder.
     const temporary = `${path}.${randomBytes(4).toString('hex')}.tmp`;
     try {
@@ -102,7 +102,7 @@ export class LocalDisks implements Disks {
         incarnation: key.incarnation,
         restored: source.request,
       });
-    return { path, created: true, whole };
+    return { path, created: true, ...(whole ? { whole } : {}) };
   }
 
   async discard(key: DiskKey): Promise<void> {
