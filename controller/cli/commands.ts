@@ -1,5 +1,11 @@
 import { apply } from './commands/apply.ts';
-import { machineBackup, machineBackupRm, machineBackups, machineRestore } from './commands/backups.ts';
+import {
+  machineBackup,
+  machineBackupRm,
+  machineBackups,
+  machineRestore,
+  machineSnapshot,
+} from './commands/backups.ts';
 import { consoleCommand } from './commands/console.ts';
 import { deleteCommand } from './commands/delete.ts';
 import { events } from './commands/events.ts';
@@ -37,6 +43,7 @@ export const COMMANDS: readonly (readonly [path: string, command: Command])[] = 
   ['why', why],
   ['events', events],
   ['machine backup', machineBackup],
+  ['machine snapshot', machineSnapshot],
   ['machine backups', machineBackups],
   ['machine restore', machineRestore],
   ['machine backup-rm', machineBackupRm],

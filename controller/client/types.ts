@@ -29,6 +29,8 @@ export interface VmRow {
 export interface VmDetail extends Omit<VmRow, 'failure' | 'step' | 'image'> {
   readonly steps: readonly Step[];
   readonly tasks: readonly TaskResult[];
+  /** Where its disk lies. */
+  readonly pool: string;
   readonly failure: Failure | null;
   readonly retryAtMs: number | null;
   /** What proved that the copy before this incarnation was dead. */

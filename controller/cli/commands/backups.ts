@@ -36,6 +36,16 @@ export const machineBackup: Command = {
   },
 };
 
+export const machineSnapshot: Command = {
+  usage: '<app/machine>',
+  summary: 'back a machine up into its own pool',
+  options: WAIT,
+  async run(context, [id = ''], options) {
+    const { pool } = await (await context.client()).getVm(id);
+    return machineBackup.run(context, [id], { ...options, to: pool });
+  },
+};
+
 export const machineBackups: Command = {
   usage: '[app/machine]',
   summary: 'backups, of all machines or of one (or of an application)',
