@@ -17,6 +17,12 @@ const pool = z.strictObject({
   path: z.string().startsWith('/'),
 });
 
+const backupFolder = z.strictObject({
+  name: z.string().regex(NAME_PATTERN),
+  kind: z.enum(['local', 'shared']).default('local'),
+  path: z.string().startsWith('/'),
+});
+
 /** `/etc/weft/agent.yaml`. Every key is optional. */
 const agentConfiguration = z.strictObject({
   name: z.string().regex(NAME_PATTERN).optional(),
@@ -34,6 +40,8 @@ const agentConfiguration = z.strictObject({
     .array(pool)
     .min(1)
     .default([{ name: 'local', kind: 'local', path: '/var/lib/weft/pools/local' }]),
+  /** Folders for backups of machines; each pool is a place for them as well. */
+  backups: z.array(backupFolder).max(16).default([]),
   stateFolder: z.string().startsWith('/').default('/var/lib/weft/agent'),
   libvirtUri: z.string().default('qemu:///system'),
   /** How long an instance that the controller no longer names is kept before it is removed. */
@@ -99,6 +107,12 @@ export async function readConfiguration(file: string | null): Promise<AgentConfi
       remedy: 'The keys are described in docs/agent-configuration.md.',
     });
   }
+  const named = [...parsed.data.pools, ...parsed.data.backups].map((each) => each.name);
+  const twice = named.find((each, index) => named.indexOf(each) !== index);
+  if (twice !== undefined)
+    throw new WeftError('usage', `${file}: two of pools and backups are called ${twice}`, {
+      remedy: 'Give each a name of its own: a backup names where it goes by it.',
+    });
   const { capacity, name, faultDomain, ...rest } = parsed.data;
   const hostName = name ?? hostname().split('.')[0]?.toLowerCase() ?? 'host';
   if (!NAME_PATTERN.test(hostName))

@@ -1,6 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
+import { FrozenGuests } from './backups/frozen-guests.ts';
+import { BackupKeeper } from './backups/keeper.ts';
+import { BackupTargets } from './backups/targets.ts';
 import { type AgentConfiguration, readConfiguration } from './configuration.ts';
 import { FileBlobCache } from './disks/file-blob-cache.ts';
 import { LocalDisks } from './disks/local-disks.ts';
@@ -48,7 +51,7 @@ const USAGE = `usage: weft-agent [--config FILE] [--join-file FILE] [--controlle
   --config FILE           configuration, default /etc/weft/agent.yaml; it need not exist
   --join-file FILE        file with a join token from "weft host token"; each token is used once, also to join anew
   --controller HOST:PORT  where the controller is now, if it has moved since this host joined
-  --init-pool NAME        make the folder of a shared pool one, on one of the hosts that share it, and end
+  --init-pool NAME        make the folder of a shared pool (or place for backups) one, on one of the hosts that share it, and end
 `;
 
 async function main(): Promise<void> {
@@ -72,7 +75,10 @@ async function main(): Promise<void> {
   const joined = await identify(identities, configuration.name, values['join-file'] ?? null, log);
   const poolName = values['init-pool'];
   if (poolName !== undefined) {
-    const id = await new LocalDisks(configuration.pools, configuration.name).initPool(poolName, joined.fleet);
+    const targets = new BackupTargets(configuration.backups, configuration.pools, joined.fleet);
+    const id =
+      (await targets.init(poolName)) ??
+      (await new LocalDisks(configuration.pools, configuration.name).initPool(poolName, joined.fleet));
     process.stdout.write(`pool ${poolName}: ${id}\n`);
     return;
   }
@@ -101,6 +107,9 @@ async function run({ log, configuration, paths, identities, ...joined }: Parts):
   const disks = new LocalDisks(configuration.pools, configuration.name);
   await disks.preparePools(fleet);
   let pools = await disks.pools();
+  const targets = new BackupTargets(configuration.backups, configuration.pools, fleet);
+  await targets.prepare();
+  let backupTargets = await targets.offers();
 
   const link = new HttpsLink(() => identity);
   const cache = new FileBlobCache({ folder: paths.blobs, source: link, clock, log });
@@ -111,6 +120,16 @@ async function run({ log, configuration, paths, identities, ...joined }: Parts):
     log,
   });
   const network = new NftHostNetwork();
+  const backups = new BackupKeeper({
+    fleet,
+    host: configuration.name,
+    driver,
+    targets,
+    guests: new FrozenGuests(driver.backups, (vmId) => paths.frozen(vmId), log),
+    clock,
+    log,
+    onChange: () => observer.changed(),
+  });
   const sharedPools = configuration.pools.filter(({ kind }) => kind !== 'local');
   const guardFolder = new GuardFolder(configuration.guard.folder, bootId);
   const keeper = configuration.guard.enabled
@@ -133,6 +152,7 @@ async function run({ log, configuration, paths, identities, ...joined }: Parts):
     seed: { composeSeed, writeSeedIso },
     paths,
     folders: new LocalVmFolders(paths),
+    readBackup: (restore, file, signal) => backups.readBackup(restore, file, signal),
     clock,
     log,
     reapAfterMs: configuration.reapAfterMs,
@@ -175,6 +195,7 @@ async function run({ log, configuration, paths, identities, ...joined }: Parts):
     clock,
     vms: () => executor.report(),
     doctor: () => doctor.report(),
+    backups: () => backups.report(),
     send: (report) => session.send(report),
   });
   const hello = (): Hello => ({
@@ -183,7 +204,7 @@ async function run({ log, configuration, paths, identities, ...joined }: Parts):
     hostName: identity.hostName,
     bootId,
     agentVersion: AGENT_VERSION,
-    capabilities: ['console', 'ssh', 'console-log', 'screenshot', 'doctor', PROVES_STOPS],
+    capabilities: ['console', 'ssh', 'console-log', 'screenshot', 'doctor', 'backups', PROVES_STOPS],
     facts: { ...facts, notes: [...facts.notes, ...pools.flatMap(({ problem }) => problem ?? [])] },
     offer: {
       faultDomain: configuration.faultDomain,
@@ -194,6 +215,7 @@ async function run({ log, configuration, paths, identities, ...joined }: Parts):
       pools: pools.flatMap(({ name, kind, id, freeMiB }) =>
         id ? [{ name, kind, id, sizeMiB: freeMiB }] : [],
       ),
+      backups: [...backupTargets],
       fence: configuration.fence,
     },
     fleet,
@@ -232,6 +254,7 @@ async function run({ log, configuration, paths, identities, ...joined }: Parts):
       obey(goal.epoch);
       executor.setGoal(goal);
       hostReboot.follow(goal);
+      if (executor.goal) backups.follow(executor.goal);
     },
     onOpenStream: (request) =>
       void serveStream(
@@ -268,12 +291,13 @@ async function run({ log, configuration, paths, identities, ...joined }: Parts):
     clock,
     POOLS_EVERY_MS,
     async () => {
-      const now = await disks.pools();
+      const [now, offered] = await Promise.all([disks.pools(), targets.offers()]);
       const changed = now.some(
         ({ id, problem }, index) => id !== pools[index]?.id || problem !== pools[index]?.problem,
       );
-      if (!changed) return;
+      if (!changed && offered.map(idOf).join() === backupTargets.map(idOf).join()) return;
       pools = now;
+      backupTargets = offered;
       session.greet();
     },
     'later',
@@ -284,6 +308,7 @@ async function run({ log, configuration, paths, identities, ...joined }: Parts):
     stopWatching();
     session.close();
     doctor.close();
+    backups.close();
     void executor
       .close()
       .then(() => driver.close())
@@ -291,6 +316,8 @@ async function run({ log, configuration, paths, identities, ...joined }: Parts):
   };
   process.once('SIGTERM', stop).once('SIGINT', stop);
 }
+
+const idOf = ({ id }: { readonly id: string }) => id;
 
 function addressOf(executor: Executor, vmId: string): string {
   const vm = executor.vm(vmId);

@@ -35,6 +35,14 @@ export interface DiskKey {
   readonly incarnation: number;
 }
 
+/** What a machine's disk is to be made from, once, in place of an empty overlay or of what is there. */
+export interface DiskSource {
+  /** Remembered beside the disk when it is done: what was done is not done again. */
+  readonly request: string;
+  /** Writes the whole disk, checked and flushed, into a new file. */
+  write(file: string): Promise<void>;
+}
+
 /** Overlays in pools. Every call is idempotent; a crash inside one leaves nothing that a later call mistakes for a whole disk. */
 export interface Disks {
   /**
@@ -50,7 +58,8 @@ export interface Disks {
    * that this host has it.
    * @param virtualSizeBytes at least the backing file's; grown when the size asks for more.
    * @param lastIncarnation of a machine: the last one known to have had the disk; 0: it has none yet.
-   * @returns the path and whether it was made now.
+   * @param source makes the disk, or replaces the one that is there, unless its request was carried out before.
+   * @returns the path, whether it was made now, and whether it is whole: one made from a source lies on no backing file.
    * @throws WeftError `conflict` when the disk that is there lies on another file, is not the one that incarnation had, or is
    *   a newer incarnation's; `not-found` when that disk is not there at all, or the pool is not mounted.
    */
@@ -59,7 +68,8 @@ export interface Disks {
     backingFile: string,
     virtualSizeBytes: number,
     lastIncarnation?: number,
-  ): Promise<{ path: string; created: boolean }>;
+    source?: DiskSource | null,
+  ): Promise<{ path: string; created: boolean; whole?: boolean }>;
   /** Removes an instance's overlay. Refuses a machine's. */
   discard(key: DiskKey): Promise<void>;
   /** Removes a machine's disk. Only for a tombstone. */

@@ -1,12 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { chmod, mkdir, rename, rm, rmdir, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { inspectImage } from '../../images/formats/inspect.ts';
 import { entriesOf } from '../kit/entries.ts';
 import { WeftError } from '../kit/errors.ts';
 import { exec } from '../kit/exec.ts';
 import { NAME_PATTERN, VM_ID_PATTERN } from '../kit/names.ts';
 import { readBackingFile } from './backing-file.ts';
-import type { DiskKey, Disks, DiskView, PoolConfiguration, PoolView } from './contract.ts';
+import type { DiskKey, DiskSource, Disks, DiskView, PoolConfiguration, PoolView } from './contract.ts';
 import { type Owner, readOwner, writeOwner } from './owner.ts';
 import { markPool, requireMark } from './pool-mark.ts';
 import { spaceAt } from './space.ts';
@@ -63,44 +64,45 @@ export class LocalDisks implements Disks {
     backingFile: string,
     virtualSizeBytes: number,
     lastIncarnation = 0,
-  ): Promise<{ path: string; created: boolean }> {
+    source: DiskSource | null = null,
+  ): Promise<{ path: string; created: boolean; whole?: boolean }> {
     const path = this.path(key);
     const pool = this.#pool(key.pool);
     if (pool.kind === 'shared') await requireMark(pool, this.#fleet);
     const present = await exists(path);
-    if (present) await checkBacking(key.vmId, path, backingFile);
+    const restored = await restoredBy(key, path);
+    const due = source !== null && source.request !== restored;
+    const whole = due || restored !== undefined;
+    if (present && !due) await checkBacking(key.vmId, path, whole ? null : backingFile);
     if (key.kind === 'machine')
       await checkOwner(key, path, { present, last: lastIncarnation, shared: pool.kind === 'shared' });
     await this.#folder(path);
     // Before it is opened: whoever looks at the pool knows whose it is.
     if (key.kind === 'machine' || pool.kind === 'shared')
-      await writeOwner(ownerFile(key.kind, path), { host: this.#host, incarnation: key.incarnation });
-    if (present) return { path, created: false };
+      await writeOwner(ownerFile(key.kind, path), {
+        host: this.#host,
+        incarnation: key.incarnation,
+        restored,
+      });
+    if (present && !due) return { path, created: false, ...(whole ? { whole } : {}) };
     // The name appears only when the overlay is whole; what a crash leaves ends in `.tmp` and goes with its folder.
     const temporary = `${path}.${randomBytes(4).toString('hex')}.tmp`;
     try {
-      await exec(
-        'qemu-img',
-        [
-          'create',
-          '-q',
-          '-f',
-          'qcow2',
-          '-F',
-          'qcow2',
-          '-b',
-          backingFile,
-          temporary,
-          String(virtualSizeBytes),
-        ],
-        { timeoutMs: OVERLAY_LIMIT_MS },
-      );
+      if (due) await writeWhole(source, temporary, virtualSizeBytes);
+      else await createOverlay(backingFile, temporary, virtualSizeBytes);
       await rename(temporary, path);
     } catch (error) {
       await rm(temporary, { force: true });
       throw error;
     }
-    return { path, created: true };
+    // After the disk: a crash in between makes it once more, before any guest has seen it.
+    if (due)
+      await writeOwner(ownerFile(key.kind, path), {
+        host: this.#host,
+        incarnation: key.incarnation,
+        restored: source.request,
+      });
+    return { path, created: true, ...(whole ? { whole } : {}) };
   }
 
   async discard(key: DiskKey): Promise<void> {
@@ -191,6 +193,27 @@ export class LocalDisks implements Disks {
   }
 }
 
+async function createOverlay(backing: string, file: string, sizeBytes: number): Promise<void> {
+  await exec(
+    'qemu-img',
+    ['create', '-q', '-f', 'qcow2', '-F', 'qcow2', '-b', backing, file, String(sizeBytes)],
+    { timeoutMs: OVERLAY_LIMIT_MS },
+  );
+}
+
+/** As large as it was, or larger where the machine's size asks for more. */
+async function writeWhole(source: DiskSource, file: string, sizeBytes: number): Promise<void> {
+  await source.write(file);
+  const { virtualSizeBytes } = await inspectImage(file);
+  if (virtualSizeBytes < sizeBytes)
+    await exec('qemu-img', ['resize', '-q', '-f', 'qcow2', file, String(sizeBytes)], {
+      timeoutMs: OVERLAY_LIMIT_MS,
+    });
+}
+
+const restoredBy = async ({ kind }: DiskKey, path: string): Promise<string | undefined> =>
+  kind === 'machine' ? (await readOwner(ownerFile('machine', path)))?.restored : undefined;
+
 const ownerFile = (kind: DiskView['kind'], disk: string) =>
   kind === 'machine' ? join(dirname(disk), 'owner.json') : `${disk}.owner`;
 
@@ -236,12 +259,12 @@ async function checkOwner(
 }
 
 /** A disk on another layer than its own would be a heap of blocks of two images. */
-async function checkBacking(vmId: string, path: string, wanted: string): Promise<void> {
+async function checkBacking(vmId: string, path: string, wanted: string | null): Promise<void> {
   const found = await readBackingFile(path);
   if (found === wanted) return;
   throw new WeftError(
     'conflict',
-    `the disk of ${vmId} lies on ${found === null ? 'no layer' : basename(found)}, not on ${basename(wanted)}`,
+    `the disk of ${vmId} lies on ${found === null ? 'no layer' : basename(found)}, not on ${wanted === null ? 'none, as what was restored does' : basename(wanted)}`,
     {
       remedy:
         'Import the image version again that it was made from, and name that one in the model; the disk is kept.',

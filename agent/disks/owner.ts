@@ -3,7 +3,12 @@ import { z } from 'zod';
 import { writeFileAtomic } from '../kit/atomic-file.ts';
 
 /** Which host had a disk last, and at which incarnation of its VM. Written beside the disk before it is opened, and only ever to a higher one. */
-const owner = z.object({ host: z.string(), incarnation: z.number().int().min(1) });
+const owner = z.object({
+  host: z.string(),
+  incarnation: z.number().int().min(1),
+  /** The request by which it was made from a backup: it is a whole disk then, and lies on no layer. */
+  restored: z.string().max(64).optional(),
+});
 export type Owner = z.infer<typeof owner>;
 
 /** Null: nobody has written it down. */
@@ -15,5 +20,5 @@ export async function readOwner(file: string): Promise<Owner | null> {
   }
 }
 
-export const writeOwner = (file: string, { host, incarnation }: Owner): Promise<void> =>
-  writeFileAtomic(file, `${JSON.stringify({ host, incarnation })}\n`);
+export const writeOwner = (file: string, { host, incarnation, restored }: Owner): Promise<void> =>
+  writeFileAtomic(file, `${JSON.stringify({ host, incarnation, restored })}\n`);

@@ -42,6 +42,7 @@ export interface ExecutorOptions {
   readonly seed: Pick<ProvisionDependencies, 'composeSeed' | 'writeSeedIso'>;
   readonly paths: AgentPaths;
   readonly folders: VmFolders;
+  readonly readBackup?: ProvisionDependencies['readBackup'];
   readonly clock: Clock;
   readonly log: Logger;
   /** How long an instance of ours that the goal does not name is left in quarantine. */
@@ -337,7 +338,7 @@ export class Executor {
 
   async #provision(vm: VmGoal, place: Place): Promise<void> {
     if (!this.#isNewest(vm) || this.vm(vm.id)?.power === 'stopped') return;
-    const { link, paths, folders, disks, cache, driver, seed, fleet } = this.#options;
+    const { link, paths, folders, disks, cache, driver, seed, fleet, readBackup } = this.#options;
     const state = this.#stateOf(vm);
     try {
       await provision(
@@ -347,6 +348,7 @@ export class Executor {
           cache,
           paths,
           folders,
+          ...(readBackup ? { readBackup } : {}),
           // Not in a place of the runner's: those are for who has something to do.
           takeSlot: (signal, onWait) => place.aside(() => this.#slots.take(signal, onWait)),
           ...seed,

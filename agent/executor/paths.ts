@@ -28,6 +28,11 @@ export class AgentPaths {
     return join(this.vm(vmId), 'screen');
   }
 
+  /** Says that its file systems may be frozen. */
+  frozen(vmId: string): string {
+    return join(this.vm(vmId), 'frozen');
+  }
+
   consoleLog(vmId: string): string {
     return join(this.vm(vmId), 'console.log');
   }

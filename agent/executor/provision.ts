@@ -1,7 +1,14 @@
-import type { BlobCache, Disks } from '../disks/contract.ts';
+import type { BlobCache, DiskSource, Disks } from '../disks/contract.ts';
 import type { SeedFiles } from '../guest/contract.ts';
 import type { DomainSpec, HypervisorDriver } from '../hypervisor/driver.ts';
-import { blobsOf, type NetworkGoal, type VmGoal, type VmSecrets } from '../protocol/index.ts';
+import { WeftError } from '../kit/errors.ts';
+import {
+  blobsOf,
+  type NetworkGoal,
+  type RestoreGoal,
+  type VmGoal,
+  type VmSecrets,
+} from '../protocol/index.ts';
 import { domainName, domainUuid, networkName } from './names.ts';
 import type { AgentPaths } from './paths.ts';
 import type { VmFolders } from './vm-folders.ts';
@@ -13,6 +20,8 @@ export interface ProvisionDependencies {
   readonly cache: BlobCache;
   readonly paths: AgentPaths;
   readonly folders: VmFolders;
+  /** Reads the backup that a machine's disk is to be made from. */
+  readonly readBackup?: (restore: RestoreGoal, file: string, signal: AbortSignal) => Promise<void>;
   /** Waits for a boot slot. @param onWait told, with the guests that boot now, when none is free. @returns what gives it back. */
   readonly takeSlot: (signal: AbortSignal, onWait: (booting: number) => void) => Promise<() => void>;
   readonly fetchSecrets: (vm: VmGoal, signal: AbortSignal) => Promise<VmSecrets>;
@@ -63,10 +72,13 @@ export async function provision(
     await timer.part('boot', 'seed', () => dependencies.writeSeedIso(path, content));
     return path;
   });
-  const overlay = Promise.all([files, turn]).then(([{ layers }]) => makeOverlay(disks, vm, layers, state));
+  const overlay = Promise.all([files, turn]).then(([{ layers }]) =>
+    makeOverlay(disks, vm, layers, state, sourceOf(dependencies, vm, signal)),
+  );
 
   const [image, disk, seedIso] = await allOrFirstError([files, overlay, seed, subnet, secrets, turn]);
-  state.overlay = disk;
+  state.overlay = disk.path;
+  const below = disk.whole ? [] : [...image.layers].reverse();
   const spec: DomainSpec = {
     name: domainName(fleet, vm.id),
     uuid: domainUuid(fleet, vm.id),
@@ -83,7 +95,7 @@ export async function provision(
       cpuQuotaPercent: vm.size.cpuQuotaPercent ?? null,
     },
     architecture: vm.image.architecture,
-    chain: [disk, ...[...image.layers].reverse()].map((path) => ({ path, format: 'qcow2' as const })),
+    chain: [disk.path, ...below].map((path) => ({ path, format: 'qcow2' as const })),
     diskModel: vm.image.disk,
     diskCache: cacheOf(vm, disks),
     seedIso,
@@ -159,7 +171,8 @@ async function makeOverlay(
   vm: VmGoal,
   layers: readonly string[],
   state: VmState,
-): Promise<string> {
+  source: DiskSource | null,
+): Promise<{ path: string; whole?: boolean }> {
   const top = layers.at(-1);
   if (top === undefined) throw new TypeError('an image has at least one layer');
   const imageBytes = Math.max(...vm.image.layers.map((layer) => layer.virtualSizeBytes));
@@ -169,10 +182,20 @@ async function makeOverlay(
     kind: vm.kind === 'machine' ? ('machine' as const) : ('instance' as const),
     incarnation: vm.incarnation,
   };
-  const { path } = await state.timer.part('boot', 'overlay', () =>
-    disks.ensureOverlay(key, top, Math.max(imageBytes, vm.size.diskMiB * MIB), vm.diskIncarnation),
+  return state.timer.part('boot', 'overlay', () =>
+    disks.ensureOverlay(key, top, Math.max(imageBytes, vm.size.diskMiB * MIB), vm.diskIncarnation, source),
   );
-  return path;
+}
+
+function sourceOf(
+  { readBackup }: ProvisionDependencies,
+  { restore, kind, id }: VmGoal,
+  signal: AbortSignal,
+): DiskSource | null {
+  if (!restore) return null;
+  if (kind !== 'machine' || !readBackup)
+    throw new WeftError('not-supported', `this host cannot restore ${id} from a backup`);
+  return { request: restore.request, write: (file) => readBackup(restore, file, signal) };
 }
 
 /** An instance's overlay dies with its host, so its flushes protect nothing; what other hosts may open next is in nobody's page cache. */

@@ -1,6 +1,6 @@
 import type { BlobCache, Disks } from '../disks/contract.ts';
 import type { Clock, Timer } from '../kit/clock.ts';
-import type { Report } from '../protocol/index.ts';
+import type { BackupReport, Report } from '../protocol/index.ts';
 import { collectMetrics } from './metrics.ts';
 
 /** Metrics change slowly and cost a few milliseconds. */
@@ -15,6 +15,7 @@ export interface ObserverOptions {
   readonly clock: Clock;
   readonly vms: () => Pick<Report, 'revisionSeen' | 'vms' | 'strangers' | 'leaving'>;
   readonly doctor: () => Report['doctor'];
+  readonly backups?: () => readonly BackupReport[];
   readonly send: (report: Omit<Report, 'sequence'>) => void;
 }
 
@@ -38,10 +39,11 @@ export class Observer {
   }
 
   async tell(): Promise<void> {
-    const { bootId, cache, clock, vms, doctor, send } = this.#options;
+    const { bootId, cache, clock, vms, doctor, backups, send } = this.#options;
     this.#refreshMetrics();
     const blobs = await cache.list();
     const seen = doctor();
+    const copies = backups?.() ?? [];
     send({
       type: 'report',
       atMs: clock.now(),
@@ -50,6 +52,7 @@ export class Observer {
       ...vms(),
       ...(this.#metrics === undefined ? {} : { metrics: this.#metrics }),
       ...(seen === undefined ? {} : { doctor: seen }),
+      ...(copies.length === 0 ? {} : { backups: [...copies] }),
     });
   }
 

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { backupTask, restoreGoal } from './backups.ts';
 import { cidrv4, count, digest, ipv4, mac, name, port, timeMs, uuid, vmId } from './primitives.ts';
 
 /** A blob the host fetches from the controller: an image layer, a kernel, an initrd or a package. */
@@ -112,6 +113,8 @@ export const vmGoal = z.object({
   pool: z.string(),
   /** A machine's: the last incarnation known to have had its disk, which must be there; 0: it has none yet. */
   diskIncarnation: count.default(0),
+  /** A machine's: what its disk is to be made from, instead of the image alone. Absent: the disk is as it is. */
+  restore: restoreGoal.optional(),
   nic: nicGoal,
   workload,
   /** Written to /etc/weft/instance.json: addresses of peers by endpoint, `role/endpoint` → `address:port` list. */
@@ -149,5 +152,7 @@ export const goal = z.object({
   superseded: z.array(z.object({ id: vmId, upToIncarnation: z.number().int().min(1) })).default([]),
   /** Boot id of a boot that is to end: a host that runs it, and has no VMs, is booted anew. Absent: none. */
   reboot: z.string().max(64).optional(),
+  /** What this host is to do with backups. */
+  backups: z.array(backupTask).optional(),
 });
 export type Goal = z.infer<typeof goal>;

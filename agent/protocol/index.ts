@@ -1,3 +1,4 @@
+export * from './backups.ts';
 export * from './doctor.ts';
 export * from './frames.ts';
 export * from './goal.ts';

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { backupReport, backupTarget } from './backups.ts';
 import { doctorReport } from './doctor.ts';
 import { guardState } from './lease.ts';
 import { count, digest, name, timeMs, uuid, vmId } from './primitives.ts';
@@ -103,6 +104,8 @@ export const report = z.object({
   leaving: z.array(vmId).default([]),
   metrics: hostMetrics.optional(),
   doctor: doctorReport.optional(),
+  /** How each of the goal's backup tasks goes. */
+  backups: z.array(backupReport).max(4096).optional(),
 });
 export type Report = z.infer<typeof report>;
 
@@ -151,6 +154,8 @@ export const hostOffer = z.object({
       id: uuid.optional(),
     }),
   ),
+  /** Where backups can go, beside the pools. */
+  backups: z.array(backupTarget).optional(),
   /** In the order in which they are tried. */
   fence: z.array(fenceDevice).max(8).default([]),
 });

@@ -12,6 +12,7 @@ import { z } from 'zod';
 import { ERROR_CODES, WeftError } from '../../agent/kit/errors.ts';
 import { PROTOCOL_VERSION } from '../../agent/protocol/index.ts';
 import { applicationRoutes } from './applications.ts';
+import { backupRoutes } from './backups.ts';
 import type { ApiContext } from './context.ts';
 import { dossierRoutes } from './dossier.ts';
 import { eventRoutes } from './events.ts';
@@ -43,6 +44,7 @@ const RESOURCES: readonly ((api: Api, context: ApiContext) => void)[] = [
   vmRoutes,
   dossierRoutes,
   pictureRoutes,
+  backupRoutes,
   hostRoutes,
   imageRoutes,
   uploadRoutes,

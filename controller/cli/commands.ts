@@ -1,4 +1,11 @@
 import { apply } from './commands/apply.ts';
+import {
+  machineBackup,
+  machineBackupRm,
+  machineBackups,
+  machineRestore,
+  machineSnapshot,
+} from './commands/backups.ts';
 import { consoleCommand } from './commands/console.ts';
 import { deleteCommand } from './commands/delete.ts';
 import { events } from './commands/events.ts';
@@ -37,6 +44,11 @@ export const COMMANDS: readonly (readonly [path: string, command: Command])[] = 
   ['timeline', timeline],
   ['why', why],
   ['events', events],
+  ['machine backup', machineBackup],
+  ['machine snapshot', machineSnapshot],
+  ['machine backups', machineBackups],
+  ['machine restore', machineRestore],
+  ['machine backup-rm', machineBackupRm],
   ['image ls', imageLs],
   ['image inspect', imageInspect],
   ['image import', imageImport],

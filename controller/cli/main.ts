@@ -8,6 +8,7 @@ import { CLI_VERSION } from './version.ts';
 const USAGE_EXIT = 2;
 const GROUPS: Readonly<Record<string, string>> = {
   image: 'golden images: ls, inspect, import, build, rm',
+  machine: 'machines: backup, snapshot, backups, restore, backup-rm',
   host: 'hypervisor hosts: ls, token, drain, undrain, fence-test, confirm-dead, rm',
 };
 

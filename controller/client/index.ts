@@ -5,6 +5,7 @@ import { type ClientConfig, defaultConfigFile, readClientConfig } from './config
 import { type ServerSentEvent, Transport } from './transport.ts';
 import type {
   ApplicationRow,
+  BackupRow,
   DeviceTestRow,
   Dossier,
   DrainRow,
@@ -26,6 +27,15 @@ const vmPath = (id: string) => {
   if (app === '' || name === '' || id.split('/').length !== 2)
     throw new WeftError('usage', `${id} is no VM: write application/name, for example crm/web-0`);
   return `/v1/vms/${encode(app)}/${encode(name)}`;
+};
+
+const backupPath = (backup: string) => {
+  const parts = backup.split('/');
+  if (parts.length !== 3 || parts.includes(''))
+    throw new WeftError('usage', `${backup} is no backup: write application/machine/backup`, {
+      remedy: 'See: weft machine backups',
+    });
+  return `/v1/backups/${parts.map(encode).join('/')}`;
 };
 
 /** A controller's users' API. Every method throws WeftError. */
@@ -95,6 +105,35 @@ export class WeftClient {
   }
   async deleteMachine(id: string) {
     return this.#transport.json<object>('DELETE', vmPath(id));
+  }
+  /** @param to a backup target or pool of its host. */
+  async backupMachine(id: string, to?: string) {
+    return this.#transport.json<{ backup: string }>(
+      'POST',
+      `${vmPath(id)}/backups`,
+      to === undefined ? {} : { to },
+    );
+  }
+  listBackups(app?: string, machine?: string) {
+    const query = new URLSearchParams({
+      ...(app === undefined ? {} : { app }),
+      ...(machine === undefined ? {} : { machine }),
+    });
+    return this.#transport.json<readonly BackupRow[]>('GET', `/v1/backups?${query}`);
+  }
+  async getBackup(backup: string) {
+    return this.#transport.json<BackupRow>('GET', backupPath(backup));
+  }
+  /** @param as the new machine; absent: in place. */
+  async restoreBackup(backup: string, as?: string) {
+    return this.#transport.json<{ request: string; as: string }>(
+      'POST',
+      `${backupPath(backup)}/restore`,
+      as === undefined ? { inPlace: true } : { as },
+    );
+  }
+  async removeBackup(backup: string) {
+    return this.#transport.json<object>('DELETE', backupPath(backup));
   }
   async consoleLog(id: string) {
     return this.#transport.json<{ text: string }>('GET', `${vmPath(id)}/console-log`);

@@ -3,6 +3,7 @@ import type {
   Failure,
   GuardState,
   HostFacts,
+  MadeBackup,
   Restarts,
   Step,
   TaskResult,
@@ -31,6 +32,8 @@ export interface VmRow {
 export interface VmDetail extends Omit<VmRow, 'failure' | 'step' | 'image'> {
   readonly steps: readonly Step[];
   readonly tasks: readonly TaskResult[];
+  /** Where its disk lies. */
+  readonly pool: string;
   readonly failure: Failure | null;
   readonly retryAtMs: number | null;
   /** What proved that the copy before this incarnation was dead. */
@@ -72,6 +75,31 @@ export interface Dossier {
   readonly givenUp: boolean;
   /** Which pictures of its screen can be had: as it is now, as it was at its last crash or hang. */
   readonly pictures: { readonly now: boolean; readonly end: boolean };
+}
+
+export interface BackupRow {
+  /** `crm/db/20260102t030405` */
+  readonly backup: string;
+  readonly machine: string;
+  readonly state: 'wanted' | 'done' | 'failed' | 'removing';
+  readonly reason: 'asked' | 'scheduled';
+  readonly target: string;
+  readonly host: string;
+  readonly image: string;
+  readonly createdAtMs: number;
+  readonly endedAtMs: number | null;
+  readonly percent: number | null;
+  readonly made: MadeBackup | null;
+  readonly failure: Failure | null;
+  /** The last restore that was asked for. */
+  readonly restore: {
+    readonly request: string;
+    readonly as: string;
+    readonly host: string;
+    readonly state: 'verifying' | 'accepted' | 'refused';
+    readonly failure: Failure | null;
+    readonly askedAtMs: number;
+  } | null;
 }
 
 export interface ApplicationRow {

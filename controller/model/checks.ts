@@ -85,6 +85,8 @@ export function checkDocument(
   }
   for (const [name, machine] of machines) {
     checkSize(['machines', name, 'size'], machine.size);
+    if (machine.backup && (parseDurationMs(machine.backup.every) ?? 0) < 60_000)
+      add(['machines', name, 'backup', 'every'], 'value', 'must be at least 1m');
     const role = roles.find(([roleName]) => new RegExp(`^${roleName}-\\d+$`).test(name))?.[0];
     if (role !== undefined)
       add(

@@ -5,7 +5,9 @@ import type {
   HostFacts,
   HostOffer,
   ImageGoal,
+  MadeBackup,
   Restarts,
+  RestoreGoal,
   Step,
   TaskResult,
   VmPhase,
@@ -77,6 +79,10 @@ export interface VmRecord {
   readonly poolId: string | null;
   /** A machine's: the last incarnation known to have had its disk; 0: none yet. */
   readonly diskIncarnation: number;
+  /** A machine's: the backup that its disk was last made from, or is being made from; absent or null: none. */
+  readonly restore?: RestoreGoal | null;
+  /** Set by an accepted restore in place; the next plan gives a new incarnation that begins with it, and clears it. */
+  readonly restoreRequested?: RestoreGoal | null;
   /** What proved that the copy before this incarnation was dead; null: none was needed. */
   readonly proof: Proof | null;
   readonly networkId: string;
@@ -308,6 +314,45 @@ export interface TombstoneRecord {
   readonly host: string;
   readonly upToIncarnation: number;
   readonly atMs: number;
+}
+
+/** A restore that was asked for, from one backup. Nothing is made before its host has read the whole backup and found it good. */
+export interface RestoreRecord {
+  readonly request: string;
+  /** The machine that is to begin with it; the backup's own machine: in place. */
+  readonly as: string;
+  /** Which host reads it. */
+  readonly host: string;
+  readonly state: 'verifying' | 'accepted' | 'refused';
+  readonly failure: Failure | null;
+  readonly askedAtMs: number;
+}
+
+/** `backups/{app}/{machine}/{id}`: outlives its machine, and its application. */
+export interface BackupRecord {
+  /** `20260102t030405`, in UTC. */
+  readonly id: string;
+  readonly vmId: string;
+  readonly app: string;
+  /** `wanted` until its host has made it. `removing`: its files go, then the record. */
+  readonly state: 'wanted' | 'done' | 'failed' | 'removing';
+  readonly reason: 'asked' | 'scheduled';
+  /** Name of a folder or pool of its host. */
+  readonly target: string;
+  /** Which one: hosts with the same one can read it. Null: its host alone. */
+  readonly targetId: string | null;
+  readonly host: string;
+  readonly createdAtMs: number;
+  readonly endedAtMs: number | null;
+  readonly failure: Failure | null;
+  /** Null until it is done. */
+  readonly made: MadeBackup | null;
+  /** What a machine that is restored from it is made like. */
+  readonly image: { readonly name: string; readonly version: string };
+  readonly size: Size;
+  readonly pool: string;
+  /** The last one that was asked for; null: none. */
+  readonly restore: RestoreRecord | null;
 }
 
 /** `tokens/join/{sha256}` and `tokens/api/{sha256}`: only hashes are kept. */

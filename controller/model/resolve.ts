@@ -2,8 +2,14 @@ import { WeftError } from '../../agent/kit/errors.ts';
 import type { Endpoint, Probe } from '../../agent/protocol/index.ts';
 import { checkDocument } from './checks.ts';
 import { modelError, parseModel } from './parse.ts';
-import type { ApplicationDocument, ProbeDocument, RoleDocument, SizeDocument } from './schema.ts';
-import type { Machine, PackageRef, Role, Service, Size, StartupTask } from './service.ts';
+import type {
+  ApplicationDocument,
+  BackupDocument,
+  ProbeDocument,
+  RoleDocument,
+  SizeDocument,
+} from './schema.ts';
+import type { BackupSchedule, Machine, PackageRef, Role, Service, Size, StartupTask } from './service.ts';
 import { SIZES, type SizeTable } from './sizes.ts';
 import { parseDurationMs, parseMebibytes } from './units.ts';
 
@@ -59,10 +65,18 @@ export function resolveService(
         image: machine.image,
         size: resolveSize(machine.size, sizes),
         pool: machine.pool ?? DEFAULT_POOL,
+        ...(machine.backup ? { backup: resolveSchedule(machine.backup) } : {}),
+        ...(machine.from === undefined ? {} : { from: machine.from }),
       }),
     ),
   };
 }
+
+const resolveSchedule = ({ every, keep, to }: BackupDocument): BackupSchedule => ({
+  everyMs: durationOr(every, 0),
+  keep,
+  to,
+});
 
 function resolveRole(
   role: RoleDocument,

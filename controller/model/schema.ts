@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { NAME_PATTERN } from '../../agent/kit/names.ts';
+import { parseBackupRef } from './backup-ids.ts';
 import { parseDurationMs, parseMebibytes } from './units.ts';
 
 /** What a user may write. Shapes only; what needs more than one place to judge is in `checks.ts`. */
@@ -109,7 +110,25 @@ const role = z.strictObject({
   pool: name.optional(),
 });
 
-const machine = z.strictObject({ image, size, pool: name.optional() });
+const backup = z.strictObject({
+  every: duration,
+  keep: z.number().int().min(1).max(1_000),
+  to: name,
+});
+
+const machine = z.strictObject({
+  image,
+  size,
+  pool: name.optional(),
+  backup: backup.optional(),
+  from: z
+    .string()
+    .refine((text) => parseBackupRef(text) !== null, {
+      error: 'must be application/machine/backup, as weft machine backups lists it',
+    })
+    .meta({ description: 'The backup that its disk begins as: crm/db/20260102t030405' })
+    .optional(),
+});
 
 export const applicationDocument = z.strictObject({
   apiVersion: z.literal('weft/v1'),
@@ -121,6 +140,7 @@ export const applicationDocument = z.strictObject({
 });
 export type ApplicationDocument = z.infer<typeof applicationDocument>;
 export type RoleDocument = z.infer<typeof role>;
+export type BackupDocument = z.infer<typeof backup>;
 export type SizeDocument = z.infer<typeof size>;
 export type ProbeDocument = z.infer<typeof probe>;
 
@@ -129,6 +149,7 @@ export function keysAt(path: readonly PropertyKey[]): readonly string[] {
   const [first, , third, , fifth] = path;
   if (path.length === 0) return Object.keys(applicationDocument.shape);
   if (first === 'machines' && path.length === 2) return Object.keys(machine.shape);
+  if (first === 'machines' && third === 'backup') return Object.keys(backup.shape);
   if (first !== 'roles') return third === 'size' ? ['cpus', 'memory', 'disk', 'cpuQuota'] : [];
   if (path.length === 2) return Object.keys(role.shape);
   if (third === 'size') return ['cpus', 'memory', 'disk', 'cpuQuota'];

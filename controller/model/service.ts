@@ -51,8 +51,19 @@ export interface StartupTask {
   readonly retries: number;
 }
 
+/** A backup every so often, of which so many are kept. */
+export interface BackupSchedule {
+  readonly everyMs: number;
+  readonly keep: number;
+  /** Name of a backup target, or of a pool, of the machine's host. */
+  readonly to: string;
+}
+
 export interface Machine {
   readonly image: string;
   readonly size: Size;
   readonly pool: string;
+  readonly backup?: BackupSchedule;
+  /** The backup that its disk begins as: `crm/db/20260102t030405`. */
+  readonly from?: string;
 }

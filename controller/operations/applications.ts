@@ -5,6 +5,7 @@ import type { Catalogue } from '../catalogue/contract.ts';
 import { type ApplicationRecord, resolveService, type Service } from '../model/index.ts';
 import { change, read } from '../store/change.ts';
 import type { Store } from '../store/contract.ts';
+import { requireBackups } from './backups.ts';
 import { refuseWithoutRoom } from './capacity.ts';
 import type { Operations, PlanPreview, UploadedPackages } from './contract.ts';
 import { readFabric, resolveImages } from './fabric.ts';
@@ -29,6 +30,7 @@ export class Applications implements ApplicationOperations {
   async apply(app: string, source: string, packages: UploadedPackages) {
     const service = serviceOf(app, source, packages);
     const architectures = await resolveImages(this.#catalogue, service);
+    await requireBackups(this.#store, service);
     return change(this.#store, async () => {
       const { value: known, check } = await read<ApplicationRecord>(this.#store, `apps/${app}`);
       refuseDeleting(known);

@@ -55,6 +55,18 @@ export interface Operations {
   /** The agent is to boot its host anew. @throws WeftError `conflict` unless it is up and in maintenance. */
   rebootHost(host: string): Promise<void>;
   /**
+   * Asks for a backup of a machine that is on a host. @param to a backup target or pool of that host; null: the one of its schedule, or the
+   * host's first.
+   * @returns how the backup is named.
+   */
+  backup(id: string, to: string | null): Promise<{ readonly backup: string }>;
+  /**
+   * Asks for a backup to be read, and then restored. @param as a machine that is not there yet; null: in place, which discards what the
+   * machine has now.
+   */
+  restore(backup: string, as: string | null): Promise<{ readonly request: string; readonly as: string }>;
+  removeBackup(backup: string): Promise<void>;
+  /**
    * An operator signs that a host that is down is dead: its machines on pools that other hosts share are restarted there.
    * @param by who signs. @throws WeftError `conflict` while it may be alive: its lease is held, or it is in session.
    */

@@ -4,6 +4,7 @@ import type { Fencer } from '../fencing/contract.ts';
 import type { Fleet } from '../fleet/contract.ts';
 import type { Store } from '../store/contract.ts';
 import { Applications } from './applications.ts';
+import { Backups } from './backups.ts';
 import type { Operations } from './contract.ts';
 import { Deaths } from './deaths.ts';
 import { Hosts } from './hosts.ts';
@@ -23,6 +24,7 @@ export interface OperationsOptions {
 export function createOperations(options: OperationsOptions): Operations {
   const applications = new Applications(options);
   const vms = new Vms(options);
+  const backups = new Backups(options);
   const hosts = new Hosts(options);
   const deaths = new Deaths(options);
   return {
@@ -37,6 +39,9 @@ export function createOperations(options: OperationsOptions): Operations {
     setDraining: (host, draining, given) => hosts.setDraining(host, draining, given),
     drainProgress: (host) => hosts.drainProgress(host),
     rebootHost: (host) => hosts.rebootHost(host),
+    backup: (id, to) => backups.backup(id, to),
+    restore: (backup, as) => backups.restore(backup, as),
+    removeBackup: (backup) => backups.removeBackup(backup),
     confirmDead: (host, by) => deaths.confirmDead(host, by),
     fenceTest: (host) => deaths.fenceTest(host),
     removeHost: (host, given) => hosts.removeHost(host, given),

@@ -23,6 +23,7 @@ export class Draft {
     tombstones: new Map(),
     incarnations: new Map(),
     fencing: new Map(),
+    backups: new Map(),
   };
   readonly #events: PlannedEvent[] = [];
 

@@ -7,10 +7,14 @@ import {
 } from '../../agent/protocol/index.ts';
 import type { ApplicationRecord, HostRecord, NetworkRecord, VmRecord } from '../model/records.ts';
 import type { Role } from '../model/service.ts';
+import { backupTasksFor } from './backup-tasks.ts';
 import { nameOf } from './placement.ts';
 import type { World } from './world.ts';
 
-type GoalWorld = Pick<World, 'fleet' | 'applications' | 'networks' | 'tombstones' | 'hosts' | 'vms'>;
+type GoalWorld = Pick<
+  World,
+  'fleet' | 'applications' | 'networks' | 'tombstones' | 'hosts' | 'vms' | 'backups'
+>;
 
 /** What one host should have: the whole truth, made from records alone. @param vms the VMs placed on this host. */
 export function goalOf(
@@ -34,6 +38,7 @@ export function goalOf(
     tombstones: tombstonesOf(host, vms, world),
     superseded: supersededOn(host, present, world),
     ...rebootOf(world.hosts.get(host)),
+    backups: backupTasksFor(host, world),
   };
 }
 
@@ -116,6 +121,7 @@ function vmGoalOf(record: VmRecord, application: ApplicationRecord, peers: Peers
     },
     pool: record.pool,
     diskIncarnation: record.diskIncarnation,
+    ...(record.restore ? { restore: record.restore } : {}),
     nic: { networkId: record.networkId, mac: record.mac, address: record.address },
     workload: workloadOf(role, record, application),
     peers,

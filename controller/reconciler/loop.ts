@@ -7,7 +7,7 @@ import type { Fencer } from '../fencing/contract.ts';
 import type { Fleet, FleetEvent } from '../fleet/contract.ts';
 import type { Leases } from '../fleet/leases.ts';
 import type { SecretsStore } from '../fleet/secrets-contract.ts';
-import type { FleetRecord, HostRecord, VmRecord } from '../model/records.ts';
+import type { BackupRecord, FleetRecord, HostRecord, VmRecord } from '../model/records.ts';
 import { successorView } from '../model/successor.ts';
 import type { Change, Store } from '../store/contract.ts';
 import type { EventLog } from './event-log.ts';
@@ -136,6 +136,9 @@ export class Reconciler {
       applications.add(key.split('/')[0] ?? key);
       for (const record of [before, after]) {
         for (const host of hostsOf(record as VmRecord | undefined)) this.#dirtyHosts.add(host);
+        // A backup may be read by another host than the one that made it.
+        const reader = kind === 'backups' ? (record as BackupRecord | undefined)?.restore?.host : undefined;
+        if (reader) this.#dirtyHosts.add(reader);
       }
     }
     if (applications.size > 0)
@@ -248,6 +251,7 @@ export class Reconciler {
       incarnations: cache.records('incarnations'),
       fencing: cache.records('fencing'),
       leaseAges: this.#leaseAges(),
+      backups: cache.records('backups'),
       live: this.#live(),
       images: this.#images.known,
       listeningSinceMs: this.#listeningSinceMs,
@@ -298,6 +302,7 @@ export class Reconciler {
       tombstones: this.#cache.records('tombstones'),
       hosts: this.#cache.records('hosts'),
       vms: this.#cache.records('vms'),
+      backups: this.#cache.records('backups'),
     };
     for (const host of this.#dirtyHosts) {
       if (!this.#cache.records('hosts').has(host)) continue;

@@ -1,6 +1,8 @@
 import type { FenceRequest } from '../fencing/contract.ts';
 import { Draft, type Writes } from './draft.ts';
 import { Placement } from './placement.ts';
+import { followSchedules, nextBackupMs } from './rules/backup-schedule.ts';
+import { followBackups } from './rules/backups.ts';
 import { finishDepartures } from './rules/departures.ts';
 import { fenceRequests, takeProofsIn } from './rules/fencing.ts';
 import { forgive, nextForgivenessMs } from './rules/forgiveness.ts';
@@ -49,6 +51,7 @@ export function plan(world: World, nowMs: number, settings: PlanSettings): Plan 
   forgive(draft);
   followPools(draft);
   healLostVms(draft, placement, settings.holds);
+  followBackups(draft);
   followApplications(draft);
   finishDepartures(draft, placement);
   renew(draft, placement);
@@ -56,12 +59,14 @@ export function plan(world: World, nowMs: number, settings: PlanSettings): Plan 
   forgetSuperseded(draft);
   releaseKeptAddresses(draft);
   followModes(draft);
+  followSchedules(draft);
   const times = [
     nextDeadlineMs(draft, settings),
     nextLeaseProofMs(draft),
     nextRetryMs(draft),
     nextTryMs(draft),
     nextForgivenessMs(draft),
+    nextBackupMs(draft),
   ].filter((time) => time !== null);
   return {
     ...draft.writes(),

@@ -13,6 +13,7 @@ export class WorldCache {
     tombstones: new Map(),
     incarnations: new Map(),
     fencing: new Map(),
+    backups: new Map(),
   };
   /** Revision up to which everything is in here. */
   revision = 0;

@@ -1,6 +1,7 @@
 import type { Failure, Hello, Report } from '../../agent/protocol/index.ts';
 import type {
   ApplicationRecord,
+  BackupRecord,
   ClaimsRecord,
   FencingRecord,
   FleetRecord,
@@ -46,6 +47,7 @@ export interface World {
   readonly fencing: ReadonlyMap<string, FencingRecord>;
   /** How long ago each host was granted its last lease, ms, by a clock that nobody sets. Absent: there are no leases. */
   readonly leaseAges?: ReadonlyMap<string, number>;
+  readonly backups: ReadonlyMap<string, BackupRecord>;
   readonly live: ReadonlyMap<string, LiveHost>;
   readonly images: ReadonlyMap<string, ResolvedImage>;
   /** When this controller began to listen: hosts have their time from then on to be heard. */
@@ -61,6 +63,7 @@ export const KINDS = [
   'tombstones',
   'incarnations',
   'fencing',
+  'backups',
 ] as const;
 export type Kind = (typeof KINDS)[number];
 
@@ -74,6 +77,7 @@ export const PREFIXES: Readonly<Record<Kind, string>> = {
   tombstones: 'tombstones/',
   incarnations: 'incarnations/',
   fencing: 'fencing/',
+  backups: 'backups/',
 };
 
 export interface RecordOf {
@@ -85,4 +89,5 @@ export interface RecordOf {
   tombstones: TombstoneRecord;
   incarnations: IncarnationsRecord;
   fencing: FencingRecord;
+  backups: BackupRecord;
 }

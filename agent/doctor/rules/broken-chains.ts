@@ -47,7 +47,7 @@ function fault(world: DoctorWorld, disk: DiskView): { message: string; remedy: s
     return { message: 'is no qcow2: something has overwritten its head', remedy: start };
   const wanted = layerOf(world, disk);
   const found = below[0]?.path ?? null;
-  if (found === null) return { message: 'lies on no layer', remedy: start };
+  if (found === null) return wasRestored(world, disk) ? null : { message: 'lies on no layer', remedy: start };
   if (wanted !== null && found !== wanted)
     return {
       message: `lies on ${basename(found)}, and its image's layer is ${basename(wanted)}`,
@@ -67,6 +67,10 @@ function fault(world: DoctorWorld, disk: DiskView): { message: string; remedy: s
     return { message: 'lies on layers that lie on each other in a circle', remedy: start };
   return null;
 }
+
+/** What was made from a backup is whole by itself. */
+const wasRestored = ({ goal }: DoctorWorld, { vmId }: DiskView) =>
+  goal?.vms.some(({ id, restore }) => id === vmId && restore !== undefined) === true;
 
 /** Null: the goal does not say. */
 function layerOf({ goal, blobFolder }: DoctorWorld, { vmId, incarnation }: DiskView): string | null {

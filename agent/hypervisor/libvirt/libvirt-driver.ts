@@ -24,6 +24,7 @@ import type {
 } from '../driver.ts';
 import { requireOurs, requireSameLife } from '../marks.ts';
 import { noScreen } from '../no-screen.ts';
+import { LibvirtBackups } from './backups.ts';
 import { consoleStream } from './console-stream.ts';
 import {
   CPU_FEATURE_QUERIES,
@@ -58,6 +59,7 @@ export interface LibvirtDriverOptions {
 
 /** Domains and networks through libvirt. libvirt keeps the truth; here is only a cache of what our own marks say. */
 export class LibvirtDriver implements HypervisorDriver {
+  readonly backups: LibvirtBackups;
   readonly #fleet: string;
   readonly #connection: ReconnectingConnection;
   readonly #abilities: HostAbilities;
@@ -83,6 +85,13 @@ export class LibvirtDriver implements HypervisorDriver {
       backOff: { firstMs: 100, maximumMs: 2_000, factor: 2 },
     });
     this.#networks = new LibvirtNetworks(options.fleet);
+    this.backups = new LibvirtBackups((what, name, work) =>
+      this.#use(what, async (connection) => {
+        const domain = await this.#require(connection, name);
+        await this.#ours(domain);
+        return work(domain);
+      }),
+    );
     this.#connection.on('lifecycle', ({ type, domain }) => {
       if (type === 'defined' || type === 'undefined') this.#read.delete(domain.name);
     });

@@ -52,6 +52,25 @@ Prepared AbortJob(const Arguments& arguments) {
   });
 }
 
+Prepared BackupBegin(const Arguments& arguments) {
+  return On(arguments.Get<DomainHandle>(1),
+            [xml = arguments.Text(2), checkpoint = arguments.MaybeText(3),
+             flags = arguments.Flags(4)](virDomainPtr domain) {
+              Check(virDomainBackupBegin(domain, xml.c_str(), Characters(checkpoint), flags));
+              return Value();
+            });
+}
+
+Prepared FsFreeze(const Arguments& arguments) {
+  return On(arguments.Get<DomainHandle>(1),
+            [](virDomainPtr domain) { return Value::Number(Check(virDomainFSFreeze(domain, nullptr, 0, 0))); });
+}
+
+Prepared FsThaw(const Arguments& arguments) {
+  return On(arguments.Get<DomainHandle>(1),
+            [](virDomainPtr domain) { return Value::Number(Check(virDomainFSThaw(domain, nullptr, 0, 0))); });
+}
+
 Prepared Save(const Arguments& arguments) {
   return On(arguments.Get<DomainHandle>(1), [path = arguments.Text(2), flags = arguments.Flags(3)](virDomainPtr domain) {
     Check(virDomainSaveFlags(domain, path.c_str(), nullptr, flags));
@@ -78,6 +97,9 @@ void AddJobOperations(Operations& operations) {
                                           {"domainMigrateToUri", MigrateToUri},
                                           {"domainJobStatistics", JobStatistics},
                                           {"domainAbortJob", AbortJob},
+                                          {"domainBackupBegin", BackupBegin},
+                                          {"domainFsFreeze", FsFreeze},
+                                          {"domainFsThaw", FsThaw},
                                           {"domainSave", Save},
                                           {"domainHasManagedSave", HasManagedSave},
                                           {"domainRemoveManagedSave", RemoveManagedSave},

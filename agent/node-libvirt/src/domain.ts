@@ -195,6 +195,25 @@ export class Domain {
     return this.#library.run('domainAbortJob', [this.#handle], options);
   }
 
+  /**
+   * Begins a backup of disks while the guest runs on; resolves when it has begun. It is a job like a migration: `getJobStatistics`
+   * tells how it goes, `abortJob` ends it.
+   * @param xml https://libvirt.org/formatbackup.html
+   */
+  backupBegin(xml: string, checkpointXml: string | null = null, options?: CallOptions): Promise<void> {
+    return this.#library.run('domainBackupBegin', [this.#handle, xml, checkpointXml, 0], options);
+  }
+
+  /** Has the guest's agent flush and freeze all file systems. @returns how many. */
+  fsFreeze(options?: CallOptions): Promise<number> {
+    return this.#library.run('domainFsFreeze', [this.#handle], options);
+  }
+
+  /** @returns how many file systems were thawed. */
+  fsThaw(options?: CallOptions): Promise<number> {
+    return this.#library.run('domainFsThaw', [this.#handle], options);
+  }
+
   /** Saves state to `path` on the host and stops it. @param flags DomainSaveRestoreFlag. */
   save(path: string, flags = 0, options?: CallOptions): Promise<void> {
     return this.#library.run('domainSave', [this.#handle, path, flags], options);

@@ -136,6 +136,9 @@ export interface Operations {
   >;
   domainJobStatistics: Operation<readonly [D, flags: number], JobStatistics>;
   domainAbortJob: Operation<readonly [D], void>;
+  domainBackupBegin: Operation<readonly [D, xml: string, checkpointXml: string | null, flags: number], void>;
+  domainFsFreeze: Operation<readonly [D], number>;
+  domainFsThaw: Operation<readonly [D], number>;
   domainSave: Operation<readonly [D, path: string, flags: number], void>;
   domainManagedSave: Operation<readonly [D, flags: number], void>;
   domainHasManagedSave: Operation<readonly [D], boolean>;

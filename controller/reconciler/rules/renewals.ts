@@ -5,6 +5,7 @@ import { backOff } from '../instance-states.ts';
 import { imageOf, type Placement } from '../placement.ts';
 import { forgottenIncarnation, type Home, homesOf } from './adoption.ts';
 import { again } from './again.ts';
+import { sourceOf } from './restored.ts';
 import { declaredVms } from './wanted.ts';
 import { leavesReady, works } from './wishes.ts';
 
@@ -23,6 +24,14 @@ export function renew(draft: Draft, placement: Placement): void {
         { incarnation: forgotten },
       );
     else if (record.state === 'backing-off') retry(draft, placement, record);
+    else if (record.restoreRequested)
+      again(
+        placement,
+        record,
+        `its disk becomes backup ${record.restoreRequested.id} again`,
+        { only: record.host },
+        { restore: record.restoreRequested, restoreRequested: null, ...FORGIVEN },
+      );
     else if (record.reimageRequested && !leavesReady(draft, record))
       again(placement, record, 'it was re-imaged', { only: record.host }, FORGIVEN);
     else if (record.state === 'failed' && !isGivenUp(draft, record))
@@ -51,7 +60,17 @@ function placeFirst(draft: Draft, placement: Placement, record: VmRecord): void 
       : record.attempt === 1
         ? 'it is new'
         : 'its old host is given up';
-  placement.place(record, { only: null, avoid: null }, why);
+  const source = sourceOf(draft, record);
+  if (source === null) {
+    placement.place(record, { only: null, avoid: null }, why);
+    return;
+  }
+  if (source.restore === null) {
+    backOff(draft, record, source.failure.message, { failure: { ...source.failure, step: 'place' } });
+    return;
+  }
+  for (const only of source.hosts)
+    if (placement.place({ ...record, restore: source.restore }, { only, avoid: null }, why)) return;
 }
 
 /** A machine whose disk was found goes on with it, there and nowhere else. */

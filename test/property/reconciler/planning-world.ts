@@ -21,6 +21,7 @@ export class PlanningWorld {
     tombstones: new Map(),
     incarnations: new Map(),
     fencing: new Map(),
+    backups: new Map(),
   };
   readonly #silent = new Set<string>();
   #reports = new Map<string, Report>();

@@ -206,3 +206,41 @@ test('the published JSON Schema is up to date', async () => {
   const file = join(import.meta.dirname, '../../../controller/model/service.schema.json');
   expect(JSON.parse(await readFile(file, 'utf8'))).toEqual(modelJsonSchema());
 });
+
+describe('backups of a machine in a model', () => {
+  const machine = (rest: string) => `apiVersion: weft/v1
+kind: Application
+name: crm
+machines:
+  db: {image: "tiny:stable", size: small${rest}}
+`;
+  const problems = (rest: string) => {
+    try {
+      resolveService(machine(rest), {});
+    } catch (error) {
+      return (((error as WeftError).details?.problems as ModelProblem[] | undefined) ?? []).map(
+        ({ path, message }) => `${path}: ${message}`,
+      );
+    }
+    return [];
+  };
+
+  test('a schedule and a beginning are taken as written; without them a machine is what it was', () => {
+    const ref = 'crm/db/20260102t030405';
+    const written = machine(`, backup: {every: 24h, keep: 7, to: vault}, from: ${ref}`);
+    expect(resolveService(written, {}).machines.db).toMatchObject({
+      backup: { everyMs: 86_400_000, keep: 7, to: 'vault' },
+      from: ref,
+    });
+    expect(Object.keys(resolveService(machine(''), {}).machines.db ?? {})).toEqual(['image', 'size', 'pool']);
+  });
+
+  test('what cannot be is said with where it stands', () => {
+    expect(problems(', backup: {every: 5s, keep: 7, to: vault}')).toEqual([
+      'machines.db.backup.every: must be at least 1m',
+    ]);
+    expect(problems(', backup: {every: 24h, keep: 0, to: vault}')[0]).toContain('machines.db.backup.keep');
+    expect(problems(', from: crm/db')[0]).toContain('must be application/machine/backup');
+    expect(problems(', backup: {evry: 24h, keep: 1, to: vault}').join()).toContain('unknown key "evry"');
+  });
+});

@@ -14,7 +14,7 @@ function followed(known: readonly string[] | undefined, said: string[] | undefin
   const world: World = {
     fleet: { uuid: FLEET, epoch: 1, range: '10.128.0.0/10' },
     ...{ applications: none, vms: none, claims: none, networks: none, tombstones: none },
-    ...{ incarnations: none, fencing: none, images: none, listeningSinceMs: 0 },
+    ...{ incarnations: none, fencing: none, backups: none, images: none, listeningSinceMs: 0 },
     hosts: new Map([['h1', host]]),
     live: new Map([
       [

@@ -20,7 +20,7 @@ function planned(hosts: readonly HostRecord[], ages: Readonly<Record<string, num
   const world: World = {
     fleet: { uuid: FLEET, epoch: 1, range: '10.128.0.0/10' },
     ...{ applications: none, vms: none, claims: none, networks: none, tombstones: none },
-    ...{ incarnations: none, fencing: none, images: none, live: none },
+    ...{ incarnations: none, fencing: none, backups: none, images: none, live: none },
     hosts: new Map(hosts.map((host) => [host.name, host])),
     leaseAges: new Map(Object.entries(ages)),
     listeningSinceMs: 0,
@@ -107,7 +107,14 @@ describe('a lease that ran out', () => {
     const world: World = {
       fleet: { uuid: FLEET, epoch: 1, range: '10.128.0.0/10' },
       ...{ applications: none, vms: none, claims: none, networks: none, tombstones: none },
-      ...{ incarnations: none, fencing: none, images: none, live, hosts: new Map([['h1', fenced]]) },
+      ...{
+        incarnations: none,
+        fencing: none,
+        backups: none,
+        images: none,
+        live,
+        hosts: new Map([['h1', fenced]]),
+      },
       listeningSinceMs: 0,
     };
     const { events } = plan(world, NOW, DEFAULT_SETTINGS);

@@ -71,6 +71,7 @@ function aWorld(setting: Setting = {}): World {
     tombstones: new Map(),
     incarnations: new Map(),
     fencing: new Map(),
+    backups: new Map(),
     live: new Map(
       Object.entries(hosts).map(([name, shape]): [string, LiveHost] => [
         name,
@@ -454,6 +455,7 @@ describe('a goal', () => {
     tombstones: new Map(),
     hosts: new Map(),
     vms: new Map(),
+    backups: new Map(),
   };
   const goalWith = (records: readonly VmRecord[]) =>
     goalOf('h1', records, () => peersOf(application, records), world);

@@ -62,6 +62,7 @@ function worldOf({ hosts = [], vms = [], fencing = [], live = {} }: Fabric): Wor
     tombstones: new Map(),
     incarnations: new Map(),
     fencing: new Map(fencing.map((record) => [record.host, record])),
+    backups: new Map(),
     live: new Map(
       hosts.map(({ name, offer, facts, bootId }): [string, LiveHost] => {
         const hello = aHello(name);

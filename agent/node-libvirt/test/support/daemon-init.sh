@@ -5,7 +5,9 @@ set -euo pipefail
 folder=$1 name=$2
 
 hostname "$name"
+# Apart from the machine, and shared within: libvirt hands mounts on to the namespaces of its QEMUs.
 mount --make-rprivate /
+mount --make-rshared /
 mount -t tmpfs -o mode=755 tmpfs /run
 mkdir -p /run/libvirt /run/lock /run/small
 for path in etc/libvirt var/lib/libvirt var/cache/libvirt var/log/libvirt; do

@@ -62,6 +62,8 @@ while true; do
       echo "{\\"return\\":\${id%%[!0-9]*}}" >&3 ;;
     *guest-ping*) echo '{"return":{}}' >&3 ;;
     *guest-get-host-name*) echo '{"return":{"host-name":"the-guest"}}' >&3 ;;
+    *guest-fsfreeze-freeze*) echo '{"return":2}' >&3 ;;
+    *guest-fsfreeze-thaw*) echo '{"return":2}' >&3 ;;
     *guest-sleep*) sleep 60 3<&- ;;
     *) echo '{"error":{"class":"CommandNotFound","desc":"the responder does not know it"}}' >&3 ;;
   esac

@@ -1,0 +1,182 @@
+import { readFile, truncate } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { diskOf, supervisedPid } from '../lab/host.ts';
+import { type GoldenLab, goldenLab, TINY } from '../support/golden-lab.ts';
+import { isReady, rowOf, waitUntilNothingIsLeft } from '../support/hosts.ts';
+import { waitFor } from '../support/wait-for.ts';
+
+const DB = 'shop/db';
+const MODEL = (image: string) => `
+apiVersion: weft/v1
+kind: Application
+name: shop
+machines:
+  db: {image: "${image}", size: ${TINY}, pool: local}
+`;
+const BACKUPS = '/var/lib/weft/backups';
+
+interface Backup {
+  readonly backup: string;
+  readonly state: string;
+  readonly reason: string;
+  readonly host: string;
+  readonly failure: { readonly message: string } | null;
+  readonly made: { readonly sizeBytes: number; readonly digest: string; readonly consistency: string } | null;
+}
+interface Refusal {
+  readonly error: { readonly code: string; readonly message: string; readonly remedy?: string };
+}
+
+describe('backups of a machine', () => {
+  let golden: GoldenLab;
+  beforeAll(async () => {
+    golden = await goldenLab('backups', { hosts: 2, agent: { backups: [{ name: 'vault', path: BACKUPS }] } });
+    await golden.weft.ok(['apply', '-f', await golden.model(MODEL('tiny:stable')), '--wait'], {
+      timeoutMs: 400_000,
+    });
+  }, 1_300_000);
+  afterAll(() => golden?.down(), 60_000);
+
+  const ssh = async (id: string, command: string) =>
+    (await golden.weft.ok(['ssh', id, '--', command], { timeoutMs: 180_000 })).trim();
+  /** Bytes that nobody can guess, flushed; their digest as the guest computes it. */
+  const write = (id: string) =>
+    ssh(id, 'dd if=/dev/urandom of=/root/data bs=1M count=24 2>/dev/null && sync && sha256sum </root/data');
+  const digest = (id: string) => ssh(id, 'sha256sum </root/data');
+  const backups = () => golden.weft.json<Backup[]>(['machine', 'backups', DB]);
+  const backUp = () =>
+    golden.weft.json<Backup>(['machine', 'backup', DB, '--to', 'vault', '--wait'], { timeoutMs: 300_000 });
+  /** The folder of a host's backups, as this machine sees it. */
+  const folderOf = async (host: string) => {
+    const { hosts } = await golden.lab.state();
+    const found = hosts.find(({ name }) => name === host);
+    if (!found) throw new Error(`the lab has no host ${host}`);
+    return join(diskOf(golden.lab.layout, found), BACKUPS, DB);
+  };
+  /** What there is of backups on a host: finished ones, and halves. */
+  const entries = async (host: string) =>
+    (await golden.lab.exec(host, ['find', BACKUPS, '-mindepth', '3', '-maxdepth', '3', '-type', 'd'])).stdout
+      .trim()
+      .split('\n')
+      .filter((line) => line !== '');
+
+  test('live, and restored to a new name: the bytes are those of the moment of the backup', async () => {
+    const before = await write(DB);
+    const boots = await ssh(DB, 'cat /proc/sys/kernel/random/boot_id');
+    const backup = await backUp();
+    expect(backup).toMatchObject({ state: 'done', reason: 'asked' });
+    // The tiny image has no guest agent.
+    expect(backup.made?.consistency).toBe('crash-consistent');
+    const after = await write(DB);
+    expect(after).not.toBe(before);
+    const { image, host } = rowOf(await golden.weft.ps('shop'), DB);
+
+    await golden.weft.ok(['machine', 'restore', backup.backup, '--as', 'copy', '--wait'], {
+      timeoutMs: 400_000,
+    });
+    expect(await digest('shop/copy')).toBe(before);
+    // The machine that was backed up has noticed nothing.
+    expect(await digest(DB)).toBe(after);
+    expect(await ssh(DB, 'cat /proc/sys/kernel/random/boot_id')).toBe(boots);
+    const copy = rowOf(await golden.weft.ps('shop'), 'shop/copy');
+    expect(copy).toMatchObject({ state: 'ready', image, host, kind: 'machine' });
+    expect(await ssh('shop/copy', 'hostname')).toBe('copy');
+
+    // What was restored is a machine like any other: it keeps what is written to it over a start of its own.
+    const own = await write('shop/copy');
+    await golden.weft.ok(['reboot', 'shop/copy']);
+    await waitFor(
+      'the copy to have booted again',
+      () => golden.weft.run(['ssh', 'shop/copy', '--', 'sha256sum </root/data']),
+      ({ exitCode, stdout }) => exitCode === 0 && stdout.trim() === own,
+    );
+    await golden.weft.ok(['delete', 'shop/copy', '--wait'], { timeoutMs: 180_000 });
+  });
+
+  test('restored in place: the machine is what it was', async () => {
+    const before = await write(DB);
+    const { backup } = await backUp();
+    await write(DB);
+    const { incarnation } = rowOf(await golden.weft.ps('shop'), DB);
+    await golden.weft.ok(['machine', 'restore', backup, '--in-place', '--wait'], { timeoutMs: 400_000 });
+    expect(await digest(DB)).toBe(before);
+    expect(rowOf(await golden.weft.ps('shop'), DB).incarnation).toBe(incarnation + 1);
+    await golden.weft.ok(['machine', 'backup-rm', backup]);
+    await waitFor('the backup to be removed', backups, (rows) => !rows.some((row) => row.backup === backup));
+  });
+
+  test('one that was truncated is refused with the reason, and nothing is left of the try', async () => {
+    const backup = await backUp();
+    const [host, file] = [backup.host, join(backup.backup.slice(DB.length + 1), 'disk.qcow2')];
+    const size = backup.made?.sizeBytes ?? 0;
+    await truncate(join(await folderOf(host), file), size - 65_536);
+    const { exitCode, stderr } = await golden.weft.run(
+      ['machine', 'restore', backup.backup, '--as', 'broken', '--wait', '--json'],
+      { timeoutMs: 180_000 },
+    );
+    expect(exitCode).toBe(1);
+    const { error } = JSON.parse(stderr.slice(stderr.indexOf('{'))) as Refusal;
+    expect(error.code).toBe('invalid-image');
+    expect(error.message).toContain(`truncated: ${size - 65_536} of ${size} bytes`);
+    expect((await golden.weft.ps('shop')).map(({ id }) => id)).toEqual([DB]);
+    const disks = await golden.lab.exec(host, ['find', '/var/lib/weft/pools', '-path', '*broken*']);
+    expect(disks.stdout).toBe('');
+    // As it was, but for one byte: its size and header say nothing, its digest does.
+    const path = join(await folderOf(host), file);
+    await truncate(path, size);
+    expect((await readFile(path)).byteLength).toBe(size);
+    const changed = await golden.weft.run(['machine', 'restore', backup.backup, '--as', 'broken'], {
+      timeoutMs: 180_000,
+    });
+    expect(changed.exitCode).toBe(1);
+    expect(changed.stderr).toContain('its content has changed since it was made');
+    await golden.weft.ok(['machine', 'backup-rm', backup.backup]);
+  });
+
+  test('the agent is killed in the middle: the backup is made all the same, and no half is left', async () => {
+    const before = await write(DB);
+    const { host } = rowOf(await golden.weft.ps('shop'), DB);
+    const home = String(host);
+    const known = new Set(await entries(home));
+    const backup = (await golden.weft.ok(['machine', 'backup', DB, '--to', 'vault'])).trim();
+    // As soon as anything of it is there: the copy has not ended, or its digest is being computed, or it has just ended.
+    await waitFor(
+      'the backup to be begun',
+      () => entries(home),
+      (found) => found.some((path) => !known.has(path)),
+      60_000,
+      20,
+    );
+    const { hosts } = await golden.lab.state();
+    for (const each of hosts.filter(({ name }) => name === home))
+      process.kill(await supervisedPid(each, 'weft-agent'), 'SIGKILL');
+    const rows = await waitFor('the backup to be done', backups, (found) =>
+      found.some((row) => row.backup === backup && row.state !== 'wanted'),
+    );
+    expect(rows.find((row) => row.backup === backup)).toMatchObject({ state: 'done', failure: null });
+    expect((await entries(home)).filter((path) => path.includes('.tmp'))).toEqual([]);
+    await golden.weft.ok(['machine', 'restore', backup, '--as', 'after', '--wait'], { timeoutMs: 400_000 });
+    expect(await digest('shop/after')).toBe(before);
+  });
+
+  test('by a schedule: made by itself; and backups outlive their machine and its application', async () => {
+    const scheduled = MODEL('tiny:stable').replace(
+      'pool: local}',
+      'pool: local, backup: {every: 24h, keep: 2, to: vault}}',
+    );
+    await golden.weft.ok(['apply', '-f', await golden.model(scheduled)]);
+    const made = await waitFor('a scheduled backup', backups, (rows) =>
+      rows.some(({ reason, state }) => reason === 'scheduled' && state === 'done'),
+    );
+    const { backup } = made.find(({ reason }) => reason === 'scheduled') ?? { backup: '' };
+    const bytes = await digest(DB);
+    await golden.weft.ok(['delete', 'shop', '--wait'], { timeoutMs: 180_000 });
+    await waitUntilNothingIsLeft(golden);
+    expect((await backups()).map((row) => row.backup)).toContain(backup);
+    const from = MODEL('tiny:stable').replace('pool: local}', `pool: local, from: ${backup}}`);
+    await golden.weft.ok(['apply', '-f', await golden.model(from), '--wait'], { timeoutMs: 400_000 });
+    expect(rowOf(await golden.weft.ps('shop'), DB)).toSatisfy(isReady);
+    expect(await digest(DB)).toBe(bytes);
+  });
+});
