@@ -1,9 +1,9 @@
 import type { GuardState, Heartbeat, Lease } from '../protocol/index.ts';
-import type { GuardFolder, GuardNote, MachinesNote } from './notes.ts';
+import type { GuardNote, MachinesNote, NoteFolder } from './notes.ts';
 import { startTicksOf } from './processes.ts';
 
 export interface LeaseKeeperOptions {
-  readonly folder: GuardFolder;
+  readonly folder: NoteFolder;
   readonly bootTimeMs: () => number;
   readonly leaseMs: number;
   /** What the guard is to know; null: not known yet, and what it knows is left alone. */
@@ -89,7 +89,7 @@ export class LeaseKeeper {
 }
 
 /** Tells a guard that may still run that nothing is to be guarded any more. Only when the controller knows. */
-export function releaseGuard(folder: GuardFolder): void {
+export function releaseGuard(folder: NoteFolder): void {
   if (folder.read('lease')?.released === false)
     folder.write('lease', { untilMs: 0, released: true, toldWord: null });
 }

@@ -37,7 +37,7 @@ export interface StoppedNote {
   readonly machines: readonly { readonly name: string; readonly pid: number; readonly atMs: number }[];
 }
 
-interface Notes {
+export interface Notes {
   readonly lease: LeaseNote;
   readonly machines: MachinesNote;
   readonly guard: GuardNote;
@@ -52,6 +52,9 @@ const IS_NOTE: { readonly [Kind in keyof Notes]: (note: Partial<Notes[Kind]>) =>
   guard: (note) => Number.isInteger(note.pid) && typeof note.armed === 'boolean',
   stopped: (note) => Array.isArray(note.machines),
 };
+
+/** Where notes are read and written. */
+export type NoteFolder = Pick<GuardFolder, 'read' | 'write'>;
 
 /** The files of the folder. All calls block: the folder is in memory (a tmpfs), and a note is a few hundred bytes. */
 export class GuardFolder {

@@ -18,6 +18,12 @@ export type FleetEvent =
   | { readonly type: 'disconnected'; readonly host: string; readonly reason: string }
   | { readonly type: 'report'; readonly host: string; readonly report: Report };
 
+/** What is known of the leases of hosts with a guard. */
+export interface LeaseAges {
+  /** How long ago, by a clock that nobody sets, a host was granted its last lease, ms: at least that long. */
+  ageMs(host: string): number;
+}
+
 export interface Fleet {
   hosts(): readonly HostLink[];
   /** Queues the goal; only the newest matters. Sent at once when connected, and again at every connect. */

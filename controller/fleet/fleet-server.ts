@@ -219,7 +219,8 @@ export class FleetServer implements Fleet {
       evidence: known?.evidence ?? 'it has joined and is not in session yet',
       proof: known?.proof ?? null,
       fencing: known?.fencing ?? null,
-      guard: known?.guard ?? null,
+      // Said anew in its first session; until then nobody relies on one.
+      guard: null,
       downsAtMs: known?.downsAtMs ?? [],
       heldOffUntilMs: known?.heldOffUntilMs ?? null,
       superseded: known?.superseded ?? {},

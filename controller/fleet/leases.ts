@@ -3,6 +3,7 @@ import type { GuardState } from '../../agent/protocol/index.ts';
 import type { HostRecord } from '../model/records.ts';
 import { change, read } from '../store/change.ts';
 import type { Store } from '../store/contract.ts';
+import type { LeaseAges } from './contract.ts';
 
 export interface LeasesOptions {
   readonly store: Store;
@@ -17,7 +18,7 @@ const GRANTED: ReadonlySet<HostRecord['state']> = new Set<HostRecord['state']>([
  * The leases that this controller grants to hosts with a guard. What a host says of its guard is in the store before it is answered:
  * so a guard that disarms its watchdog knows that no controller, this one or the next, relies on it.
  */
-export class Leases {
+export class Leases implements LeaseAges {
   readonly #options: LeasesOptions;
   readonly #beganMs: number;
   readonly #grantedMs = new Map<string, number>();

@@ -4,8 +4,7 @@ import type { Logger } from '../../agent/kit/log.ts';
 import type { Goal } from '../../agent/protocol/index.ts';
 import type { Catalogue } from '../catalogue/contract.ts';
 import type { Fencer } from '../fencing/contract.ts';
-import type { Fleet, FleetEvent } from '../fleet/contract.ts';
-import type { Leases } from '../fleet/leases.ts';
+import type { Fleet, FleetEvent, LeaseAges } from '../fleet/contract.ts';
 import type { SecretsStore } from '../fleet/secrets-contract.ts';
 import type { BackupRecord, FleetRecord, HostRecord, VmRecord } from '../model/records.ts';
 import { successorView } from '../model/successor.ts';
@@ -25,7 +24,7 @@ export interface ReconcilerOptions {
   readonly secrets: SecretsStore;
   readonly fencer: Pick<Fencer, 'want'>;
   /** Absent: no host has a lease. */
-  readonly leases?: Pick<Leases, 'ageMs'>;
+  readonly leases?: LeaseAges;
   readonly events: EventLog;
   readonly clock: Clock;
   readonly log: Logger;
