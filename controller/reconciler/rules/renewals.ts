@@ -23,6 +23,8 @@ export function renew(draft: Draft, placement: Placement): void {
         { only: record.host },
         { incarnation: forgotten },
       );
+    // What is to follow on it is the next try.
+    else if (record.state === 'backing-off' && record.successor) continue;
     else if (record.state === 'backing-off') retry(draft, placement, record);
     else if (record.restoreRequested)
       again(

@@ -273,3 +273,46 @@ describe('a machine of a host that drains', () => {
     expect(fabric.vm('db')).toMatchObject({ host: 'h1', incarnation: 1, state: 'unknown' });
   });
 });
+
+describe('hosts in maintenance', () => {
+  const empty = { roles: {} };
+
+  test('go down for their operator’s reasons: they make nothing hold still, and are not held off when they return', () => {
+    const fabric = new Fabric(['h1', 'h2', 'h3', 'h4'], empty);
+    for (const name of ['h1', 'h2']) {
+      fabric.drain(name);
+      fabric.settle();
+      expect(fabric.host(name).mode).toBe('maintenance');
+      fabric.world.silence(name);
+    }
+    fabric.world.pass(10_000);
+    fabric.settle();
+    expect(fabric.host('h1')).toMatchObject({ state: 'down', mode: 'maintenance', downsAtMs: [] });
+    expect(fabric.events.filter((event) => event.startsWith('healing'))).toEqual([]);
+  });
+
+  test('are told from hosts that are silent for no reason', () => {
+    const fabric = new Fabric(['h1', 'h2', 'h3', 'h4'], empty);
+    for (const name of ['h1', 'h2']) fabric.world.silence(name);
+    fabric.world.pass(10_000);
+    fabric.settle();
+    expect(fabric.events).toContain('healing-held fabric');
+    expect(fabric.host('h1').downsAtMs).toHaveLength(1);
+  });
+});
+
+test('a move to another host than its successor is on begins anew there', () => {
+  const fabric = new Fabric(['h1', 'h2', 'h3'], web());
+  const home = String(fabric.vm('web-0').host);
+  fabric.say = (vm) => (vm.host === home ? {} : { phase: 'booting' });
+  fabric.drain(home);
+  fabric.settle();
+  const first = fabric.vm('web-0').successor;
+  const to = ['h1', 'h2', 'h3'].find((name) => name !== home && name !== first?.host) ?? '';
+  fabric.world.put('vms/crm/web-0', { ...fabric.vm('web-0'), moveTo: to });
+  fabric.settle();
+  expect(fabric.vm('web-0').successor).toMatchObject({ host: to, incarnation: 3 });
+  fabric.say = READY;
+  fabric.settle();
+  expect(fabric.vm('web-0')).toMatchObject({ host: to, incarnation: 3, moveTo: null, state: 'ready' });
+});
