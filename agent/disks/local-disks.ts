@@ -75,7 +75,12 @@ export class LocalDisks implements Disks {
     const whole = due || restored !== undefined;
     if (present && !due) await checkBacking(key.vmId, path, whole ? null : backingFile);
     if (key.kind === 'machine')
-      await checkOwner(key, path, { present, last: lastIncarnation, shared: pool.kind === 'shared' });
+      // What is to be replaced may be missing.
+      await checkOwner(key, path, {
+        present,
+        last: due ? 0 : lastIncarnation,
+        shared: pool.kind === 'shared',
+      });
     await this.#folder(path);
     // Before it is opened: whoever looks at the pool knows whose it is.
     if (key.kind === 'machine' || pool.kind === 'shared')
