@@ -1,18 +1,16 @@
 import { randomBytes } from 'node:crypto';
 import { chmod, mkdir, rename, rm, rmdir, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { inspectImage } from '../../images/formats/inspect.ts';
 import { entriesOf } from '../kit/entries.ts';
 import { WeftError } from '../kit/errors.ts';
-import { exec } from '../kit/exec.ts';
 import { NAME_PATTERN, VM_ID_PATTERN } from '../kit/names.ts';
 import { readBackingFile } from './backing-file.ts';
 import type { DiskKey, DiskSource, Disks, DiskView, PoolConfiguration, PoolView } from './contract.ts';
+import { createOverlay, writeWhole } from './make-disk.ts';
 import { type Owner, readOwner, writeOwner } from './owner.ts';
 import { markPool, requireMark } from './pool-mark.ts';
 import { spaceAt } from './space.ts';
 
-const OVERLAY_LIMIT_MS = 60_000;
 /** What a crash leaves of a disk, or of a file beside it. */
 const HALF_MADE = /\.(qcow2|owner|json)\.[0-9a-f]{8,12}\.tmp$/;
 const INSTANCE_DISK = /^([1-9][0-9]{0,14})\.qcow2$/;
@@ -75,7 +73,12 @@ export class LocalDisks implements Disks {
     const whole = due || restored !== undefined;
     if (present && !due) await checkBacking(key.vmId, path, whole ? null : backingFile);
     if (key.kind === 'machine')
-      await checkOwner(key, path, { present, last: lastIncarnation, shared: pool.kind === 'shared' });
+      // What is to be replaced may be missing.
+      await checkOwner(key, path, {
+        present,
+        last: due ? 0 : lastIncarnation,
+        shared: pool.kind === 'shared',
+      });
     await this.#folder(path);
     // Before it is opened: whoever looks at the pool knows whose it is.
     if (key.kind === 'machine' || pool.kind === 'shared')
@@ -191,24 +194,6 @@ export class LocalDisks implements Disks {
       remedy: `It offers ${[...this.#pools.keys()].join(', ') || 'none'}; see pools in agent.yaml.`,
     });
   }
-}
-
-async function createOverlay(backing: string, file: string, sizeBytes: number): Promise<void> {
-  await exec(
-    'qemu-img',
-    ['create', '-q', '-f', 'qcow2', '-F', 'qcow2', '-b', backing, file, String(sizeBytes)],
-    { timeoutMs: OVERLAY_LIMIT_MS },
-  );
-}
-
-/** As large as it was, or larger where the machine's size asks for more. */
-async function writeWhole(source: DiskSource, file: string, sizeBytes: number): Promise<void> {
-  await source.write(file);
-  const { virtualSizeBytes } = await inspectImage(file);
-  if (virtualSizeBytes < sizeBytes)
-    await exec('qemu-img', ['resize', '-q', '-f', 'qcow2', file, String(sizeBytes)], {
-      timeoutMs: OVERLAY_LIMIT_MS,
-    });
 }
 
 const restoredBy = async ({ kind }: DiskKey, path: string): Promise<string | undefined> =>

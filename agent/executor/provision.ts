@@ -189,10 +189,11 @@ async function makeOverlay(
 
 function sourceOf(
   { readBackup }: ProvisionDependencies,
-  { restore, kind, id }: VmGoal,
+  { restore, kind, id, diskIncarnation }: VmGoal,
   signal: AbortSignal,
 ): DiskSource | null {
-  if (!restore) return null;
+  // Done, and known to be: a disk that is missing now was lost since, and is not put back behind anybody's back.
+  if (!restore || diskIncarnation >= restore.since) return null;
   if (kind !== 'machine' || !readBackup)
     throw new WeftError('not-supported', `this host cannot restore ${id} from a backup`);
   return { request: restore.request, write: (file) => readBackup(restore, file, signal) };

@@ -59,6 +59,8 @@ export type BackupReport = z.infer<typeof backupReport>;
 /** A machine's disk is to begin as, or become, this backup: once for each request. */
 export const restoreGoal = z.object({
   request: z.string().max(64),
+  /** The incarnation that it was asked for with: one that had a disk since then had this one. */
+  since: z.number().int().min(1),
   ...which,
   digest,
   sizeBytes: count,

@@ -28,7 +28,9 @@ export function targetOn(
   offer: Pick<HostOffer, 'backups' | 'pools'> | null | undefined,
   name: string,
 ): { readonly name: string; readonly id: string | null } | null {
-  const found = [...(offer?.backups ?? []), ...(offer?.pools ?? [])].find((each) => each.name === name);
+  // An agent of before backups says nothing of them, and would start a machine on an empty disk.
+  if (!offer?.backups) return null;
+  const found = [...offer.backups, ...offer.pools].find((each) => each.name === name);
   return found ? { name, id: found.id ?? null } : null;
 }
 
@@ -57,8 +59,8 @@ export function readersOf(
 }
 
 /** How a machine's disk is told to become a backup. */
-export function restoreGoalOf(record: BackupRecord, request: string): RestoreGoal | null {
+export function restoreGoalOf(record: BackupRecord, request: string, since: number): RestoreGoal | null {
   const { vmId, id, target, made } = record;
   if (record.state !== 'done' || !made) return null;
-  return { request, vmId, id, target, digest: made.digest, sizeBytes: made.sizeBytes };
+  return { request, since, vmId, id, target, digest: made.digest, sizeBytes: made.sizeBytes };
 }

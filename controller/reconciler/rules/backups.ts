@@ -112,7 +112,7 @@ function refuse(draft: Draft, record: BackupRecord, failure: Failure): void {
 /** The backup is good: now, and not before, something is made of it. */
 function accept(draft: Draft, record: BackupRecord): void {
   const { restore } = record;
-  const goal = restore && restoreGoalOf(record, restore.request);
+  const goal = restore && restoreGoalOf(record, restore.request, 1);
   if (!restore || !goal) return;
   const problem =
     restore.as === record.vmId && draft.get('vms', record.vmId)

@@ -1,3 +1,4 @@
+import type { RestoreGoal } from '../../../agent/protocol/index.ts';
 import type { VmRecord } from '../../model/records.ts';
 import type { Draft } from '../draft.ts';
 import { FORGIVEN, isGivenUp } from '../failures.ts';
@@ -23,17 +24,10 @@ export function renew(draft: Draft, placement: Placement): void {
         { only: record.host },
         { incarnation: forgotten },
       );
+    else if (record.restoreRequested) restoreInPlace(placement, record, record.restoreRequested);
     // What is to follow on it is the next try.
     else if (record.state === 'backing-off' && record.successor) continue;
     else if (record.state === 'backing-off') retry(draft, placement, record);
-    else if (record.restoreRequested)
-      again(
-        placement,
-        record,
-        `its disk becomes backup ${record.restoreRequested.id} again`,
-        { only: record.host },
-        { restore: record.restoreRequested, restoreRequested: null, ...FORGIVEN },
-      );
     else if (record.reimageRequested && !leavesReady(draft, record))
       again(placement, record, 'it was re-imaged', { only: record.host }, FORGIVEN);
     else if (record.state === 'failed' && !isGivenUp(draft, record))
@@ -94,6 +88,13 @@ function adopt(
   const incarnation = Math.max(record.incarnation, home.incarnation);
   const target = { only: home.host, avoid: null };
   placement.place({ ...record, incarnation }, target, `its disk was found on ${home.host} and is adopted`);
+}
+
+/** Also of a machine that waits or has failed: that may be why it is restored. */
+function restoreInPlace(placement: Placement, record: VmRecord, restore: RestoreGoal): void {
+  const patch = { restore: { ...restore, since: record.incarnation + 1 }, restoreRequested: null };
+  const why = `its disk becomes backup ${restore.id} again`;
+  again(placement, record, why, { only: record.host }, { ...patch, ...FORGIVEN });
 }
 
 function retry(draft: Draft, placement: Placement, record: VmRecord): void {

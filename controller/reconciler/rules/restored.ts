@@ -15,7 +15,7 @@ export function sourceOf(draft: Draft, record: VmRecord): DiskSource | null {
   if (from === undefined) return null;
   const backup = draft.get('backups', from);
   // One request for each life of the machine: its disk is made once.
-  const restore = backup ? restoreGoalOf(backup, `${record.createdAtMs}`) : null;
+  const restore = backup ? restoreGoalOf(backup, `${record.createdAtMs}`, record.incarnation + 1) : null;
   if (!backup || !restore)
     return {
       restore: null,

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import type { DomainSpec } from '../../../agent/hypervisor/driver.ts';
+import { composeBackupXml } from '../../../agent/hypervisor/libvirt/backups.ts';
 import { composeDomainXml, hasScreen, readDomainXml } from '../../../agent/hypervisor/libvirt/domain-xml.ts';
 import { composeNetworkXml, readNetworkXml } from '../../../agent/hypervisor/libvirt/network-xml.ts';
 import { parseXml } from '../../../agent/hypervisor/libvirt/xml.ts';
@@ -117,4 +118,16 @@ test('a network keeps its mark and its reservations', () => {
     bridge: 'wb5eed-1',
     leases,
   });
+});
+
+test('a backup is of the disk that the guest writes, and of no other', () => {
+  const xml = composeDomainXml(spec, { accelerator: 'tcg', cpuQuota: false });
+  const backup = parseXml(composeBackupXml(xml, '/vault/a&b.qcow2')).child('domainbackup');
+  expect(backup?.attribute('mode')).toBe('push');
+  const [disk, seed] = backup?.child('disks')?.children('disk') ?? [];
+  expect([disk?.attribute('name'), disk?.attribute('backup')]).toEqual(['vda', 'yes']);
+  expect(disk?.child('driver')?.attribute('type')).toBe('qcow2');
+  expect(disk?.child('target')?.attribute('file')).toBe('/vault/a&b.qcow2');
+  expect([seed?.attribute('name'), seed?.attribute('backup')]).toEqual(['vdb', 'no']);
+  expect(() => composeBackupXml(xml.replaceAll('device="disk"', 'device="cdrom"'), '/x')).toThrow('one disk');
 });

@@ -202,6 +202,7 @@ describe('a backup that is read', () => {
   });
   const wanted = (): RestoreGoal => ({
     request: 'r1',
+    since: 1,
     ...WHICH,
     digest: backup.digest,
     sizeBytes: backup.sizeBytes,

@@ -105,4 +105,7 @@ test('what was lost is not made again behind the user’s back', async () => {
   await expect(disks.ensureOverlay(next, base, 4 * MIB, 3, source)).rejects.toMatchObject({
     code: 'not-found',
   });
+  // Unless it is asked for.
+  await disks.ensureOverlay(next, base, 4 * MIB, 3, sourceOf('r2', '0x44'));
+  await holds('0x44');
 });

@@ -3,7 +3,7 @@ import type { BackupReport, HostOffer } from '../../../agent/protocol/index.ts';
 import { backupRef } from '../../../controller/model/backup-ids.ts';
 import type { ApplicationRecord, BackupRecord, VmRecord } from '../../../controller/model/index.ts';
 import type { Machine } from '../../../controller/model/service.ts';
-import { backupTasksFor } from '../../../controller/reconciler/backup-tasks.ts';
+import { backupTasksFor, canRead } from '../../../controller/reconciler/backup-tasks.ts';
 import { machineDefinition } from '../../../controller/reconciler/definition.ts';
 import { Draft } from '../../../controller/reconciler/draft.ts';
 import { DEFAULT_SETTINGS, type Plan, plan } from '../../../controller/reconciler/plan.ts';
@@ -198,9 +198,20 @@ describe('a restore', () => {
       incarnation: 2,
       host: 'h1',
       diskIncarnation: 1,
-      restore: { request: 'r1', ...REPORT },
+      restore: { request: 'r1', since: 2, ...REPORT },
       restoreRequested: null,
     });
+    // That its disk is lost may be why it is restored.
+    const waiting = db({ state: 'backing-off', retryAtMs: NOW + HOUR, phase: null });
+    const anew = planned({ backups: [inPlace], reports: [good], vms: [waiting] });
+    expect(written<VmRecord>(anew, 'vms/crm/db')).toMatchObject({ state: 'placing', restore: { since: 2 } });
+  });
+
+  test('goes to no host whose agent knows nothing of backups', () => {
+    const world = aWorld({ backups: [record] });
+    const { offer, ...h1 } = aHost('h1');
+    expect(canRead({ ...h1, offer }, record)).toBe(false);
+    expect(canRead(world.hosts.get('h1') ?? { ...h1, offer }, record)).toBe(true);
   });
 
   test('to a name that was taken meanwhile is refused', () => {
