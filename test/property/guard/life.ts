@@ -352,7 +352,7 @@ export class Life {
     return {
       fleet: { uuid: FLEET, epoch: 1, range: '10.128.0.0/10' },
       ...{ applications: none, vms: none, claims: none, networks: none, tombstones: none },
-      ...{ incarnations: none, fencing: none, images: none, live: none },
+      ...{ incarnations: none, fencing: none, backups: none, images: none, live: none },
       hosts: new Map([[HOST, host]]),
       leaseAges: new Map([[HOST, leases.ageMs(HOST) + this.#hasteMs]]),
       listeningSinceMs: 0,
