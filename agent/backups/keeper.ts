@@ -28,6 +28,7 @@ const FINAL: readonly ErrorCode[] = [
   'forbidden',
 ];
 const SWEEP_AGAIN_AFTER_MS = 5_000;
+const REMOVE_AGAIN_AFTER_MS = 60_000;
 
 export interface BackupKeeperOptions {
   readonly fleet: string;
@@ -109,6 +110,11 @@ export class BackupKeeper {
           const error = WeftError.from(thrown);
           this.#options.log.warn({ err: error, task }, 'a backup task failed');
           this.#tell(job, { state: 'failed', failure: failureOf(error) });
+          // What is to go goes some day: its target may only not be mounted now.
+          if (task.task === 'remove')
+            this.#options.clock.after(REMOVE_AGAIN_AFTER_MS, () => {
+              if (this.#jobs.get(key) === job && !this.#stop.signal.aborted) this.#begin(key, task);
+            });
         },
       );
   }

@@ -114,7 +114,9 @@ export class Backups implements BackupOperations {
       if (record.state === 'removing') return { answer: undefined };
       if (record.restore?.state === 'verifying')
         throw new WeftError('conflict', `backup ${ref} is being restored as ${record.restore.as}`);
-      // One that is being made, or that failed, may have left something where it was to go.
+      // Its host has cleared away what there was of it.
+      if (record.state === 'failed')
+        return { answer: undefined, transaction: { checks: [check], deletes: [check.key] } };
       const value: BackupRecord = { ...record, state: 'removing', failure: null };
       return { answer: undefined, transaction: { checks: [check], puts: [{ key: check.key, value }] } };
     });

@@ -113,6 +113,16 @@ describe('asking for a restore', () => {
   });
 });
 
+test('what failed is forgotten at once; what was made is removed by its host first', async () => {
+  await keep(aBackup({ state: 'failed', made: null }));
+  await backups.removeBackup(REF);
+  expect(await recordAt()).toBeUndefined();
+  await keep(aBackup());
+  await backups.removeBackup(REF);
+  expect((await recordAt())?.state).toBe('removing');
+  expect((await refusal(backups.removeBackup('crm/db/20250102t030405'))).code).toBe('not-found');
+});
+
 test('a model that begins a machine with a backup is refused when that is not whole', async () => {
   const service = aService('crm', {
     machines: { fresh: aMachine({ from: REF }), db: aMachine({ from: REF }) },
