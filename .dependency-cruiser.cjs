@@ -4,7 +4,7 @@ const only = (name, from, allowed) => ({
   name,
   severity: 'error',
   from: { path: from },
-  to: { path: '^(agent|controller|images|test)/', pathNot: allowed },
+  to: { path: '^(agent|controller|images|packaging|test)/', pathNot: allowed },
 });
 module.exports = {
   forbidden: [
@@ -19,6 +19,7 @@ module.exports = {
     only('protocol-imports-kit', '^agent/protocol/', '^agent/(protocol|kit)/'),
     only('agent-never-controller', '^agent/', '^(agent|images)/'),
     only('images-imports-kit', '^images/', '^(images|agent/kit)/'),
+    only('packaging-imports-kit', '^packaging/', '^(packaging|agent/kit)/'),
     only('controller-side', '^controller/', '^(controller|images|agent/protocol|agent/kit)/'),
     only('cli-only-client', '^controller/cli/', '^(controller/(cli|client)|agent/kit|agent/protocol)/'),
     {
@@ -32,6 +33,7 @@ module.exports = {
       '^controller/reconciler/plan',
       '^agent/executor/plan',
       '^agent/doctor/(examine|chains|rules/)',
+      '^packaging/(layout|libraries|texts|packages)',
     ].map((path) => ({
       name: 'pure-rooms-do-no-io',
       severity: 'error',

@@ -32,6 +32,7 @@ export const STATIC_CHECKS: Readonly<Record<string, readonly string[]>> = {
     'agent',
     'controller',
     'images',
+    'packaging',
     'test',
   ],
   'dead code': [bin('knip')],
