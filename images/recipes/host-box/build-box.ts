@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { exec } from '../../../agent/kit/exec.ts';
 import { debianSources } from '../debian/sources.ts';
@@ -9,6 +9,8 @@ import { BOX_VAGRANTFILE, DISABLED_UNITS, FILES, PACKAGES } from './guest-files.
 
 /** Room for images and disks of VMs; the file holds only what is written. */
 const DISK_MIB = 20 * 1024;
+/** Raised when the way of building changes without any text or version changing. */
+const FORMAT = 1;
 const MINUTE_MS = 60_000;
 
 export interface BoxOptions {
@@ -25,6 +27,7 @@ export async function buildBox({ cacheFolder, onLine }: BoxOptions): Promise<str
   await mkdir(cacheFolder, { recursive: true });
   const box = join(cacheFolder, `weft-host-${await fingerprint()}.box`);
   if ((await stat(box).catch(() => null)) !== null) return box;
+  await removeOthers(cacheFolder);
   const work = await mkdtemp(join(cacheFolder, 'work-'));
   try {
     const root = join(work, 'root');
@@ -48,11 +51,16 @@ export async function buildBox({ cacheFolder, onLine }: BoxOptions): Promise<str
   return box;
 }
 
+/** Boxes of before, and what a build that was killed has left: it may still have mounts in it, which are not followed. */
+async function removeOthers(cacheFolder: string): Promise<void> {
+  const others = (await readdir(cacheFolder)).map((name) => join(cacheFolder, name));
+  await exec('rm', ['-rf', '--one-file-system', '--', ...others], { timeoutMs: 5 * MINUTE_MS });
+}
+
 async function fingerprint(): Promise<string> {
   const versions = await Promise.all(PACKAGES.map(candidateVersion));
-  const hash = createHash('sha256').update(JSON.stringify([...FILES, versions, DISK_MIB, BOX_VAGRANTFILE]));
-  return hash
-    .update(await readFile(import.meta.filename))
+  return createHash('sha256')
+    .update(JSON.stringify([FORMAT, ...FILES, PACKAGES, versions, DISK_MIB, BOX_VAGRANTFILE, DISABLED_UNITS]))
     .digest('hex')
     .slice(0, 16);
 }
