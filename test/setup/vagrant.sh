@@ -1,7 +1,7 @@
 #!/bin/sh
 # Sets one machine of the Vagrantfile up; what is there already stays as it is.
 #   controller ADDRESS NETWORK
-#   host NAME CONTROLLER NETWORK PREFIX
+#   host NAME CONTROLLER NETWORK PREFIX DRIVER
 #   join NAME            with the token in /tmp/weft-join-token
 set -eu
 
@@ -26,7 +26,7 @@ case "$part" in
     keep_setup
     install_packages nfs-kernel-server fence-agents openssh-client
     [ -e /etc/default/weft-controller ] || printf 'WEFT_ADDRESS=%s\n' "$address" >/etc/default/weft-controller
-    install_packages "$packages"/weft-controller_*.deb "$packages"/weft_*.deb
+    install_packages "$packages"/weft-controller.deb "$packages"/weft.deb
     install -d -m 0755 "$san"
     # QEMU of a host locks a disk for its owner; agents give files to QEMU's user.
     printf '%s %s.0/24(rw,sync,no_root_squash,no_subtree_check)\n' "$san" "$network" >/etc/exports
@@ -45,7 +45,7 @@ case "$part" in
     }
     ;;
   host)
-    name=$2 controller=$3 network=$4 prefix=$5
+    name=$2 controller=$3 network=$4 prefix=$5 driver=$6
     keep_setup
     install_packages nfs-common apparmor
     install -d -m 0755 /etc/weft /mnt/san
@@ -62,7 +62,12 @@ pools:
 fence:
   - {agent: fence_virsh, options: {ip: $network.1, ipport: "2222", username: root, plug: $prefix$name, power_wait: "0"}, secret: outer-libvirt}
 YAML
-    install_packages "$packages"/weft-agent_*.deb
+    # The processor of an emulated machine has SVM, but runs the agent's probe guest in no dependable time.
+    [ "$driver" != qemu ] || {
+      install -d -m 0755 /etc/systemd/system/weft-agent.service.d
+      printf '[Service]\nEnvironment=WEFT_ACCELERATOR=kvm\n' >/etc/systemd/system/weft-agent.service.d/emulated.conf
+    }
+    install_packages "$packages"/weft-agent.deb
     ;;
   join)
     name=$2
