@@ -20,6 +20,7 @@ module.exports = {
     only('guard-imports-kit', '^agent/guard/(?!lease-keeper)', '^agent/(guard|kit)/'),
     only('agent-never-controller', '^agent/', '^(agent|images)/'),
     only('images-imports-kit', '^images/', '^(images|agent/kit)/'),
+    only('packaging-imports-kit', '^controller/packaging/', '^(controller/packaging|agent/kit)/'),
     only('controller-side', '^controller/', '^(controller|images|agent/protocol|agent/kit)/'),
     only('cli-only-client', '^controller/cli/', '^(controller/(cli|client)|agent/kit|agent/protocol)/'),
     {
@@ -34,6 +35,7 @@ module.exports = {
       '^agent/executor/plan',
       '^agent/guard/decide',
       '^agent/doctor/(examine|chains|rules/)',
+      '^controller/packaging/deb/(layout|libraries|texts|packages)',
     ].map((path) => ({
       name: 'pure-rooms-do-no-io',
       severity: 'error',

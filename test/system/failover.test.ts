@@ -1,11 +1,11 @@
-import type { ChildProcess } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { supervisedPid } from '../lab/host.ts';
 import { type GoldenLab, goldenLab, TINY } from '../support/golden-lab.ts';
 import { isReady, rowOf, runningQemus, waitUntilNothingIsLeft } from '../support/hosts.ts';
 import { waitFor } from '../support/wait-for.ts';
-import type { PsRow, Weft } from '../support/weft.ts';
+import type { PsRow } from '../support/weft.ts';
+import { Writer } from '../support/writer.ts';
 
 const MODEL = `
 apiVersion: weft/v1
@@ -30,30 +30,6 @@ interface Event {
   readonly kind: string;
   readonly subject: string;
   readonly message: string;
-}
-
-/** Numbers that the guest says it has written and flushed, one after another, until its machine dies. */
-class Writer {
-  readonly #child: ChildProcess;
-  #said = '';
-
-  constructor(weft: Weft) {
-    const write =
-      'i=0; while :; do i=$((i+1)); echo $i | dd of=/root/log oflag=append conv=notrunc,fsync 2>/dev/null && echo $i; done';
-    this.#child = weft.start(['ssh', DB, '--', write]);
-    this.#child.stdout?.on('data', (data: Buffer) => {
-      this.#said += data.toString();
-    });
-  }
-
-  /** The last number that was acknowledged. */
-  get acknowledged(): number {
-    return Number(this.#said.split('\n').at(-2) ?? 0);
-  }
-
-  stop(): void {
-    this.#child.kill('SIGKILL');
-  }
 }
 
 /** Two hosts with BMCs and a pool that both mount, the shop on them, and what every test of it asks and does. */
@@ -88,7 +64,7 @@ function shopOn(name: string, pools: { forgetful: boolean }) {
   async function survives(happens: (host: string) => Promise<void>) {
     const before = await waitFor('the machine to be ready', db, isReady);
     const home = String(before.host);
-    writer = new Writer(golden.weft);
+    writer = new Writer(golden.weft, DB);
     const writing = writer;
     await waitFor(
       'ten acknowledged writes',

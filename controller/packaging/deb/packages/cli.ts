@@ -1,0 +1,19 @@
+import type { PackageDescription } from '../contract.ts';
+
+export const cliPackage: PackageDescription = {
+  name: 'weft',
+  folder: 'cli',
+  summary: 'command line of Weft, a fabric controller for QEMU/KVM hosts',
+  description: ['The weft command, which talks to a controller’s API from any machine.'],
+  depends: [],
+  recommends: [],
+  suggests: [],
+  programs: [{ command: 'usr/bin/weft', entry: 'controller/cli/main', nodeFlags: [] }],
+  files: [
+    {
+      path: 'usr/share/weft/service.schema.json',
+      source: 'controller/model/service.schema.json',
+    },
+  ],
+  scripts: {},
+};
