@@ -1,6 +1,6 @@
 #!/bin/sh
 # Sets one machine of the Vagrantfile up; what is there already stays as it is.
-#   controller ADDRESS NETWORK
+#   controller ADDRESS NETWORK DRIVER
 #   host NAME CONTROLLER NETWORK PREFIX DRIVER
 #   join NAME            with the token in /tmp/weft-join-token
 set -eu
@@ -22,10 +22,14 @@ keep_setup() {
 
 case "$part" in
   controller)
-    address=$2 network=$3
+    address=$2 network=$3 driver=$4
     keep_setup
     install_packages nfs-kernel-server fence-agents openssh-client
-    [ -e /etc/default/weft-controller ] || printf 'WEFT_ADDRESS=%s\n' "$address" >/etc/default/weft-controller
+    # Emulated hosts are not heard from for seconds while guests boot on them.
+    options=''
+    [ "$driver" = qemu ] && options='--down-after 30'
+    [ -e /etc/default/weft-controller ] ||
+      printf 'WEFT_ADDRESS=%s\nWEFT_OPTIONS=%s\n' "$address" "$options" >/etc/default/weft-controller
     install_packages "$packages"/weft-controller.deb "$packages"/weft.deb
     install -d -m 0755 "$san"
     # QEMU of a host locks a disk for its owner; agents give files to QEMU's user.
