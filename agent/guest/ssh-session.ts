@@ -171,11 +171,16 @@ export class SshSession {
 
   /** A server may refuse a command for a moment, dropbear while another one ends. Nothing has run then: it is asked again. */
   #exec(command: string, callback: ssh2.ClientCallback, tries = EXEC_TRIES): void {
-    this.#client.exec(command, (error, channel) => {
-      if (error?.message === REFUSED && tries > 1)
-        setTimeout(() => this.#exec(command, callback, tries - 1), EXEC_PAUSE_MS);
-      else callback(error, channel);
-    });
+    try {
+      this.#client.exec(command, (error, channel) => {
+        if (error?.message === REFUSED && tries > 1)
+          setTimeout(() => this.#exec(command, callback, tries - 1), EXEC_PAUSE_MS);
+        else callback(error, channel);
+      });
+    } catch (error) {
+      // It throws when the connection has ended, which it may have since it was last asked.
+      callback(error as Error, NO_CHANNEL);
+    }
   }
 
   end(): void {
@@ -183,6 +188,9 @@ export class SshSession {
     this.#client.destroy();
   }
 }
+
+/** Beside an error nobody looks at the channel. */
+const NO_CHANNEL = undefined as unknown as ssh2.ClientChannel;
 
 /** Cloud images let nobody log in as root; their user becomes root without a password. */
 export const asRoot = (user: string, command: string): string =>

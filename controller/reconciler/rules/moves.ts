@@ -9,7 +9,7 @@ import { isLost } from './hosts.ts';
 import { moveMachine } from './machine-moves.ts';
 import { canTry, clearStay, dropMove, noteFailure } from './stays.ts';
 import { declaredVms } from './wanted.ts';
-import { isElsewhere, type Wish, wishOf, works } from './wishes.ts';
+import { isElsewhere, isWorthWaitingFor, type Wish, wishOf } from './wishes.ts';
 
 /**
  * What leaves its host, because a user moves it or its host drains. An instance that works is made elsewhere first, and goes from
@@ -43,7 +43,7 @@ function moveInstance(
   if (!wish || current.successor || current.host !== record.host) return;
   if (draft.get('hosts', String(record.host))?.state !== 'up') return;
   if (record.moveTo === null && moving.has(record.networkId)) return;
-  if (works(current)) begin(draft, placement, current, wish);
+  if (isWorthWaitingFor(current)) begin(draft, placement, current, wish);
   else if (ON_HOST.has(current.state) && canTry(draft, current)) leaveAtOnce(draft, placement, current, wish);
 }
 
@@ -58,9 +58,15 @@ function tend(draft: Draft, placement: Placement, record: VmRecord, wish: Wish |
   else if (successor.state === 'ready') promote(draft, placement, record, 'it is ready');
   else if (there.draining) drop(`host ${successor.host} drains`);
   else if (isElsewhere(wish, successor)) drop(`it is to go to ${wish?.to}`);
-  else if (!works(record) && record.state !== 'unknown')
+  else if (!isWorthWaitingFor(record) && record.state !== 'unknown')
     promote(draft, placement, record, `the one on ${record.host} does not work`);
   else if (!wish) drop('it is not to leave any more');
+  else if (successor.definition !== declaredOf(draft, record)?.definition) drop('its definition has changed');
+}
+
+function declaredOf(draft: Draft, { app, id }: VmRecord) {
+  const application = draft.get('applications', app);
+  return application && declaredVms(application).find((made) => made.id === id);
 }
 
 const failureOf = ({ successor }: VmRecord) => `it failed: ${successor?.failure?.message ?? ''}`;
@@ -68,8 +74,7 @@ const failureOf = ({ successor }: VmRecord) => `it failed: ${successor?.failure?
 /** It is made from what is declared now, so that a change of the definition comes with it. */
 function begin(draft: Draft, placement: Placement, record: VmRecord, wish: Wish): void {
   if (!canTry(draft, record)) return;
-  const application = draft.get('applications', record.app);
-  const made = application && declaredVms(application).find(({ id }) => id === record.id);
+  const made = declaredOf(draft, record);
   if (!made) return;
   const { kind, definition, size, pool } = made;
   const failedOn = record.stay?.failedOn ?? {};

@@ -35,7 +35,7 @@ export function wishOf(draft: Draft, record: VmRecord): Wish | null {
 /** It works, is to leave, and can be followed by a successor: nothing else takes it down meanwhile. */
 export const leavesReady = (draft: Draft, record: VmRecord): boolean =>
   record.role !== null &&
-  works(record) &&
+  isWorthWaitingFor(record) &&
   record.host !== null &&
   draft.get('hosts', record.host)?.state === 'up' &&
   wishOf(draft, record) !== null;
@@ -46,3 +46,10 @@ export const isElsewhere = (wish: Wish | null, { host }: Pick<Successor, 'host'>
 
 export const works = ({ state }: Pick<VmRecord, 'state'>): boolean =>
   state === 'ready' || state === 'unready';
+
+/**
+ * It was ready at this incarnation, and its host has it still. An agent that begins anew says `booting` of what runs on all the
+ * while, and a guest that reboots comes back: neither is taken for a loss.
+ */
+export const isWorthWaitingFor = (record: Pick<VmRecord, 'state' | 'readyAtMs'>): boolean =>
+  works(record) || (record.readyAtMs !== null && (record.state === 'booting' || record.state === 'starting'));

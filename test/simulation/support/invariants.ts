@@ -153,7 +153,8 @@ export const INVARIANTS: Readonly<Record<string, Invariant>> = {
       if (!before?.ran || vm.role === null || before.vm.createdAtMs !== vm.createdAtMs) return [];
       const { host, state, incarnation, successor } = before.vm;
       const home = hosts.find(({ name }) => name === host);
-      // It ran, and was ready, on a host that drains and is up.
+      // It ran, and was ready, on a host that drains and is up. What has another definition was replaced, which is another matter.
+      if (vm.definition !== before.vm.definition) return [];
       if (!home?.draining || home.state !== 'up' || state !== 'ready' || vm.host === host) return [];
       if (vm.incarnation !== successor?.incarnation)
         return [`${vm.id}@${incarnation} left ${host} for ${vm.incarnation} on ${vm.host}`];

@@ -222,7 +222,9 @@ export class SimulatedHost {
     }
     // A newer domain than the goal names: the real agent leaves it alone, and nothing is done for the goal's one.
     if (domain && domain.incarnation > vm.incarnation) return;
-    if (domain?.incarnation === vm.incarnation) this.#later(work, 'ready');
+    // An agent that begins anew says so of what runs on, until it has seen that it is well.
+    if (domain?.incarnation === vm.incarnation)
+      this.#later(work, 'booting', () => this.#later(work, 'ready'));
     else this.#later(work, 'fetching', () => this.#later(work, 'booting', () => this.#boot(vm, work)));
   }
 

@@ -192,6 +192,32 @@ describe('an instance of a host that drains', () => {
     expect(fabric.vm('web-0')).toMatchObject({ definition: successor?.definition, incarnation: 2 });
   });
 
+  test('is not given up because its agent begins anew, and says so of what runs on', () => {
+    const fabric = new Fabric(['h1', 'h2'], web());
+    const home = String(fabric.vm('web-0').host);
+    fabric.say = () => ({ phase: 'booting' });
+    fabric.settle();
+    fabric.drain(home);
+    fabric.settle();
+    expect(fabric.vm('web-0')).toMatchObject({ host: home, incarnation: 1, state: 'booting' });
+    expect(fabric.vm('web-0').successor).toMatchObject({ incarnation: 2, state: 'booting' });
+    fabric.say = READY;
+    fabric.settle();
+    expect(fabric.vm('web-0')).toMatchObject({ incarnation: 2, state: 'ready' });
+  });
+
+  test('is made anew elsewhere at once when it was never ready', () => {
+    const fabric = new Fabric(['h1', 'h2'], { roles: {} });
+    fabric.say = () => ({ phase: 'booting' });
+    fabric.world.put('apps/crm', anApplication('crm', web()));
+    fabric.settle();
+    const home = String(fabric.vm('web-0').host);
+    fabric.drain(home);
+    fabric.pass();
+    expect(fabric.vm('web-0').host).not.toBe(home);
+    expect(fabric.host(home).superseded).toEqual({ 'crm/web-0': 1 });
+  });
+
   test('is followed at once, by whatever was begun, when its host goes down meanwhile', () => {
     const fabric = new Fabric(['h1', 'h2', 'h3'], web());
     const home = String(fabric.vm('web-0').host);
