@@ -54,6 +54,10 @@ export interface ExecutorOptions {
   readonly boots: number;
   /** What is reported has changed. */
   readonly onChange: () => void;
+  /** Another planner in place of the real one. */
+  readonly plan?: typeof plan;
+  /** Another reader of console logs in place of the real one. */
+  readonly readConsole?: typeof readConsoleTail;
 }
 
 type Executors = { readonly [Kind in StepKind]: (step: StepArguments[Kind], place: Place) => Promise<void> };
@@ -226,7 +230,8 @@ export class Executor {
       unreadyLimitMs: this.#options.unreadyLimitMs,
       networkNames: new Set(goal.networks.map((network) => networkName(goal.fleet, network))),
     };
-    for (const step of plan(goal, observed, nowMs, options)) this.#dispatch(step);
+    const steps = (this.#options.plan ?? plan)(goal, observed, nowMs, options);
+    for (const step of steps) this.#dispatch(step);
     const next = nextLookMs(observed, nowMs, options);
     if (next !== null) this.#lookAt(next);
   }
@@ -445,7 +450,8 @@ export class Executor {
 
   async #onVmFailed(vm: VmGoal, error: WeftError): Promise<void> {
     if (!this.#isNewest(vm)) return;
-    const tail = await readConsoleTail(this.#options.paths.consoleLog(vm.id)).catch(() => null);
+    const { paths, readConsole = readConsoleTail } = this.#options;
+    const tail = await readConsole(paths.consoleLog(vm.id)).catch(() => null);
     this.#giveUp(vm, error, tail);
   }
 

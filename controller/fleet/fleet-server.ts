@@ -28,6 +28,7 @@ import { sendBlob } from './blob-response.ts';
 import type { Fleet, FleetEvent, HostLink } from './contract.ts';
 import { hostOf } from './host-identity.ts';
 import { HostSession } from './host-session.ts';
+import { keepParts } from './kept-parts.ts';
 import { PendingStreams } from './pending-streams.ts';
 import type { SecretsStore } from './secrets-contract.ts';
 import type { Tokens } from './tokens.ts';
@@ -273,7 +274,8 @@ export class FleetServer implements Fleet {
       clock: this.#options.clock,
       log: this.#options.log,
       onHello: (hello) => this.#onHello(name, hello, () => host.session === session),
-      onReport: (report) => {
+      onReport: (frame) => {
+        const report = keepParts(host.link.report, frame);
         host.link = { ...host.link, report };
         this.#emit({ type: 'report', host: name, report });
       },

@@ -1,18 +1,21 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Clock, Timer } from '../../agent/kit/clock.ts';
 import type { Logger } from '../../agent/kit/log.ts';
-import type { Goal } from '../../agent/protocol/index.ts';
+import type { Goal, Report } from '../../agent/protocol/index.ts';
 import type { Catalogue } from '../catalogue/contract.ts';
 import type { Fencer } from '../fencing/contract.ts';
 import type { Fleet, FleetEvent } from '../fleet/contract.ts';
+import { saysTheSame } from '../fleet/kept-parts.ts';
 import type { SecretsStore } from '../fleet/secrets-contract.ts';
-import type { FleetRecord, HostRecord, VmRecord } from '../model/records.ts';
+import type { FleetRecord, VmRecord } from '../model/records.ts';
 import type { Change, Store } from '../store/contract.ts';
 import type { EventLog } from './event-log.ts';
 import { goalOf, type Peers, peersOf } from './goals.ts';
+import { hostsConcerned } from './hosts-concerned.ts';
 import { ImageResolver } from './image-resolver.ts';
-import { DEFAULT_SETTINGS, type PlanSettings, plan } from './plan.ts';
-import type { Kind, LiveHost, World } from './world.ts';
+import { DEFAULT_SETTINGS, earliest, type PlanSettings, plan } from './plan.ts';
+import { nextSilenceMs } from './rules/hosts.ts';
+import type { LiveHost, World } from './world.ts';
 import { WorldCache } from './world-cache.ts';
 
 export interface ReconcilerOptions {
@@ -33,22 +36,16 @@ export interface ReconcilerOptions {
 /** How often this controller makes sure that it runs, and how late that may be. */
 const BEAT_MS = 500;
 const HELD_UP_MS = 1_000;
-const NOT_IN_GOALS: ReadonlySet<Kind> = new Set<Kind>(['hosts', 'claims', 'incarnations', 'fencing']);
-/** What of a machine on a shared pool concerns hosts that it is not on; null: it is none. */
-const sharedPart = (vm: unknown): string | null => {
-  const record = vm as VmRecord | undefined;
-  if (record?.kind !== 'machine' || record.poolId === null) return null;
-  return JSON.stringify([record.host, record.poolId, record.deleting, record.image]);
-};
-/** What of a host's record is in its own goal. */
-const hostPart = (host: unknown): string => {
-  const record = host as HostRecord | undefined;
-  return JSON.stringify([record?.superseded, record?.offer?.pools.map(({ id }) => id)]);
-};
 /** After a pass that failed, even if nothing happens. */
 const RETRY_MS = 500;
 
 type GoalContent = Omit<Goal, 'revision' | 'atMs'>;
+interface SentGoal {
+  readonly content: GoalContent;
+  readonly revision: number;
+  /** Ids that it names. */
+  readonly ids: ReadonlySet<string>;
+}
 
 /**
  * Makes passes: world → plan → one transaction → goals. A pass follows whatever happened (a write by a user, a report, a
@@ -59,13 +56,17 @@ export class Reconciler {
   readonly #options: ReconcilerOptions;
   readonly #cache = new WorldCache();
   readonly #images: ImageResolver;
-  readonly #sent = new Map<string, { readonly content: GoalContent; readonly revision: number }>();
+  readonly #settings: PlanSettings;
+  readonly #sent = new Map<string, SentGoal>();
+  /** Each host's last report that a pass has looked at, or will. */
+  readonly #heard = new Map<string, Report>();
   readonly #dirtyHosts = new Set<string>();
   readonly #stops: (() => void)[] = [];
   #listeningSinceMs = 0;
   #pass: Promise<void> | null = null;
   #again = false;
   #timer: Timer | null = null;
+  #waitMs: number | null = null;
   #beatTimer: Timer | null = null;
   #beatAtMs = 0;
   #stopped = true;
@@ -74,6 +75,7 @@ export class Reconciler {
 
   constructor(options: ReconcilerOptions) {
     this.#options = options;
+    this.#settings = { ...DEFAULT_SETTINGS, ...options.settings };
     this.#images = new ImageResolver(options.catalogue, options.clock);
   }
 
@@ -117,23 +119,7 @@ export class Reconciler {
 
   #onChanges(changes: readonly Change[]): void {
     if (changes.some((change) => change.key.startsWith('images/'))) this.#images.forget();
-    const applications = new Set<string>();
-    for (const { kind, key, before, after } of this.#cache.apply(changes)) {
-      if (kind === 'hosts' && hostPart(before) !== hostPart(after)) this.#dirtyHosts.add(key);
-      if (NOT_IN_GOALS.has(kind)) continue;
-      // Other hosts may have to take such a machine over, and make ready for it.
-      if (kind === 'vms' && sharedPart(before) !== sharedPart(after))
-        for (const host of this.#cache.records('hosts').keys()) this.#dirtyHosts.add(host);
-      // A VM's state shows in its peers' goals, an application's definition in all of its VMs'.
-      applications.add(key.split('/')[0] ?? key);
-      for (const record of [before, after]) {
-        const host = (record as { host?: string | null } | undefined)?.host;
-        if (host) this.#dirtyHosts.add(host);
-      }
-    }
-    if (applications.size > 0)
-      for (const vm of this.#cache.records('vms').values())
-        if (vm.host !== null && applications.has(vm.app)) this.#dirtyHosts.add(vm.host);
+    for (const host of hostsConcerned(this.#cache.apply(changes), this.#cache)) this.#dirtyHosts.add(host);
     if (this.#lookout && this.#cache.revision >= this.#lookout.revision) this.#lookout.resolve();
     this.wake();
   }
@@ -152,16 +138,27 @@ export class Reconciler {
       this.#sent.delete(event.host);
       this.#dirtyHosts.add(event.host);
     }
+    if (event.type !== 'report') this.#heard.delete(event.host);
+    else if (this.#isKnown(event)) return;
+    else this.#heard.set(event.host, event.report);
     this.wake();
+  }
+
+  /** A heartbeat with nothing new, of a host that is up: it was heard, which is looked at when it was not. */
+  #isKnown({ host, report }: FleetEvent & { type: 'report' }): boolean {
+    const before = this.#heard.get(host);
+    return (
+      before !== undefined &&
+      saysTheSame(before, report) &&
+      this.#cache.records('hosts').get(host)?.state === 'up'
+    );
   }
 
   async #run(): Promise<void> {
     const { clock, log } = this.#options;
     try {
-      const nextMs = await this.#onePass();
-      this.#timer?.cancel();
-      this.#timer =
-        nextMs === null ? null : clock.after(Math.max(5, nextMs - clock.now()), () => this.wake());
+      this.#waitMs = await this.#onePass();
+      this.#setTimer();
     } catch (error) {
       log.error({ err: error }, 'a pass of the reconciler failed; trying again');
       this.#timer?.cancel();
@@ -169,16 +166,36 @@ export class Reconciler {
     }
   }
 
+  /** For a pass although nothing happens. Whether hosts are still heard costs no pass. */
+  #setTimer(): void {
+    const { clock } = this.#options;
+    this.#timer?.cancel();
+    const nextMs = this.#stopped ? null : this.#nextMs();
+    this.#timer =
+      nextMs === null
+        ? null
+        : clock.after(Math.max(5, nextMs - clock.now()), () => {
+            if ((this.#nextMs() ?? Number.POSITIVE_INFINITY) <= clock.now()) this.wake();
+            else this.#setTimer();
+          });
+  }
+
+  /** When to plan again although nothing happens; null: no such time. */
+  #nextMs(): number | null {
+    const links = new Map(this.#options.fleet.hosts().map((link) => [link.name, link]));
+    const hosts = this.#cache.records('hosts').values();
+    const silenceMs = nextSilenceMs(hosts, links, this.#listeningSinceMs, this.#settings);
+    return earliest([this.#waitMs, silenceMs]);
+  }
+
+  /** @returns the next end of a wait, Unix ms; null: nothing waits. */
   async #onePass(): Promise<number | null> {
     const { clock, store, events, fencer } = this.#options;
     let isDurable = true;
     await this.#images.resolve(this.#cache);
     const nowMs = clock.now();
     this.#noticePause(nowMs);
-    const planned = (this.#options.plan ?? plan)(this.#world(), nowMs, {
-      ...DEFAULT_SETTINGS,
-      ...this.#options.settings,
-    });
+    const planned = (this.#options.plan ?? plan)(this.#world(), nowMs, this.#settings);
     if (planned.puts.length + planned.deletes.length + planned.events.length > 0) {
       const log = events.writes(planned.events, nowMs);
       const touched = [...planned.puts.map(({ key }) => key), ...planned.deletes];
@@ -196,7 +213,7 @@ export class Reconciler {
     // No power is cut on a death that the store may not have.
     if (isDurable) fencer.want(planned.fence);
     this.#sendGoals(nowMs);
-    return planned.nextMs;
+    return planned.nextWaitMs;
   }
 
   /** A controller that was held up heard nobody meanwhile, and may not have read yet what came: that is no silence of the hosts. */
@@ -251,8 +268,7 @@ export class Reconciler {
       this.#options.fleet.hosts().map((link) => {
         const sent = this.#sent.get(link.name);
         const seen = sent !== undefined && link.report !== null && link.report.revisionSeen >= sent.revision;
-        const acknowledged =
-          seen && !this.#dirtyHosts.has(link.name) ? new Set(sent.content.vms.map(({ id }) => id)) : null;
+        const acknowledged = seen && !this.#dirtyHosts.has(link.name) ? sent.ids : null;
         return [link.name, { ...link, acknowledged }];
       }),
     );
@@ -287,9 +303,13 @@ export class Reconciler {
       if (!this.#cache.records('hosts').has(host)) continue;
       const content = goalOf(host, byHost.get(host) ?? [], peersOfApplication, world);
       const sent = this.#sent.get(host);
-      if (sent && isDeepStrictEqual(sent.content, content)) continue;
+      if (sent && isDeepStrictEqual(sent.content, content)) {
+        // From now on its reports count as made under the newest goal: the next one is looked at.
+        this.#heard.delete(host);
+        continue;
+      }
       const { revision } = this.#cache;
-      this.#sent.set(host, { content, revision });
+      this.#sent.set(host, { content, revision, ids: new Set(content.vms.map(({ id }) => id)) });
       fleet.sendGoal(host, { ...content, revision, atMs: nowMs });
     }
     this.#dirtyHosts.clear();

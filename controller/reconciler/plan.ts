@@ -6,7 +6,7 @@ import { fenceRequests, takeProofsIn } from './rules/fencing.ts';
 import { forgive, nextForgivenessMs } from './rules/forgiveness.ts';
 import { followPools } from './rules/full-pools.ts';
 import { tellHolding } from './rules/holding.ts';
-import { followHosts, type LivenessSettings, nextDeadlineMs } from './rules/hosts.ts';
+import { followHosts, type LivenessSettings, nextSilenceMs, nextTrustMs } from './rules/hosts.ts';
 import { takeReportsIn } from './rules/intake.ts';
 import { healLostVms } from './rules/lost-hosts.ts';
 import { nextRetryMs, renew } from './rules/renewals.ts';
@@ -25,6 +25,8 @@ export const DEFAULT_SETTINGS: PlanSettings = { suspectAfterMs: 2_000, downAfter
 export interface Plan extends Writes {
   /** When to plan again although nothing happens; null: no such time. */
   readonly nextMs: number | null;
+  /** The same, but for hosts that are silent too long by then. */
+  readonly nextWaitMs: number | null;
   /** Hosts whose death has to be proven. */
   readonly fence: readonly FenceRequest[];
 }
@@ -47,12 +49,20 @@ export function plan(world: World, nowMs: number, settings: PlanSettings): Plan 
   finishDepartures(draft, placement);
   renew(draft, placement);
   forgetSuperseded(draft);
-  const times = [nextDeadlineMs(draft, settings), nextRetryMs(draft), nextForgivenessMs(draft)].filter(
-    (time) => time !== null,
-  );
+  const { live, listeningSinceMs } = world;
+  const nextWaitMs = earliest([nextTrustMs(draft), nextRetryMs(draft), nextForgivenessMs(draft)]);
+  const silenceMs = nextSilenceMs(draft.all('hosts'), live, listeningSinceMs, settings);
   return {
     ...draft.writes(),
-    nextMs: times.length === 0 ? null : Math.min(...times),
+    nextMs: earliest([nextWaitMs, silenceMs]),
+    nextWaitMs,
     fence: fenceRequests(draft, settings.holds),
   };
 }
+
+/** Null: none of these times will ever come. */
+export const earliest = (times: readonly (number | null)[]): number | null =>
+  times.reduce<number | null>(
+    (first, timeMs) => (first === null ? timeMs : timeMs === null ? first : Math.min(first, timeMs)),
+    null,
+  );
