@@ -1,10 +1,20 @@
 import type { Clock, Timer } from './clock.ts';
 
-interface Due {
+class Due implements Timer {
   readonly atMs: number;
   readonly order: number;
   readonly action: () => void;
-  cancelled: boolean;
+  cancelled = false;
+
+  constructor(atMs: number, order: number, action: () => void) {
+    this.atMs = atMs;
+    this.order = order;
+    this.action = action;
+  }
+
+  cancel(): void {
+    this.cancelled = true;
+  }
 }
 
 /** A clock that moves only when told to: for tests and simulation. Timers due at one instant fire in the order they were set. */
@@ -23,18 +33,9 @@ export class VirtualClock implements Clock {
   }
 
   after(delayMs: number, action: () => void): Timer {
-    const due: Due = {
-      atMs: this.#nowMs + Math.max(0, delayMs),
-      order: this.#order++,
-      action,
-      cancelled: false,
-    };
+    const due = new Due(this.#nowMs + Math.max(0, delayMs), this.#order++, action);
     this.#push(due);
-    return {
-      cancel: () => {
-        due.cancelled = true;
-      },
-    };
+    return due;
   }
 
   sleep(delayMs: number, signal?: AbortSignal): Promise<void> {

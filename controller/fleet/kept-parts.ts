@@ -18,15 +18,6 @@ export function keepParts(before: Report | null, report: Report): Report {
   };
 }
 
-/** True when a plan made with the one report would be the same with the other. Both kept their parts. */
-export const saysTheSame = (one: Report, other: Report): boolean =>
-  one.vms === other.vms &&
-  one.strangers === other.strangers &&
-  one.leaving === other.leaving &&
-  one.doctor === other.doctor &&
-  one.revisionSeen === other.revisionSeen &&
-  one.bootId === other.bootId;
-
 const keep = <T>(before: T, now: T): T => (before === now || isDeepStrictEqual(before, now) ? before : now);
 
 function keepVms(before: VmReport[], now: VmReport[]): VmReport[] {

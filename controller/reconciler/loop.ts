@@ -4,8 +4,7 @@ import type { Logger } from '../../agent/kit/log.ts';
 import type { Goal, Report } from '../../agent/protocol/index.ts';
 import type { Catalogue } from '../catalogue/contract.ts';
 import type { Fencer } from '../fencing/contract.ts';
-import type { Fleet, FleetEvent } from '../fleet/contract.ts';
-import { saysTheSame } from '../fleet/kept-parts.ts';
+import type { Fleet, FleetEvent, HostLink } from '../fleet/contract.ts';
 import type { SecretsStore } from '../fleet/secrets-contract.ts';
 import type { FleetRecord, VmRecord } from '../model/records.ts';
 import type { Change, Store } from '../store/contract.ts';
@@ -13,8 +12,9 @@ import type { EventLog } from './event-log.ts';
 import { goalOf, type Peers, peersOf } from './goals.ts';
 import { hostsConcerned } from './hosts-concerned.ts';
 import { ImageResolver } from './image-resolver.ts';
-import { DEFAULT_SETTINGS, earliest, type PlanSettings, plan } from './plan.ts';
+import { DEFAULT_SETTINGS, earliest, type Plan, type PlanSettings, plan } from './plan.ts';
 import { nextSilenceMs } from './rules/hosts.ts';
+import { saysTheSame } from './says-the-same.ts';
 import type { LiveHost, World } from './world.ts';
 import { WorldCache } from './world-cache.ts';
 
@@ -58,6 +58,8 @@ export class Reconciler {
   readonly #images: ImageResolver;
   readonly #settings: PlanSettings;
   readonly #sent = new Map<string, SentGoal>();
+  /** What the last pass knew of each host. A link never changes: there is another one. */
+  readonly #lives = new Map<string, { readonly link: HostLink; readonly live: LiveHost }>();
   /** Each host's last report that a pass has looked at, or will. */
   readonly #heard = new Map<string, Report>();
   readonly #dirtyHosts = new Set<string>();
@@ -157,8 +159,9 @@ export class Reconciler {
   async #run(): Promise<void> {
     const { clock, log } = this.#options;
     try {
-      this.#waitMs = await this.#onePass();
-      this.#setTimer();
+      const { nextMs, nextWaitMs } = await this.#onePass();
+      this.#waitMs = nextWaitMs;
+      this.#setTimer(nextMs);
     } catch (error) {
       log.error({ err: error }, 'a pass of the reconciler failed; trying again');
       this.#timer?.cancel();
@@ -167,17 +170,16 @@ export class Reconciler {
   }
 
   /** For a pass although nothing happens. Whether hosts are still heard costs no pass. */
-  #setTimer(): void {
+  #setTimer(atMs: number | null): void {
     const { clock } = this.#options;
     this.#timer?.cancel();
-    const nextMs = this.#stopped ? null : this.#nextMs();
-    this.#timer =
-      nextMs === null
-        ? null
-        : clock.after(Math.max(5, nextMs - clock.now()), () => {
-            if ((this.#nextMs() ?? Number.POSITIVE_INFINITY) <= clock.now()) this.wake();
-            else this.#setTimer();
-          });
+    this.#timer = null;
+    if (atMs === null || this.#stopped) return;
+    this.#timer = clock.after(Math.max(5, atMs - clock.now()), () => {
+      const nextMs = this.#nextMs();
+      if (nextMs !== null && nextMs <= clock.now()) this.wake();
+      else this.#setTimer(nextMs);
+    });
   }
 
   /** When to plan again although nothing happens; null: no such time. */
@@ -188,8 +190,7 @@ export class Reconciler {
     return earliest([this.#waitMs, silenceMs]);
   }
 
-  /** @returns the next end of a wait, Unix ms; null: nothing waits. */
-  async #onePass(): Promise<number | null> {
+  async #onePass(): Promise<Plan> {
     const { clock, store, events, fencer } = this.#options;
     let isDurable = true;
     await this.#images.resolve(this.#cache);
@@ -213,7 +214,7 @@ export class Reconciler {
     // No power is cut on a death that the store may not have.
     if (isDurable) fencer.want(planned.fence);
     this.#sendGoals(nowMs);
-    return planned.nextWaitMs;
+    return planned;
   }
 
   /** A controller that was held up heard nobody meanwhile, and may not have read yet what came: that is no silence of the hosts. */
@@ -264,14 +265,22 @@ export class Reconciler {
   }
 
   #live(): ReadonlyMap<string, LiveHost> {
-    return new Map(
-      this.#options.fleet.hosts().map((link) => {
-        const sent = this.#sent.get(link.name);
-        const seen = sent !== undefined && link.report !== null && link.report.revisionSeen >= sent.revision;
-        const acknowledged = seen && !this.#dirtyHosts.has(link.name) ? sent.ids : null;
-        return [link.name, { ...link, acknowledged }];
-      }),
-    );
+    const live = new Map<string, LiveHost>();
+    for (const link of this.#options.fleet.hosts()) {
+      const acknowledged = this.#acknowledged(link);
+      const known = this.#lives.get(link.name);
+      const same = known?.link === link && known.live.acknowledged === acknowledged;
+      const host = same ? known.live : { ...link, acknowledged };
+      if (!same) this.#lives.set(link.name, { link, live: host });
+      live.set(link.name, host);
+    }
+    return live;
+  }
+
+  #acknowledged({ name, report }: HostLink): ReadonlySet<string> | null {
+    const sent = this.#sent.get(name);
+    const seen = sent !== undefined && report !== null && report.revisionSeen >= sent.revision;
+    return seen && !this.#dirtyHosts.has(name) ? sent.ids : null;
   }
 
   /** Only what the store has is sent: the cache holds what is durable. */

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { plan as planOfAgent } from '../../agent/executor/plan.ts';
 import type { ClaimsRecord, HostRecord, VmRecord } from '../../controller/model/index.ts';
 import { type Plan, plan } from '../../controller/reconciler/plan.ts';
 import type { World } from '../../controller/reconciler/world.ts';
@@ -147,11 +148,21 @@ const MUTATIONS: Readonly<Record<string, readonly [RegExp, Mutation, (readonly F
   ],
 };
 
+/** Buries the disk of every machine that the goal does not name. */
+const buriesStrangers: typeof planOfAgent = (goal, observed, nowMs, options) => {
+  const named = new Set(goal.vms.map(({ id }) => id));
+  const strangers = observed.disks.filter(({ kind, vmId }) => kind === 'machine' && !named.has(vmId));
+  return [
+    ...planOfAgent(goal, observed, nowMs, options),
+    ...strangers.map((disk) => ({ kind: 'bury', vmId: disk.vmId, disk }) as const),
+  ];
+};
+
 test('the simulation catches an agent that removes machines which its goal does not name', async () => {
   const simulation = await Simulation.start({
     seed: 1,
     hosts: shapesOf(1, 3),
-    hostMutation: 'reaps machines that no goal names',
+    hostMutation: { plan: buriesStrangers },
   });
   await simulation.operations.apply('shop', model(1, 1), {});
   await simulation.until('all to run', (records) => convergedUnder(records, simulation.hosts));

@@ -26,7 +26,11 @@ export function tellHolding(draft: Draft): void {
 }
 
 function isTooMany(hosts: Iterable<HostRecord>): boolean {
-  const known = [...hosts].filter(({ state }) => state !== 'joining');
-  const silent = known.filter(({ state }) => state === 'down').length;
-  return silent >= HOLD_HOSTS && silent > known.length * HOLD_SHARE;
+  let known = 0;
+  let silent = 0;
+  for (const { state } of hosts) {
+    if (state !== 'joining') known++;
+    if (state === 'down') silent++;
+  }
+  return silent >= HOLD_HOSTS && silent > known * HOLD_SHARE;
 }
