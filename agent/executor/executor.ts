@@ -488,7 +488,8 @@ export class Executor {
 
   #stateOf(vm: VmGoal): VmState {
     const known = this.#vms.get(vm.id);
-    if (known && known.incarnation >= vm.incarnation) return known;
+    // The goal's incarnation counts, even where it is a lower one: the controller has forgotten the newer, and is to be told of it.
+    if (known && (known.incarnation === vm.incarnation || !this.#isNewest(vm))) return known;
     known?.end();
     const state = new VmState(vm.id, vm.incarnation, vm.rebootGeneration, this.#options.clock);
     this.#vms.set(vm.id, state);

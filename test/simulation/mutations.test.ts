@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { plan as planOfAgent } from '../../agent/executor/plan.ts';
+import { plan as planOfAgent, type StepKind } from '../../agent/executor/plan.ts';
+import type { HostOffer } from '../../agent/protocol/index.ts';
 import type { ClaimsRecord, HostRecord, VmRecord } from '../../controller/model/index.ts';
 import { type Plan, plan } from '../../controller/reconciler/plan.ts';
 import type { World } from '../../controller/reconciler/world.ts';
@@ -41,6 +42,11 @@ const believesInSilence: typeof plan = (world, nowMs, settings) => {
   );
   return plan({ ...world, fencing: new Map([...world.fencing, ...fencing]) }, nowMs, settings);
 };
+
+const agentWithout =
+  (left: StepKind): typeof planOfAgent =>
+  (...world) =>
+    planOfAgent(...world).filter(({ kind }) => kind !== left);
 
 type Mutation = Pick<SimulationOptions, 'plan' | 'hostMutation'> & { readonly memoryMiB?: number };
 
@@ -87,10 +93,16 @@ const MUTATIONS: Readonly<Record<string, readonly [RegExp, Mutation, (readonly F
     {
       memoryMiB: 384,
       plan: (world, nowMs, settings) => {
-        const bigger = (host: HostRecord): HostRecord =>
-          host.offer ? { ...host, offer: { ...host.offer, memoryMiB: host.offer.memoryMiB * 10 } } : host;
-        const hosts = new Map([...world.hosts].map(([name, host]) => [name, bigger(host)]));
-        const planned = plan({ ...world, hosts }, nowMs, settings);
+        const tenfold = <T extends { offer: HostOffer | null }>(one: T): T =>
+          one.offer ? { ...one, offer: { ...one.offer, memoryMiB: one.offer.memoryMiB * 10 } } : one;
+        const hosts = new Map([...world.hosts].map(([name, host]) => [name, tenfold(host)]));
+        const live = new Map(
+          [...world.live].map(([name, host]) => [
+            name,
+            { ...host, hello: host.hello && tenfold(host.hello) },
+          ]),
+        );
+        const planned = plan({ ...world, hosts, live }, nowMs, settings);
         const puts = planned.puts.map(({ key, value }) => {
           const { offer, ...host } = value as HostRecord;
           if (!key.startsWith('hosts/') || !offer || offer.memoryMiB < 2_560) return { key, value };
@@ -143,7 +155,7 @@ const MUTATIONS: Readonly<Record<string, readonly [RegExp, Mutation, (readonly F
   ],
   'an agent keeps the overlays of what is over': [
     /waited in vain/,
-    { hostMutation: 'keeps overlays' },
+    { hostMutation: { plan: agentWithout('discard') } },
     ['scale', 'move', 'reimage'],
   ],
 };

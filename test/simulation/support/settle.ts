@@ -1,3 +1,6 @@
+/** More turns than any work takes: something goes round and round, and time never passes. */
+const MOST_TURNS = 2_000;
+
 /** Counts whatever may set something in motion that goes on in a later turn of the event loop. */
 export class Activity {
   #count = 0;
@@ -6,20 +9,26 @@ export class Activity {
     this.#count++;
   }
 
-  /** Until nothing moves but the clock: all promises have settled, and no store has anything to tell. */
-  async settled(): Promise<void> {
+  /**
+   * Until nothing moves but the clock: all promises have settled, and no store has anything to tell.
+   * @param isOver true: there is no need to wait any longer.
+   * @returns false when there was no end to it.
+   */
+  async settled(isOver: () => boolean): Promise<boolean> {
     let before = this.#count;
     await promises();
-    while (this.#count !== before) {
+    for (let turns = 0; this.#count !== before && !isOver(); turns++) {
+      if (turns > MOST_TURNS) return false;
       before = this.#count;
       await turn();
     }
+    return true;
   }
 
   /** What is set in motion from outside, such as by a user. */
-  async settledAfterAnything(): Promise<void> {
+  async settledAfterAnything(isOver: () => boolean): Promise<boolean> {
     await turn();
-    await this.settled();
+    return this.settled(isOver);
   }
 }
 

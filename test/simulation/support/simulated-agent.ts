@@ -35,8 +35,6 @@ export interface SimulatedAgentOptions extends Omit<SimulatedDisksOptions, 'cloc
   /** Chance that a boot fails. */
   readonly failureRate: number;
   readonly plan?: typeof plan;
-  /** Breaks a rule on purpose: disks of instances are never removed. */
-  readonly keepsOverlays: boolean;
 }
 
 /** One process of an agent: the real executor and planner over a hypervisor, disks and guests in memory, and a heartbeat. */
@@ -60,7 +58,6 @@ export class SimulatedAgent {
     this.#clock = clock;
     this.#driver = new SimulatedDriver(FLEET, hypervisor, clock, random);
     const disks = new SimulatedDisks({ ...options, clock });
-    if (options.keepsOverlays) disks.discard = async () => undefined;
     this.#executor = new Executor({
       fleet: FLEET,
       driver: this.#driver,

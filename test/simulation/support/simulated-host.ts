@@ -31,7 +31,6 @@ export interface SimulatedHostOptions {
 /** What an agent does wrong: its planner, or what is named. */
 export type HostMutation =
   | { readonly plan: typeof plan }
-  | 'keeps overlays'
   | 'takes older goals'
   | 'does not look at who has the disk';
 
@@ -249,7 +248,6 @@ export class SimulatedHost {
       blobs: this.#blobs,
       onChange: () => this.#options.onChange(this),
       onMachineDiskRemoved: this.#options.onMachineDiskRemoved,
-      keepsOverlays: mutation === 'keeps overlays',
       takesAnyDisk: mutation === 'does not look at who has the disk',
       ...(typeof mutation === 'object' ? { plan: mutation.plan } : {}),
     });
