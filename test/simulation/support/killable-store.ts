@@ -30,8 +30,8 @@ export class KillableStore implements Store {
     for (const stop of this.#stops) stop();
   }
 
-  /** The process dies in its next transaction: before it arrives, or when it is written and nobody has heard of it. */
-  dieIn(moment: 'before' | 'after', onDeath: () => void): void {
+  /** The process dies in its next transaction: before it arrives, or when it is written and nobody has heard of it; null: it does not. */
+  dieIn(moment: 'before' | 'after' | null, onDeath: () => void = () => undefined): void {
     this.#diesIn = moment;
     this.#onDeath = onDeath;
   }

@@ -4,6 +4,8 @@ const MOST_TURNS = 2_000;
 /** Counts whatever may set something in motion that goes on in a later turn of the event loop. */
 export class Activity {
   #count = 0;
+  /** How much of it has had its turn. */
+  #seen = 0;
 
   note(): void {
     this.#count++;
@@ -15,20 +17,13 @@ export class Activity {
    * @returns false when there was no end to it.
    */
   async settled(isOver: () => boolean): Promise<boolean> {
-    let before = this.#count;
     await promises();
-    for (let turns = 0; this.#count !== before && !isOver(); turns++) {
+    for (let turns = 0; this.#count !== this.#seen && !isOver(); turns++) {
       if (turns > MOST_TURNS) return false;
-      before = this.#count;
+      this.#seen = this.#count;
       await turn();
     }
     return true;
-  }
-
-  /** What is set in motion from outside, such as by a user. */
-  async settledAfterAnything(isOver: () => boolean): Promise<boolean> {
-    await turn();
-    return this.settled(isOver);
   }
 }
 

@@ -157,7 +157,7 @@ export class SimulatedFleet implements Fleet {
   #carry({ weather }: SimulatedHost, usualMs: number, arrive: () => void): void {
     const random = this.#random;
     this.#clock.after(random.between(1, usualMs) + random.between(0, weather.lateMs), arrive);
-    if (weather.duplicated && random.chance(0.5))
+    if (weather.duplicated)
       this.#clock.after(random.between(1, usualMs) + random.between(0, weather.lateMs), arrive);
   }
 

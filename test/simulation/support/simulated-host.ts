@@ -218,6 +218,16 @@ export class SimulatedHost {
     this.restartAgent();
   }
 
+  /** A guest goes wrong by itself. */
+  failGuest(vmId: string, how: 'panic' | 'hang' | 'power-off'): void {
+    const found = [...this.#hypervisor.domains].find(([, { mark }]) => mark?.id === vmId);
+    if (!found) return;
+    const [name, domain] = found;
+    if (how === 'power-off') this.#hypervisor.halt(name, domain, 'shut-off', 'shutdown');
+    else if (how === 'panic') this.#hypervisor.freeze(name, domain, 'crashed', 'panicked');
+    else this.#hypervisor.freeze(name, domain, 'paused', 'watchdog');
+  }
+
   /** Its own pool has no room, or has some again. */
   fillPool(full: boolean): void {
     this.local.full = full;

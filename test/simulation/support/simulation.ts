@@ -2,6 +2,7 @@ import { VirtualClock } from '../../../agent/kit/virtual-clock.ts';
 import type { FleetRecord } from '../../../controller/model/index.ts';
 import { createOperations, type Operations } from '../../../controller/operations/index.ts';
 import type { plan } from '../../../controller/reconciler/plan.ts';
+import type { Transaction } from '../../../controller/store/contract.ts';
 import { MemoryStore } from '../../../controller/store/memory/memory-store.ts';
 import { FLEET } from '../../support/builders/goal.ts';
 import { aHost, type HostShape } from '../../support/builders/host.ts';
@@ -9,7 +10,7 @@ import { ControllerLife, catalogue } from './controller-life.ts';
 import { describeFabric } from './describe.ts';
 import { Invariants, type Records } from './invariants.ts';
 import { ObservedStore } from './observed-store.ts';
-import { Random } from './random.ts';
+import { Random, Steady } from './random.ts';
 import { Activity } from './settle.ts';
 import { SharedPool } from './shared-pool.ts';
 import { type HostMutation, SimulatedHost } from './simulated-host.ts';
@@ -24,6 +25,11 @@ export interface SimulationOptions {
   readonly failureRate?: number;
   /** How long is waited for an end, virtual ms. */
   readonly limitMs?: number;
+  /** Where everything takes as long as it usually does. */
+  readonly steady?: boolean;
+  /** Told of every commit and of every change on a host. */
+  readonly onCommit?: (transaction: Transaction) => void;
+  readonly onHostChange?: (host: SimulatedHost) => void;
   /** Every host can be switched off by a fence device of its own. */
   readonly fence?: boolean;
   /** Breaks a rule of every agent on purpose. */
@@ -60,12 +66,13 @@ export class Simulation {
     this.#plan = options.plan;
     this.#limitMs = options.limitMs ?? 900_000;
     this.#seed = seed;
-    this.random = new Random(seed);
+    this.random = options.steady ? new Steady(seed) : new Random(seed);
     this.hosts = hosts.map((shape, index) => this.#host(`h${index + 1}`, shape, options, fence));
     this.invariants = new Invariants(this.hosts);
-    this.store = new ObservedStore(new MemoryStore(), this.activity, (transaction) =>
-      this.invariants.committed(transaction),
-    );
+    this.store = new ObservedStore(new MemoryStore(), this.activity, (transaction) => {
+      this.invariants.committed(transaction);
+      options.onCommit?.(transaction);
+    });
     this.power = new SimulatedPower(this.hosts, this.clock);
     this.operations = createOperations({
       store: this.store,
@@ -138,6 +145,14 @@ export class Simulation {
     });
   }
 
+  /** The controller is killed in its next transaction: before it arrives, or when it is written and nobody has heard of it. */
+  crashInTransaction(moment: 'before' | 'after'): void {
+    const life = this.#life;
+    life?.store.dieIn(moment, () => {
+      if (this.#life === life) this.killController();
+    });
+  }
+
   restartAgent(host: SimulatedHost): void {
     host.restartAgent();
     this.#life?.fleet.drop(host);
@@ -167,7 +182,8 @@ export class Simulation {
   async run(forMs: number): Promise<void> {
     const untilMs = this.clock.now() + forMs;
     const isOver = () => this.invariants.violations.length > 0;
-    this.#check(await this.activity.settledAfterAnything(isOver));
+    this.activity.note();
+    this.#check(await this.activity.settled(isOver));
     while (this.clock.fireNext(untilMs)) {
       this.events++;
       this.#check(await this.activity.settled(isOver));
@@ -198,6 +214,7 @@ export class Simulation {
   /** Power, fence devices and network, a controller, nobody drained, room in every pool. */
   async #mendOnce(): Promise<void> {
     this.power.broken.clear();
+    this.#life?.store.dieIn(null);
     this.#life?.resume();
     for (const host of this.hosts) {
       this.mend(host);
@@ -220,7 +237,10 @@ export class Simulation {
         if (!this.#deletedByUser.has(id))
           this.invariants.violated(`the disk of ${id} went without a user’s delete`);
       },
-      onChange: (host) => this.invariants.hostChanged(host),
+      onChange: (host) => {
+        this.invariants.hostChanged(host);
+        options.onHostChange?.(host);
+      },
       onLink: (host) => this.#life?.fleet.follow(host),
     });
   }
