@@ -9,7 +9,7 @@ import { isLost } from './hosts.ts';
 import { moveMachine } from './machine-moves.ts';
 import { canTry, clearStay, dropMove, noteFailure } from './stays.ts';
 import { declaredVms } from './wanted.ts';
-import { isElsewhere, type Wish, wishOf, works } from './wishes.ts';
+import { isElsewhere, mayWork, type Wish, wishOf } from './wishes.ts';
 
 /**
  * What leaves its host, because a user moves it or its host drains. An instance that works is made elsewhere first, and goes from
@@ -43,7 +43,7 @@ function moveInstance(
   if (!wish || current.successor || current.host !== record.host) return;
   if (draft.get('hosts', String(record.host))?.state !== 'up') return;
   if (record.moveTo === null && moving.has(record.networkId)) return;
-  if (works(current)) begin(draft, placement, current, wish);
+  if (mayWork(current)) begin(draft, placement, current, wish);
   else if (ON_HOST.has(current.state) && canTry(draft, current)) leaveAtOnce(draft, placement, current, wish);
 }
 
@@ -58,7 +58,7 @@ function tend(draft: Draft, placement: Placement, record: VmRecord, wish: Wish |
   else if (successor.state === 'ready') promote(draft, placement, record, 'it is ready');
   else if (there.draining) drop(`host ${successor.host} drains`);
   else if (isElsewhere(wish, successor)) drop(`it is to go to ${wish?.to}`);
-  else if (!works(record) && record.state !== 'unknown')
+  else if (!mayWork(record) && record.state !== 'unknown')
     promote(draft, placement, record, `the one on ${record.host} does not work`);
   else if (!wish) drop('it is not to leave any more');
 }

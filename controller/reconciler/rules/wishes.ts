@@ -35,7 +35,7 @@ export function wishOf(draft: Draft, record: VmRecord): Wish | null {
 /** It works, is to leave, and can be followed by a successor: nothing else takes it down meanwhile. */
 export const leavesReady = (draft: Draft, record: VmRecord): boolean =>
   record.role !== null &&
-  works(record) &&
+  mayWork(record) &&
   record.host !== null &&
   draft.get('hosts', record.host)?.state === 'up' &&
   wishOf(draft, record) !== null;
@@ -46,3 +46,9 @@ export const isElsewhere = (wish: Wish | null, { host }: Pick<Successor, 'host'>
 
 export const works = ({ state }: Pick<VmRecord, 'state'>): boolean =>
   state === 'ready' || state === 'unready';
+
+const BEGUN_AGAIN: ReadonlySet<VmRecord['state']> = new Set(['fetching', 'booting', 'starting']);
+
+/** It works, or did and is looked at anew: an agent that restarts begins again, while its guests go on. */
+export const mayWork = (record: Pick<VmRecord, 'state' | 'readyAtMs'>): boolean =>
+  works(record) || (record.readyAtMs !== null && BEGUN_AGAIN.has(record.state));
