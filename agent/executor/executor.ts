@@ -57,6 +57,10 @@ export interface ExecutorOptions {
   readonly lease?: HostLease;
   /** What is reported has changed. */
   readonly onChange: () => void;
+  /** Another planner in place of the real one. */
+  readonly plan?: typeof plan;
+  /** Another reader of console logs in place of the real one. */
+  readonly readConsole?: typeof readConsoleTail;
 }
 
 /** Without it a host with a guard starts no machine on a pool that it shares. */
@@ -239,7 +243,8 @@ export class Executor {
       withoutLease: this.#withoutLease(),
       networkNames: new Set(goal.networks.map((network) => networkName(goal.fleet, network))),
     };
-    for (const step of plan(goal, observed, nowMs, options)) this.#dispatch(step);
+    const steps = (this.#options.plan ?? plan)(goal, observed, nowMs, options);
+    for (const step of steps) this.#dispatch(step);
     const next = nextLookMs(observed, nowMs, options);
     if (next !== null) this.#lookAt(next);
   }
@@ -492,7 +497,8 @@ export class Executor {
 
   async #onVmFailed(vm: VmGoal, error: WeftError): Promise<void> {
     if (!this.#isNewest(vm)) return;
-    const tail = await readConsoleTail(this.#options.paths.consoleLog(vm.id)).catch(() => null);
+    const { paths, readConsole = readConsoleTail } = this.#options;
+    const tail = await readConsole(paths.consoleLog(vm.id)).catch(() => null);
     this.#giveUp(vm, error, tail);
   }
 
@@ -528,7 +534,8 @@ export class Executor {
 
   #stateOf(vm: VmGoal): VmState {
     const known = this.#vms.get(vm.id);
-    if (known && known.incarnation >= vm.incarnation) return known;
+    // The goal's incarnation counts, even where it is a lower one: the controller has forgotten the newer, and is to be told of it.
+    if (known && (known.incarnation === vm.incarnation || !this.#isNewest(vm))) return known;
     known?.end();
     const state = new VmState(vm.id, vm.incarnation, vm.rebootGeneration, this.#options.clock);
     this.#vms.set(vm.id, state);

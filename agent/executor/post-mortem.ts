@@ -13,6 +13,7 @@ export interface PostMortemDependencies {
   readonly paths: AgentPaths;
   readonly log: Logger;
   readonly unreadyLimitMs: number;
+  readonly readConsole?: typeof readConsoleTail;
 }
 
 /** A machine that does not answer may still write; it is asked to stop before its plug is pulled. */
@@ -24,7 +25,7 @@ const GRACE_MS = 30_000;
  * @returns the failure of an instance that goes down again and again, with the end of its console; null: it is started again.
  */
 export async function examine(
-  { driver, paths, log, unreadyLimitMs }: PostMortemDependencies,
+  { driver, paths, log, unreadyLimitMs, readConsole = readConsoleTail }: PostMortemDependencies,
   vm: VmGoal,
   domain: string | null,
   cause: RestartCause,
@@ -38,7 +39,7 @@ export async function examine(
     if (cause === 'unready' && vm.kind === 'machine') await driver.shutdownDomain(domain, GRACE_MS);
     await driver.removeDomain(domain);
   }
-  const consoleTail = await readConsoleTail(paths.consoleLog(vm.id)).catch(() => null);
+  const consoleTail = await readConsole(paths.consoleLog(vm.id)).catch(() => null);
   if (cause === 'reset') state.takenDown({ consoleTail, picture });
   else state.wentDown({ cause, message, consoleTail, picture });
   log.warn({ vm: vm.id, incarnation: vm.incarnation, cause, shortLives: state.restarts.shortLives }, message);

@@ -29,6 +29,7 @@ import { sendBlob } from './blob-response.ts';
 import type { Fleet, FleetEvent, HostLink } from './contract.ts';
 import { hostOf } from './host-identity.ts';
 import { HostSession } from './host-session.ts';
+import { keepParts } from './kept-parts.ts';
 import type { Leases } from './leases.ts';
 import { PendingStreams } from './pending-streams.ts';
 import type { SecretsStore } from './secrets-contract.ts';
@@ -283,7 +284,8 @@ export class FleetServer implements Fleet {
       onHello: (hello) => this.#onHello(name, hello, () => host.session === session),
       onHeartbeat: (heartbeat) =>
         void this.#onHeartbeat(name, heartbeat, () => host.session === session, session),
-      onReport: (report) => {
+      onReport: (frame) => {
+        const report = keepParts(host.link.report, frame);
         host.link = { ...host.link, report };
         this.#emit({ type: 'report', host: name, report });
       },

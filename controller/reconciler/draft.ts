@@ -39,15 +39,21 @@ export class Draft {
   }
 
   /** All records of a kind, as they are now. */
-  *all<K extends Kind>(kind: K): Generator<RecordOf[K]> {
+  all<K extends Kind>(kind: K): IterableIterator<RecordOf[K]> {
+    const records = this.world[kind] as ReadonlyMap<string, RecordOf[K]>;
+    // Most passes change nothing of most kinds.
+    return this.#changes[kind].size === 0 ? records.values() : this.#merged(kind, records);
+  }
+
+  *#merged<K extends Kind>(kind: K, records: ReadonlyMap<string, RecordOf[K]>): Generator<RecordOf[K]> {
     const changes = this.#changes[kind];
-    for (const [key, record] of this.world[kind] as ReadonlyMap<string, RecordOf[K]>) {
+    for (const [key, record] of records) {
       const changed = changes.get(key);
       if (changed === undefined) yield record;
       else if (changed !== null) yield changed as RecordOf[K];
     }
     for (const [key, changed] of [...changes])
-      if (changed !== null && !this.world[kind].has(key)) yield changed as RecordOf[K];
+      if (changed !== null && !records.has(key)) yield changed as RecordOf[K];
   }
 
   put<K extends Kind>(kind: K, key: string, record: RecordOf[K]): void {

@@ -155,8 +155,18 @@ export function follow(draft: Draft, record: VmRecord, report: VmReport): void {
     draft.put('vms', record.id, merged);
 }
 
+/** The record to which a report had nothing to add. Neither ever changes. */
+const nothingNew = new WeakMap<VmReport, VmRecord>();
+
 /** Most reports tell what is known: hosts tell everything at every heartbeat. */
 function isKnown(record: VmRecord, report: VmReport): boolean {
+  if (nothingNew.get(report) === record) return true;
+  const known = addsNothing(record, report);
+  if (known) nothingNew.set(report, record);
+  return known;
+}
+
+function addsNothing(record: VmRecord, report: VmReport): boolean {
   const { phase } = report;
   const followed = phase === 'queued' ? record.state !== 'unknown' : record.state === phase;
   const mended = phase !== 'ready' || record.failure === null;

@@ -1,19 +1,22 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Clock, Timer } from '../../agent/kit/clock.ts';
 import type { Logger } from '../../agent/kit/log.ts';
-import type { Goal } from '../../agent/protocol/index.ts';
+import type { Goal, Report } from '../../agent/protocol/index.ts';
 import type { Catalogue } from '../catalogue/contract.ts';
 import type { Fencer } from '../fencing/contract.ts';
-import type { Fleet, FleetEvent, LeaseAges } from '../fleet/contract.ts';
+import type { Fleet, FleetEvent, HostLink, LeaseAges } from '../fleet/contract.ts';
 import type { SecretsStore } from '../fleet/secrets-contract.ts';
-import type { BackupRecord, FleetRecord, HostRecord, VmRecord } from '../model/records.ts';
+import type { FleetRecord, VmRecord } from '../model/records.ts';
 import { successorView } from '../model/successor.ts';
 import type { Change, Store } from '../store/contract.ts';
 import type { EventLog } from './event-log.ts';
 import { goalOf, type Peers, peersOf } from './goals.ts';
+import { hostsConcerned } from './hosts-concerned.ts';
 import { ImageResolver } from './image-resolver.ts';
-import { DEFAULT_SETTINGS, type PlanSettings, plan } from './plan.ts';
-import type { Kind, LiveHost, World } from './world.ts';
+import { DEFAULT_SETTINGS, earliest, type Plan, type PlanSettings, plan } from './plan.ts';
+import { nextSilenceMs } from './rules/hosts.ts';
+import { saysTheSame } from './says-the-same.ts';
+import type { LiveHost, World } from './world.ts';
 import { WorldCache } from './world-cache.ts';
 
 export interface ReconcilerOptions {
@@ -36,26 +39,16 @@ export interface ReconcilerOptions {
 /** How often this controller makes sure that it runs, and how late that may be. */
 const BEAT_MS = 500;
 const HELD_UP_MS = 1_000;
-const NOT_IN_GOALS: ReadonlySet<Kind> = new Set<Kind>(['hosts', 'claims', 'incarnations', 'fencing']);
-/** What of a machine on a shared pool concerns hosts that it is not on; null: it is none. */
-const sharedPart = (vm: unknown): string | null => {
-  const record = vm as VmRecord | undefined;
-  if (record?.kind !== 'machine' || record.poolId === null) return null;
-  return JSON.stringify([record.host, record.poolId, record.deleting, record.image]);
-};
-/** What of a host's record is in its own goal. */
-const hostPart = (host: unknown): string => {
-  const record = host as HostRecord | undefined;
-  const reboot = [record?.mode, record?.rebootOf, record?.bootId];
-  return JSON.stringify([record?.superseded, record?.offer?.pools.map(({ id }) => id), reboot]);
-};
-/** Where something of a VM is, or is to be. */
-const hostsOf = (record: Partial<Pick<VmRecord, 'host' | 'successor'>> | undefined): readonly string[] =>
-  [record?.host, record?.successor?.host].filter((host) => typeof host === 'string');
 /** After a pass that failed, even if nothing happens. */
 const RETRY_MS = 500;
 
 type GoalContent = Omit<Goal, 'revision' | 'atMs'>;
+interface SentGoal {
+  readonly content: GoalContent;
+  readonly revision: number;
+  /** Ids that it names. */
+  readonly ids: ReadonlySet<string>;
+}
 
 /**
  * Makes passes: world → plan → one transaction → goals. A pass follows whatever happened (a write by a user, a report, a
@@ -66,13 +59,19 @@ export class Reconciler {
   readonly #options: ReconcilerOptions;
   readonly #cache = new WorldCache();
   readonly #images: ImageResolver;
-  readonly #sent = new Map<string, { readonly content: GoalContent; readonly revision: number }>();
+  readonly #settings: PlanSettings;
+  readonly #sent = new Map<string, SentGoal>();
+  /** What the last pass knew of each host. A link never changes: there is another one. */
+  readonly #lives = new Map<string, { readonly link: HostLink; readonly live: LiveHost }>();
+  /** Each host's last report that a pass has looked at, or will. */
+  readonly #heard = new Map<string, Report>();
   readonly #dirtyHosts = new Set<string>();
   readonly #stops: (() => void)[] = [];
   #listeningSinceMs = 0;
   #pass: Promise<void> | null = null;
   #again = false;
   #timer: Timer | null = null;
+  #waitMs: number | null = null;
   #beatTimer: Timer | null = null;
   #beatAtMs = 0;
   #stopped = true;
@@ -81,6 +80,7 @@ export class Reconciler {
 
   constructor(options: ReconcilerOptions) {
     this.#options = options;
+    this.#settings = { ...DEFAULT_SETTINGS, ...options.settings };
     this.#images = new ImageResolver(options.catalogue, options.clock);
   }
 
@@ -124,25 +124,7 @@ export class Reconciler {
 
   #onChanges(changes: readonly Change[]): void {
     if (changes.some((change) => change.key.startsWith('images/'))) this.#images.forget();
-    const applications = new Set<string>();
-    for (const { kind, key, before, after } of this.#cache.apply(changes)) {
-      if (kind === 'hosts' && hostPart(before) !== hostPart(after)) this.#dirtyHosts.add(key);
-      if (NOT_IN_GOALS.has(kind)) continue;
-      // Other hosts may have to take such a machine over, and make ready for it.
-      if (kind === 'vms' && sharedPart(before) !== sharedPart(after))
-        for (const host of this.#cache.records('hosts').keys()) this.#dirtyHosts.add(host);
-      // A VM's state shows in its peers' goals, an application's definition in all of its VMs'.
-      applications.add(key.split('/')[0] ?? key);
-      for (const record of [before, after]) {
-        for (const host of hostsOf(record as VmRecord | undefined)) this.#dirtyHosts.add(host);
-        // A backup may be read by another host than the one that made it.
-        const reader = kind === 'backups' ? (record as BackupRecord | undefined)?.restore?.host : undefined;
-        if (reader) this.#dirtyHosts.add(reader);
-      }
-    }
-    if (applications.size > 0)
-      for (const vm of this.#cache.records('vms').values())
-        if (applications.has(vm.app)) for (const host of hostsOf(vm)) this.#dirtyHosts.add(host);
+    for (const host of hostsConcerned(this.#cache.apply(changes), this.#cache)) this.#dirtyHosts.add(host);
     if (this.#lookout && this.#cache.revision >= this.#lookout.revision) this.#lookout.resolve();
     this.wake();
   }
@@ -161,16 +143,28 @@ export class Reconciler {
       this.#sent.delete(event.host);
       this.#dirtyHosts.add(event.host);
     }
+    if (event.type !== 'report') this.#heard.delete(event.host);
+    else if (this.#isKnown(event)) return;
+    else this.#heard.set(event.host, event.report);
     this.wake();
+  }
+
+  /** A heartbeat with nothing new, of a host that is up: it was heard, which is looked at when it was not. */
+  #isKnown({ host, report }: FleetEvent & { type: 'report' }): boolean {
+    const before = this.#heard.get(host);
+    return (
+      before !== undefined &&
+      saysTheSame(before, report) &&
+      this.#cache.records('hosts').get(host)?.state === 'up'
+    );
   }
 
   async #run(): Promise<void> {
     const { clock, log } = this.#options;
     try {
-      const nextMs = await this.#onePass();
-      this.#timer?.cancel();
-      this.#timer =
-        nextMs === null ? null : clock.after(Math.max(5, nextMs - clock.now()), () => this.wake());
+      const { nextMs, nextWaitMs } = await this.#onePass();
+      this.#waitMs = nextWaitMs;
+      this.#setTimer(nextMs);
     } catch (error) {
       log.error({ err: error }, 'a pass of the reconciler failed; trying again');
       this.#timer?.cancel();
@@ -178,16 +172,34 @@ export class Reconciler {
     }
   }
 
-  async #onePass(): Promise<number | null> {
+  /** For a pass although nothing happens. Whether hosts are still heard costs no pass. */
+  #setTimer(atMs: number | null): void {
+    const { clock } = this.#options;
+    this.#timer?.cancel();
+    this.#timer = null;
+    if (atMs === null || this.#stopped) return;
+    this.#timer = clock.after(Math.max(5, atMs - clock.now()), () => {
+      const nextMs = this.#nextMs();
+      if (nextMs !== null && nextMs <= clock.now()) this.wake();
+      else this.#setTimer(nextMs);
+    });
+  }
+
+  /** When to plan again although nothing happens; null: no such time. */
+  #nextMs(): number | null {
+    const links = new Map(this.#options.fleet.hosts().map((link) => [link.name, link]));
+    const hosts = this.#cache.records('hosts').values();
+    const silenceMs = nextSilenceMs(hosts, links, this.#listeningSinceMs, this.#settings);
+    return earliest([this.#waitMs, silenceMs]);
+  }
+
+  async #onePass(): Promise<Plan> {
     const { clock, store, events, fencer } = this.#options;
     let isDurable = true;
     await this.#images.resolve(this.#cache);
     const nowMs = clock.now();
     this.#noticePause(nowMs);
-    const planned = (this.#options.plan ?? plan)(this.#world(), nowMs, {
-      ...DEFAULT_SETTINGS,
-      ...this.#options.settings,
-    });
+    const planned = (this.#options.plan ?? plan)(this.#world(), nowMs, this.#settings);
     if (planned.puts.length + planned.deletes.length + planned.events.length > 0) {
       const log = events.writes(planned.events, nowMs);
       const touched = [...planned.puts.map(({ key }) => key), ...planned.deletes];
@@ -205,7 +217,7 @@ export class Reconciler {
     // No power is cut on a death that the store may not have.
     if (isDurable) fencer.want(planned.fence);
     this.#sendGoals(nowMs);
-    return planned.nextMs;
+    return planned;
   }
 
   /** A controller that was held up heard nobody meanwhile, and may not have read yet what came: that is no silence of the hosts. */
@@ -264,15 +276,22 @@ export class Reconciler {
   }
 
   #live(): ReadonlyMap<string, LiveHost> {
-    return new Map(
-      this.#options.fleet.hosts().map((link) => {
-        const sent = this.#sent.get(link.name);
-        const seen = sent !== undefined && link.report !== null && link.report.revisionSeen >= sent.revision;
-        const acknowledged =
-          seen && !this.#dirtyHosts.has(link.name) ? new Set(sent.content.vms.map(({ id }) => id)) : null;
-        return [link.name, { ...link, acknowledged }];
-      }),
-    );
+    const live = new Map<string, LiveHost>();
+    for (const link of this.#options.fleet.hosts()) {
+      const acknowledged = this.#acknowledged(link);
+      const known = this.#lives.get(link.name);
+      const same = known?.link === link && known.live.acknowledged === acknowledged;
+      const host = same ? known.live : { ...link, acknowledged };
+      if (!same) this.#lives.set(link.name, { link, live: host });
+      live.set(link.name, host);
+    }
+    return live;
+  }
+
+  #acknowledged({ name, report }: HostLink): ReadonlySet<string> | null {
+    const sent = this.#sent.get(name);
+    const seen = sent !== undefined && report !== null && report.revisionSeen >= sent.revision;
+    return seen && !this.#dirtyHosts.has(name) ? sent.ids : null;
   }
 
   /** Only what the store has is sent: the cache holds what is durable. */
@@ -307,9 +326,13 @@ export class Reconciler {
       if (!this.#cache.records('hosts').has(host)) continue;
       const content = goalOf(host, byHost.get(host) ?? [], peersOfApplication, world);
       const sent = this.#sent.get(host);
-      if (sent && isDeepStrictEqual(sent.content, content)) continue;
+      if (sent && isDeepStrictEqual(sent.content, content)) {
+        // From now on its reports count as made under the newest goal: the next one is looked at.
+        this.#heard.delete(host);
+        continue;
+      }
       const { revision } = this.#cache;
-      this.#sent.set(host, { content, revision });
+      this.#sent.set(host, { content, revision, ids: new Set(content.vms.map(({ id }) => id)) });
       fleet.sendGoal(host, { ...content, revision, atMs: nowMs });
     }
     this.#dirtyHosts.clear();

@@ -38,6 +38,8 @@ export const groupOf = (record: Pick<VmRecord, 'networkId'>) => record.networkId
 export class Placement {
   readonly draft: Draft;
   readonly #refusals = new Map<string, PlacementExplanation>();
+  /** Ids of the VMs that were refused in this pass. */
+  readonly #told = new Set<string>();
   #placer: Placer | null = null;
   #placed = 0;
 
@@ -224,6 +226,9 @@ export class Placement {
 
   /** Written once for each reason: a refusal that stays the same wakes nobody. What a VM that keeps its place lacks is no failure of it. */
   #refused(record: VmRecord, explanation: PlacementExplanation): void {
+    // Asked for twice in a pass, for two reasons, it may be refused twice; two explanations in turns would never come to rest.
+    if (this.#told.has(record.id)) return;
+    this.#told.add(record.id);
     const current = this.draft.get('vms', record.id) ?? record;
     if (isSameRefusal(current.placement, explanation)) return;
     const message = `no host can take ${record.id}: ${summarize(explanation)}`;

@@ -8,7 +8,7 @@ import { fenceRequests, takeProofsIn } from './rules/fencing.ts';
 import { forgive, nextForgivenessMs } from './rules/forgiveness.ts';
 import { followPools } from './rules/full-pools.ts';
 import { tellHolding } from './rules/holding.ts';
-import { followHosts, type LivenessSettings, nextDeadlineMs } from './rules/hosts.ts';
+import { followHosts, type LivenessSettings, nextSilenceMs, nextTrustMs } from './rules/hosts.ts';
 import { takeReportsIn } from './rules/intake.ts';
 import { nextLeaseProofMs, proveByLeases } from './rules/leases.ts';
 import { healLostVms } from './rules/lost-hosts.ts';
@@ -32,6 +32,8 @@ export const DEFAULT_SETTINGS: PlanSettings = { suspectAfterMs: 2_000, downAfter
 export interface Plan extends Writes {
   /** When to plan again although nothing happens; null: no such time. */
   readonly nextMs: number | null;
+  /** The same, but for hosts that are silent too long by then. */
+  readonly nextWaitMs: number | null;
   /** Hosts whose death has to be proven. */
   readonly fence: readonly FenceRequest[];
 }
@@ -60,17 +62,27 @@ export function plan(world: World, nowMs: number, settings: PlanSettings): Plan 
   releaseKeptAddresses(draft);
   followModes(draft);
   followSchedules(draft);
-  const times = [
-    nextDeadlineMs(draft, settings),
+  const { live, listeningSinceMs } = world;
+  const nextWaitMs = earliest([
+    nextTrustMs(draft),
     nextLeaseProofMs(draft),
     nextRetryMs(draft),
     nextTryMs(draft),
     nextForgivenessMs(draft),
     nextBackupMs(draft),
-  ].filter((time) => time !== null);
+  ]);
+  const silenceMs = nextSilenceMs(draft.all('hosts'), live, listeningSinceMs, settings);
   return {
     ...draft.writes(),
-    nextMs: times.length === 0 ? null : Math.min(...times),
+    nextMs: earliest([nextWaitMs, silenceMs]),
+    nextWaitMs,
     fence: fenceRequests(draft, settings.holds),
   };
 }
+
+/** Null: none of these times will ever come. */
+export const earliest = (times: readonly (number | null)[]): number | null =>
+  times.reduce<number | null>(
+    (first, timeMs) => (first === null ? timeMs : timeMs === null ? first : Math.min(first, timeMs)),
+    null,
+  );

@@ -1,4 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import { plan as planOfAgent, type StepKind } from '../../agent/executor/plan.ts';
+import type { HostOffer } from '../../agent/protocol/index.ts';
 import type { ClaimsRecord, HostRecord, VmRecord } from '../../controller/model/index.ts';
 import { type Plan, plan } from '../../controller/reconciler/plan.ts';
 import type { LiveHost, World } from '../../controller/reconciler/world.ts';
@@ -40,6 +42,11 @@ const believesInSilence: typeof plan = (world, nowMs, settings) => {
   );
   return plan({ ...world, fencing: new Map([...world.fencing, ...fencing]) }, nowMs, settings);
 };
+
+const agentWithout =
+  (left: StepKind): typeof planOfAgent =>
+  (...world) =>
+    planOfAgent(...world).filter(({ kind }) => kind !== left);
 
 type Mutation = Pick<SimulationOptions, 'plan' | 'hostMutation'> & { readonly memoryMiB?: number };
 
@@ -86,10 +93,16 @@ const MUTATIONS: Readonly<Record<string, readonly [RegExp, Mutation, (readonly F
     {
       memoryMiB: 384,
       plan: (world, nowMs, settings) => {
-        const bigger = (host: HostRecord): HostRecord =>
-          host.offer ? { ...host, offer: { ...host.offer, memoryMiB: host.offer.memoryMiB * 10 } } : host;
-        const hosts = new Map([...world.hosts].map(([name, host]) => [name, bigger(host)]));
-        const planned = plan({ ...world, hosts }, nowMs, settings);
+        const tenfold = <T extends { offer: HostOffer | null }>(one: T): T =>
+          one.offer ? { ...one, offer: { ...one.offer, memoryMiB: one.offer.memoryMiB * 10 } } : one;
+        const hosts = new Map([...world.hosts].map(([name, host]) => [name, tenfold(host)]));
+        const live = new Map(
+          [...world.live].map(([name, host]) => [
+            name,
+            { ...host, hello: host.hello && tenfold(host.hello) },
+          ]),
+        );
+        const planned = plan({ ...world, hosts, live }, nowMs, settings);
         const puts = planned.puts.map(({ key, value }) => {
           const { offer, ...host } = value as HostRecord;
           if (!key.startsWith('hosts/') || !offer || offer.memoryMiB < 2_560) return { key, value };
@@ -105,7 +118,8 @@ const MUTATIONS: Readonly<Record<string, readonly [RegExp, Mutation, (readonly F
       plan: (world, nowMs, settings) => {
         const planned = plan(world, nowMs, settings);
         const tombstones = [...world.vms.values()]
-          .filter(({ kind, host, state }) => kind === 'machine' && host !== null && state === 'unknown')
+          .filter(({ deleting, state }) => state === 'unknown' && !deleting)
+          .filter(({ kind, host }) => kind === 'machine' && host !== null)
           .flatMap((vm) => [
             {
               key: `tombstones/${vm.id}`,
@@ -171,16 +185,26 @@ const MUTATIONS: Readonly<Record<string, readonly [RegExp, Mutation, (readonly F
   ],
   'an agent keeps the overlays of what is over': [
     /waited in vain/,
-    { hostMutation: 'keeps overlays' },
+    { hostMutation: { plan: agentWithout('discard') } },
     ['scale', 'move', 'reimage'],
   ],
+};
+
+/** Buries the disk of every machine that the goal does not name. */
+const buriesStrangers: typeof planOfAgent = (goal, observed, nowMs, options) => {
+  const named = new Set(goal.vms.map(({ id }) => id));
+  const strangers = observed.disks.filter(({ kind, vmId }) => kind === 'machine' && !named.has(vmId));
+  return [
+    ...planOfAgent(goal, observed, nowMs, options),
+    ...strangers.map((disk) => ({ kind: 'bury', vmId: disk.vmId, disk }) as const),
+  ];
 };
 
 test('the simulation catches an agent that removes machines which its goal does not name', async () => {
   const simulation = await Simulation.start({
     seed: 1,
     hosts: shapesOf(1, 3),
-    hostMutation: 'reaps machines that no goal names',
+    hostMutation: { plan: buriesStrangers },
   });
   await simulation.operations.apply('shop', model(1, 1), {});
   await simulation.until('all to run', (records) => convergedUnder(records, simulation.hosts));

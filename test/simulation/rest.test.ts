@@ -48,7 +48,7 @@ describe('what cannot be done is waited for at rest', () => {
     await running.operations.setDraining('h1', true);
     await running.run(2_000);
     expect(await writesIn(running, 30_000)).toBeLessThan(FEW);
-    const { vms } = await running.records();
+    const { vms } = running.records;
     expect(vms.every(({ state }) => state === 'ready')).toBe(true);
     const stuck = vms.find(({ host, role }) => host === 'h1' && role !== null);
     expect(JSON.stringify(stuck?.placement?.hosts)).toContain('needs 400 MiB of memory');
@@ -76,7 +76,7 @@ describe('what cannot be done is waited for at rest', () => {
     const running = await ready({ memoryMiB: 1024, instances: 2, size: 128, failureRate: 1 });
     await running.run(120_000);
     expect(await writesIn(running, 60_000)).toBeLessThan(4 * FEW);
-    const { vms } = await running.records();
+    const { vms } = running.records;
     expect(vms.every(({ failures }) => failures >= 4)).toBe(true);
   });
 
@@ -84,9 +84,9 @@ describe('what cannot be done is waited for at rest', () => {
     const running = await ready({ memoryMiB: 1024, instances: 0, size: 128, failureRate: 1 });
     await running.run(3_000);
     for (const host of ['h1', 'h2']) await running.operations.setDraining(host, true);
-    const before = (await running.records()).vms.find(({ id }) => id === 'shop/db');
+    const before = running.records.vms.find(({ id }) => id === 'shop/db');
     await running.run(60_000);
-    const after = (await running.records()).vms.find(({ id }) => id === 'shop/db');
+    const after = running.records.vms.find(({ id }) => id === 'shop/db');
     expect(after?.incarnation).toBeGreaterThan(before?.incarnation ?? 0);
     expect(after?.host).toBe(before?.host);
   });

@@ -41,14 +41,13 @@ function follow(draft: Draft, host: HostRecord, record: FencingRecord): void {
 
 /** Hosts that are down, have something that another host could go on with, and can be fenced. None while healing holds still. */
 export function fenceRequests(draft: Draft, holds: boolean): readonly FenceRequest[] {
-  if (holds && isHolding(draft)) return [];
+  const down = [...draft.all('hosts')].filter(({ state }) => state === 'down');
+  if (down.length === 0 || (holds && isHolding(draft))) return [];
   const needed = new Set(
     [...draft.all('vms')].filter((vm) => !vm.deleting && outlivesItsHost(draft, vm)).map(({ host }) => host),
   );
-  return [...draft.all('hosts')]
-    .filter(
-      ({ state, name, offer }) => state === 'down' && needed.has(name) && (offer?.fence.length ?? 0) > 0,
-    )
+  return down
+    .filter(({ name, offer }) => needed.has(name) && (offer?.fence.length ?? 0) > 0)
     .map(({ name, stateSinceMs, offer }) => ({
       host: name,
       downSinceMs: stateSinceMs,

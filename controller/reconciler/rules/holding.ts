@@ -26,8 +26,13 @@ export function tellHolding(draft: Draft): void {
 }
 
 function isTooMany(hosts: Iterable<HostRecord>): boolean {
-  // An empty host that an operator works on is silent for his reasons, and has nothing to be healed.
-  const known = [...hosts].filter(({ state, mode }) => state !== 'joining' && mode !== 'maintenance');
-  const silent = known.filter(({ state }) => state === 'down').length;
-  return silent >= HOLD_HOSTS && silent > known.length * HOLD_SHARE;
+  let known = 0;
+  let silent = 0;
+  for (const { state, mode } of hosts) {
+    // An empty host that an operator works on is silent for his reasons, and has nothing to be healed.
+    if (state === 'joining' || mode === 'maintenance') continue;
+    known++;
+    if (state === 'down') silent++;
+  }
+  return silent >= HOLD_HOSTS && silent > known * HOLD_SHARE;
 }

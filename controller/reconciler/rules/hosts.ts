@@ -1,6 +1,6 @@
-import { isDeepStrictEqual } from 'node:util';
 import type { Hello } from '../../../agent/protocol/index.ts';
 import type { HostRecord } from '../../model/records.ts';
+import { areSame } from '../are-same.ts';
 import type { Draft } from '../draft.ts';
 import type { LiveHost } from '../world.ts';
 
@@ -63,11 +63,11 @@ function goUp(draft: Draft, host: HostRecord, hello: Hello): void {
     );
 }
 
-const isKnown = (host: HostRecord, { facts, offer, bootId }: Hello): boolean =>
+const isKnown = (host: HostRecord, hello: Hello): boolean =>
   host.state === 'up' &&
-  host.bootId === bootId &&
-  isDeepStrictEqual(host.facts, facts) &&
-  isDeepStrictEqual(host.offer, offer);
+  host.bootId === hello.bootId &&
+  areSame(host.facts, hello.facts) &&
+  areSame(host.offer, hello.offer);
 
 function growSilent(
   draft: Draft,
@@ -112,12 +112,30 @@ function endHoldOffs(draft: Draft): void {
   }
 }
 
-/** Unix ms at which a host will be suspect or down unless it is heard, or trusted again; null: none. */
-export function nextDeadlineMs(draft: Draft, settings: LivenessSettings): number | null {
-  const times = [...draft.all('hosts')].flatMap((host) => [
-    ...(host.state === 'up' ? [heardMs(draft, host.name) + settings.suspectAfterMs] : []),
-    ...(host.state === 'suspect' ? [heardMs(draft, host.name) + settings.downAfterMs] : []),
-    ...(host.heldOffUntilMs === null ? [] : [host.heldOffUntilMs]),
-  ]);
-  return times.length === 0 ? null : Math.min(...times);
+/**
+ * Unix ms at which a host will be suspect or down unless it is heard before; null: none.
+ * @param live when each was heard last.
+ */
+export function nextSilenceMs(
+  hosts: Iterable<HostRecord>,
+  live: ReadonlyMap<string, Pick<LiveHost, 'lastHeardMs'>>,
+  listeningSinceMs: number,
+  settings: LivenessSettings,
+): number | null {
+  let next: number | null = null;
+  for (const { name, state } of hosts) {
+    if (state !== 'up' && state !== 'suspect') continue;
+    const limitMs = state === 'up' ? settings.suspectAfterMs : settings.downAfterMs;
+    const atMs = Math.max(live.get(name)?.lastHeardMs ?? 0, listeningSinceMs) + limitMs;
+    if (next === null || atMs < next) next = atMs;
+  }
+  return next;
+}
+
+/** Unix ms at which a host that is held off is trusted again; null: none is. */
+export function nextTrustMs(draft: Draft): number | null {
+  let next: number | null = null;
+  for (const { heldOffUntilMs } of draft.all('hosts'))
+    if (heldOffUntilMs !== null && (next === null || heldOffUntilMs < next)) next = heldOffUntilMs;
+  return next;
 }

@@ -11,8 +11,17 @@ const DEFAULT_POOL = 'local';
 /** Records made in one pass: its transaction wakes the next one. */
 const CREATIONS_IN_A_PASS = 1_000;
 
+/** Records never change: what one declares is worked out once. */
+const declarations = new WeakMap<ApplicationRecord, readonly Made[]>();
+
 /** Every VM that an application declares. */
-export function declaredVms(application: ApplicationRecord): Made[] {
+export function declaredVms(application: ApplicationRecord): readonly Made[] {
+  const known = declarations.get(application) ?? declare(application);
+  declarations.set(application, known);
+  return known;
+}
+
+function declare(application: ApplicationRecord): Made[] {
   const { name, roles, machines, package: applicationPackage } = application.service;
   const declared: Made[] = [];
   for (const [role, made] of Object.entries(roles)) {

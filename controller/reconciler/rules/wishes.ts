@@ -47,9 +47,11 @@ export const isElsewhere = (wish: Wish | null, { host }: Pick<Successor, 'host'>
 export const works = ({ state }: Pick<VmRecord, 'state'>): boolean =>
   state === 'ready' || state === 'unready';
 
+const BEGUN_AGAIN: ReadonlySet<VmRecord['state']> = new Set(['fetching', 'booting', 'starting']);
+
 /**
  * It was ready at this incarnation, and its host has it still. An agent that begins anew says `booting` of what runs on all the
  * while, and a guest that reboots comes back: neither is taken for a loss.
  */
 export const isWorthWaitingFor = (record: Pick<VmRecord, 'state' | 'readyAtMs'>): boolean =>
-  works(record) || (record.readyAtMs !== null && (record.state === 'booting' || record.state === 'starting'));
+  works(record) || (record.readyAtMs !== null && BEGUN_AGAIN.has(record.state));

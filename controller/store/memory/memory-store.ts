@@ -1,5 +1,6 @@
 import { ChangeLog } from '../change-log.ts';
 import type { Change, Entry, Snapshot, Store, Transaction, TransactionResult } from '../contract.ts';
+import { freeze } from '../frozen.ts';
 
 /** A store that forgets everything when the process ends: for tests and simulation. */
 export class MemoryStore implements Store {
@@ -8,14 +9,14 @@ export class MemoryStore implements Store {
   #revision = 0;
 
   async get(key: string): Promise<Entry | null> {
-    return copy(this.#entries.get(key) ?? null);
+    return this.#entries.get(key) ?? null;
   }
 
   async list(prefix: string): Promise<Snapshot> {
     const entries = [...this.#entries.values()]
       .filter((entry) => entry.key.startsWith(prefix))
       .sort((one, other) => (one.key < other.key ? -1 : 1));
-    return { revision: this.#revision, entries: copy(entries) };
+    return { revision: this.#revision, entries };
   }
 
   async transact(transaction: Transaction): Promise<TransactionResult> {
@@ -31,7 +32,7 @@ export class MemoryStore implements Store {
     for (const put of puts) {
       const value = copy(put.value);
       this.#entries.set(put.key, { key: put.key, value, revision });
-      changes.push({ revision, key: put.key, value: copy(value) });
+      changes.push({ revision, key: put.key, value });
     }
     for (const key of gone) {
       this.#entries.delete(key);
@@ -54,5 +55,5 @@ export class MemoryStore implements Store {
   }
 }
 
-/** Values go in and out by copy, as they do through a database. */
-const copy = <T>(value: T): T => (value === undefined ? value : JSON.parse(JSON.stringify(value)));
+/** Values go in by copy, as they do into a database, and what comes out is as little to be changed as what comes out of one. */
+const copy = <T>(value: T): T => (value === undefined ? value : freeze(JSON.parse(JSON.stringify(value))));

@@ -5,6 +5,7 @@ import { Kysely, Migrator, SqliteDialect } from 'kysely';
 import { WeftError } from '../../../agent/kit/errors.ts';
 import { ChangeLog } from '../change-log.ts';
 import type { Change, Entry, Snapshot, Store, Transaction, TransactionResult } from '../contract.ts';
+import { freeze } from '../frozen.ts';
 import { MIGRATIONS } from '../migrations/index.ts';
 
 interface Row {
@@ -149,14 +150,7 @@ function prepare(database: Database.Database) {
   };
 }
 
-/** One value serves every reader: it cannot be changed. */
 const readValue = (text: string): unknown => freeze(JSON.parse(text));
-
-function freeze<T>(value: T): T {
-  if (typeof value !== 'object' || value === null) return value;
-  for (const each of Object.values(value)) freeze(each);
-  return Object.freeze(value);
-}
 
 async function migrate(database: Database.Database): Promise<void> {
   const kysely = new Kysely<unknown>({ dialect: new SqliteDialect({ database }) });

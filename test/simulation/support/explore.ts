@@ -3,7 +3,7 @@ import { convergedUnder } from './converged.ts';
 import { MACHINES, model } from './faults.ts';
 import { onlyRefusals, play, type Script } from './script.ts';
 import { SHARED_POOL } from './shared-pool.ts';
-import { Simulation, type SimulationOptions } from './simulation.ts';
+import { Simulation, type SimulationOptions, START_MS } from './simulation.ts';
 
 const pools = [{ ...SHARED_POOL, sizeMiB: 102_400 }];
 
@@ -21,12 +21,12 @@ export function shapesOf(seed: number, hosts: number, memoryMiB = 1_024): readon
 
 /**
  * Plays a script over an application, mends everything, and sees it whole, and then gone.
- * @throws what an invariant says, or what was waited for in vain.
+ * @returns the virtual time that passed, ms. @throws what an invariant says, or what was waited for in vain.
  */
 export async function explore(
   script: Script,
   options: Omit<SimulationOptions, 'hosts'> & { readonly hosts?: number; readonly memoryMiB?: number },
-): Promise<void> {
+): Promise<number> {
   const { hosts = 3, memoryMiB, ...rest } = options;
   const simulation = await Simulation.start({
     failureRate: 0.05,
@@ -54,6 +54,7 @@ export async function explore(
         records.keys.every((key) => /^(fleet$|hosts\/|claims\/|events\/|incarnations\/)/.test(key)) &&
         [...records.claims.values()].every(({ vms }) => Object.keys(vms).length === 0),
     );
+    return simulation.clock.now() - START_MS;
   } finally {
     simulation.killController();
   }

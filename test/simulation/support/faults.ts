@@ -41,6 +41,30 @@ export const FAULTS = {
     const host = random.pick(simulation.hosts.filter(({ powered }) => powered));
     if (host) simulation.restartAgent(host);
   },
+  'agent forgets everything': (simulation, random) => {
+    const host = random.pick(simulation.hosts.filter(({ powered }) => powered));
+    if (host) simulation.makeForget(host);
+  },
+  'frames late': ({ hosts }, random) => {
+    const host = random.pick(hosts);
+    if (host) host.weather.lateMs = random.between(100, 3_000);
+  },
+  'frames twice': ({ hosts }, random) => {
+    const host = random.pick(hosts);
+    if (host) host.weather.duplicated = true;
+  },
+  'clock jumps': ({ hosts }, random) => {
+    const host = random.pick(hosts);
+    if (host) host.skewMs = random.between(-30_000, 30_000);
+  },
+  'pool full': ({ hosts }, random) => random.pick(hosts)?.fillPool(true),
+  'pools have room': ({ hosts }) => {
+    for (const host of hosts) host.fillPool(false);
+  },
+  'controller dies in a transaction': (simulation, random) =>
+    simulation.crashInTransaction(random.chance(0.5) ? 'before' : 'after'),
+  'controller paused': ({ controller }) => controller?.pause(),
+  'controller goes on': ({ controller }) => controller?.resume(),
   'controller killed': (simulation) => simulation.killController(),
   'controller started': (simulation) => simulation.startController(),
   'fence device broken': ({ power, hosts }, random) => {

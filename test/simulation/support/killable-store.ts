@@ -16,6 +16,8 @@ export class KillableStore implements Store {
   readonly #stops = new Set<() => void>();
   #dead = false;
   #conflicts = 0;
+  #diesIn: 'before' | 'after' | null = null;
+  #onDeath: () => void = () => undefined;
   /** It lost one transaction after another without ever looking at what had changed. */
   spinning = false;
 
@@ -28,6 +30,12 @@ export class KillableStore implements Store {
     for (const stop of this.#stops) stop();
   }
 
+  /** The process dies in its next transaction: before it arrives, or when it is written and nobody has heard of it; null: it does not. */
+  dieIn(moment: 'before' | 'after' | null, onDeath: () => void = () => undefined): void {
+    this.#diesIn = moment;
+    this.#onDeath = onDeath;
+  }
+
   get(key: string): Promise<Entry | null> {
     return this.#store.get(key);
   }
@@ -38,10 +46,19 @@ export class KillableStore implements Store {
 
   async transact(transaction: Transaction): Promise<TransactionResult> {
     if (this.#dead || this.spinning) return new Promise(() => undefined);
+    if (this.#diesIn !== null) return this.#die(this.#diesIn, transaction);
     const result = await this.#store.transact(transaction);
+    if (this.#dead) return new Promise(() => undefined);
     this.#conflicts = result.committed ? 0 : this.#conflicts + 1;
     this.spinning = this.#conflicts > MOST_CONFLICTS;
     return result;
+  }
+
+  async #die(moment: 'before' | 'after', transaction: Transaction): Promise<TransactionResult> {
+    this.kill();
+    if (moment === 'after') await this.#store.transact(transaction);
+    this.#onDeath();
+    return new Promise(() => undefined);
   }
 
   watch(prefix: string, fromRevision: number, listener: (changes: readonly Change[]) => void): () => void {

@@ -26,3 +26,10 @@ export class Random {
     return items[Math.floor(this.next() * items.length)];
   }
 }
+
+/** Always the middle: a scenario tells its story in the same words whatever else draws a number. */
+export class Steady extends Random {
+  override next(): number {
+    return 0.5;
+  }
+}

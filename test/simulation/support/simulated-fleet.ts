@@ -1,78 +1,86 @@
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../../../agent/kit/clock.ts';
 import { WeftError } from '../../../agent/kit/errors.ts';
-import type { Goal, Hello, Report } from '../../../agent/protocol/index.ts';
+import type { Goal, Report } from '../../../agent/protocol/index.ts';
 import type { Fleet, FleetEvent, HostLink } from '../../../controller/fleet/contract.ts';
+import { keepParts } from '../../../controller/fleet/kept-parts.ts';
 import type { Random } from './random.ts';
 import type { SimulatedHost } from './simulated-host.ts';
 
-interface Link {
-  connected: boolean;
-  lastHeardMs: number;
-  endedBecause: string | null;
-  hello: Hello | null;
-  report: Report | null;
+interface Line {
+  readonly host: SimulatedHost;
+  link: HostLink;
   goal: Goal | null;
+  /** Counts its sessions: a frame belongs to one. */
+  session: number;
+  looking: boolean;
 }
 
-/** The sessions of one life of a controller. Frames take some milliseconds, keep their order, and are lost in a cut. */
+/** How long it takes, at most, until an end is noticed or a host dials again, ms. */
+const NOTICED_WITHIN_MS = 250;
+
+/** The sessions of one life of a controller. Frames take some milliseconds and are lost in a cut; in bad weather they come late, out of order and twice. */
 export class SimulatedFleet implements Fleet {
-  readonly #hosts: readonly SimulatedHost[];
   readonly #clock: Clock;
   readonly #random: Random;
-  readonly #links = new Map<string, Link>();
+  readonly #lines: ReadonlyMap<string, Line>;
   readonly #listeners = new Set<(event: FleetEvent) => void>();
+  /** SIGSTOP of the controller: what comes waits. */
+  readonly #waiting: (() => void)[] = [];
+  #paused = false;
   #closed = false;
 
   constructor(hosts: readonly SimulatedHost[], clock: Clock, random: Random) {
-    this.#hosts = hosts;
     this.#clock = clock;
     this.#random = random;
-    for (const host of hosts)
-      this.#links.set(host.name, {
-        connected: false,
-        lastHeardMs: 0,
-        endedBecause: null,
-        hello: null,
-        report: null,
-        goal: null,
-      });
+    this.#lines = new Map(hosts.map((host) => [host.name, newLine(host)]));
+    for (const host of hosts) this.follow(host);
   }
 
-  /** Hosts that can be reached and have no session dial; sessions that are cut end. Called after every fault and now and then. */
-  tick(): void {
-    if (this.#closed) return;
-    for (const host of this.#hosts) {
-      const link = this.#link(host.name);
-      if (host.reachable && !host.deaf && !host.mute && !link.connected) this.#connect(host, link);
-      else if (!host.reachable && link.connected) {
-        Object.assign(link, { connected: false, endedBecause: 'gone' });
-        host.disconnect();
-        this.#tell({ type: 'disconnected', host: host.name, reason: 'gone' });
-      }
-    }
+  /** Whether this host can be reached may have changed: in a moment it dials, or its session ends. */
+  follow(host: SimulatedHost): void {
+    const line = this.#line(host.name);
+    if (line.looking || this.#closed) return;
+    line.looking = true;
+    this.#clock.after(this.#random.between(1, NOTICED_WITHIN_MS), () => {
+      line.looking = false;
+      this.#whenRunning(() => this.#look(line));
+    });
   }
 
   /** The agent was killed: its next process dials anew. */
   drop(host: SimulatedHost): void {
-    Object.assign(this.#link(host.name), { connected: false, endedBecause: 'the agent was killed' });
+    const line = this.#line(host.name);
+    line.link = { ...line.link, connected: false, endedBecause: 'the agent was killed' };
     host.disconnect();
+    this.follow(host);
+  }
+
+  pause(): void {
+    this.#paused = true;
+  }
+
+  resume(): void {
+    this.#paused = false;
+    for (const action of this.#waiting.splice(0)) action();
   }
 
   /** The controller dies: no frame moves any more. */
   close(): void {
     this.#closed = true;
-    for (const host of this.#hosts) host.disconnect();
+    for (const { host, link } of this.#lines.values()) if (link.connected) host.disconnect();
   }
 
   hosts(): readonly HostLink[] {
-    return [...this.#links].map(([name, link]) => ({ name, ...link }));
+    const links: HostLink[] = [];
+    for (const { link } of this.#lines.values()) links.push(link);
+    return links;
   }
 
   sendGoal(name: string, goal: Goal): void {
-    const link = this.#link(name);
-    link.goal = goal;
-    if (link.connected) this.#deliver(name, link);
+    const line = this.#line(name);
+    line.goal = goal;
+    if (line.link.connected) this.#deliver(line);
   }
 
   onEvent(listener: (event: FleetEvent) => void): () => void {
@@ -94,46 +102,87 @@ export class SimulatedFleet implements Fleet {
 
   async forget(): Promise<void> {}
 
-  #connect(host: SimulatedHost, link: Link): void {
+  #look(line: Line): void {
+    const { host, link } = line;
+    if (host.reachable && !host.deaf && !host.mute && !link.connected) this.#connect(line);
+    else if (!host.reachable && link.connected) {
+      line.link = { ...link, connected: false, endedBecause: 'gone' };
+      host.disconnect();
+      this.#tell({ type: 'disconnected', host: link.name, reason: 'gone' });
+    }
+  }
+
+  #connect(line: Line): void {
+    const { host } = line;
+    const { name } = host;
     const hello = host.hello();
-    Object.assign(link, {
-      connected: true,
-      lastHeardMs: this.#clock.now(),
-      endedBecause: null,
-      hello,
-      report: null,
-    });
-    this.#tell({ type: 'connected', host: host.name, hello });
-    this.#deliver(host.name, link);
-    host.connect((report) => {
-      if (!host.reachable || host.mute || this.#closed) return;
-      const frame = structuredClone(report);
-      this.#clock.after(this.#random.between(1, 5), () => {
-        if (this.#closed || !link.connected || (link.report?.sequence ?? -1) >= frame.sequence) return;
-        link.lastHeardMs = this.#clock.now();
-        link.report = frame;
-        this.#tell({ type: 'report', host: host.name, report: frame });
-      });
+    const lastHeardMs = this.#clock.now();
+    line.link = { name, connected: true, lastHeardMs, endedBecause: null, hello, report: null };
+    line.session++;
+    this.#tell({ type: 'connected', host: name, hello });
+    this.#deliver(line);
+    const { session } = line;
+    host.connect((report) => this.#send(line, session, report));
+  }
+
+  #send(line: Line, session: number, report: Report): void {
+    const { host } = line;
+    if (!host.reachable || host.mute || this.#closed) return;
+    this.#carry(host, 5, () => this.#whenRunning(() => this.#take(line, session, report)));
+  }
+
+  #take(line: Line, session: number, frame: Report): void {
+    const { link } = line;
+    if (!link.connected || line.session !== session) return;
+    const lastHeardMs = this.#clock.now();
+    if ((link.report?.sequence ?? -1) >= frame.sequence) {
+      line.link = { ...link, lastHeardMs };
+      return;
+    }
+    const report = keepParts(link.report, frame);
+    line.link = { ...link, lastHeardMs, report };
+    this.#tell({ type: 'report', host: link.name, report });
+  }
+
+  #deliver(line: Line): void {
+    const { host, goal, session } = line;
+    if (!goal) return;
+    this.#carry(host, 20, () => {
+      if (this.#closed || line.session !== session || !line.link.connected) return;
+      if (host.reachable && !host.deaf) host.receive(structuredClone(goal));
     });
   }
 
-  #deliver(name: string, link: Link): void {
-    const host = this.#hosts.find((each) => each.name === name);
-    const { goal } = link;
-    if (!host || !goal) return;
-    this.#clock.after(this.#random.between(1, 20), () => {
-      if (!this.#closed && host.reachable && !host.deaf && link.connected)
-        host.receive(structuredClone(goal));
-    });
+  /** A frame's way between a host and the controller. */
+  #carry({ weather }: SimulatedHost, usualMs: number, arrive: () => void): void {
+    const random = this.#random;
+    this.#clock.after(random.between(1, usualMs) + random.between(0, weather.lateMs), arrive);
+    if (weather.duplicated)
+      this.#clock.after(random.between(1, usualMs) + random.between(0, weather.lateMs), arrive);
   }
 
-  #link(name: string): Link {
-    const link = this.#links.get(name);
-    if (!link) throw new TypeError(`no simulated host ${name}`);
-    return link;
+  #whenRunning(action: () => void): void {
+    if (this.#closed) return;
+    if (this.#paused) this.#waiting.push(action);
+    else action();
+  }
+
+  #line(name: string): Line {
+    const line = this.#lines.get(name);
+    if (!line) throw new TypeError(`no simulated host ${name}`);
+    return line;
   }
 
   #tell(event: FleetEvent): void {
-    for (const listener of [...this.#listeners]) listener(event);
+    for (const listener of this.#listeners) listener(event);
   }
 }
+
+const newLine = (host: SimulatedHost): Line => ({
+  host,
+  link: {
+    ...{ name: host.name, connected: false, lastHeardMs: 0, endedBecause: null },
+    ...{ hello: null, report: null },
+  },
+  ...{ goal: null, session: 0, looking: false },
+});

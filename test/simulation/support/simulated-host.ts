@@ -1,26 +1,15 @@
-import type { Clock, Timer } from '../../../agent/kit/clock.ts';
-import type { Goal, Hello, Report, VmGoal, VmPhase, VmReport } from '../../../agent/protocol/index.ts';
+import type { DiskView } from '../../../agent/disks/contract.ts';
+import type { plan } from '../../../agent/executor/plan.ts';
+import { FakeHypervisor } from '../../../agent/hypervisor/fake/fake-hypervisor.ts';
+import type { Clock } from '../../../agent/kit/clock.ts';
+import type { Goal, Hello, Report } from '../../../agent/protocol/index.ts';
 import { aHello, type HostShape } from '../../support/builders/host.ts';
+import { FakeFolders } from '../../support/fakes/host-fakes.ts';
+import type { HostTime } from './host-clock.ts';
 import type { Random } from './random.ts';
-import { SHARED_POOL, type SharedPool } from './shared-pool.ts';
-
-const REAP_AFTER_MS = 10_000;
-const HEARTBEAT_MS = 1_000;
-
-interface Domain {
-  readonly vmId: string;
-  readonly kind: 'instance' | 'machine';
-  readonly incarnation: number;
-}
-
-/** What the agent's process remembers; gone when it or its host dies. */
-interface Work {
-  readonly incarnation: number;
-  phase: VmPhase;
-  timer: Timer | null;
-  /** It is to be off. */
-  isStop: boolean;
-}
+import type { SharedPool } from './shared-pool.ts';
+import { SimulatedAgent } from './simulated-agent.ts';
+import type { LocalPool } from './simulated-disks.ts';
 
 export interface SimulatedHostOptions {
   readonly name: string;
@@ -29,297 +18,251 @@ export interface SimulatedHostOptions {
   readonly random: Random;
   /** Chance that a boot fails. */
   readonly failureRate: number;
-  readonly onMachineDiskRemoved: (vmId: string) => void;
   readonly shared: SharedPool;
   /** Breaks a rule of the agent on purpose. */
   readonly mutation?: HostMutation;
+  readonly onMachineDiskRemoved: (vmId: string) => void;
+  /** What runs or lies on it has changed. */
+  readonly onChange: (host: SimulatedHost) => void;
+  /** Whether it can be reached may have changed. */
+  readonly onLink: (host: SimulatedHost) => void;
 }
 
+/** What an agent does wrong: its planner, or what is named. */
 export type HostMutation =
+  | { readonly plan: typeof plan }
   | 'takes older goals'
-  | 'leaves what is superseded'
-  | 'reaps machines that no goal names'
-  | 'keeps overlays'
   | 'does not look at who has the disk';
 
+/** What frames to and from a host suffer on their way. */
+export interface Weather {
+  /** They take up to so many ms more, and overtake each other. */
+  lateMs: number;
+  /** Each may come a second time. */
+  duplicated: boolean;
+}
+
+interface Domain {
+  readonly vmId: string;
+  readonly kind: 'instance' | 'machine';
+  readonly incarnation: number;
+}
+
 /**
- * A host and its agent, in memory, under the rules of the real one: newest goal only, older incarnations retired, what the
- * goal does not name reaped after a quarantine or at once under a tombstone, machines' disks by tombstone only. Disks outlive power.
+ * A host with its agent, which is the real one from the goal down to the hypervisor's seam. What lies on disk outlives power,
+ * domains outlive the agent's process, and what that remembers outlives nothing.
  */
 export class SimulatedHost {
   readonly name: string;
-  readonly domains = new Map<string, Domain>();
-  /** `id@incarnation`. */
-  readonly overlays = new Set<string>();
-  readonly machineDisks = new Set<string>();
-  powered = true;
-  /** A network cut in both directions: the host goes on working. */
-  cut = false;
-  /** One-way cuts: it hears nothing, or is not heard. */
-  deaf = false;
-  mute = false;
-  /** SIGSTOP: nothing on it moves, and its guests keep their disks open. */
-  #paused = false;
+  readonly weather: Weather = { lateMs: 0, duplicated: false };
+  readonly local: LocalPool = { disks: new Map<string, DiskView>(), full: false, wasFull: false };
   readonly #options: SimulatedHostOptions;
-  readonly #work = new Map<string, Work>();
-  readonly #unnamedSinceMs = new Map<string, number>();
-  #boots = 1;
-  #sequence = 0;
-  #goal: Goal | null = null;
-  #beat: Timer | null = null;
+  readonly #time: HostTime = { paused: false, skewMs: 0, waiting: [] };
+  readonly #folders = new FakeFolders();
+  readonly #blobs = new Set<string>();
+  #hypervisor: FakeHypervisor;
+  #agent: SimulatedAgent | null = null;
   #uplink: ((report: Report) => void) | null = null;
+  #boots = 1;
+  /** The newest epoch that it has obeyed: written down by the agent. */
+  #epoch = 0;
+  #cut = false;
+  #deaf = false;
+  #mute = false;
 
   constructor(options: SimulatedHostOptions) {
     this.name = options.name;
     this.#options = options;
-    this.#heartbeat();
+    this.#hypervisor = this.#boot();
+  }
+
+  get powered(): boolean {
+    return this.#agent !== null;
+  }
+
+  get paused(): boolean {
+    return this.#time.paused;
+  }
+
+  /** A network cut in both directions: the host goes on working. */
+  get cut(): boolean {
+    return this.#cut;
+  }
+
+  set cut(cut: boolean) {
+    this.#cut = cut;
+    this.#options.onLink(this);
+  }
+
+  /** One-way cuts: it hears nothing. */
+  get deaf(): boolean {
+    return this.#deaf;
+  }
+
+  set deaf(deaf: boolean) {
+    this.#deaf = deaf;
+    this.#options.onLink(this);
+  }
+
+  /** It is not heard. */
+  get mute(): boolean {
+    return this.#mute;
+  }
+
+  set mute(mute: boolean) {
+    this.#mute = mute;
+    this.#options.onLink(this);
   }
 
   get reachable(): boolean {
-    return this.powered && !this.cut && !this.#paused;
+    return this.powered && !this.#cut && !this.paused;
+  }
+
+  set skewMs(skewMs: number) {
+    this.#time.skewMs = skewMs;
+  }
+
+  /** What runs here, by the ids of VMs. */
+  get domains(): ReadonlyMap<string, Domain> {
+    const found = new Map<string, Domain>();
+    for (const { mark, state } of this.#hypervisor.domains.values())
+      if (mark && state !== 'shut-off')
+        found.set(mark.id, { vmId: mark.id, kind: mark.kind, incarnation: mark.incarnation });
+    return found;
+  }
+
+  /** `id@incarnation`. */
+  get overlays(): ReadonlySet<string> {
+    return new Set(
+      [...this.local.disks.values()]
+        .filter(({ kind }) => kind === 'instance')
+        .map(({ vmId, incarnation }) => `${vmId}@${incarnation}`),
+    );
+  }
+
+  /** On its own pool. */
+  get machineDisks(): ReadonlySet<string> {
+    const disks = [...this.local.disks.values()];
+    return new Set(disks.filter(({ kind }) => kind === 'machine').map(({ vmId }) => vmId));
   }
 
   hello(): Hello {
-    return aHello(this.name, this.#options.shape, `boot-${this.#boots}`);
+    return aHello(this.name, this.#options.shape, this.#bootId);
   }
 
   /** A session with a controller begins. */
   connect(uplink: (report: Report) => void): void {
     this.#uplink = uplink;
-    this.#report();
+    this.#agent?.connect(uplink);
   }
 
   disconnect(): void {
     this.#uplink = null;
+    this.#agent?.disconnect();
+  }
+
+  receive(goal: Goal): void {
+    if (!this.#agent || this.paused) return;
+    if (goal.epoch < this.#epoch && this.#options.mutation !== 'takes older goals') return;
+    this.#epoch = goal.epoch;
+    this.#agent.receive(goal);
   }
 
   powerOff(): void {
-    this.powered = false;
-    this.#paused = false;
-    this.domains.clear();
-    this.restartAgent();
-    this.#beat?.cancel();
+    if (!this.#agent) return;
+    this.#agent.kill();
+    this.#agent = null;
+    this.#uplink = null;
+    this.#time.paused = false;
+    this.#time.waiting.length = 0;
+    this.#hypervisor = new FakeHypervisor();
+    this.#options.onChange(this);
+    this.#options.onLink(this);
   }
 
   powerOn(): void {
     if (this.powered) return;
-    this.powered = true;
     this.#boots++;
-    this.#heartbeat();
+    this.#hypervisor = this.#boot();
+    this.#options.onLink(this);
   }
 
+  /** SIGSTOP of everything: nothing on it moves, and its guests keep their disks open. */
   pause(): void {
-    if (this.powered) this.#paused = true;
+    if (!this.powered) return;
+    this.#time.paused = true;
+    this.#options.onLink(this);
   }
 
   resume(): void {
-    this.#paused = false;
+    if (!this.paused) return;
+    this.#time.paused = false;
+    for (const action of this.#time.waiting.splice(0)) action();
+    this.#options.onLink(this);
   }
 
   /** kill -9 of the agent: what runs goes on running. */
   restartAgent(): void {
-    for (const work of this.#work.values()) work.timer?.cancel();
-    this.#work.clear();
-    this.#unnamedSinceMs.clear();
-    this.#goal = null;
+    if (!this.#agent) return;
+    this.#agent.kill();
     this.#uplink = null;
+    this.#agent = this.#start(this.#hypervisor);
+    this.#options.onLink(this);
   }
 
-  receive(goal: Goal): void {
-    if (!this.powered || this.#paused) return;
-    const now = this.#goal;
-    if (
-      this.#options.mutation !== 'takes older goals' &&
-      now &&
-      (goal.epoch < now.epoch || (goal.epoch === now.epoch && goal.revision < now.revision))
-    )
-      return;
-    this.#goal = goal;
-    this.#pass();
-    this.#report();
+  /** The agent's state folder is lost while it is down: which epoch it obeyed, its blobs, the folders of its VMs. */
+  forgetEverything(): void {
+    this.#epoch = 0;
+    this.#blobs.clear();
+    this.#folders.ids.clear();
+    this.restartAgent();
   }
 
-  #heartbeat(): void {
-    this.#beat = this.#options.clock.after(HEARTBEAT_MS, () => {
-      this.#pass();
-      this.#report();
-      this.#heartbeat();
+  /** A guest goes wrong by itself. */
+  failGuest(vmId: string, how: 'panic' | 'hang' | 'power-off'): void {
+    const found = [...this.#hypervisor.domains].find(([, { mark }]) => mark?.id === vmId);
+    if (!found) return;
+    const [name, domain] = found;
+    if (how === 'power-off') this.#hypervisor.halt(name, domain, 'shut-off', 'shutdown');
+    else if (how === 'panic') this.#hypervisor.freeze(name, domain, 'crashed', 'panicked');
+    else this.#hypervisor.freeze(name, domain, 'paused', 'watchdog');
+  }
+
+  /** Its own pool has no room, or has some again. */
+  fillPool(full: boolean): void {
+    this.local.full = full;
+    this.local.wasFull ||= full;
+    this.#agent?.changed();
+  }
+
+  get #bootId(): string {
+    return `boot-${this.#boots}`;
+  }
+
+  #boot(): FakeHypervisor {
+    const hypervisor = new FakeHypervisor();
+    hypervisor.listen(() => this.#options.onChange(this));
+    this.#agent = this.#start(hypervisor);
+    return hypervisor;
+  }
+
+  #start(hypervisor: FakeHypervisor): SimulatedAgent {
+    const { clock, random, failureRate, shared, mutation } = this.#options;
+    const agent = new SimulatedAgent({
+      ...{ clock, random, failureRate, hypervisor },
+      host: this.name,
+      bootId: this.#bootId,
+      time: this.#time,
+      local: this.local,
+      shared,
+      folders: this.#folders,
+      blobs: this.#blobs,
+      onChange: () => this.#options.onChange(this),
+      onMachineDiskRemoved: this.#options.onMachineDiskRemoved,
+      takesAnyDisk: mutation === 'does not look at who has the disk',
+      ...(typeof mutation === 'object' ? { plan: mutation.plan } : {}),
     });
-  }
-
-  #pass(): void {
-    const goal = this.#goal;
-    if (!goal || !this.powered || this.#paused) return;
-    const wanted = new Map(goal.vms.map((vm) => [vm.id, vm]));
-    for (const [id, work] of this.#work) {
-      const vm = wanted.get(id);
-      if (vm?.incarnation === work.incarnation && (vm.power === 'stopped') === work.isStop) continue;
-      work.timer?.cancel();
-      this.#work.delete(id);
-    }
-    this.#retire(goal, wanted);
-    for (const vm of goal.vms) this.#follow(vm);
-  }
-
-  #retire(goal: Goal, wanted: ReadonlyMap<string, VmGoal>): void {
-    const nowMs = this.#options.clock.now();
-    const { mutation, shared } = this.#options;
-    const isBuried = (id: string, incarnation: number) =>
-      goal.tombstones.some((each) => each.id === id && incarnation <= each.upToIncarnation);
-    const isSuperseded = (id: string, incarnation: number) =>
-      mutation !== 'leaves what is superseded' &&
-      goal.superseded.some((each) => each.id === id && incarnation <= each.upToIncarnation);
-    const isOver = (key: string, id: string, incarnation: number) => {
-      const vm = wanted.get(id);
-      if (vm) return incarnation < vm.incarnation;
-      if (isBuried(id, incarnation) || isSuperseded(id, incarnation)) return true;
-      const sinceMs = this.#unnamedSinceMs.get(key) ?? nowMs;
-      this.#unnamedSinceMs.set(key, sinceMs);
-      return nowMs - sinceMs >= REAP_AFTER_MS;
-    };
-    for (const [id, domain] of this.domains) {
-      if (
-        domain.kind === 'machine' &&
-        !wanted.has(id) &&
-        !isBuried(id, domain.incarnation) &&
-        !isSuperseded(id, domain.incarnation) &&
-        mutation !== 'reaps machines that no goal names'
-      )
-        continue;
-      if (isOver(`domain ${id}`, id, domain.incarnation)) this.domains.delete(id);
-    }
-    for (const overlay of this.overlays) {
-      const [id = '', incarnation] = overlay.split('@');
-      if (this.domains.get(id)?.incarnation === Number(incarnation) || mutation === 'keeps overlays')
-        continue;
-      if (isOver(overlay, id, Number(incarnation))) this.overlays.delete(overlay);
-    }
-    for (const id of this.machineDisks)
-      if (!wanted.has(id) && (isBuried(id, 0) || mutation === 'reaps machines that no goal names')) {
-        this.domains.delete(id);
-        this.machineDisks.delete(id);
-        this.#options.onMachineDiskRemoved(id);
-      }
-    for (const [id, owner] of shared.owners)
-      if (!wanted.has(id) && isBuried(id, owner.incarnation)) {
-        this.domains.delete(id);
-        shared.owners.delete(id);
-        this.#options.onMachineDiskRemoved(id);
-      }
-  }
-
-  #follow(vm: VmGoal): void {
-    if (this.#work.has(vm.id)) return;
-    const work: Work = { incarnation: vm.incarnation, phase: 'queued', timer: null, isStop: false };
-    this.#work.set(vm.id, work);
-    const domain = this.domains.get(vm.id);
-    if (vm.power === 'stopped') {
-      work.isStop = true;
-      this.#later(work, 'stopped', () => {
-        if (this.domains.get(vm.id)?.incarnation === vm.incarnation) this.domains.delete(vm.id);
-      });
-      return;
-    }
-    // A newer domain than the goal names: the real agent leaves it alone, and nothing is done for the goal's one.
-    if (domain && domain.incarnation > vm.incarnation) return;
-    // An agent that begins anew says so of what runs on, until it has seen that it is well.
-    if (domain?.incarnation === vm.incarnation)
-      this.#later(work, 'booting', () => this.#later(work, 'ready'));
-    else this.#later(work, 'fetching', () => this.#later(work, 'booting', () => this.#boot(vm, work)));
-  }
-
-  #boot(vm: VmGoal, work: Work): void {
-    const kind = vm.kind === 'machine' ? 'machine' : 'instance';
-    if (kind === 'machine' && vm.pool === SHARED_POOL.name) {
-      if (!this.#takeDisk(vm)) {
-        this.#later(work, 'failed');
-        return;
-      }
-    } else if (kind === 'machine') this.machineDisks.add(vm.id);
-    else this.overlays.add(`${vm.id}@${vm.incarnation}`);
-    this.domains.set(vm.id, { vmId: vm.id, kind, incarnation: vm.incarnation });
-    const fails = this.#options.random.chance(this.#options.failureRate);
-    this.#later(work, fails ? 'failed' : 'starting', () => {
-      if (!fails) this.#later(work, 'ready');
-    });
-  }
-
-  /** @returns false when a newer one has it, or it is not there. */
-  #takeDisk({ id, incarnation, diskIncarnation }: VmGoal): boolean {
-    const { shared, mutation } = this.#options;
-    const owner = shared.owners.get(id);
-    if (mutation !== 'does not look at who has the disk') {
-      if (owner && owner.incarnation > incarnation) return false;
-      if (diskIncarnation > 0 && (owner?.incarnation ?? 0) < diskIncarnation) return false;
-    }
-    shared.owners.set(id, { host: this.name, incarnation });
-    return true;
-  }
-
-  #later(work: Work, phase: VmPhase, then: () => void = () => undefined): void {
-    const lasts = this.#options.random.between(20, 900);
-    work.timer = this.#options.clock.after(lasts, () => {
-      if (this.#paused) {
-        this.#later(work, phase, then);
-        return;
-      }
-      work.timer = null;
-      work.phase = phase;
-      then();
-      this.#report();
-    });
-  }
-
-  #report(): void {
-    if (!this.powered || this.#paused || !this.#uplink) return;
-    const wanted = new Set((this.#goal?.vms ?? []).map((vm) => vm.id));
-    const buried = new Set((this.#goal?.tombstones ?? []).map(({ id }) => id));
-    const over = new Map((this.#goal?.superseded ?? []).map((each) => [each.id, each.upToIncarnation]));
-    const shared = [...this.#options.shared.owners]
-      .filter(([id, owner]) => owner.host === this.name || buried.has(id))
-      .map(([id]) => id);
-    const present = [
-      ...[...this.domains.values()].map(({ vmId, kind, incarnation }) => ({
-        vmId,
-        kind: over.has(vmId) && incarnation <= (over.get(vmId) ?? 0) ? ('instance' as const) : kind,
-      })),
-      ...[...this.overlays].map((key) => ({ vmId: key.split('@')[0] ?? '', kind: 'instance' as const })),
-      ...[...this.machineDisks, ...shared].map((vmId) => ({ vmId, kind: 'machine' as const })),
-    ].filter(({ vmId }) => !wanted.has(vmId));
-    const leaving = present.filter(({ vmId, kind }) => kind === 'instance' || buried.has(vmId));
-    const strangers = [...this.machineDisks, ...shared].filter((id) => !wanted.has(id));
-    this.#uplink({
-      type: 'report',
-      sequence: this.#sequence++,
-      atMs: this.#options.clock.now(),
-      bootId: `boot-${this.#boots}`,
-      revisionSeen: this.#goal?.revision ?? 0,
-      vms: (this.#goal?.vms ?? []).map((vm) => this.#vmReport(vm)),
-      blobs: [],
-      strangers: strangers.map((id) => ({
-        id,
-        incarnation: this.domains.get(id)?.incarnation ?? 1,
-        running: this.domains.has(id),
-        disk: `/pool/machines/${id}/disk.qcow2`,
-      })),
-      leaving: [...new Set(leaving.map(({ vmId }) => vmId))].sort(),
-    });
-  }
-
-  #vmReport(vm: VmGoal): VmReport {
-    const phase = this.#work.get(vm.id)?.phase ?? 'queued';
-    const found = this.domains.get(vm.id)?.incarnation ?? 0;
-    return {
-      id: vm.id,
-      incarnation: vm.incarnation,
-      phase,
-      rebootGeneration: vm.rebootGeneration,
-      steps: [],
-      tasks: [],
-      boots: 1,
-      ...(found > vm.incarnation ? { newerFound: found } : {}),
-      ...(found === vm.incarnation ? { overlay: `/pool/${vm.id}.qcow2` } : {}),
-      ...(phase === 'failed' ? { failure: { code: 'task-failed', message: 'simulated' } } : {}),
-    };
+    if (this.#uplink) agent.connect(this.#uplink);
+    return agent;
   }
 }

@@ -5,14 +5,14 @@ import type { DeviceRunner } from '../../../controller/fencing/fence-agent.ts';
 import type { SimulatedHost } from './simulated-host.ts';
 
 /** The fence device of a simulated host: it names the host it switches. */
-export const deviceOf = (host: string): FenceDevice => ({
+export const deviceOf = (host: string, number = 1): FenceDevice => ({
   agent: 'fence_simulated',
-  options: { plug: host },
+  options: { plug: host, port: String(number) },
 });
 
 /** Fence devices that really switch simulated hosts off, unless they are broken. */
 export class SimulatedPower implements DeviceRunner {
-  /** Names of hosts whose device does not answer. */
+  /** Devices that do not answer: names of hosts, for all of theirs, or `host#number`. */
   readonly broken = new Set<string>();
   readonly #hosts: readonly SimulatedHost[];
   readonly #clock: Clock;
@@ -36,7 +36,8 @@ export class SimulatedPower implements DeviceRunner {
   async #reach({ options }: FenceDevice, signal: AbortSignal): Promise<SimulatedHost> {
     await this.#clock.sleep(200, signal);
     const host = this.#hosts.find(({ name }) => name === options.plug);
-    if (host && !this.broken.has(host.name)) return host;
+    const isBroken = this.broken.has(`${options.plug}`) || this.broken.has(`${options.plug}#${options.port}`);
+    if (host && !isBroken) return host;
     throw new WeftError('timeout', `the device of ${options.plug} does not answer`);
   }
 }

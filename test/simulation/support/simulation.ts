@@ -1,48 +1,23 @@
-import { createLogger } from '../../../agent/kit/log.ts';
 import { VirtualClock } from '../../../agent/kit/virtual-clock.ts';
-import type { Catalogue } from '../../../controller/catalogue/contract.ts';
-import { DeviceFencer } from '../../../controller/fencing/fencer.ts';
-import type { SecretsStore } from '../../../controller/fleet/secrets-contract.ts';
-import type { FleetRecord, ImageRecord } from '../../../controller/model/index.ts';
+import type { FleetRecord } from '../../../controller/model/index.ts';
 import { createOperations, type Operations } from '../../../controller/operations/index.ts';
-import { EventLog, Reconciler } from '../../../controller/reconciler/index.ts';
 import type { plan } from '../../../controller/reconciler/plan.ts';
+import type { Transaction } from '../../../controller/store/contract.ts';
 import { MemoryStore } from '../../../controller/store/memory/memory-store.ts';
-import { aVmGoal, FLEET } from '../../support/builders/goal.ts';
+import { FLEET } from '../../support/builders/goal.ts';
 import { aHost, type HostShape } from '../../support/builders/host.ts';
-import { type History, INVARIANTS, type Records, recordsOf } from './invariants.ts';
-import { KillableStore } from './killable-store.ts';
-import { Random } from './random.ts';
+import { ControllerLife, catalogue } from './controller-life.ts';
+import { describeFabric } from './describe.ts';
+import { Invariants, type Records } from './invariants.ts';
+import { ObservedStore } from './observed-store.ts';
+import { Random, Steady } from './random.ts';
+import { Activity } from './settle.ts';
 import { SharedPool } from './shared-pool.ts';
-import { SimulatedFleet } from './simulated-fleet.ts';
 import { type HostMutation, SimulatedHost } from './simulated-host.ts';
 import { deviceOf, SimulatedPower } from './simulated-power.ts';
 
 const FLEET_RECORD: FleetRecord = { uuid: FLEET, epoch: 1, range: '10.128.0.0/10' };
-const STEP_MS = 250;
-
-const IMAGE: ImageRecord = {
-  name: 'tiny',
-  version: '1',
-  goal: aVmGoal().image,
-  virtualSizeBytes: 1,
-  sizeBytes: 1,
-  sourceFormat: 'qcow2',
-  createdAtMs: 0,
-  sshKeySecret: null,
-};
-
-/** Knows every reference as the tiny image. */
-const catalogue = { resolve: async () => IMAGE } as unknown as Catalogue;
-const secrets = { remove: async () => undefined } as unknown as SecretsStore;
-
-/** One controller process. */
-interface Life {
-  readonly store: KillableStore;
-  readonly fleet: SimulatedFleet;
-  readonly reconciler: Reconciler;
-  readonly fencer: DeviceFencer;
-}
+export const START_MS = 1_000_000;
 
 export interface SimulationOptions {
   readonly seed: number;
@@ -50,6 +25,11 @@ export interface SimulationOptions {
   readonly failureRate?: number;
   /** How long is waited for an end, virtual ms. */
   readonly limitMs?: number;
+  /** Where everything takes as long as it usually does. */
+  readonly steady?: boolean;
+  /** Told of every commit and of every change on a host. */
+  readonly onCommit?: (transaction: Transaction) => void;
+  readonly onHostChange?: (host: SimulatedHost) => void;
   /** Every host can be switched off by a fence device of its own. */
   readonly fence?: boolean;
   /** Breaks a rule of every agent on purpose. */
@@ -58,51 +38,41 @@ export interface SimulationOptions {
   readonly plan?: typeof plan;
 }
 
-/** A fabric under virtual time: the real reconciler, operations and memory store over simulated hosts. */
+/**
+ * A fabric under virtual time: the real reconciler, fencer, operations and memory store over hosts with the real executor. Time
+ * jumps from one event to the next, and every invariant is checked where something has changed.
+ */
 export class Simulation {
-  readonly clock = new VirtualClock(1_000_000);
+  readonly clock = new VirtualClock(START_MS);
   readonly random: Random;
-  readonly store = new MemoryStore();
+  readonly activity = new Activity();
+  readonly store: ObservedStore;
   readonly hosts: readonly SimulatedHost[];
   readonly operations: Operations;
   readonly shared = new SharedPool();
   readonly power: SimulatedPower;
+  readonly invariants: Invariants;
+  /** Clock events so far. */
+  events = 0;
   readonly #plan: typeof plan | undefined;
   readonly #limitMs: number;
-  readonly #history: History = {
-    incarnations: new Map(),
-    createdAtMs: new Map(),
-    machineHosts: new Map(),
-    last: new Map(),
-  };
   readonly #seed: number;
   readonly #deletedByUser = new Set<string>();
-  readonly #violations: string[] = [];
   #fleetRecord = FLEET_RECORD;
-  #life: Life | null = null;
+  #life: ControllerLife | null = null;
 
   private constructor(options: SimulationOptions) {
-    const { seed, hosts, failureRate = 0, fence = false, hostMutation } = options;
+    const { seed, hosts, fence = false } = options;
     this.#plan = options.plan;
     this.#limitMs = options.limitMs ?? 900_000;
     this.#seed = seed;
-    this.random = new Random(seed);
-    this.hosts = hosts.map(
-      (shape, index) =>
-        new SimulatedHost({
-          name: `h${index + 1}`,
-          shape: fence ? { ...shape, fence: [deviceOf(`h${index + 1}`)] } : shape,
-          shared: this.shared,
-          ...(hostMutation === undefined ? {} : { mutation: hostMutation }),
-          clock: this.clock,
-          random: this.random,
-          failureRate,
-          onMachineDiskRemoved: (id) => {
-            if (!this.#deletedByUser.has(id))
-              this.#violations.push(`the disk of ${id} went without a user’s delete`);
-          },
-        }),
-    );
+    this.random = options.steady ? new Steady(seed) : new Random(seed);
+    this.hosts = hosts.map((shape, index) => this.#host(`h${index + 1}`, shape, options, fence));
+    this.invariants = new Invariants(this.hosts);
+    this.store = new ObservedStore(new MemoryStore(), this.activity, (transaction) => {
+      this.invariants.committed(transaction);
+      options.onCommit?.(transaction);
+    });
     this.power = new SimulatedPower(this.hosts, this.clock);
     this.operations = createOperations({
       store: this.store,
@@ -121,10 +91,7 @@ export class Simulation {
         ...simulation.hosts.map(({ name }, index) => ({
           key: `hosts/${name}`,
           value: aHost(name, options.hosts[index], {
-            state: 'joining',
-            facts: null,
-            offer: null,
-            bootId: null,
+            ...{ state: 'joining', facts: null, offer: null, bootId: null },
           }),
         })),
       ],
@@ -134,36 +101,34 @@ export class Simulation {
     return simulation;
   }
 
+  get records(): Records {
+    return this.invariants.records;
+  }
+
+  /** The controller that runs now; null: none. */
+  get controller(): ControllerLife | null {
+    return this.#life;
+  }
+
+  host(name: string): SimulatedHost {
+    const host = this.hosts.find((each) => each.name === name);
+    if (!host) throw new TypeError(`there is no host ${name}`);
+    return host;
+  }
+
   async startController(): Promise<void> {
     if (this.#life) return;
-    const store = new KillableStore(this.store);
-    const fleet = new SimulatedFleet(this.hosts, this.clock, this.random);
-    const events = new EventLog();
-    await events.open(store);
-    const log = createLogger('simulation', process.env.WEFT_LOG_LEVEL ?? 'silent');
-    const fencer = new DeviceFencer({ store, runner: this.power, clock: this.clock, log });
-    const reconciler = new Reconciler({
-      fencer,
-      ...(this.#plan === undefined ? {} : { plan: this.#plan }),
+    const { hosts, power, clock, random, activity, store } = this;
+    this.#life = await ControllerLife.begin({
+      ...{ hosts, power, clock, random, activity, store },
       fleetRecord: this.#fleetRecord,
-      store,
-      fleet,
-      catalogue,
-      secrets,
-      events,
-      clock: this.clock,
-      log,
+      plan: this.#plan,
     });
-    await reconciler.start();
-    this.#life = { store, fleet, reconciler, fencer };
   }
 
   /** kill -9, wherever it is. */
   killController(): void {
-    this.#life?.store.kill();
-    this.#life?.fleet.close();
-    void this.#life?.reconciler.stop();
-    void this.#life?.fencer.close();
+    this.#life?.kill();
     this.#life = null;
   }
 
@@ -171,10 +136,7 @@ export class Simulation {
   async loseStore(): Promise<void> {
     this.killController();
     this.#fleetRecord = { ...this.#fleetRecord, epoch: this.#fleetRecord.epoch + 1 };
-    this.#history.incarnations.clear();
-    this.#history.createdAtMs.clear();
-    this.#history.machineHosts.clear();
-    this.#history.last.clear();
+    this.invariants.forgetRecords();
     const { entries } = await this.store.list('');
     const kept = (key: string) => key.startsWith('hosts/');
     await this.store.transact({
@@ -183,17 +145,31 @@ export class Simulation {
     });
   }
 
+  /** The controller is killed in its next transaction: before it arrives, or when it is written and nobody has heard of it. */
+  crashInTransaction(moment: 'before' | 'after'): void {
+    const life = this.#life;
+    life?.store.dieIn(moment, () => {
+      if (this.#life === life) this.killController();
+    });
+  }
+
   restartAgent(host: SimulatedHost): void {
     host.restartAgent();
+    this.#life?.fleet.drop(host);
+  }
+
+  /** The agent's state folder is lost while it is down. */
+  makeForget(host: SimulatedHost): void {
+    host.forgetEverything();
     this.#life?.fleet.drop(host);
   }
 
   /** Whatever keeps this host from being heard is over; sessions that lost frames begin anew. */
   mend(host: SimulatedHost): void {
     host.resume();
-    host.cut = false;
     const lost = host.deaf || host.mute;
-    Object.assign(host, { deaf: false, mute: false });
+    Object.assign(host, { cut: false, deaf: false, mute: false });
+    Object.assign(host.weather, { lateMs: 0, duplicated: false });
     if (lost) this.#life?.fleet.drop(host);
   }
 
@@ -202,77 +178,80 @@ export class Simulation {
     for (const id of ids) this.#deletedByUser.add(id);
   }
 
-  /** Lets time pass, and checks every invariant after each step. */
+  /** Lets time pass, from event to event. @throws what an invariant says. */
   async run(forMs: number): Promise<void> {
-    for (let passed = 0; passed < forMs; passed += STEP_MS) {
-      this.#life?.fleet.tick();
-      await this.clock.advance(STEP_MS);
-      await settle();
-      await this.#check();
+    const untilMs = this.clock.now() + forMs;
+    const isOver = () => this.invariants.violations.length > 0;
+    this.activity.note();
+    this.#check(await this.activity.settled(isOver));
+    while (this.clock.fireNext(untilMs)) {
+      this.events++;
+      this.#check(await this.activity.settled(isOver));
     }
   }
 
   /** Lets time pass until this holds. */
   async until(what: string, holds: (records: Records) => boolean, limitMs = this.#limitMs): Promise<Records> {
+    let looked = -1;
     for (let passed = 0; ; passed += 1_000) {
-      const records = await this.records();
-      if (holds(records)) return records;
+      const { changes } = this.invariants;
+      if (changes !== looked && holds(this.records)) return this.records;
+      looked = changes;
       if (passed >= limitMs)
-        throw new Error(`seed ${this.#seed}: waited in vain for ${what}\n${await this.describe()}`);
+        throw new Error(`seed ${this.#seed}: waited in vain for ${what}\n${describeFabric(this)}`);
       await this.run(1_000);
     }
   }
 
-  async records(): Promise<Records> {
-    return recordsOf((await this.store.list('')).entries);
+  /** Everything back everywhere, for good: a host may have been cut off by its fence device just when it was mended. */
+  async mendAll(): Promise<void> {
+    do {
+      await this.#mendOnce();
+      await this.run(5_000);
+    } while (this.hosts.some(({ powered }) => !powered));
   }
 
-  /** Power, fence devices and network back everywhere, a controller, nobody drained. */
-  async mendAll(): Promise<void> {
+  /** Power, fence devices and network, a controller, nobody drained, room in every pool. */
+  async #mendOnce(): Promise<void> {
     this.power.broken.clear();
+    this.#life?.store.dieIn(null);
+    this.#life?.resume();
     for (const host of this.hosts) {
       this.mend(host);
+      host.skewMs = 0;
+      host.fillPool(false);
       host.powerOn();
       await this.operations.setDraining(host.name, false);
     }
     await this.startController();
   }
 
-  async describe(): Promise<string> {
-    const { vms, hosts, claims, keys } = await this.records();
-    return [
-      ...hosts.map(
-        ({ name, state, draining, superseded }) =>
-          `${name} ${state}${draining ? ' draining' : ''} superseded ${JSON.stringify(superseded)}`,
-      ),
-      `shared ${JSON.stringify([...this.shared.owners])}`,
-      ...vms.map(
-        (vm) =>
-          `${vm.id}@${vm.incarnation} ${vm.state} on ${vm.host}${vm.deleting ? ' deleting' : ''} ${vm.failure?.message ?? ''}`,
-      ),
-      ...this.hosts.map(
-        (host) =>
-          `${host.name} has ${[...host.domains.values()].map(({ vmId, incarnation }) => `${vmId}@${incarnation}`).join(' ')} | ${[...host.overlays].join(' ')} | ${[...host.machineDisks].join(' ')}`,
-      ),
-      `claims ${JSON.stringify([...claims].map(([host, { vms: claimed }]) => [host, Object.keys(claimed)]))}`,
-      `keys ${keys.filter((key) => !key.startsWith('events/')).join(' ')}`,
-    ].join('\n');
+  #host(name: string, shape: HostShape, options: SimulationOptions, fence: boolean): SimulatedHost {
+    return new SimulatedHost({
+      name,
+      shape: fence ? { ...shape, fence: [deviceOf(name)] } : shape,
+      ...{ shared: this.shared, clock: this.clock, random: this.random },
+      failureRate: options.failureRate ?? 0,
+      ...(options.hostMutation === undefined ? {} : { mutation: options.hostMutation }),
+      onMachineDiskRemoved: (id) => {
+        if (!this.#deletedByUser.has(id))
+          this.invariants.violated(`the disk of ${id} went without a user’s delete`);
+      },
+      onChange: (host) => {
+        this.invariants.hostChanged(host);
+        options.onHostChange?.(host);
+      },
+      onLink: (host) => this.#life?.fleet.follow(host),
+    });
   }
 
-  async #check(): Promise<void> {
-    const records = await this.records();
-    const found = Object.entries(INVARIANTS).flatMap(([name, invariant]) =>
-      invariant(records, this.hosts, this.#history).map((violation) => `${name}: ${violation}`),
-    );
-    if (this.#life?.store.spinning) found.push('the controller spins: it plans again without having looked');
-    found.push(...this.#violations);
-    if (found.length > 0)
+  #check(isAtRest: boolean): void {
+    if (this.#life?.store.spinning || !isAtRest)
+      this.invariants.violated('the controller spins: it plans again without having looked');
+    const { violations } = this.invariants;
+    if (violations.length > 0)
       throw new Error(
-        `seed ${this.#seed}, at ${this.clock.now()} ms:\n${found.join('\n')}\n${await this.describe()}`,
+        `seed ${this.#seed}, at ${this.clock.now()} ms:\n${violations.slice(0, 20).join('\n')}\n${describeFabric(this)}`,
       );
   }
-}
-
-async function settle(): Promise<void> {
-  for (let turn = 0; turn < 8; turn++) await new Promise((resolve) => setImmediate(resolve));
 }

@@ -116,6 +116,19 @@ test('a higher incarnation replaces the domain and the overlay', async () => {
   expect(driver.domains.get(domainName(FLEET, 'crm/web-0'))?.mark?.incarnation).toBe(2);
 });
 
+test('a goal of a controller that forgot a newer incarnation is told of it, and what runs is left alone', async () => {
+  const executor = start();
+  executor.setGoal(aGoal([aVmGoal({ incarnation: 2 })]));
+  await until('ready', () => phaseOf(executor, 'crm/web-0') === 'ready');
+  executor.setGoal(aGoal([aVmGoal({ incarnation: 1 })], { epoch: 2 }));
+  await until('the word', () => executor.report().vms[0]?.newerFound === 2);
+  expect(executor.report().vms[0]?.incarnation).toBe(1);
+  expect(driver.domains.get(domainName(FLEET, 'crm/web-0'))?.mark?.incarnation).toBe(2);
+  executor.setGoal(aGoal([aVmGoal({ incarnation: 3 })], { epoch: 2, revision: 2 }));
+  await until('the third', () => phaseOf(executor, 'crm/web-0') === 'ready');
+  expect(driver.domains.get(domainName(FLEET, 'crm/web-0'))?.mark?.incarnation).toBe(3);
+});
+
 test('what the goal no longer names goes, a machine stays and is reported as a stranger', async () => {
   const executor = start();
   executor.setGoal(aGoal([aVmGoal(), aMachineGoal()]));

@@ -1,0 +1,32 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { Report, VmReport } from '../../agent/protocol/index.ts';
+
+/**
+ * Hosts tell everything at every heartbeat, and nearly always what they told before. What of a report is the same as in the one
+ * before is that one's, the very same object: who has looked at it sees at a glance that there is nothing to look at.
+ */
+export function keepParts(before: Report | null, report: Report): Report {
+  if (before === null) return report;
+  return {
+    ...report,
+    vms: keepVms(before.vms, report.vms),
+    strangers: keep(before.strangers, report.strangers),
+    leaving: keep(before.leaving, report.leaving),
+    ...(report.doctor === undefined || before.doctor === undefined
+      ? {}
+      : { doctor: keep(before.doctor, report.doctor) }),
+    ...(report.backups === undefined || before.backups === undefined
+      ? {}
+      : { backups: keep(before.backups, report.backups) }),
+  };
+}
+
+const keep = <T>(before: T, now: T): T => (before === now || isDeepStrictEqual(before, now) ? before : now);
+
+function keepVms(before: VmReport[], now: VmReport[]): VmReport[] {
+  if (before === now) return before;
+  const known = new Map(before.map((vm) => [vm.id, vm]));
+  const kept = now.map((vm) => keep(known.get(vm.id) ?? vm, vm));
+  const isSame = kept.length === before.length && kept.every((vm, index) => vm === before[index]);
+  return isSame ? before : kept;
+}

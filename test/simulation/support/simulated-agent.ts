@@ -1,0 +1,150 @@
+import { Executor } from '../../../agent/executor/executor.ts';
+import { AgentPaths } from '../../../agent/executor/paths.ts';
+import type { plan } from '../../../agent/executor/plan.ts';
+import type { VmFolders } from '../../../agent/executor/vm-folders.ts';
+import type { FakeHypervisor } from '../../../agent/hypervisor/fake/fake-hypervisor.ts';
+import type { Clock, Timer } from '../../../agent/kit/clock.ts';
+import { WeftError } from '../../../agent/kit/errors.ts';
+import { createLogger } from '../../../agent/kit/log.ts';
+import type { Goal, Report } from '../../../agent/protocol/index.ts';
+import { keepParts } from '../../../controller/fleet/kept-parts.ts';
+import { FLEET } from '../../support/builders/goal.ts';
+import { fakeNetwork, fakeSecrets } from '../../support/fakes/host-fakes.ts';
+import { HostClock, type HostTime } from './host-clock.ts';
+import type { Random } from './random.ts';
+import { SimulatedCache } from './simulated-cache.ts';
+import { SimulatedDisks, type SimulatedDisksOptions } from './simulated-disks.ts';
+import { SimulatedDriver } from './simulated-driver.ts';
+import { SimulatedGuest } from './simulated-guest.ts';
+
+const REAP_AFTER_MS = 10_000;
+const HEARTBEAT_MS = 1_000;
+/** Changes that come together are told together. */
+const GATHER_MS = 15;
+const paths = new AgentPaths('/nowhere');
+const log = createLogger('agent', process.env.WEFT_LOG_LEVEL ?? 'silent');
+
+export interface SimulatedAgentOptions extends Omit<SimulatedDisksOptions, 'clock'> {
+  readonly bootId: string;
+  readonly clock: Clock;
+  readonly time: HostTime;
+  readonly random: Random;
+  readonly hypervisor: FakeHypervisor;
+  readonly folders: VmFolders;
+  readonly blobs: Set<string>;
+  /** Chance that a boot fails. */
+  readonly failureRate: number;
+  readonly plan?: typeof plan;
+}
+
+/** One process of an agent: the real executor and planner over a hypervisor, disks and guests in memory, and a heartbeat. */
+export class SimulatedAgent {
+  readonly #options: SimulatedAgentOptions;
+  readonly #clock: HostClock;
+  readonly #driver: SimulatedDriver;
+  readonly #executor: Executor;
+  #uplink: ((report: Report) => void) | null = null;
+  #sequence = 0;
+  /** What was told last; null: something has changed since. */
+  #told: Report | null = null;
+  #isTold = false;
+  #gathering: Timer | null = null;
+
+  constructor(options: SimulatedAgentOptions) {
+    this.#options = options;
+    const { random, hypervisor, folders, failureRate } = options;
+    const clock = new HostClock(options.clock, options.time);
+    this.#clock = clock;
+    this.#driver = new SimulatedDriver(FLEET, hypervisor, clock, random);
+    const disks = new SimulatedDisks({ ...options, clock });
+    this.#executor = new Executor({
+      fleet: FLEET,
+      driver: this.#driver,
+      disks,
+      cache: new SimulatedCache(options.blobs, clock, random, () => this.#uplink !== null),
+      network: fakeNetwork,
+      guest: new SimulatedGuest(clock, random, failureRate),
+      link: {
+        openBlob: () => Promise.reject(new WeftError('host-unreachable', 'nothing is fetched here')),
+        fetchSecrets: async () => {
+          if (this.#uplink !== null) return fakeSecrets;
+          throw new WeftError('host-unreachable', 'the controller does not answer');
+        },
+      },
+      seed: { composeSeed: () => new Map(), writeSeedIso: async () => undefined },
+      paths,
+      folders,
+      clock,
+      log,
+      reapAfterMs: REAP_AFTER_MS,
+      unreadyLimitMs: 300_000,
+      parallel: 8,
+      boots: 16,
+      onChange: () => this.changed(),
+      ...(options.plan === undefined ? {} : { plan: options.plan }),
+      readConsole: async () => null,
+    });
+    this.#beat();
+  }
+
+  /** kill -9, wherever it is: nothing that it waits for comes any more. */
+  kill(): void {
+    this.#clock.kill();
+    this.#uplink = null;
+    void this.#driver.close();
+  }
+
+  /** A session with a controller begins. */
+  connect(uplink: (report: Report) => void): void {
+    this.#uplink = uplink;
+    this.#sequence = 0;
+    this.#tell();
+  }
+
+  disconnect(): void {
+    this.#uplink = null;
+  }
+
+  receive(goal: Goal): void {
+    this.#executor.setGoal(goal);
+  }
+
+  /** Something has changed: a report follows at once, with what else changes in the same moment. */
+  changed(): void {
+    this.#isTold = false;
+    this.#gathering ??= this.#clock.after(GATHER_MS, () => {
+      this.#gathering = null;
+      this.#tell();
+    });
+  }
+
+  #beat(): void {
+    this.#clock.after(HEARTBEAT_MS, () => {
+      this.#beat();
+      this.#tell();
+    });
+  }
+
+  #tell(): void {
+    if (!this.#uplink) return;
+    if (!this.#isTold || this.#told === null) this.#told = keepParts(this.#told, this.#look());
+    this.#isTold = true;
+    this.#uplink({ ...this.#told, sequence: this.#sequence++, atMs: this.#clock.now() });
+  }
+
+  #look(): Report {
+    const { bootId, local } = this.#options;
+    const doctor = {
+      ...{ atMs: 0, answered: [], count: 0, findings: [] },
+      fullPools: local.full ? ['local'] : [],
+    };
+    const report = {
+      ...{ type: 'report' as const, sequence: 0, atMs: 0, bootId, blobs: [] },
+      ...this.#executor.report(),
+      // From the first time on, as a doctor tells what it saw.
+      ...(local.wasFull ? { doctor } : {}),
+    };
+    // What goes over the wire is a copy.
+    return JSON.parse(JSON.stringify(report)) as Report;
+  }
+}

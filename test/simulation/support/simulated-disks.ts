@@ -1,0 +1,119 @@
+import type { DiskKey, Disks, DiskView, PoolView } from '../../../agent/disks/contract.ts';
+import type { Clock } from '../../../agent/kit/clock.ts';
+import { WeftError } from '../../../agent/kit/errors.ts';
+import type { Random } from './random.ts';
+import { SHARED_POOL, type SharedPool } from './shared-pool.ts';
+
+/** What lies on a host's own pool; it outlives its power. */
+export interface LocalPool {
+  readonly disks: Map<string, DiskView>;
+  /** No room for anything new. */
+  full: boolean;
+  /** Its host's doctor has seen it so. */
+  wasFull: boolean;
+}
+
+export interface SimulatedDisksOptions {
+  readonly host: string;
+  readonly local: LocalPool;
+  readonly shared: SharedPool;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly onChange: () => void;
+  readonly onMachineDiskRemoved: (vmId: string) => void;
+  /** Breaks a rule on purpose: a disk is opened whoever has it. */
+  readonly takesAnyDisk: boolean;
+}
+
+/** Pools in memory, under the rules of the real ones: who has a disk is written down, and only ever at a higher incarnation. */
+export class SimulatedDisks implements Disks {
+  readonly #options: SimulatedDisksOptions;
+
+  constructor(options: SimulatedDisksOptions) {
+    this.#options = options;
+  }
+
+  async preparePools(): Promise<void> {}
+
+  kindOf(pool: string): 'local' | 'shared' {
+    return pool === SHARED_POOL.name ? 'shared' : 'local';
+  }
+
+  path({ pool, vmId, kind, incarnation }: DiskKey): string {
+    return kind === 'machine'
+      ? `/${pool}/machines/${vmId}/disk.qcow2`
+      : `/${pool}/roles/${vmId}/${incarnation}.qcow2`;
+  }
+
+  async ensureOverlay(key: DiskKey, _backingFile: string, _sizeBytes: number, lastIncarnation = 0) {
+    await this.#work();
+    const path = this.path(key);
+    const { local } = this.#options;
+    const isShared = key.kind === 'machine' && this.kindOf(key.pool) === 'shared';
+    const present = isShared ? this.#options.shared.owners.has(key.vmId) : local.disks.has(path);
+    if (key.kind === 'machine' && lastIncarnation > 0 && !present)
+      throw new WeftError('not-found', `the disk of ${key.vmId} is not there`);
+    if (!present && local.full && !isShared)
+      throw new WeftError('command-failed', `${path}: no space left on device`);
+    if (isShared) this.#takeShared(key, lastIncarnation);
+    else if (!present) {
+      const incarnation = key.kind === 'machine' ? null : key.incarnation;
+      local.disks.set(path, { pool: key.pool, path, vmId: key.vmId, kind: key.kind, incarnation });
+    }
+    this.#options.onChange();
+    await this.#work();
+    return { path, created: !present };
+  }
+
+  async discard(key: DiskKey): Promise<void> {
+    if (key.kind === 'machine') throw new WeftError('forbidden', 'a machine’s disk is never discarded');
+    await this.#work();
+    this.#options.local.disks.delete(this.path(key));
+    this.#options.onChange();
+  }
+
+  async destroyMachineDisk(pool: string, vmId: string): Promise<void> {
+    await this.#work();
+    const path = this.path({ pool, vmId, kind: 'machine', incarnation: 1 });
+    const removed =
+      this.kindOf(pool) === 'shared'
+        ? this.#options.shared.owners.delete(vmId)
+        : this.#options.local.disks.delete(path);
+    if (!removed) return;
+    this.#options.onChange();
+    this.#options.onMachineDiskRemoved(vmId);
+  }
+
+  async list(also: ReadonlySet<string> = new Set()): Promise<readonly DiskView[]> {
+    const { local, shared, host } = this.#options;
+    const mine = [...shared.owners].filter(([vmId, owner]) => owner.host === host || also.has(vmId));
+    return [
+      ...local.disks.values(),
+      ...mine.map(([vmId]): DiskView => {
+        const key: DiskKey = { pool: SHARED_POOL.name, vmId, kind: 'machine', incarnation: 1 };
+        return { pool: key.pool, path: this.path(key), vmId, kind: 'machine', incarnation: null };
+      }),
+    ];
+  }
+
+  async pools(): Promise<readonly PoolView[]> {
+    return [];
+  }
+
+  #takeShared({ vmId, incarnation }: DiskKey, lastIncarnation: number): void {
+    const { host, shared, takesAnyDisk } = this.#options;
+    const owner = takesAnyDisk ? undefined : shared.owners.get(vmId);
+    if (owner && owner.incarnation > incarnation)
+      throw new WeftError('conflict', `the disk of ${vmId} is a newer incarnation’s`);
+    if (!takesAnyDisk && lastIncarnation > 0 && (owner?.incarnation ?? 0) < lastIncarnation)
+      throw new WeftError(
+        'conflict',
+        `the disk of ${vmId} is not the one that incarnation ${lastIncarnation} had`,
+      );
+    shared.owners.set(vmId, { host, incarnation });
+  }
+
+  #work(): Promise<void> {
+    return this.#options.clock.sleep(this.#options.random.between(1, 60));
+  }
+}
