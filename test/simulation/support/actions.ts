@@ -63,7 +63,8 @@ export const ACTIONS = {
   },
   'kill controller': (simulation) => simulation.killController(),
   'start controller': (simulation) => simulation.startController(),
-  'crash controller': (simulation, moment) => simulation.crashInTransaction(moment === 'after' ? 'after' : 'before'),
+  'crash controller': (simulation, moment) =>
+    simulation.crashInTransaction(moment === 'after' ? 'after' : 'before'),
   'pause controller': (simulation) => simulation.controller?.pause(),
   'resume controller': (simulation) => simulation.controller?.resume(),
   'lose store': (simulation) => simulation.loseStore(),

@@ -44,8 +44,10 @@ export class Journal {
     ]);
     const before = this.#running.get(host.name) ?? new Set();
     this.#running.set(host.name, now);
-    for (const each of before) if (!now.has(each)) this.say(`${host.name} no longer ${each.replace(/^has overlay/, 'has overlay')}`);
-    for (const each of now) if (!before.has(each) && !each.startsWith('has overlay')) this.say(`${host.name} ${each}`);
+    for (const each of before)
+      if (!now.has(each)) this.say(`${host.name} no longer ${each.replace(/^has overlay/, 'has overlay')}`);
+    for (const each of now)
+      if (!before.has(each) && !each.startsWith('has overlay')) this.say(`${host.name} ${each}`);
   }
 
   /** @returns the log, with what is there at the end. */

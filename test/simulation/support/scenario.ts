@@ -1,13 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import type { HostShape } from '../../support/builders/host.ts';
+import { ACTIONS } from './actions.ts';
 import { convergedUnder } from './converged.ts';
 import { Journal } from './journal.ts';
 import { onlyRefusals } from './script.ts';
 import { SHARED_POOL } from './shared-pool.ts';
 import { deviceOf } from './simulated-power.ts';
 import { Simulation } from './simulation.ts';
-import { ACTIONS } from './actions.ts';
 
 const host = z.strictObject({
   memoryMiB: z.number().int().default(2_048),
@@ -58,10 +58,12 @@ export async function playScenario(file: string): Promise<string> {
     for (const step of script.steps) {
       await simulation.run(Math.max(0, step.at * 1_000 - journal.passedMs));
       journal.say(`-- ${[step.do, step.to, step.with ?? ''].join(' ').trim()}`);
-      await Promise.resolve(ACTIONS[step.do](simulation, step.to, step.with ?? '')).catch((error: unknown) => {
-        onlyRefusals(error);
-        journal.say(`refused: ${(error as Error).message}`);
-      });
+      await Promise.resolve(ACTIONS[step.do](simulation, step.to, step.with ?? '')).catch(
+        (error: unknown) => {
+          onlyRefusals(error);
+          journal.say(`refused: ${(error as Error).message}`);
+        },
+      );
     }
     await simulation.run(Math.max(0, script.lasts * 1_000 - journal.passedMs));
     const log = journal.end();

@@ -49,7 +49,6 @@ export class SimulatedAgent {
   #told: Report | null = null;
   #isTold = false;
   #gathering: Timer | null = null;
-  #poolWasFull = false;
 
   constructor(options: SimulatedAgentOptions) {
     this.#options = options;
@@ -135,16 +134,13 @@ export class SimulatedAgent {
 
   #look(): Report {
     const { bootId, local } = this.#options;
-    this.#poolWasFull ||= local.full;
-    const doctor = {
-      ...{ atMs: 0, answered: [], count: 0, findings: [] },
-      fullPools: local.full ? ['local'] : [],
-    };
     const report = {
       ...{ type: 'report' as const, sequence: 0, atMs: 0, bootId, blobs: [] },
       ...this.#executor.report(),
-      // From the first time on, as a doctor tells what it saw.
-      ...(this.#poolWasFull ? { doctor } : {}),
+      doctor: {
+        ...{ atMs: 0, answered: [], count: 0, findings: [] },
+        fullPools: local.full ? ['local'] : [],
+      },
     };
     // What goes over the wire is a copy.
     return JSON.parse(JSON.stringify(report)) as Report;
