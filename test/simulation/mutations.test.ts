@@ -119,6 +119,7 @@ const MUTATIONS: Readonly<Record<string, readonly [RegExp, Mutation, (readonly F
         const planned = plan(world, nowMs, settings);
         const tombstones = [...world.vms.values()]
           .filter(({ kind, host, state }) => kind === 'machine' && host !== null && state === 'unknown')
+          .filter(({ id }) => !world.tombstones.has(id))
           .flatMap((vm) => [
             {
               key: `tombstones/${vm.id}`,
