@@ -33,7 +33,8 @@ export class Draft {
   }
 
   get<K extends Kind>(kind: K, key: string): RecordOf[K] | undefined {
-    const changed = this.#changes[kind].get(key);
+    const changes = this.#changes[kind];
+    const changed = changes.size === 0 ? undefined : changes.get(key);
     if (changed !== undefined) return changed ?? undefined;
     return (this.world[kind] as ReadonlyMap<string, RecordOf[K]>).get(key);
   }

@@ -1,4 +1,10 @@
-import type { BackupRecord, HostRecord, NetworkRecord, VmRecord } from '../model/records.ts';
+import type {
+  ApplicationRecord,
+  BackupRecord,
+  HostRecord,
+  NetworkRecord,
+  VmRecord,
+} from '../model/records.ts';
 import type { Kind } from './world.ts';
 import type { WorldCache } from './world-cache.ts';
 
@@ -9,7 +15,11 @@ type Part = (record: never) => unknown;
 const SHOWN_ELSEWHERE: { readonly [K in Kind]?: Part } = {
   // Its address is in its peers' goals while it is ready.
   vms: ({ role, state, address }: VmRecord) => (role !== null && state === 'ready' ? address : null),
-  applications: (application: unknown) => application,
+  // How many there are of a role shows in their own records.
+  applications: ({ service }: ApplicationRecord) => ({
+    ...service,
+    roles: Object.entries(service.roles).map(([name, role]) => [name, { ...role, instances: 0 }]),
+  }),
   networks: ({ number, cidr, gateway }: NetworkRecord) => [number, cidr, gateway],
 };
 
@@ -18,6 +28,22 @@ const sharedPart = (vm: VmRecord | undefined): string | null =>
   vm?.kind !== 'machine' || vm.poolId === null
     ? null
     : JSON.stringify([vm.host, vm.poolId, vm.deleting, vm.image]);
+
+/** What of a VM's record is in its own host's goal: where it is on its way, and what it went through, is not. */
+const goalPart = (vm: VmRecord): string => {
+  const { state: _state, attempt: _attempt, stateSinceMs: _since, readyAtMs: _ready, ...rest } = vm;
+  const {
+    phase: _phase,
+    steps: _steps,
+    tasks: _tasks,
+    overlay: _overlay,
+    restarts: _restarts,
+    ...made
+  } = rest;
+  const { failure: _failure, failures: _failures, failedOn: _on, retryAtMs: _retry, ...wanted } = made;
+  const { placement: _placement, ...goal } = wanted;
+  return JSON.stringify(goal);
+};
 
 /** What of a host's record is in its own goal. */
 const hostPart = (host: HostRecord | undefined): string =>
@@ -54,7 +80,8 @@ export function hostsConcerned(changes: Changed, cache: WorldCache): ReadonlySet
     // Other hosts may have to take such a machine over, and make ready for it.
     if (kind === 'vms' && sharedPart(before as VmRecord) !== sharedPart(after as VmRecord))
       for (const host of cache.records('hosts').keys()) hosts.add(host);
-    for (const record of [before, after]) for (const host of namedIn(kind, record)) hosts.add(host);
+    if (kind !== 'vms' || hasChanged(goalPart as Part, before, after))
+      for (const record of [before, after]) for (const host of namedIn(kind, record)) hosts.add(host);
     const part = SHOWN_ELSEWHERE[kind];
     if (part && hasChanged(part, before, after)) applications.add(key.split('/')[0] ?? key);
   }

@@ -327,8 +327,8 @@ export class Reconciler {
       const content = goalOf(host, byHost.get(host) ?? [], peersOfApplication, world);
       const sent = this.#sent.get(host);
       if (sent && isDeepStrictEqual(sent.content, content)) {
-        // From now on its reports count as made under the newest goal: the next one is looked at.
-        this.#heard.delete(host);
+        // From now on its last report counts as made under the newest goal: that is looked at.
+        this.#again = true;
         continue;
       }
       const { revision } = this.#cache;

@@ -3,7 +3,7 @@ import { explore } from './support/explore.ts';
 import { scriptOf } from './support/script.ts';
 
 const FIRST_SEED = Number(process.env.WEFT_SEED ?? '1');
-const RUNS = Number(process.env.WEFT_RUNS ?? '6');
+const RUNS = Number(process.env.WEFT_RUNS ?? '20');
 const STEPS = 60;
 
 describe('under faults, every invariant holds at every step and the end is what was asked for', () => {

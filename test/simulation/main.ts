@@ -2,19 +2,20 @@ import { parseArgs } from 'node:util';
 import { explore } from './support/explore.ts';
 import { describeScript, type Script, scriptOf, shrink } from './support/script.ts';
 
-/** Two virtual seconds, on average. */
-const STEPS_IN_AN_HOUR = 1_700;
+/** One after two virtual seconds, on average. */
+const FAULTS_IN_AN_HOUR = 1_700;
 const HOUR_MS = 3_600_000;
 
 const USAGE = `usage: npm run simulate -- [--seed S] [--hosts N] [--hours H] [--runs R]
 
-Plays random faults over the real controller and simulated hosts, under virtual time, and checks every invariant after
-every step. A violation is printed with its seed and with the shortest script found that still shows it.
+Plays random faults over the real controller and hosts with the real executor, under virtual time, and checks every
+invariant at every change. A violation is printed with its seed and with the shortest script found that still shows it.
 
   --seed S    first seed; default: taken from the clock
   --hosts N   hosts; default 5
   --hours H   virtual hours in each run; default 1
   --runs R    seeds, one after another; default 1
+  --faults F  faults in a virtual hour; default 1700
 `;
 
 const { values } = parseArgs({
@@ -23,37 +24,48 @@ const { values } = parseArgs({
     hosts: { type: 'string', default: '5' },
     hours: { type: 'string', default: '1' },
     runs: { type: 'string', default: '1' },
+    faults: { type: 'string', default: String(FAULTS_IN_AN_HOUR) },
     help: { type: 'boolean', default: false },
   },
 });
-const [first, hosts, hours, runs] = [values.seed, values.hosts, values.hours, values.runs].map(Number);
+const [first, hosts, hours, runs, faults] = [
+  ...[values.seed, values.hosts, values.hours, values.runs, values.faults],
+].map(Number);
 
-/** @returns what is wrong; null: nothing. */
-const failureOf = (script: Script, seed: number): Promise<string | null> =>
+const spread = (script: Script, factor: number): Script =>
+  script.map((step) => ({ ...step, afterMs: Math.round(step.afterMs * factor) }));
+const playedMs = (script: Script) => script.reduce((sum, { afterMs }) => sum + afterMs, 0);
+
+/** @returns the virtual time that passed, and what is wrong; null: nothing. */
+const play = (script: Script, seed: number): Promise<{ virtualMs: number; failure: string | null }> =>
   explore(script, { seed, hosts: hosts ?? 5 }).then(
-    () => null,
-    (error: unknown) => (error as Error).message,
+    (virtualMs) => ({ virtualMs, failure: null }),
+    (error: unknown) => ({ virtualMs: playedMs(script), failure: (error as Error).message }),
   );
 
 async function run(seed: number): Promise<boolean> {
-  const script = scriptOf(seed, Math.max(1, Math.round((hours ?? 1) * STEPS_IN_AN_HOUR)));
+  const anHour = faults ?? FAULTS_IN_AN_HOUR;
+  const script = spread(
+    scriptOf(seed, Math.max(1, Math.round((hours ?? 1) * anHour))),
+    FAULTS_IN_AN_HOUR / anHour,
+  );
   const before = process.cpuUsage();
-  const failure = await failureOf(script, seed);
+  const { virtualMs, failure } = await play(script, seed);
   const { user, system } = process.cpuUsage(before);
-  const virtualHours = script.reduce((sum, { afterMs }) => sum + afterMs, 0) / HOUR_MS;
-  const rate = ((hosts ?? 5) * virtualHours) / ((user + system) / 1_000_000);
+  const hostHours = ((hosts ?? 5) * virtualMs) / HOUR_MS;
+  const rate = hostHours / ((user + system) / 1_000_000);
   process.stdout.write(
-    `seed ${seed}: ${hosts} hosts, ${virtualHours.toFixed(2)} h of faults: ${failure === null ? 'every invariant held' : 'VIOLATED'}; ${rate.toFixed(1)} host-hours per CPU second\n`,
+    `seed ${seed}: ${hosts} hosts, ${script.length} faults, ${hostHours.toFixed(1)} host-hours: ${failure === null ? 'every invariant held' : 'VIOLATED'}; ${rate.toFixed(1)} host-hours per CPU second\n`,
   );
   if (failure === null) return true;
-  const shortest = await shrink(script, async (shorter) => (await failureOf(shorter, seed)) !== null);
+  const shortest = await shrink(script, async (shorter) => (await play(shorter, seed)).failure !== null);
   process.stdout.write(
-    `${failure}\n\nthe shortest script found, of ${shortest.length} steps:\n${describeScript(shortest)}\n${(await failureOf(shortest, seed)) ?? ''}\n`,
+    `${failure}\n\nthe shortest script found, of ${shortest.length} steps:\n${describeScript(shortest)}\n${(await play(shortest, seed)).failure ?? ''}\n`,
   );
   return false;
 }
 
-if (values.help || [first, hosts, hours, runs].some((each) => !Number.isFinite(each))) {
+if (values.help || [first, hosts, hours, runs, faults].some((each) => !Number.isFinite(each))) {
   process.stdout.write(USAGE);
   process.exit(values.help ? 0 : 2);
 }

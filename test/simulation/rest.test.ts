@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest';
+import { plan } from '../../controller/reconciler/plan.ts';
 import { Simulation } from './support/simulation.ts';
 
 const model = (instances: number, memoryMiB: number) => `
@@ -13,6 +14,27 @@ machines:
 
 /** Transactions in half a minute in which nothing happens to anything. A few for a wait that ends; not one after another. */
 const FEW = 40;
+
+test('heartbeats that say nothing new cost no passes, and a host that falls silent is noticed in time', async () => {
+  let passes = 0;
+  const quiet = await Simulation.start({
+    seed: 7,
+    hosts: Array.from({ length: 20 }, () => ({})),
+    plan: (...world) => {
+      passes++;
+      return plan(...world);
+    },
+  });
+  await quiet.operations.apply('shop', model(20, 128), {});
+  await quiet.until('ready', ({ vms }) => vms.length > 0 && vms.every(({ state }) => state === 'ready'));
+  passes = 0;
+  await quiet.run(60_000);
+  expect(passes).toBeLessThan(20);
+  quiet.hosts[3]?.pause();
+  await quiet.run(4_500);
+  expect(quiet.records.host('h4')?.state).toBe('down');
+  quiet.killController();
+});
 
 describe('what cannot be done is waited for at rest', () => {
   let simulation: Simulation | null = null;

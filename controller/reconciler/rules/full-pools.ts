@@ -8,6 +8,7 @@ export function followPools(draft: Draft): void {
     const doctor = live.report?.doctor;
     if (!host || !doctor || !live.connected) continue;
     const before = host.fullPools ?? [];
+    if (before.length === 0 && doctor.fullPools.length === 0) continue;
     const now = [...doctor.fullPools].sort();
     if (isDeepStrictEqual(before, now)) continue;
     draft.put('hosts', name, { ...host, fullPools: now });

@@ -12,8 +12,9 @@ import { leavesReady, works } from './wishes.ts';
 
 /** Gives a new incarnation to whatever needs one: not placed yet, failed and its wait is over (but not given up), re-imaged, or made from an older definition. */
 export function renew(draft: Draft, placement: Placement): void {
-  for (const record of [...draft.all('vms')].sort(inOrder)) {
-    if (record.deleting || placement.isFull) continue;
+  const due = [...draft.all('vms')].filter((record) => mayNeedRenewal(draft, record));
+  for (const record of due.sort(inOrder)) {
+    if (placement.isFull) break;
     const forgotten = forgottenIncarnation(draft, record);
     if (record.state === 'pending') placeFirst(draft, placement, record);
     else if (forgotten !== null)
@@ -35,6 +36,13 @@ export function renew(draft: Draft, placement: Placement): void {
   }
   replaceOutdated(draft, placement);
 }
+
+const RENEWED: ReadonlySet<VmRecord['state']> = new Set(['pending', 'backing-off', 'failed']);
+
+/** Most records need nothing, and are not put in order either. */
+const mayNeedRenewal = (draft: Draft, record: VmRecord): boolean =>
+  !record.deleting &&
+  (RENEWED.has(record.state) || record.reimageRequested || forgottenIncarnation(draft, record) !== null);
 
 const inOrder = (one: VmRecord, other: VmRecord) =>
   one.app < other.app

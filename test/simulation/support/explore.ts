@@ -1,6 +1,6 @@
 import type { HostShape } from '../../support/builders/host.ts';
 import { convergedUnder } from './converged.ts';
-import { MACHINES, model } from './faults.ts';
+import { growthOf, MACHINES, model } from './faults.ts';
 import { onlyRefusals, play, type Script } from './script.ts';
 import { SHARED_POOL } from './shared-pool.ts';
 import { Simulation, type SimulationOptions, START_MS } from './simulation.ts';
@@ -28,6 +28,7 @@ export async function explore(
   options: Omit<SimulationOptions, 'hosts'> & { readonly hosts?: number; readonly memoryMiB?: number },
 ): Promise<number> {
   const { hosts = 3, memoryMiB, ...rest } = options;
+  const growth = growthOf(hosts);
   const simulation = await Simulation.start({
     failureRate: 0.05,
     fence: true,
@@ -35,10 +36,10 @@ export async function explore(
     hosts: shapesOf(options.seed, hosts, memoryMiB),
   });
   try {
-    await simulation.operations.apply('shop', model(3, 1), {});
+    await simulation.operations.apply('shop', model(3 * growth, 1, 2 * growth), {});
     await play(simulation, script);
     await simulation.mendAll();
-    await simulation.operations.scale('shop', 'web', 3).catch(onlyRefusals);
+    await simulation.operations.scale('shop', 'web', 3 * growth).catch(onlyRefusals);
     await simulation.until('the application to be whole', (records) =>
       convergedUnder(records, simulation.hosts),
     );

@@ -2,18 +2,21 @@ import type { Random } from './random.ts';
 import type { Simulation } from './simulation.ts';
 
 /** The application that faults are asked of: stateless roles, a machine on its host's own pool, one on the shared pool. */
-export const model = (workers: number, version: number): string => `
+export const model = (workers: number, version: number, webs = 2): string => `
 apiVersion: weft/v1
 kind: Application
 name: shop
 roles:
-  web: {kind: worker, image: "tiny:stable", size: {cpus: 1, memory: 128MiB, disk: 256MiB}, instances: 2, env: {VERSION: "${version}"}}
+  web: {kind: worker, image: "tiny:stable", size: {cpus: 1, memory: 128MiB, disk: 256MiB}, instances: ${webs}, env: {VERSION: "${version}"}}
   reports: {kind: worker, image: "tiny:stable", size: {cpus: 1, memory: 128MiB, disk: 256MiB}, instances: ${workers}}
 machines:
   db: {image: "tiny:stable", size: {cpus: 1, memory: 128MiB, disk: 256MiB}}
   san: {image: "tiny:stable", size: {cpus: 1, memory: 128MiB, disk: 256MiB}, pool: san}
 `;
 export const MACHINES = ['shop/db', 'shop/san'] as const;
+
+/** The application grows with the fabric: so many times what a few hosts have. */
+export const growthOf = (hosts: number): number => Math.max(1, Math.floor(hosts / 5));
 
 type Fault = (simulation: Simulation, random: Random) => Promise<void> | void;
 
@@ -76,11 +79,14 @@ export const FAULTS = {
     const host = random.pick(hosts.filter(({ powered }) => !powered));
     if (host) await operations.confirmDead(host.name, 'operator');
   },
-  scale: async ({ operations }, random) => {
-    await operations.scale('shop', random.pick(['web', 'reports']) ?? 'web', random.between(0, 5));
+  scale: async ({ operations, hosts }, random) => {
+    const role = random.pick(['web', 'reports']) ?? 'web';
+    await operations.scale('shop', role, random.between(0, 5) * growthOf(hosts.length));
   },
-  apply: async ({ operations }, random) => {
-    await operations.apply('shop', model(random.between(1, 4), random.between(1, 3)), {});
+  apply: async ({ operations, hosts }, random) => {
+    const growth = growthOf(hosts.length);
+    const declared = model(random.between(1, 4) * growth, random.between(1, 3), 2 * growth);
+    await operations.apply('shop', declared, {});
   },
   drain: ({ operations, hosts }, random) => operations.setDraining(random.pick(hosts)?.name ?? 'h1', true),
   'drain cold': ({ operations, hosts }, random) =>

@@ -23,7 +23,7 @@ export interface SimulationOptions {
   readonly seed: number;
   readonly hosts: readonly HostShape[];
   readonly failureRate?: number;
-  /** How long is waited for an end, virtual ms. */
+  /** How long is waited for an end, virtual ms; default: longer than a host is ever held off. */
   readonly limitMs?: number;
   /** Where everything takes as long as it usually does. */
   readonly steady?: boolean;
@@ -64,7 +64,7 @@ export class Simulation {
   private constructor(options: SimulationOptions) {
     const { seed, hosts, fence = false } = options;
     this.#plan = options.plan;
-    this.#limitMs = options.limitMs ?? 900_000;
+    this.#limitMs = options.limitMs ?? 2_700_000;
     this.#seed = seed;
     this.random = options.steady ? new Steady(seed) : new Random(seed);
     this.hosts = hosts.map((shape, index) => this.#host(`h${index + 1}`, shape, options, fence));

@@ -385,6 +385,25 @@ describe('a wish', () => {
     expect(vmIn(planned, 'crm/web-0')).toMatchObject({ host: 'h1', incarnation: 2, reimageRequested: false });
   });
 
+  test('that is refused for two reasons in one pass comes to rest', () => {
+    const known = aWorld({
+      hosts: { h1: {}, h2: { memoryMiB: 1 } },
+      silent: ['h1'],
+      listeningSinceMs: NOW - 3_000,
+      vms: [web(0, { definition: CURRENT, reimageRequested: true })],
+      application: ['crm', { roles: { web: aRole({ instances: 1 }) } }],
+    });
+    const suspect = aHost('h1', {}, { draining: true, state: 'suspect' });
+    const world = { ...known, hosts: new Map([...known.hosts, ['h1', suspect]]) };
+    const first = plan(world, NOW, DEFAULT_SETTINGS);
+    expect(eventsOf(first)).toContain('vm-refused crm/web-0');
+    const record = vmIn(first, 'crm/web-0');
+    if (!record) throw new Error('its refusal is not on its record');
+    const second = plan({ ...world, vms: new Map([[record.id, record]]) }, NOW, DEFAULT_SETTINGS);
+    expect(second.puts.map(({ key }) => key)).not.toContain('vms/crm/web-0');
+    expect(eventsOf(second)).not.toContain('vm-refused crm/web-0');
+  });
+
   test('moves to the host it names, or away; one that no host grants is dropped and told', () => {
     expect(vmIn(plannedFor({ vms: [web(0, { moveTo: 'h3' })] }), 'crm/web-0')?.successor?.host).toBe('h3');
     expect(vmIn(plannedFor({ vms: [web(0, { moveTo: '*' })] }), 'crm/web-0')?.successor?.host).toMatch(
