@@ -42,7 +42,10 @@ const RENEWED: ReadonlySet<VmRecord['state']> = new Set(['pending', 'backing-off
 /** Most records need nothing, and are not put in order either. */
 const mayNeedRenewal = (draft: Draft, record: VmRecord): boolean =>
   !record.deleting &&
-  (RENEWED.has(record.state) || record.reimageRequested || forgottenIncarnation(draft, record) !== null);
+  (RENEWED.has(record.state) ||
+    record.reimageRequested ||
+    Boolean(record.restoreRequested) ||
+    forgottenIncarnation(draft, record) !== null);
 
 const inOrder = (one: VmRecord, other: VmRecord) =>
   one.app < other.app
