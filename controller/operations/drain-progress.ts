@@ -71,7 +71,7 @@ function waitOf(host: HostRecord, vm: VmRecord, moving: readonly VmRecord[], now
   }
   // One of an earlier asking is forgotten by the next plan.
   if (vm.stay?.askedAtMs === host.drain?.atMs) return waitOfStay(host, vm);
-  return waitOfTurn(vm, moving) ?? waitOfRoom(vm);
+  return waitOfRoom(vm);
 }
 
 function waitOfMachine(host: HostRecord, vm: VmRecord, moving: readonly VmRecord[]): Wait {

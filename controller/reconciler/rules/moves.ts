@@ -13,36 +13,34 @@ import { isElsewhere, isWorthWaitingFor, type Wish, wishOf } from './wishes.ts';
 
 /**
  * What leaves its host, because a user moves it or its host drains. An instance that works is made elsewhere first, and goes from
- * here when its successor is ready; of one role one at a time, but those that a user moves. One that does not work is no loss.
+ * here when its successor is ready: all of a host at once, as fast as the others have room and boot guests. One that does not work is
+ * no loss. Machines, which are away meanwhile, go one at a time for each application, but those that a user moves.
  */
 export function moveAway(draft: Draft, placement: Placement): void {
   const moving = new Set(
-    [...draft.all('vms')].filter(({ successor }) => successor).map(({ networkId }) => networkId),
+    [...draft.all('vms')]
+      .filter(({ kind, successor }) => kind === 'machine' && successor)
+      .map(({ networkId }) => networkId),
   );
   for (const found of [...draft.all('vms')]) {
     if (found.host === null || found.deleting || placement.isFull) continue;
     const wish = wishOf(draft, found);
     if (!wish && !found.successor && !found.stay) continue;
     const record = clearStay(draft, found, wish);
-    const before = record.successor;
-    if (record.kind === 'machine') moveMachine(draft, placement, record, wish, moving);
-    else moveInstance(draft, placement, record, wish, moving);
-    if (!before && draft.get('vms', record.id)?.successor) moving.add(record.networkId);
+    if (record.kind !== 'machine') {
+      moveInstance(draft, placement, record, wish);
+      continue;
+    }
+    moveMachine(draft, placement, record, wish, moving);
+    if (draft.get('vms', record.id)?.successor) moving.add(record.networkId);
   }
 }
 
-function moveInstance(
-  draft: Draft,
-  placement: Placement,
-  record: VmRecord,
-  wish: Wish | null,
-  moving: ReadonlySet<string>,
-): void {
+function moveInstance(draft: Draft, placement: Placement, record: VmRecord, wish: Wish | null): void {
   if (record.successor) tend(draft, placement, record, wish);
   const current = draft.get('vms', record.id) ?? record;
   if (!wish || current.successor || current.host !== record.host) return;
   if (draft.get('hosts', String(record.host))?.state !== 'up') return;
-  if (record.moveTo === null && moving.has(record.networkId)) return;
   if (isWorthWaitingFor(current)) begin(draft, placement, current, wish);
   else if (ON_HOST.has(current.state) && canTry(draft, current)) leaveAtOnce(draft, placement, current, wish);
 }

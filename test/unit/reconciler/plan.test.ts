@@ -356,12 +356,14 @@ describe('one at a time', () => {
     const after = [web(0, { definition, incarnation: 2 }), one, two].filter((vm) => vm !== undefined);
     expect(placed(plannedFor({ vms: after, application: three }))).toEqual(['crm/web-1']);
   });
+});
 
-  test('instances leave a host that drains; its machine stays', () => {
+describe('a host that drains', () => {
+  test('is left by all of its instances at once; its machine stays', () => {
     const vms = [
-      web(0, { definition, host: 'h1' }),
-      web(1, { definition, host: 'h1' }),
-      web(2, { definition, host: 'h2' }),
+      web(0, { definition: CURRENT, host: 'h1' }),
+      web(1, { definition: CURRENT, host: 'h1' }),
+      web(2, { definition: CURRENT, host: 'h2' }),
       db(),
     ];
     const planned = plannedFor({
@@ -369,8 +371,10 @@ describe('one at a time', () => {
       application: ['crm', { roles: { web: aRole({ instances: 3 }) } }],
       draining: ['h1'],
     });
-    expect(placed(planned)).toEqual([]);
-    expect(eventsOf(planned).filter((event) => event.startsWith('vm-'))).toEqual(['vm-successor crm/web-0']);
+    expect(eventsOf(planned).filter((event) => event.startsWith('vm-'))).toEqual([
+      'vm-successor crm/web-0',
+      'vm-successor crm/web-1',
+    ]);
     expect(vmIn(planned, 'crm/web-0')).toMatchObject({
       ...{ host: 'h1', incarnation: 1, state: 'ready' },
       successor: { host: 'h3', incarnation: 2, state: 'placing' },
