@@ -358,7 +358,8 @@ export class Executor {
           takeSlot: (signal, onWait) => place.aside(() => this.#slots.take(signal, onWait)),
           ...seed,
           beforeStart: (each) => this.#requireLease(each),
-          fetchSecrets: (wanted, signal) => link.fetchSecrets(wanted.id, wanted.incarnation, signal),
+          fetchSecrets: (wanted, signal) =>
+            state.secrets(() => link.fetchSecrets(wanted.id, wanted.incarnation, signal)),
           networkReady: (network) => this.#networks.ready(network),
         },
         fleet,
@@ -387,8 +388,8 @@ export class Executor {
     // Watching that begins anew is no boot; a boot that an agent before this one began is timed from here.
     if (!state.timer.has('boot')) state.timer.begin('boot');
     if (state.phase !== 'ready') state.phase = 'booting';
-    void link
-      .fetchSecrets(vm.id, vm.incarnation, signal)
+    void state
+      .secrets(() => link.fetchSecrets(vm.id, vm.incarnation, signal))
       .then((secrets) =>
         guest.supervise({
           vm,

@@ -8,6 +8,7 @@ import {
   type Step,
   type VmPhase,
   type VmReport,
+  type VmSecrets,
 } from '../protocol/index.ts';
 import { RestartBook } from './restarts.ts';
 import { StepTimer } from './step-timer.ts';
@@ -44,6 +45,7 @@ export class VmState {
   readonly restarts = new RestartBook();
   readonly #life = new AbortController();
   #giveSlotBack: (() => void) | null = null;
+  #secrets: VmSecrets | null = null;
   #starts = 0;
 
   constructor(id: string, incarnation: number, rebootGeneration: number, clock: Clock) {
@@ -78,6 +80,15 @@ export class VmState {
   end(): void {
     this.stopSupervision();
     this.#life.abort(new WeftError('conflict', `${this.id} is past incarnation ${this.incarnation}`));
+  }
+
+  /**
+   * The guest's keys: asked for once, and then had for as long as this incarnation lives here, also while the controller is away.
+   * They are in memory only; an agent that begins anew asks again.
+   */
+  async secrets(fetch: () => Promise<VmSecrets>): Promise<VmSecrets> {
+    this.#secrets ??= await fetch();
+    return this.#secrets;
   }
 
   /** Keeps a boot slot until the guest answers, goes down or is no longer watched. */
