@@ -6,13 +6,14 @@ import { WeftError } from '../../agent/kit/errors.ts';
 import { readBootId } from '../../agent/observer/facts.ts';
 import { bootOne } from './benchmarks/boot-one.ts';
 import { bootTwenty } from './benchmarks/boot-twenty.ts';
+import { drainTwenty } from './benchmarks/drain-twenty.ts';
 import { goalLatency } from './benchmarks/goal-latency.ts';
 import { overlay } from './benchmarks/overlay.ts';
 import { placement } from './benchmarks/placement.ts';
 import type { Benchmark, Measurement } from './contract.ts';
 import { renderTable } from './table.ts';
 
-const BENCHMARKS: readonly Benchmark[] = [overlay, goalLatency, placement, bootOne, bootTwenty];
+const BENCHMARKS: readonly Benchmark[] = [overlay, goalLatency, placement, bootOne, bootTwenty, drainTwenty];
 
 const program = new Command('npm run bench --')
   .description(
