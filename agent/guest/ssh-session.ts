@@ -93,21 +93,25 @@ export class SshSession {
     options: { input?: string | Readable; timeoutMs?: number; onLine?: (line: string) => void } = {},
   ): Promise<RunResult> {
     return new Promise((resolve, reject) => {
+      let close = () => {};
+      // From now on, not from the channel's opening: that is the guest's to answer, too.
+      const timer =
+        options.timeoutMs === undefined
+          ? null
+          : setTimeout(() => {
+              close();
+              reject(new WeftError('timeout', `the guest did not finish within ${options.timeoutMs} ms`));
+            }, options.timeoutMs);
       this.#exec(asRoot(this.#user, command), (error, channel) => {
         if (error) {
+          if (timer) clearTimeout(timer);
           reject(lost(error));
           return;
         }
+        close = () => channel.close();
         const stdout = new Tail(options.onLine);
         const stderr = new Tail();
         let exitCode: number | null = null;
-        const timer =
-          options.timeoutMs === undefined
-            ? null
-            : setTimeout(() => {
-                channel.close();
-                reject(new WeftError('timeout', `the guest did not finish within ${options.timeoutMs} ms`));
-              }, options.timeoutMs);
         channel.on('data', (chunk: Buffer) => stdout.add(chunk));
         channel.stderr.on('data', (chunk: Buffer) => stderr.add(chunk));
         channel.on('exit', (code: number | null) => {

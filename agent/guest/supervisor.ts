@@ -22,6 +22,9 @@ export interface SupervisorOptions {
 /** Between tries of a probe until it passes for the first time. */
 const FIRST_PROBES_EVERY_MS = 100;
 const AGAIN_AFTER_LOSS_MS = 50;
+/** A busy guest may refuse, or lose, the command that reads what a task said. */
+const OUTPUT_TRIES = 3;
+const OUTPUT_PAUSE_MS = 1_000;
 
 export function createGuestSupervisor(options: SupervisorOptions): GuestSupervisor {
   const hints = new Map<string, () => void>();
@@ -48,6 +51,8 @@ class Supervision {
   readonly #book: ProgressBook;
   /** Boot whose startup is done; empty: none yet. */
   #startedBoot = '';
+  /** Reads what tasks of this boot said, where it could not be read over an earlier connection. */
+  readonly #unread = new Map<string, (session: SshSession) => unknown>();
 
   constructor(options: SupervisorOptions, supervision: SuperviseOptions, hints: Map<string, () => void>) {
     this.#options = options;
@@ -104,9 +109,10 @@ class Supervision {
     this.#book.answered();
     if (contact.bootId !== this.#startedBoot) {
       if (this.#startedBoot !== '') this.#book.bootedAgain();
+      this.#unread.clear();
       await this.#start(session, contact);
       this.#startedBoot = contact.bootId;
-    }
+    } else for (const read of [...this.#unread.values()]) read(session);
     await this.#watch(session);
   }
 
@@ -155,15 +161,23 @@ class Supervision {
         log.take(line);
         const [name = '', status] = line.split(' ');
         if (status !== 'running' && log.progress().tasks.some((task) => task.name === name)) {
-          const output = readOutput(session, run, name).then((text) => {
+          const read = async (over: SshSession) => {
+            const text = await this.#outputOf(over, run, name);
+            this.#unread.delete(name);
             log.setOutput(name, text);
             tell();
-          });
-          // Only a failure waits for it.
-          output.catch((error: unknown) =>
-            log.setOutput(name, `(its output could not be read: ${WeftError.from(error).message})`),
-          );
-          outputs.push(output);
+          };
+          const tryToRead = (over: SshSession) => {
+            const reading = read(over);
+            // Only a failure waits for it.
+            reading.catch((error: unknown) => {
+              log.setOutput(name, `(its output could not be read: ${WeftError.from(error).message})`);
+              this.#unread.set(name, tryToRead);
+              tell();
+            });
+            return reading;
+          };
+          outputs.push(tryToRead(session));
         }
         tell();
       },
@@ -180,6 +194,22 @@ class Supervision {
           throw end.reason;
       throw startupError(log.progress());
     }
+  }
+
+  /** @throws WeftError when it cannot be read over this connection. */
+  async #outputOf(session: SshSession, run: string, task: string): Promise<string> {
+    const { clock } = this.#options;
+    let isLost = false;
+    void session.closed.then(() => {
+      isLost = true;
+    });
+    for (let tries = 1; ; tries++)
+      try {
+        return await readOutput(session, run, task);
+      } catch (error) {
+        if (isLost || tries === OUTPUT_TRIES) throw error;
+        await clock.sleep(OUTPUT_PAUSE_MS, this.#supervision.signal);
+      }
   }
 
   /** Until every probe has passed once. A process that ends before that keeps being started; only the connection's loss ends this. */

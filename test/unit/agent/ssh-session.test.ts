@@ -14,9 +14,19 @@ class EndingConnection extends EventEmitter {
   }
 }
 
+const Session = SshSession as unknown as new (client: EventEmitter, user: string) => SshSession;
+
+test('a guest that never answers a command runs out of time', async () => {
+  const silent = Object.assign(new EventEmitter(), { exec: () => undefined });
+  const session = new Session(silent, 'root');
+  await expect(session.run('true', { timeoutMs: 20 })).rejects.toMatchObject({
+    code: 'timeout',
+    message: 'the guest did not finish within 20 ms',
+  });
+});
+
 test('a connection that ends while a refused command waits to be asked again is a lost guest, and no more', async () => {
   const connection = new EndingConnection();
-  const Session = SshSession as unknown as new (client: EventEmitter, user: string) => SshSession;
   const session = new Session(connection, 'root');
   await expect(session.run('true')).rejects.toMatchObject({ code: 'guest-unreachable' });
   expect(connection.asked).toBe(2);
