@@ -35,6 +35,7 @@ export class SshSession {
   readonly #user: string;
   /** Resolves when the connection has ended, for whatever reason. */
   readonly closed: Promise<void>;
+  #isClosed = false;
 
   /** @throws WeftError `guest-unreachable`; `forbidden` when another host key is shown: somebody else is there. */
   static open(target: SshTarget, limitMs: number): Promise<SshSession> {
@@ -79,8 +80,17 @@ export class SshSession {
   private constructor(client: ssh2.Client, user: string) {
     this.#client = client;
     this.#user = user;
-    this.closed = new Promise((resolve) => client.once('close', () => resolve()));
+    this.closed = new Promise((resolve) =>
+      client.once('close', () => {
+        this.#isClosed = true;
+        resolve();
+      }),
+    );
     client.on('error', () => client.destroy());
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
   }
 
   /**

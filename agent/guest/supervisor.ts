@@ -199,15 +199,11 @@ class Supervision {
   /** @throws WeftError when it cannot be read over this connection. */
   async #outputOf(session: SshSession, run: string, task: string): Promise<string> {
     const { clock } = this.#options;
-    let isLost = false;
-    void session.closed.then(() => {
-      isLost = true;
-    });
     for (let tries = 1; ; tries++)
       try {
         return await readOutput(session, run, task);
       } catch (error) {
-        if (isLost || tries === OUTPUT_TRIES) throw error;
+        if (session.isClosed || tries === OUTPUT_TRIES) throw error;
         await clock.sleep(OUTPUT_PAUSE_MS, this.#supervision.signal);
       }
   }
@@ -217,17 +213,13 @@ class Supervision {
     const { clock } = this.#options;
     const { signal } = this.#supervision;
     const { endpoints, start } = this.#vm.workload;
-    let lost = false;
-    void session.closed.then(() => {
-      lost = true;
-    });
     for (;;) {
       const answers = await Promise.all(
         endpoints.map((endpoint) => tryProbe(endpoint, this.#vm.nic.address, session)),
       );
       const why = answers.find((answer) => answer !== null);
       if (why === undefined) return;
-      if (lost) throw new WeftError('guest-unreachable', 'the connection to the guest was lost');
+      if (session.isClosed) throw new WeftError('guest-unreachable', 'the connection to the guest was lost');
       this.#book.setDetail('start', why);
       if (start !== null) await this.#readRole(session).catch(() => undefined);
       await clock.sleep(FIRST_PROBES_EVERY_MS, signal);
