@@ -7,13 +7,22 @@ import { readBootId } from '../../agent/observer/facts.ts';
 import { bootOne } from './benchmarks/boot-one.ts';
 import { bootTwenty } from './benchmarks/boot-twenty.ts';
 import { drainTwenty } from './benchmarks/drain-twenty.ts';
+import { failover } from './benchmarks/failover.ts';
 import { goalLatency } from './benchmarks/goal-latency.ts';
 import { overlay } from './benchmarks/overlay.ts';
 import { placement } from './benchmarks/placement.ts';
 import type { Benchmark, Measurement } from './contract.ts';
 import { renderTable } from './table.ts';
 
-const BENCHMARKS: readonly Benchmark[] = [overlay, goalLatency, placement, bootOne, bootTwenty, drainTwenty];
+const BENCHMARKS: readonly Benchmark[] = [
+  overlay,
+  goalLatency,
+  placement,
+  bootOne,
+  bootTwenty,
+  drainTwenty,
+  failover,
+];
 
 const program = new Command('npm run bench --')
   .description(
