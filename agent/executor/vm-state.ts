@@ -10,6 +10,7 @@ import {
   type VmReport,
   type VmSecrets,
 } from '../protocol/index.ts';
+import type { VmMemory } from './plan.ts';
 import { RestartBook } from './restarts.ts';
 import { StepTimer } from './step-timer.ts';
 
@@ -168,6 +169,19 @@ export class VmState {
       message: error.message.slice(0, 4096),
       ...(error.remedy === undefined ? {} : { remedy: error.remedy.slice(0, 1024) }),
       ...(consoleTail === null ? {} : { consoleTail }),
+    };
+  }
+
+  /** For the planner. */
+  memory(): VmMemory {
+    return {
+      incarnation: this.incarnation,
+      failed: this.phase === 'failed',
+      supervised: this.supervision !== null,
+      alive: this.alive,
+      unreadySinceMs: this.unreadySinceMs,
+      condemned: this.condemned,
+      notBeforeMs: this.notBeforeMs,
     };
   }
 

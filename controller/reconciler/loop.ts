@@ -1,22 +1,22 @@
-import { isDeepStrictEqual } from 'node:util';
 import type { Clock, Timer } from '../../agent/kit/clock.ts';
 import type { Logger } from '../../agent/kit/log.ts';
-import type { Goal, Report } from '../../agent/protocol/index.ts';
+import type { Report } from '../../agent/protocol/index.ts';
 import type { Catalogue } from '../catalogue/contract.ts';
 import type { Fencer } from '../fencing/contract.ts';
-import type { Fleet, FleetEvent, HostLink, LeaseAges } from '../fleet/contract.ts';
+import type { Fleet, FleetEvent, LeaseAges } from '../fleet/contract.ts';
 import type { SecretsStore } from '../fleet/secrets-contract.ts';
-import type { FleetRecord, VmRecord } from '../model/records.ts';
-import { successorView } from '../model/successor.ts';
+import type { FleetRecord } from '../model/records.ts';
 import type { Change, Store } from '../store/contract.ts';
 import type { EventLog } from './event-log.ts';
-import { goalOf, type Peers, peersOf } from './goals.ts';
+import { GoalDispatch } from './goal-dispatch.ts';
 import { hostsConcerned } from './hosts-concerned.ts';
 import { ImageResolver } from './image-resolver.ts';
+import { Listening } from './listening.ts';
+import { LiveHosts } from './live-hosts.ts';
 import { DEFAULT_SETTINGS, earliest, type Plan, type PlanSettings, plan } from './plan.ts';
 import { nextSilenceMs } from './rules/hosts.ts';
 import { saysTheSame } from './says-the-same.ts';
-import type { LiveHost, World } from './world.ts';
+import type { World } from './world.ts';
 import { WorldCache } from './world-cache.ts';
 
 export interface ReconcilerOptions {
@@ -36,19 +36,8 @@ export interface ReconcilerOptions {
   readonly plan?: typeof plan;
 }
 
-/** How often this controller makes sure that it runs, and how late that may be. */
-const BEAT_MS = 500;
-const HELD_UP_MS = 1_000;
 /** After a pass that failed, even if nothing happens. */
 const RETRY_MS = 500;
-
-type GoalContent = Omit<Goal, 'revision' | 'atMs'>;
-interface SentGoal {
-  readonly content: GoalContent;
-  readonly revision: number;
-  /** Ids that it names. */
-  readonly ids: ReadonlySet<string>;
-}
 
 /**
  * Makes passes: world → plan → one transaction → goals. A pass follows whatever happened (a write by a user, a report, a
@@ -60,20 +49,16 @@ export class Reconciler {
   readonly #cache = new WorldCache();
   readonly #images: ImageResolver;
   readonly #settings: PlanSettings;
-  readonly #sent = new Map<string, SentGoal>();
-  /** What the last pass knew of each host. A link never changes: there is another one. */
-  readonly #lives = new Map<string, { readonly link: HostLink; readonly live: LiveHost }>();
+  readonly #listening: Listening;
+  readonly #goals: GoalDispatch;
+  readonly #liveHosts = new LiveHosts();
   /** Each host's last report that a pass has looked at, or will. */
   readonly #heard = new Map<string, Report>();
-  readonly #dirtyHosts = new Set<string>();
   readonly #stops: (() => void)[] = [];
-  #listeningSinceMs = 0;
   #pass: Promise<void> | null = null;
   #again = false;
   #timer: Timer | null = null;
   #waitMs: number | null = null;
-  #beatTimer: Timer | null = null;
-  #beatAtMs = 0;
   #stopped = true;
   /** Waits for the watch to have told a revision. */
   #lookout: { readonly revision: number; readonly resolve: () => void } | null = null;
@@ -82,17 +67,17 @@ export class Reconciler {
     this.#options = options;
     this.#settings = { ...DEFAULT_SETTINGS, ...options.settings };
     this.#images = new ImageResolver(options.catalogue, options.clock);
+    this.#listening = new Listening(options.clock, options.log);
+    this.#goals = new GoalDispatch(options.fleet, options.fleetRecord, this.#cache);
   }
 
   async start(): Promise<void> {
-    const { store, fleet, clock } = this.#options;
+    const { store, fleet } = this.#options;
     this.#stopped = false;
-    this.#listeningSinceMs = clock.now();
-    this.#beatAtMs = clock.now();
-    this.#beat();
+    this.#listening.start();
     const { entries, revision } = await store.list('');
     this.#cache.load(entries, revision);
-    for (const host of this.#cache.records('hosts').keys()) this.#dirtyHosts.add(host);
+    this.#goals.concern(this.#cache.records('hosts').keys());
     this.#stops.push(store.watch('', revision, (changes) => this.#onChanges(changes)));
     this.#stops.push(fleet.onEvent((event) => this.#onFleetEvent(event)));
     this.wake();
@@ -101,7 +86,7 @@ export class Reconciler {
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#timer?.cancel();
-    this.#beatTimer?.cancel();
+    this.#listening.stop();
     for (const stop of this.#stops.splice(0)) stop();
     this.#lookout?.resolve();
     await this.#pass;
@@ -124,7 +109,7 @@ export class Reconciler {
 
   #onChanges(changes: readonly Change[]): void {
     if (changes.some((change) => change.key.startsWith('images/'))) this.#images.forget();
-    for (const host of hostsConcerned(this.#cache.apply(changes), this.#cache)) this.#dirtyHosts.add(host);
+    this.#goals.concern(hostsConcerned(this.#cache.apply(changes), this.#cache));
     if (this.#lookout && this.#cache.revision >= this.#lookout.revision) this.#lookout.resolve();
     this.wake();
   }
@@ -139,10 +124,7 @@ export class Reconciler {
   }
 
   #onFleetEvent(event: FleetEvent): void {
-    if (event.type === 'connected') {
-      this.#sent.delete(event.host);
-      this.#dirtyHosts.add(event.host);
-    }
+    if (event.type === 'connected') this.#goals.renew(event.host);
     if (event.type !== 'report') this.#heard.delete(event.host);
     else if (this.#isKnown(event)) return;
     else this.#heard.set(event.host, event.report);
@@ -189,7 +171,7 @@ export class Reconciler {
   #nextMs(): number | null {
     const links = new Map(this.#options.fleet.hosts().map((link) => [link.name, link]));
     const hosts = this.#cache.records('hosts').values();
-    const silenceMs = nextSilenceMs(hosts, links, this.#listeningSinceMs, this.#settings);
+    const silenceMs = nextSilenceMs(hosts, links, this.#listening.sinceMs, this.#settings);
     return earliest([this.#waitMs, silenceMs]);
   }
 
@@ -198,7 +180,7 @@ export class Reconciler {
     let isDurable = true;
     await this.#images.resolve(this.#cache);
     const nowMs = clock.now();
-    this.#noticePause(nowMs);
+    this.#listening.noticePause(nowMs);
     const planned = (this.#options.plan ?? plan)(this.#world(), nowMs, this.#settings);
     if (planned.puts.length + planned.deletes.length + planned.events.length > 0) {
       const log = events.writes(planned.events, nowMs);
@@ -216,27 +198,8 @@ export class Reconciler {
     }
     // No power is cut on a death that the store may not have.
     if (isDurable) fencer.want(planned.fence);
-    this.#sendGoals(nowMs);
+    if (this.#goals.send(nowMs)) this.#again = true;
     return planned;
-  }
-
-  /** A controller that was held up heard nobody meanwhile, and may not have read yet what came: that is no silence of the hosts. */
-  #noticePause(nowMs: number): void {
-    const heldUpMs = nowMs - this.#beatAtMs - BEAT_MS;
-    if (heldUpMs < HELD_UP_MS) return;
-    this.#options.log.warn(
-      { heldUpMs },
-      'this controller was held up; hosts have their time to be heard again',
-    );
-    this.#listeningSinceMs = nowMs;
-    this.#beatAtMs = nowMs;
-  }
-
-  #beat(): void {
-    const { clock } = this.#options;
-    this.#noticePause(clock.now());
-    this.#beatAtMs = clock.now();
-    this.#beatTimer = clock.after(BEAT_MS, () => this.#beat());
   }
 
   /** Keys of VMs that are gone; a machine's too, its disk went with its record. */
@@ -263,9 +226,9 @@ export class Reconciler {
       fencing: cache.records('fencing'),
       leaseAges: this.#leaseAges(),
       backups: cache.records('backups'),
-      live: this.#live(),
+      live: this.#liveHosts.of(this.#options.fleet.hosts(), (link) => this.#goals.acknowledged(link)),
       images: this.#images.known,
-      listeningSinceMs: this.#listeningSinceMs,
+      listeningSinceMs: this.#listening.sinceMs,
     };
   }
 
@@ -274,73 +237,4 @@ export class Reconciler {
     if (!leases) return new Map();
     return new Map([...this.#cache.records('hosts').keys()].map((host) => [host, leases.ageMs(host)]));
   }
-
-  #live(): ReadonlyMap<string, LiveHost> {
-    const live = new Map<string, LiveHost>();
-    for (const link of this.#options.fleet.hosts()) {
-      const acknowledged = this.#acknowledged(link);
-      const known = this.#lives.get(link.name);
-      const same = known?.link === link && known.live.acknowledged === acknowledged;
-      const host = same ? known.live : { ...link, acknowledged };
-      if (!same) this.#lives.set(link.name, { link, live: host });
-      live.set(link.name, host);
-    }
-    return live;
-  }
-
-  #acknowledged({ name, report }: HostLink): ReadonlySet<string> | null {
-    const sent = this.#sent.get(name);
-    const seen = sent !== undefined && report !== null && report.revisionSeen >= sent.revision;
-    return seen && !this.#dirtyHosts.has(name) ? sent.ids : null;
-  }
-
-  /** Only what the store has is sent: the cache holds what is durable. */
-  #sendGoals(nowMs: number): void {
-    if (this.#dirtyHosts.size === 0) return;
-    const { fleet, fleetRecord } = this.#options;
-    const byHost = new Map<string, VmRecord[]>();
-    const byApplication = new Map<string, VmRecord[]>();
-    for (const vm of this.#cache.records('vms').values()) {
-      if (vm.host !== null) push(byHost, vm.host, vm);
-      const successor = successorView(vm);
-      if (successor?.host) push(byHost, successor.host, successor);
-      push(byApplication, vm.app, vm);
-    }
-    const peers = new Map<string, Peers>();
-    const peersOfApplication = (app: string): Peers => {
-      const known =
-        peers.get(app) ?? peersOf(this.#cache.records('applications').get(app), byApplication.get(app) ?? []);
-      peers.set(app, known);
-      return known;
-    };
-    const world = {
-      fleet: fleetRecord,
-      applications: this.#cache.records('applications'),
-      networks: this.#cache.records('networks'),
-      tombstones: this.#cache.records('tombstones'),
-      hosts: this.#cache.records('hosts'),
-      vms: this.#cache.records('vms'),
-      backups: this.#cache.records('backups'),
-    };
-    for (const host of this.#dirtyHosts) {
-      if (!this.#cache.records('hosts').has(host)) continue;
-      const content = goalOf(host, byHost.get(host) ?? [], peersOfApplication, world);
-      const sent = this.#sent.get(host);
-      if (sent && isDeepStrictEqual(sent.content, content)) {
-        // From now on its last report counts as made under the newest goal: that is looked at.
-        this.#again = true;
-        continue;
-      }
-      const { revision } = this.#cache;
-      this.#sent.set(host, { content, revision, ids: new Set(content.vms.map(({ id }) => id)) });
-      fleet.sendGoal(host, { ...content, revision, atMs: nowMs });
-    }
-    this.#dirtyHosts.clear();
-  }
-}
-
-function push<T>(map: Map<string, T[]>, key: string, value: T): void {
-  const list = map.get(key);
-  if (list) list.push(value);
-  else map.set(key, [value]);
 }

@@ -1,0 +1,186 @@
+import type { WebSocket } from 'ws';
+import { WeftError } from '../../agent/kit/errors.ts';
+import {
+  type ControllerFrame,
+  type Goal,
+  type Heartbeat,
+  type Hello,
+  PROTOCOL_VERSION,
+} from '../../agent/protocol/index.ts';
+import type { FleetEvent, HostLink } from './contract.ts';
+import { HostSession } from './host-session.ts';
+import { keepParts } from './kept-parts.ts';
+import type { FleetServerOptions } from './options.ts';
+
+const HEARTBEAT_MS = 1_000;
+/** What is said to agents that ask for no lease; they make nothing of it. */
+const LEASE_MS = 4_000;
+
+interface Host {
+  session: HostSession | null;
+  goal: Goal | null;
+  link: HostLink;
+}
+
+/** Each host's session, the goal it is to have, and how it was heard last. */
+export class ConnectedHosts {
+  readonly #options: FleetServerOptions;
+  readonly #hosts = new Map<string, Host>();
+  readonly #listeners = new Set<(event: FleetEvent) => void>();
+
+  constructor(options: FleetServerOptions) {
+    this.#options = options;
+  }
+
+  links(): readonly HostLink[] {
+    return [...this.#hosts.values()].map((host) => host.link);
+  }
+
+  link(name: string): HostLink | undefined {
+    return this.#hosts.get(name)?.link;
+  }
+
+  onEvent(listener: (event: FleetEvent) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** The newest goal of a host: sent at once when it is connected, and again at every connect. */
+  setGoal(name: string, goal: Goal): void {
+    const host = this.#host(name);
+    host.goal = goal;
+    host.session?.sendGoal(goal);
+  }
+
+  /** @throws `host-unreachable` when the host has no session. */
+  session(name: string): HostSession {
+    const session = this.#hosts.get(name)?.session;
+    if (session) return session;
+    throw new WeftError('host-unreachable', `host ${name} is not connected`, {
+      remedy: `Look at it with: weft host ls`,
+    });
+  }
+
+  end(name: string, reason: string): void {
+    this.#hosts.get(name)?.session?.end(reason);
+  }
+
+  endAll(reason: string): void {
+    for (const host of this.#hosts.values()) host.session?.end(reason);
+  }
+
+  forget(name: string): void {
+    this.#hosts.delete(name);
+  }
+
+  /** A second session of a host ends the first: the newer one is the living one. */
+  begin(name: string, socket: WebSocket): void {
+    const host = this.#host(name);
+    host.session?.end('this host has opened another session');
+    const session: HostSession = new HostSession({
+      host: name,
+      socket,
+      clock: this.#options.clock,
+      log: this.#options.log,
+      onHello: (hello) => this.#onHello(name, hello, () => host.session === session),
+      onHeartbeat: (heartbeat) =>
+        void this.#onHeartbeat(name, heartbeat, () => host.session === session, session),
+      onReport: (frame) => {
+        const report = keepParts(host.link.report, frame);
+        host.link = { ...host.link, report };
+        this.#emit({ type: 'report', host: name, report });
+      },
+      onHeard: () => {
+        if (host.session === session) host.link = { ...host.link, lastHeardMs: this.#options.clock.now() };
+      },
+      onClose: (reason) => {
+        if (host.session !== session) return;
+        host.session = null;
+        host.link = { ...host.link, connected: false, endedBecause: reason };
+        this.#emit({ type: 'disconnected', host: name, reason });
+      },
+    });
+    host.session = session;
+  }
+
+  async #onHeartbeat(
+    name: string,
+    { sequence, guard }: Heartbeat,
+    isCurrent: () => boolean,
+    session: HostSession,
+  ): Promise<void> {
+    const { leases, log } = this.#options;
+    try {
+      const leaseMs = await leases.grant(name, guard, isCurrent);
+      if (leaseMs !== null) session.send({ type: 'lease', sequence, leaseMs });
+    } catch (error) {
+      log.warn({ err: error, host: name }, 'a lease could not be granted');
+    }
+  }
+
+  async #onHello(name: string, hello: Hello, isCurrent: () => boolean): Promise<ControllerFrame | null> {
+    const { fleet, clock, leases } = this.#options;
+    const refusal = refusalOf(name, hello);
+    if (refusal) return refusal;
+    // First: whatever it does from now on, nobody relies on a guard that it no longer has.
+    const record = await leases.note(name, hello.guard ?? null, isCurrent);
+    if (!record) return null;
+    const host = this.#host(name);
+    host.link = {
+      ...host.link,
+      connected: true,
+      hello,
+      report: null,
+      lastHeardMs: clock.now(),
+      endedBecause: null,
+    };
+    // After the welcome, which is sent when this returns.
+    setImmediate(() => {
+      if (!isCurrent()) return;
+      if (host.goal) host.session?.sendGoal(host.goal);
+      this.#emit({ type: 'connected', host: name, hello });
+    });
+    return {
+      type: 'welcome',
+      protocol: Math.min(hello.protocol, PROTOCOL_VERSION),
+      fleet: fleet.uuid,
+      epoch: fleet.epoch,
+      hostName: name,
+      leaseMs: LEASE_MS,
+      heartbeatMs: HEARTBEAT_MS,
+      atMs: clock.now(),
+      leases: true,
+    };
+  }
+
+  #host(name: string): Host {
+    const known = this.#hosts.get(name);
+    if (known) return known;
+    const link = { name, connected: false, lastHeardMs: 0, hello: null, report: null, endedBecause: null };
+    const host: Host = { session: null, goal: null, link };
+    this.#hosts.set(name, host);
+    return host;
+  }
+
+  #emit(event: FleetEvent): void {
+    for (const listener of this.#listeners) listener(event);
+  }
+}
+
+/** Null: this hello is of the host whose certificate it came with, and understood. */
+function refusalOf(name: string, hello: Hello): ControllerFrame | null {
+  const refuse = (message: string, remedy: string): ControllerFrame => ({
+    type: 'refusal',
+    code: 'conflict',
+    message,
+    remedy,
+  });
+  if (hello.hostName !== name)
+    return refuse(`the certificate is of ${name}, the hello of ${hello.hostName}`, 'Join this host anew.');
+  if (Math.abs(hello.protocol - PROTOCOL_VERSION) > 1)
+    return refuse(
+      `this host speaks protocol ${hello.protocol}, the controller ${PROTOCOL_VERSION}`,
+      'Bring both to versions that are at most one protocol apart.',
+    );
+  return null;
+}

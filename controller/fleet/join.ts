@@ -1,0 +1,70 @@
+import { WeftError } from '../../agent/kit/errors.ts';
+import { NAME_PATTERN } from '../../agent/kit/names.ts';
+import type { JoinRequest, JoinResponse } from '../../agent/protocol/index.ts';
+import type { HostRecord } from '../model/records.ts';
+import { fingerprintOf } from './authority.ts';
+import type { FleetServerOptions } from './options.ts';
+
+/**
+ * Takes a host into the fleet. The token is used up and the host written down in one transaction: a token joins one host, once.
+ * @throws `bad-request` for a name that is none, `unauthorized` for a token that is none or was used.
+ */
+export async function join(options: FleetServerOptions, body: JoinRequest): Promise<JoinResponse> {
+  const { tokens, clock, store, log } = options;
+  if (!NAME_PATTERN.test(body.hostName))
+    throw new WeftError('bad-request', `${body.hostName} cannot be a host's name: it is no DNS label`);
+  const token = await tokens.findJoin(body.token, clock.now());
+  // One instant for both: the certificate counts from the join on, however long the signing takes.
+  const nowMs = clock.now();
+  const response = await certify(options, body.csr, body.hostName, nowMs);
+  const key = `hosts/${body.hostName}`;
+  const known = (await store.get(key))?.value as HostRecord | undefined;
+  const result = await store.transact({
+    checks: [token],
+    puts: [{ key, value: joined(known, body.hostName, fingerprintOf(response.certificate), nowMs) }],
+    deletes: [token.key],
+  });
+  if (!result.committed)
+    throw new WeftError('unauthorized', 'this join token was used in this moment by another host');
+  log.info({ host: body.hostName }, 'a host joined');
+  return response;
+}
+
+/** A certificate for a host whose identity was shown. */
+export async function certify(
+  { authority, fleet }: FleetServerOptions,
+  csr: string,
+  hostName: string,
+  nowMs: number,
+): Promise<JoinResponse> {
+  const certificate = await authority.issueHost(csr, hostName, nowMs);
+  return { fleet: fleet.uuid, hostName, certificate, ca: authority.ca };
+}
+
+/** What is known of the host from before stays known. */
+const joined = (
+  known: HostRecord | undefined,
+  name: string,
+  certificateFingerprint: string,
+  nowMs: number,
+): HostRecord => ({
+  name,
+  state: known?.state ?? 'joining',
+  evidence: known?.evidence ?? 'it has joined and is not in session yet',
+  proof: known?.proof ?? null,
+  fencing: known?.fencing ?? null,
+  // Said anew in its first session; until then nobody relies on one.
+  guard: null,
+  downsAtMs: known?.downsAtMs ?? [],
+  heldOffUntilMs: known?.heldOffUntilMs ?? null,
+  superseded: known?.superseded ?? {},
+  draining: known?.draining ?? false,
+  drain: known?.drain ?? null,
+  mode: known?.mode ?? 'in-service',
+  facts: known?.facts ?? null,
+  offer: known?.offer ?? null,
+  bootId: known?.bootId ?? null,
+  joinedAtMs: nowMs,
+  stateSinceMs: known?.stateSinceMs ?? nowMs,
+  certificateFingerprint,
+});
