@@ -1,4 +1,5 @@
 import type { DiskView, PoolConfiguration } from '../disks/contract.ts';
+import type { Space } from '../disks/pool-watch.ts';
 import type { DomainView, NetworkView } from '../hypervisor/driver.ts';
 import type { Bridge } from '../network/contract.ts';
 import type { Goal, GuardState } from '../protocol/index.ts';
@@ -38,16 +39,6 @@ export interface BlobFile {
   readonly digest: string;
   readonly sizeBytes: number;
   readonly isWhole: boolean;
-}
-
-/** Space of a pool, or of the file system of the blob cache where that is another one (`name` null). */
-export interface Space {
-  readonly name: string | null;
-  readonly path: string;
-  readonly freeMiB: number;
-  readonly totalMiB: number;
-  /** The blob cache is on the same file system. */
-  readonly hasCache: boolean;
 }
 
 /** A host as the doctor sees it. Files and folders are listed only where names and marks are this fleet's. */

@@ -1,4 +1,4 @@
-import type { BlobCache, Disks } from '../disks/contract.ts';
+import type { BlobCache, PoolView } from '../disks/contract.ts';
 import type { Clock, Timer } from '../kit/clock.ts';
 import type { BackupReport, Report } from '../protocol/index.ts';
 import { collectMetrics } from './metrics.ts';
@@ -11,7 +11,8 @@ const GATHER_MS = 15;
 export interface ObserverOptions {
   readonly bootId: string;
   readonly cache: BlobCache;
-  readonly disks: Disks;
+  /** As they were last seen. */
+  readonly pools: () => readonly PoolView[];
   readonly clock: Clock;
   readonly vms: () => Pick<Report, 'revisionSeen' | 'vms' | 'strangers' | 'leaving'>;
   readonly doctor: () => Report['doctor'];
@@ -61,7 +62,7 @@ export class Observer {
     const nowMs = this.#options.clock.now();
     if (nowMs - this.#metricsAtMs < METRICS_EVERY_MS) return;
     this.#metricsAtMs = nowMs;
-    void collectMetrics(this.#options.disks)
+    void collectMetrics(this.#options.pools())
       .then((metrics) => {
         this.#metrics = metrics;
       })

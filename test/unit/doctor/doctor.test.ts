@@ -4,8 +4,10 @@ import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import pino from 'pino';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { PoolView } from '../../../agent/disks/contract.ts';
 import { FileBlobCache } from '../../../agent/disks/file-blob-cache.ts';
 import { LocalDisks } from '../../../agent/disks/local-disks.ts';
+import { PoolWatch } from '../../../agent/disks/pool-watch.ts';
 import { Doctor, type DoctorSettings } from '../../../agent/doctor/doctor.ts';
 import { FakeDriver } from '../../../agent/hypervisor/fake/fake-driver.ts';
 import { exec } from '../../../agent/kit/exec.ts';
@@ -33,15 +35,24 @@ let driver: FakeDriver;
 let links: FakeLinks;
 let goal: Goal | null;
 let looks: number;
+let disks: LocalDisks;
+let watch: PoolWatch;
 let doctor: Doctor;
 
-function aDoctor(settings: Partial<DoctorSettings> = {}): Doctor {
+const aWatch = (disksOf: Pick<LocalDisks, 'pools'> = disks) =>
+  new PoolWatch({
+    ...{ disks: disksOf, clock, everyMs: 5_000, blobFolder: blobs, log: pino({ level: 'silent' }) },
+    pools: [{ name: 'local', kind: 'local', path: pool }],
+  });
+
+function aDoctor(settings: Partial<DoctorSettings> = {}, watchOf: PoolWatch = aWatch()): Doctor {
   const log = pino({ level: 'silent' });
   const pools = [{ name: 'local', kind: 'local' as const, path: pool }];
   const source = { openBlob: () => Promise.reject(new Error('nothing is fetched here')) };
   return new Doctor({
     ...{ fleet: FLEET, pools, driver, clock, log, links },
-    disks: new LocalDisks(pools, 'h1'),
+    disks,
+    watch: watchOf,
     cache: new FileBlobCache({ folder: blobs, source, clock, log }),
     network: {
       ...fakeNetwork,
@@ -65,14 +76,16 @@ beforeEach(async () => {
   pool = join(folder, 'pool');
   blobs = join(folder, 'state/blobs/sha256');
   run = join(folder, 'state/run');
-  await new LocalDisks([{ name: 'local', kind: 'local', path: pool }], 'h1').preparePools(FLEET);
+  disks = new LocalDisks([{ name: 'local', kind: 'local', path: pool }], 'h1');
+  await disks.preparePools(FLEET);
   await Promise.all([mkdir(blobs, { recursive: true }), mkdir(run, { recursive: true })]);
   clock = new VirtualClock(Date.now() + 3_600_000);
   driver = new FakeDriver(FLEET);
   links = new FakeLinks();
   goal = aGoal([]);
   looks = 0;
-  doctor = aDoctor();
+  watch = aWatch();
+  doctor = aDoctor({}, watch);
 });
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
@@ -210,8 +223,8 @@ describe('the image cache', () => {
     const unneeded = await plantBlob('needed by nobody');
     const needed = await plantBlob('in the goal');
     goal = aGoal([], { prefetch: [{ digest: needed.digest, sizeBytes: 11, kind: 'layer' }] });
-    const full = aDoctor({ fullSpaceMiB: 1e9 });
-    await full.watchSpace();
+    const full = aDoctor({ fullSpaceMiB: 1e9 }, watch);
+    await watch.look();
     await full.lookNow();
     await expect(stat(unneeded.path)).rejects.toMatchObject({ code: 'ENOENT' });
     expect(await stat(needed.path)).toBeTruthy();
@@ -314,24 +327,55 @@ test('a guest that stands still for want of room runs on when there is room agai
   driver.pauseGuest(name);
   const asked = () => driver.calls.filter(({ call }) => call === 'unpauseDomain').map((call) => call.name);
 
-  const full = aDoctor({ fullSpaceMiB: 1e9 });
-  await full.watchSpace();
+  const ofFull = aWatch();
+  aDoctor({ fullSpaceMiB: 1e9 }, ofFull);
+  await ofFull.look();
   expect(asked()).toEqual([]);
-  await doctor.watchSpace();
+  await watch.look();
   expect(asked()).toEqual([name]);
   expect(driver.domains.get(name)?.state).toBe('running');
   driver.pauseGuest(name);
-  await doctor.watchSpace();
+  await watch.look();
   expect(asked()).toHaveLength(1);
   await clock.advance(300_000);
-  await doctor.watchSpace();
+  await watch.look();
   expect(asked()).toHaveLength(2);
   // Stopped by a person: that is a person's to undo.
   driver.pauseGuest(name, 'user');
   await clock.advance(600_000);
-  await doctor.watchSpace();
+  await watch.look();
   expect(asked()).toHaveLength(2);
   expect(driver.domains.get('theirs')?.state).toBe('paused');
+});
+
+test('hears of space from the watch over the pools, between its own looks', async () => {
+  let changes = 0;
+  const log = pino({ level: 'silent' });
+  const [view] = await disks.pools();
+  let freeMiB = 900;
+  const small = aWatch({ pools: async () => [{ ...view, freeMiB, totalMiB: 1_000 } as PoolView] });
+  const guarded = new Doctor({
+    ...{ fleet: FLEET, driver, clock, log, links, disks, watch: small, network: fakeNetwork },
+    pools: [{ name: 'local', kind: 'local', path: pool }],
+    cache: { prune: async () => [] },
+    paths: { blobs, run },
+    goal: () => goal,
+    busy: () => new Set(),
+    settings: { ...SETTINGS, fullSpaceMiB: 100 },
+    onLooked: () => undefined,
+    onChange: () => {
+      changes++;
+    },
+  });
+  await small.look();
+  await guarded.lookNow();
+  const told = changes;
+  await small.look();
+  expect([changes - told, guarded.report()?.fullPools]).toEqual([0, []]);
+  freeMiB = 50;
+  await small.look();
+  expect(changes).toBeGreaterThan(told);
+  expect(guarded.report()?.fullPools).toEqual(['local']);
 });
 
 test('libvirt being away is told, and repairs nothing', async () => {
