@@ -7,6 +7,7 @@ import { BackupTargets } from './backups/targets.ts';
 import { type AgentConfiguration, readConfiguration } from './configuration.ts';
 import { FileBlobCache } from './disks/file-blob-cache.ts';
 import { LocalDisks } from './disks/local-disks.ts';
+import { PoolPeersBook } from './disks/pool-peers.ts';
 import { PoolWatch } from './disks/pool-watch.ts';
 import { Doctor } from './doctor/doctor.ts';
 import { bootsAtOnce } from './executor/boot-slots.ts';
@@ -115,6 +116,13 @@ async function run({ log, configuration, paths, identities, ...joined }: Parts):
     clock,
     log,
   });
+  const peers = new PoolPeersBook({
+    host: identity.hostName,
+    pools: configuration.pools,
+    nowMs: bootTimeMs,
+    log,
+  });
+  watch.onSeen(({ pools: seen }) => peers.follow(seen));
   let { pools } = await watch.look();
   const targets = new BackupTargets(configuration.backups, configuration.pools, fleet);
   await targets.prepare();
@@ -206,6 +214,7 @@ async function run({ log, configuration, paths, identities, ...joined }: Parts):
     vms: () => executor.report(),
     doctor: () => doctor.report(),
     backups: () => backups.report(),
+    peers: () => peers.report(),
     send: (report) => session.send(report),
   });
   const hello = (): Hello => ({

@@ -1,4 +1,5 @@
 import type { BlobCache, PoolView } from '../disks/contract.ts';
+import type { PeersSeen } from '../disks/pool-peers.ts';
 import type { Clock, Timer } from '../kit/clock.ts';
 import type { BackupReport, Report } from '../protocol/index.ts';
 import { collectMetrics } from './metrics.ts';
@@ -17,6 +18,7 @@ export interface ObserverOptions {
   readonly vms: () => Pick<Report, 'revisionSeen' | 'vms' | 'strangers' | 'leaving'>;
   readonly doctor: () => Report['doctor'];
   readonly backups?: () => readonly BackupReport[];
+  readonly peers?: () => PeersSeen | null;
   readonly send: (report: Omit<Report, 'sequence'>) => void;
 }
 
@@ -40,11 +42,12 @@ export class Observer {
   }
 
   async tell(): Promise<void> {
-    const { bootId, cache, clock, vms, doctor, backups, send } = this.#options;
+    const { bootId, cache, clock, vms, doctor, backups, peers, send } = this.#options;
     this.#refreshMetrics();
     const blobs = await cache.list();
     const seen = doctor();
     const copies = backups?.() ?? [];
+    const others = peers?.() ?? null;
     send({
       type: 'report',
       atMs: clock.now(),
@@ -54,6 +57,7 @@ export class Observer {
       ...(this.#metrics === undefined ? {} : { metrics: this.#metrics }),
       ...(seen === undefined ? {} : { doctor: seen }),
       ...(copies.length === 0 ? {} : { backups: [...copies] }),
+      ...(others === null ? {} : { peers: [...others.pools], peersAgeMs: others.ageMs }),
     });
   }
 

@@ -1,5 +1,6 @@
 import type { Fleet } from '../fleet/contract.ts';
 import type { HostMode, HostRecord, VmRecord } from '../model/records.ts';
+import { describeApart } from '../reconciler/rules/apart-pools.ts';
 
 /** A row of `weft ps --json`. */
 export function vmRow(record: VmRecord) {
@@ -54,6 +55,7 @@ export function hostRow(record: HostRecord, vms: number, fleet: Fleet) {
       ? [`its doctor has found ${doctor.count}, ${errors} of them errors: weft host doctor ${record.name}`]
       : [];
   const guard = guardNotes(record);
+  const apart = Object.entries(record.apartPools ?? {}).map(([pool, each]) => describeApart(pool, each));
   return {
     name: record.name,
     state: shownState(record),
@@ -72,7 +74,7 @@ export function hostRow(record: HostRecord, vms: number, fleet: Fleet) {
     vms,
     lastSeenMs: link?.lastHeardMs || null,
     accelerator: record.facts?.accelerator.kind ?? null,
-    notes: [...(record.facts?.notes ?? []), ...guard, ...strangers, ...findings],
+    notes: [...(record.facts?.notes ?? []), ...guard, ...apart, ...strangers, ...findings],
     agentRssMiB: link?.report?.metrics?.agentRssMiB ?? null,
   };
 }

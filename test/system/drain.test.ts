@@ -27,11 +27,14 @@ roles:
   task: {kind: worker, image: "tiny:stable", size: ${TINY}, instances: 1, startup: [{run: "sleep 45"}]}
 `;
 const HOSTS = ['h1', 'h2', 'h3'] as const;
+const POOL = '/var/lib/weft/pools/san';
+const COPY = '/var/lib/weft/copy-of-san';
 
 interface Host {
   readonly name: string;
   readonly state: string;
   readonly bootId: string;
+  readonly notes: readonly string[];
 }
 interface Event {
   readonly sequence: number;
@@ -166,6 +169,45 @@ describe('moving on purpose', () => {
       (qemus) => qemus.filter((line) => line.includes('-slow-task-0')).length === 1,
     );
     await golden.weft.ok(['delete', 'slow', '--wait'], { timeoutMs: 180_000 });
+  });
+
+  test('a machine goes to no host that has a copy of its pool, mark and all, until that mounts the pool itself', async () => {
+    const home = String(rowOf(await ps('shop'), 'shop/files').host);
+    const other = HOSTS.find((name) => name !== home) ?? 'h1';
+    const on = (...command: string[]) => golden.lab.exec(other, command);
+    await on('cp', '-a', POOL, COPY);
+    await on('mount', '--bind', COPY, POOL);
+    const notes = async () =>
+      (await hosts()).flatMap(({ name, notes }) =>
+        notes.some((note) => note.startsWith('pool san is not the storage')) ? [name] : [],
+      );
+    try {
+      await waitFor('the copy to be found', notes, (found) => found.length === HOSTS.length, 300_000);
+      const begun = await lastEvent();
+      await golden.weft.ok(['move', 'shop/files', '--cold', '--to', other]);
+      await waitFor('the move to be given up', events, (told) =>
+        told.some(
+          ({ sequence, kind, subject, message }) =>
+            sequence > begun &&
+            kind === 'vm-refused' &&
+            subject === 'shop/files' &&
+            message.includes(`could not be moved to ${other}`),
+        ),
+      );
+      expect(rowOf(await ps('shop'), 'shop/files').host).toBe(home);
+      expect(await golden.weft.ok(['why', 'shop/files'])).toContain('is a copy or another mount');
+    } finally {
+      await on('umount', '--lazy', POOL);
+      await on('rm', '-rf', COPY);
+    }
+    await waitFor('the pool to be one again', notes, (found) => found.length === 0);
+    await golden.weft.ok(['move', 'shop/files', '--cold', '--to', other]);
+    await waitFor(
+      'the machine to be there',
+      async () => rowOf(await ps('shop'), 'shop/files'),
+      (row) => isReady(row) && row.host === other,
+    );
+    expect(await inside('shop/files', 'cat /root/mark')).toBe('precious');
   });
 
   test('a roll stops at the host whose machine cannot leave, and says so; without it, it boots each host anew', async () => {
