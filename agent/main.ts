@@ -189,6 +189,7 @@ async function run({ log, configuration, paths, identities, ...joined }: Parts):
   });
   const doctor = new Doctor({
     fleet,
+    host: configuration.name,
     pools: configuration.pools,
     disks,
     watch,

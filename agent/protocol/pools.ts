@@ -13,7 +13,7 @@ export const poolPeers = z.object({
   /** The pool's own. */
   id: uuid,
   /** What this host has written there: the last one, and the one before where that was written to the same mount. */
-  beats: z.array(uuid).min(1).max(2),
+  beats: z.array(uuid).min(1).max(8),
   /** Other host → the beat of its that is there. */
   seen: z.record(name, uuid),
 });

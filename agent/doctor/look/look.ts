@@ -7,10 +7,13 @@ import type { DoctorWorld } from '../world.ts';
 import { lookAtBlobs } from './look-at-blobs.ts';
 import { lookAtHeaders } from './look-at-headers.ts';
 import { lookAtPools } from './look-at-pools.ts';
+import { lookAtRestored } from './look-at-restored.ts';
 import { lookAtSeeds } from './look-at-seeds.ts';
 
 export interface LookOptions {
   readonly fleet: string;
+  /** This host's name, as it is written beside disks. */
+  readonly host: string;
   readonly pools: readonly PoolConfiguration[];
   readonly disks: Pick<Disks, 'list'>;
   readonly watch: Pick<PoolWatch, 'latest' | 'look' | 'onSeen'>;
@@ -46,6 +49,7 @@ export async function look(options: LookOptions): Promise<Omit<DoctorWorld, 'dam
   ]);
   return {
     fleet,
+    host: options.host,
     goal: options.goal(),
     busy: new Set([...busyBefore, ...options.busy()]),
     domains,
@@ -53,7 +57,9 @@ export async function look(options: LookOptions): Promise<Omit<DoctorWorld, 'dam
     disks,
     poolKinds: Object.fromEntries(pools.map(({ name, kind }) => [name, kind])),
     headers,
+    restored: await lookAtRestored(disks, headers),
     halfMade: inPools.halfMade,
+    loneOwners: inPools.loneOwners,
     emptyFolders: [...inPools.emptyFolders, ...inRun.emptyFolders],
     seeds: inRun.seeds,
     blobFolder: paths.blobs,

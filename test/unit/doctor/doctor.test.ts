@@ -7,13 +7,14 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { PoolView } from '../../../agent/disks/contract.ts';
 import { FileBlobCache } from '../../../agent/disks/file-blob-cache.ts';
 import { LocalDisks } from '../../../agent/disks/local-disks.ts';
+import { writeOwner } from '../../../agent/disks/owner.ts';
 import { PoolWatch } from '../../../agent/disks/pool-watch.ts';
 import { Doctor, type DoctorSettings } from '../../../agent/doctor/doctor.ts';
 import { FakeDriver } from '../../../agent/hypervisor/fake/fake-driver.ts';
 import { exec } from '../../../agent/kit/exec.ts';
 import { VirtualClock } from '../../../agent/kit/virtual-clock.ts';
 import { doctorReport, type Goal } from '../../../agent/protocol/index.ts';
-import { aGoal, aVmGoal, FLEET } from '../../support/builders/goal.ts';
+import { aGoal, aMachineGoal, aVmGoal, FLEET } from '../../support/builders/goal.ts';
 import { FakeLinks, fakeNetwork } from '../../support/fakes/host-fakes.ts';
 
 const GRACE_MS = 60_000;
@@ -50,7 +51,7 @@ function aDoctor(settings: Partial<DoctorSettings> = {}, watchOf: PoolWatch = aW
   const pools = [{ name: 'local', kind: 'local' as const, path: pool }];
   const source = { openBlob: () => Promise.reject(new Error('nothing is fetched here')) };
   return new Doctor({
-    ...{ fleet: FLEET, pools, driver, clock, log, links },
+    ...{ fleet: FLEET, host: 'h1', pools, driver, clock, log, links },
     disks,
     watch: watchOf,
     cache: new FileBlobCache({ folder: blobs, source, clock, log }),
@@ -273,6 +274,34 @@ describe('a broken chain', () => {
   });
 });
 
+test('a folder of a machine in which only its owner is written goes, and its disk is never taken for broken because of it', async () => {
+  const owner = join(pool, 'machines/old/db/owner.json');
+  await writeOwner(owner, { host: 'h1', incarnation: 1 });
+  const restored = join(pool, 'machines/crm/files/disk.qcow2');
+  await mkdir(dirname(restored), { recursive: true });
+  await exec('qemu-img', ['create', '-q', '-f', 'qcow2', restored, '1M']);
+  await writeOwner(join(dirname(restored), 'owner.json'), {
+    host: 'h1',
+    incarnation: 1,
+    restored: 'request-1',
+  });
+  goal = aGoal([aMachineGoal({ id: 'crm/files' })]);
+  const kinds = () => doctor.report()?.findings.map(({ kind }) => kind);
+  await doctor.lookNow();
+  expect(kinds()).toEqual(['lone-owner']);
+  await clock.advance(GRACE_MS);
+  await doctor.lookNow();
+  // Now it is an empty folder.
+  expect(kinds()).toEqual(['empty-folder']);
+  await clock.advance(GRACE_MS);
+  await doctor.lookNow();
+  await clock.advance(GRACE_MS);
+  await doctor.lookNow();
+  expect(kinds()).toEqual([]);
+  await expect(stat(join(pool, 'machines/old'))).rejects.toMatchObject({ code: 'ENOENT' });
+  expect(await stat(restored)).toBeTruthy();
+});
+
 test('a bridge and a table of ours that nothing uses go, and all others stay', async () => {
   const bridge = (name: string, ports: string[] = []) => links.all.set(name, { name, ports });
   for (const name of ['wb5eed-7', 'wbf00d-7', 'br0', 'wb5eed-7b']) bridge(name);
@@ -355,7 +384,7 @@ test('hears of space from the watch over the pools, between its own looks', asyn
   let freeMiB = 900;
   const small = aWatch({ pools: async () => [{ ...view, freeMiB, totalMiB: 1_000 } as PoolView] });
   const guarded = new Doctor({
-    ...{ fleet: FLEET, driver, clock, log, links, disks, watch: small, network: fakeNetwork },
+    ...{ fleet: FLEET, host: 'h1', driver, clock, log, links, disks, watch: small, network: fakeNetwork },
     pools: [{ name: 'local', kind: 'local', path: pool }],
     cache: { prune: async () => [] },
     paths: { blobs, run },
