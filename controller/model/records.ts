@@ -224,7 +224,11 @@ export interface HostRecord {
     readonly cold: boolean;
     /** VMs that were on it then. */
     readonly vms: number;
+    /** The roll that it drains for, and the boot that this is to end. Absent: none. */
+    readonly roll?: Roll & { readonly bootId: string | null };
   } | null;
+  /** The last roll that has booted it anew. Absent: none ever has. */
+  readonly rolled?: Roll;
   /** Absent: in service. */
   readonly mode?: HostMode;
   /** Boot id of the boot that is to end. Absent or null, or of an earlier boot: none. */
@@ -263,6 +267,14 @@ export interface ApartPool {
   readonly from: readonly string[];
   /** This host's storage is the one that fewer use: no machine is made there. */
   readonly isOdd: boolean;
+}
+
+/** Hosts that are booted anew, one fault domain after another, by who asked for it. What is done of it is on their records. */
+export interface Roll {
+  /** When it began, and a word of its own. */
+  readonly id: string;
+  /** All of its hosts. */
+  readonly hosts: readonly string[];
 }
 
 /** `fencing/{host}`: what was tried to prove a host's death, and whether it was. Written by the fencer and by operators. */
