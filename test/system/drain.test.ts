@@ -35,6 +35,7 @@ interface Host {
   readonly state: string;
   readonly bootId: string;
   readonly notes: readonly string[];
+  readonly roll: object | null;
 }
 interface Event {
   readonly sequence: number;
@@ -223,9 +224,21 @@ describe('moving on purpose', () => {
 
     const boots = new Map((await hosts()).map(({ name, bootId }) => [name, bootId]));
     const begun = await lastEvent();
-    await withPowerButton(
-      golden.weft.ok(['host', 'roll', '--cold', '--timeout', '6m'], { timeoutMs: 1_000_000 }),
+    // Whoever rolls is gone while the first host is being emptied; the next one goes on.
+    const cutShort = golden.weft.start(['host', 'roll', '--cold']);
+    const drained = await waitFor(
+      'a host to be drained by the roll',
+      async () => (await hosts()).find(({ roll }) => roll !== null),
+      (host) => host !== undefined,
     );
+    cutShort.kill('SIGKILL');
+    expect(drained?.notes.join()).toContain(`weft host undrain ${drained?.name}`);
+    const rolled = await withPowerButton(
+      golden.weft.run(['host', 'roll', '--cold', '--timeout', '6m'], { timeoutMs: 1_000_000 }),
+    );
+    expect(rolled.stderr).toContain(`left h1, h2, h3; ${drained?.name} is drained`);
+    expect(rolled.exitCode).toBe(0);
+    expect((await hosts()).map(({ roll }) => roll)).toEqual([null, null, null]);
     // Each left its host once at least.
     await expectReadyFirst(begun, WORKERS);
     for (const { name, bootId, state } of await hosts()) {
