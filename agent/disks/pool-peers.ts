@@ -52,7 +52,7 @@ export class PoolPeersBook {
     readonly log: Pick<Logger, 'warn'>;
   }) {
     this.#host = options.host;
-    this.#pools = options.pools.filter(({ kind }) => kind !== 'local');
+    this.#pools = options.pools.filter(({ kind }) => kind === 'shared');
     this.#nowMs = options.nowMs;
     this.#log = options.log;
   }
