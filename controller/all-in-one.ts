@@ -25,6 +25,8 @@ const GUARD_STOP_LIMIT_MS = 20_000;
 const USAGE = `usage: npm start [-- --address ADDRESS]
 
   --address ADDRESS   where users and other hosts reach this one; default 127.0.0.1, which only this host can
+
+Where ${AGENT_CONFIGURATION} turns the guard on, it is kept up as well; see docs/fencing.md.
 `;
 
 const say = (text: string) => process.stderr.write(`weft: ${text}\n`);
