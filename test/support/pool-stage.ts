@@ -31,6 +31,8 @@ export class PoolStage {
   readonly beats = new Map<string, string[]>();
   readonly away = new Set<string>();
   readonly silent = new Set<string>();
+  /** Hosts that offer no such pool. */
+  readonly #without = new Set<string>();
   nowMs = START_MS;
   ageMs = 0;
   nextMs: number | null = null;
@@ -81,12 +83,19 @@ export class PoolStage {
       return [
         name,
         {
-          ...{ connected, endedBecause: null, hello: aHello(name, SHAPE), acknowledged: null },
+          ...{
+            connected,
+            endedBecause: null,
+            hello: aHello(name, this.#without.has(name) ? {} : SHAPE),
+            acknowledged: null,
+          },
           lastHeardMs: connected ? this.nowMs : 1,
           report: {
             ...{ type: 'report', sequence: 1, atMs: 1, bootId: 'boot-1', revisionSeen: 1 },
             ...{ vms: [], blobs: [], strangers: [], leaving: [] },
-            ...(this.silent.has(name) ? {} : { peers: this.#peers(name), peersAgeMs: this.ageMs }),
+            ...(this.silent.has(name) || this.#without.has(name)
+              ? {}
+              : { peers: this.#peers(name), peersAgeMs: this.ageMs }),
           },
         },
       ];
@@ -106,6 +115,12 @@ export class PoolStage {
     this.storageOf.set(name, storage);
     const number = Number(this.beats.get(name)?.[0]?.slice(-8) ?? 0) + 1;
     this.beats.set(name, [beatOf(name, number)]);
+  }
+
+  /** Nothing is mounted on a host any more. */
+  unmounts(name: string): void {
+    this.storageOf.set(name, 'none');
+    this.#without.add(name);
   }
 
   returns(name: string): void {

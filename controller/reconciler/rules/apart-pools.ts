@@ -19,6 +19,17 @@ export function followApartPools(draft: Draft): void {
         note(draft, host, pool, from.length === 0 ? null : { from, isOdd: storage !== main });
       }
   }
+  forgetNotOffered(draft);
+}
+
+/** A pool that a host does not offer any more is apart from nothing. */
+function forgetNotOffered(draft: Draft): void {
+  for (const host of [...draft.all('hosts')]) {
+    const apart = Object.entries(host.apartPools ?? {});
+    const offered = apart.filter(([pool]) => host.state !== 'up' || sharedPoolOf(host, pool) !== undefined);
+    if (offered.length < apart.length)
+      draft.put('hosts', host.name, { ...host, apartPools: Object.fromEntries(offered) });
+  }
 }
 
 /** Hosts that are up, by the pools that they offer and share; those that are of one mind are left out. */

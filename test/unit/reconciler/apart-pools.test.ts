@@ -62,6 +62,14 @@ describe('hosts that share a pool by name only', () => {
     expect(stage.odd).toEqual([]);
   });
 
+  test('are nothing to each other when one does not offer the pool any more', () => {
+    const stage = new PoolStage({ h1: 'a', h2: 'copy' });
+    stage.settle();
+    stage.unmounts('h2');
+    expect(stage.pass()).toEqual(['pool-together h1']);
+    expect(stage.hosts.get('h2')?.apartPools).toEqual({});
+  });
+
   test('include one whose storage was swapped under it', () => {
     const stage = new PoolStage({ h1: 'a', h2: 'a' });
     stage.settle();
