@@ -7,6 +7,8 @@ import { BackupTargets } from './backups/targets.ts';
 import { type AgentConfiguration, readConfiguration } from './configuration.ts';
 import { FileBlobCache } from './disks/file-blob-cache.ts';
 import { LocalDisks } from './disks/local-disks.ts';
+import { PoolPeersBook } from './disks/pool-peers.ts';
+import { PoolWatch } from './disks/pool-watch.ts';
 import { Doctor } from './doctor/doctor.ts';
 import { bootsAtOnce } from './executor/boot-slots.ts';
 import { readConsoleTail } from './executor/console-tail.ts';
@@ -106,7 +108,22 @@ async function run({ log, configuration, paths, identities, ...joined }: Parts):
   const facts = await collectFacts(accelerator);
   const disks = new LocalDisks(configuration.pools, configuration.name);
   await disks.preparePools(fleet);
-  let pools = await disks.pools();
+  const watch = new PoolWatch({
+    disks,
+    pools: configuration.pools,
+    blobFolder: paths.blobs,
+    everyMs: Math.min(POOLS_EVERY_MS, configuration.doctor.everyMs),
+    clock,
+    log,
+  });
+  const peers = new PoolPeersBook({
+    host: identity.hostName,
+    pools: configuration.pools,
+    nowMs: bootTimeMs,
+    log,
+  });
+  watch.onSeen(({ pools: seen }) => peers.follow(seen));
+  let { pools } = await watch.look();
   const targets = new BackupTargets(configuration.backups, configuration.pools, fleet);
   await targets.prepare();
   let backupTargets = await targets.offers();
@@ -172,8 +189,10 @@ async function run({ log, configuration, paths, identities, ...joined }: Parts):
   });
   const doctor = new Doctor({
     fleet,
+    host: configuration.name,
     pools: configuration.pools,
     disks,
+    watch,
     driver,
     cache,
     network,
@@ -191,11 +210,12 @@ async function run({ log, configuration, paths, identities, ...joined }: Parts):
   const observer: Observer = new Observer({
     bootId,
     cache,
-    disks,
+    pools: () => watch.latest.pools,
     clock,
     vms: () => executor.report(),
     doctor: () => doctor.report(),
     backups: () => backups.report(),
+    peers: () => peers.report(),
     send: (report) => session.send(report),
   });
   const hello = (): Hello => ({
@@ -287,16 +307,21 @@ async function run({ log, configuration, paths, identities, ...joined }: Parts):
   session.start();
   doctor.start();
   // A pool that is mounted late, or goes away, changes what this host offers.
-  const stopWatching = repeat(
+  watch.onSeen(({ pools: now }) => {
+    const changed = now.some(
+      ({ id, problem }, index) => id !== pools[index]?.id || problem !== pools[index]?.problem,
+    );
+    if (!changed) return;
+    pools = now;
+    session.greet();
+  });
+  const stopWatching = watch.start();
+  const stopWatchingBackups = repeat(
     clock,
     POOLS_EVERY_MS,
     async () => {
-      const [now, offered] = await Promise.all([disks.pools(), targets.offers()]);
-      const changed = now.some(
-        ({ id, problem }, index) => id !== pools[index]?.id || problem !== pools[index]?.problem,
-      );
-      if (!changed && offered.map(idOf).join() === backupTargets.map(idOf).join()) return;
-      pools = now;
+      const offered = await targets.offers();
+      if (offered.map(idOf).join() === backupTargets.map(idOf).join()) return;
       backupTargets = offered;
       session.greet();
     },
@@ -306,6 +331,7 @@ async function run({ log, configuration, paths, identities, ...joined }: Parts):
   const stop = () => {
     stopRenewing();
     stopWatching();
+    stopWatchingBackups();
     session.close();
     doctor.close();
     backups.close();

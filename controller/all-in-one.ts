@@ -5,19 +5,28 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { WeftError } from '../agent/kit/errors.ts';
 import { checkHost } from './all-in-one/check-host.ts';
+import { wantedGuardFolder } from './all-in-one/guard-folder.ts';
 import { KeptUp } from './all-in-one/kept-up.ts';
 import { WeftClient } from './client/index.ts';
 
-/** Controller and agent for this very host, as two processes; neither knows of the other but by the network. */
+/**
+ * Controller and agent for this very host, as two processes; neither knows of the other but by the network. A third one, the guard, where
+ * the host's configuration wants one.
+ */
 const STATE = '/var/lib/weft';
+const AGENT_CONFIGURATION = '/etc/weft/agent.yaml';
 const USERS_PORT = 7700;
 const AGENTS_PORT = 7701;
 const CONTROLLER_LIMIT_MS = 60_000;
 const HOST_LIMIT_MS = 120_000;
+/** A guard that ends waits up to 10 s for the controller to know. */
+const GUARD_STOP_LIMIT_MS = 20_000;
 
 const USAGE = `usage: npm start [-- --address ADDRESS]
 
   --address ADDRESS   where users and other hosts reach this one; default 127.0.0.1, which only this host can
+
+Where ${AGENT_CONFIGURATION} turns the guard on, it is kept up as well; see docs/fencing.md.
 `;
 
 const say = (text: string) => process.stderr.write(`weft: ${text}\n`);
@@ -44,6 +53,15 @@ async function main(): Promise<void> {
       remedy: 'Its own words above say why.',
     });
   keepUp('agent/main', ['--join-file', token, '--controller', `${address}:${AGENTS_PORT}`]);
+  const guardFolder = await wantedGuardFolder(AGENT_CONFIGURATION);
+  if (guardFolder !== null)
+    keepUp('agent/guard/main', ['--folder', guardFolder], {
+      // What ran on while Weft was stopped goes on; a guard that a killed launcher left is followed by this one.
+      firstArgs: ['--take-over'],
+      // It must keep its promise, and its watchdog fed, without the launcher.
+      outlives: true,
+      stopLimitMs: GUARD_STOP_LIMIT_MS,
+    });
   await tellOfHosts(await WeftClient.fromFile(clientConfig));
   say(`ready. Client configuration: ${clientConfig}. Try: npx weft host ls. Ctrl-C stops Weft, not the VMs.`);
 }
@@ -97,7 +115,10 @@ const exists = (path: string) =>
     () => false,
   );
 
-/** The agent first: what it reports last still reaches the controller. VMs go on running. */
+/**
+ * The guard first, while it can tell the controller that nothing is guarded any more; then the agent, so that what it reports last still
+ * reaches the controller. VMs go on running.
+ */
 async function stop(exitCode: number): Promise<never> {
   for (const program of running) await program.stop();
   if (running.length > 0) say('stopped. VMs that were running go on; npm start takes them up again.');

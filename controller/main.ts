@@ -7,6 +7,7 @@ import { writeFileAtomic } from '../agent/kit/atomic-file.ts';
 import { systemClock } from '../agent/kit/clock.ts';
 import { WeftError } from '../agent/kit/errors.ts';
 import { createLogger } from '../agent/kit/log.ts';
+import { repeat } from '../agent/kit/repeat.ts';
 import { FileBlobStore } from '../images/blob-store.ts';
 import { DEFAULT_RECIPE_CACHE } from '../images/recipes/build-recipe.ts';
 import { createApi } from './api/server.ts';
@@ -26,6 +27,7 @@ import { SqliteStore } from './store/sqlite/sqlite-store.ts';
 import { CONTROLLER_VERSION } from './version.ts';
 
 const JOIN_TOKEN_TTL_MS = 3_600_000;
+const COLLECT_EVERY_MS = 3_600_000;
 
 async function run(configuration: ControllerConfiguration): Promise<void> {
   const { state, listen, agents } = configuration;
@@ -107,8 +109,18 @@ async function run(configuration: ControllerConfiguration): Promise<void> {
     },
     { key: tls.key, cert: tls.certificate },
   );
+  const collect = async () => {
+    try {
+      const gone = await catalogue.collectUploads();
+      if (gone.length > 0) log.info({ gone }, 'removed uploads that nothing refers to');
+    } catch (error) {
+      log.warn({ err: error }, 'could not look for uploads that nothing refers to');
+    }
+  };
+  const stopCollecting = repeat(clock, COLLECT_EVERY_MS, collect, 'now');
   const stop = () => {
     void (async () => {
+      stopCollecting();
       await reconciler.stop();
       await Promise.allSettled([api.close(), fleet.close(), fencer.close(), catalogue.close()]);
       await store.close();

@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { createReadStream, createWriteStream, mkdirSync, readdirSync, rmSync } from 'node:fs';
-import { copyFile, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { copyFile, open, readdir, rename, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { WeftError } from '../agent/kit/errors.ts';
+import { ExclusiveRunner } from '../agent/kit/exclusive-runner.ts';
 import { DIGEST_PATTERN } from '../agent/kit/names.ts';
 import type { BlobStore, PutOptions, StoredBlob } from './contract.ts';
 import { digestOfFile, StreamDigest } from './digest.ts';
@@ -16,6 +17,8 @@ import { digestOfFile, StreamDigest } from './digest.ts';
 export class FileBlobStore implements BlobStore {
   readonly #blobs: string;
   readonly #incoming: string;
+  /** A blob is never removed for its age in the moment in which it comes in again, or is wanted. */
+  readonly #turns = new ExclusiveRunner();
 
   constructor(folder: string) {
     this.#blobs = join(folder, 'sha256');
@@ -91,6 +94,26 @@ export class FileBlobStore implements BlobStore {
     await rm(this.path(digest), { force: true });
   }
 
+  touch(digest: string, nowMs: number): Promise<StoredBlob | null> {
+    const path = this.path(digest);
+    return this.#turns.run(digest, async () => {
+      const found = await this.stat(digest);
+      // The time of a file is in seconds.
+      if (found !== null) await utimes(path, nowMs / 1000, nowMs / 1000);
+      return found;
+    });
+  }
+
+  removeOlder(digest: string, beforeMs: number): Promise<boolean> {
+    const path = this.path(digest);
+    return this.#turns.run(digest, async () => {
+      const found = await stat(path).catch(() => null);
+      if (found === null || found.mtimeMs >= beforeMs) return false;
+      await rm(path, { force: true });
+      return true;
+    });
+  }
+
   async list(): Promise<readonly StoredBlob[]> {
     const found: StoredBlob[] = [];
     for (const name of (await readdir(this.#blobs)).sort()) {
@@ -115,7 +138,7 @@ export class FileBlobStore implements BlobStore {
       await file.close();
     }
     const { size } = await stat(aside);
-    await rename(aside, this.path(digest));
+    await this.#turns.run(digest, () => rename(aside, this.path(digest)));
     const folder = await open(this.#blobs, 'r');
     try {
       await folder.sync();

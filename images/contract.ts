@@ -24,5 +24,9 @@ export interface BlobStore {
   adopt(file: string): Promise<StoredBlob>;
   open(digest: string, range?: { start: number; end?: number }): Readable;
   remove(digest: string): Promise<void>;
+  /** Says that the blob is wanted now: as young as if it had just come in. Null: there is none. */
+  touch(digest: string, nowMs: number): Promise<StoredBlob | null>;
+  /** Removes a blob that came in, or was wanted, before this time last. @returns whether it did. */
+  removeOlder(digest: string, beforeMs: number): Promise<boolean>;
   list(): Promise<readonly StoredBlob[]>;
 }

@@ -7,7 +7,7 @@ import { NAME_PATTERN, VM_ID_PATTERN } from '../kit/names.ts';
 import { readBackingFile } from './backing-file.ts';
 import type { DiskKey, DiskSource, Disks, DiskView, PoolConfiguration, PoolView } from './contract.ts';
 import { createOverlay, writeWhole } from './make-disk.ts';
-import { type Owner, readOwner, writeOwner } from './owner.ts';
+import { type Owner, ownerFile, readOwner, writeOwner } from './owner.ts';
 import { markPool, requireMark } from './pool-mark.ts';
 import { spaceAt } from './space.ts';
 
@@ -198,9 +198,6 @@ export class LocalDisks implements Disks {
 
 const restoredBy = async ({ kind }: DiskKey, path: string): Promise<string | undefined> =>
   kind === 'machine' ? (await readOwner(ownerFile('machine', path)))?.restored : undefined;
-
-const ownerFile = (kind: DiskView['kind'], disk: string) =>
-  kind === 'machine' ? join(dirname(disk), 'owner.json') : `${disk}.owner`;
 
 /** QEMU runs as libvirt's own user and must be able to walk down to its files, not to list them. */
 async function makeFolders(pool: PoolConfiguration): Promise<void> {

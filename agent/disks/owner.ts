@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { writeFileAtomic } from '../kit/atomic-file.ts';
 
@@ -10,6 +11,10 @@ const owner = z.object({
   restored: z.string().max(64).optional(),
 });
 export type Owner = z.infer<typeof owner>;
+
+/** Where it is written down of a VM's disk. */
+export const ownerFile = (kind: 'instance' | 'machine', disk: string) =>
+  kind === 'machine' ? join(dirname(disk), 'owner.json') : `${disk}.owner`;
 
 /** Null: nobody has written it down. */
 export async function readOwner(file: string): Promise<Owner | null> {

@@ -1,5 +1,6 @@
 import { digestOf } from '../disks/blob-files.ts';
 import type { BlobCache, PoolConfiguration } from '../disks/contract.ts';
+import type { Space } from '../disks/pool-watch.ts';
 import type { HypervisorDriver } from '../hypervisor/driver.ts';
 import type { Clock } from '../kit/clock.ts';
 import { WeftError } from '../kit/errors.ts';
@@ -12,13 +13,12 @@ import { chainOf, digestOfBlob } from './chains.ts';
 import { examine } from './examine.ts';
 import { type Finding, keyOf, type Repair } from './findings.ts';
 import { type LookOptions, look } from './look/look.ts';
-import { lookAtSpace } from './look/look-at-space.ts';
 import { Repairer } from './repairs.ts';
 import { describeRepair, MOST_FINDINGS, reportOf } from './report.ts';
 import { isFull } from './rules/low-space.ts';
 import { neededBlobs } from './rules/unneeded-blobs.ts';
 import { fullPools, SpaceGuard } from './space-guard.ts';
-import type { DoctorLimits, DoctorWorld, Space } from './world.ts';
+import type { DoctorLimits, DoctorWorld } from './world.ts';
 
 export interface DoctorSettings extends DoctorLimits {
   /** Between looks. */
@@ -54,11 +54,10 @@ export interface Examination {
 }
 
 const MOST_ANSWERED = 16;
-const SPACE_EVERY_MS = 5_000;
 
 /**
  * Looks after what is on this host: keeps when something was first seen to be wrong, repairs what is safe once it was so for the
- * grace time, and watches the space that guests need. What it has seen is in the report. A restart of the agent begins all grace times anew.
+ * grace time, and follows the space that guests need. What it has seen is in the report. A restart of the agent begins all grace times anew.
  */
 export class Doctor {
   readonly #options: DoctorOptions;
@@ -82,18 +81,17 @@ export class Doctor {
     this.#space = new SpaceGuard(options.driver, options.settings, options.log);
     this.#stops.push(
       options.driver.onEvent((event) => {
-        if (event.type === 'io-error') void this.watchSpace();
+        // The watch says itself what went wrong, when it looks the next time.
+        if (event.type === 'io-error') void options.watch.look().catch(() => undefined);
       }),
+      options.watch.onSeen(({ spaces }) => this.#followSpace(spaces)),
     );
   }
 
   start(): void {
     const { everyMs } = this.#options.settings;
     const { clock } = this.#options;
-    this.#stops.push(
-      repeat(clock, everyMs, () => this.lookNow(), 'now'),
-      repeat(clock, Math.min(SPACE_EVERY_MS, everyMs), () => this.watchSpace(), 'now'),
-    );
+    this.#stops.push(repeat(clock, everyMs, () => this.lookNow(), 'now'));
   }
 
   /** Looks, repairs what is due, and looks again if it did. Never throws: what went wrong is logged and reported. */
@@ -118,13 +116,13 @@ export class Doctor {
     });
   }
 
-  /** Cheap: figures of file systems. A pool that has run out of space is told at once, and what the cache can spare goes. */
-  watchSpace(): Promise<void> {
+  /** A pool that has run out of space is told at once, and what the cache can spare goes. */
+  #followSpace(spaces: readonly Space[]): Promise<void> {
     return this.#runner.run('space', async () => {
-      const { pools, paths, settings, clock, log, onChange } = this.#options;
+      const { settings, clock, log, onChange } = this.#options;
       try {
         const before = fullPools(this.#spaces, settings);
-        this.#spaces = await lookAtSpace(pools, paths.blobs);
+        this.#spaces = spaces;
         const full = fullPools(this.#spaces, settings);
         if (JSON.stringify(full) !== JSON.stringify(before)) {
           log.warn({ full }, 'pools without space');
@@ -133,7 +131,7 @@ export class Doctor {
         }
         await this.#space.resume(this.#spaces, clock.now());
       } catch (error) {
-        log.warn({ err: error }, 'could not watch the space of the pools');
+        log.warn({ err: error }, 'could not let guests run on');
       }
     });
   }
@@ -163,7 +161,6 @@ export class Doctor {
     const { clock, settings } = this.#options;
     const world = await this.#look();
     const nowMs = clock.now();
-    this.#spaces = world.spaces;
     this.#findings = examine(world, nowMs, settings);
     const keys = new Set(this.#findings.map(keyOf));
     for (const key of this.#sinceMs.keys()) if (!keys.has(key)) this.#sinceMs.delete(key);

@@ -4,6 +4,7 @@ import { emptyFolders } from './rules/empty-folders.ts';
 import { guards } from './rules/guards.ts';
 import { halfMadeDisks } from './rules/half-made-disks.ts';
 import { loneBridges, loneTables } from './rules/lone-links.ts';
+import { loneOwners } from './rules/lone-owners.ts';
 import { lowSpace } from './rules/low-space.ts';
 import { staleSeeds } from './rules/stale-seeds.ts';
 import { unnamed } from './rules/unnamed.ts';
@@ -18,6 +19,7 @@ const RULES: readonly Rule<Finding>[] = [
   lowSpace,
   unnamed,
   halfMadeDisks,
+  loneOwners,
   staleSeeds,
   emptyFolders,
   unneededBlobs,

@@ -2,6 +2,8 @@
 export interface RepairArguments {
   /** A disk that was never finished. */
   readonly 'remove-half-made': { readonly pool: string; readonly path: string };
+  /** Who had a disk that is not there. */
+  readonly 'remove-lone-owner': { readonly pool: string; readonly path: string };
   readonly 'remove-seed': { readonly vmId: string; readonly incarnation: number; readonly path: string };
   /** @property pool null: below the folder of the VMs' seeds and logs. */
   readonly 'remove-empty-folder': { readonly pool: string | null; readonly path: string };
@@ -14,6 +16,7 @@ export type Repair = { [Kind in RepairKind]: { readonly kind: Kind } & RepairArg
 
 export type FindingKind =
   | 'half-made-disk'
+  | 'lone-owner'
   | 'stale-seed'
   | 'empty-folder'
   | 'unneeded-blob'

@@ -1,6 +1,7 @@
 import { lstat, rm, rmdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { BlobCache, PoolConfiguration } from '../disks/contract.ts';
+import { ownerFile, readOwner } from '../disks/owner.ts';
 import { readPoolOwner } from '../disks/pool-mark.ts';
 import type { HypervisorDriver } from '../hypervisor/driver.ts';
 import { WeftError } from '../kit/errors.ts';
@@ -9,11 +10,13 @@ import type { HostLinks, HostNetwork } from '../network/contract.ts';
 import { tableName } from '../network/nft-table.ts';
 import type { Goal } from '../protocol/index.ts';
 import type { Repair, RepairArguments, RepairKind } from './findings.ts';
-import { HALF_MADE } from './look/look-at-pools.ts';
+import { diskOf, HALF_MADE, OWNER } from './look/look-at-pools.ts';
 import { isBridgeOf } from './rules/lone-links.ts';
 
 export interface RepairOptions {
   readonly fleet: string;
+  /** This host's name, as it is written beside disks. */
+  readonly host: string;
   readonly pools: readonly PoolConfiguration[];
   readonly paths: { readonly run: string };
   readonly driver: Pick<HypervisorDriver, 'listNetworks'>;
@@ -46,11 +49,14 @@ export class Repairer {
 
   readonly #repairs: Repairs = {
     'remove-half-made': async ({ pool, path }) => {
-      const root = await this.#poolOfOurs(pool);
-      const kind = (['roles', 'machines'] as const).find(
-        (each) => isOfVm(join(root, each), dirname(path)) && HALF_MADE[each].test(basename(path)),
-      );
-      if (kind === undefined || !(await lstat(path)).isFile()) throw notOurs(path);
+      await this.#requireOurs(pool, path, HALF_MADE);
+      await rm(path);
+    },
+    'remove-lone-owner': async ({ pool, path }) => {
+      const { kind, disk } = await this.#requireOurs(pool, path, OWNER);
+      const isThere = (await lstat(disk).catch(() => null)) !== null;
+      // Another host may write it at any moment.
+      if (isThere || (kind === 'machines' && this.#isShared(pool))) throw notOurs(path);
       await rm(path);
     },
     'remove-seed': async ({ vmId, incarnation, path }) => {
@@ -91,6 +97,23 @@ export class Repairer {
       if (networks.length > 0) await network.apply(fleet, networks);
     },
   };
+
+  /** Of a file that only the agent names so; in a pool that hosts share, of a disk that this host had last. */
+  async #requireOurs(pool: string, path: string, names: Readonly<Record<'roles' | 'machines', RegExp>>) {
+    const root = await this.#poolOfOurs(pool);
+    const kind = (['roles', 'machines'] as const).find(
+      (each) => isOfVm(join(root, each), dirname(path)) && names[each].test(basename(path)),
+    );
+    if (kind === undefined || !(await lstat(path)).isFile()) throw notOurs(path);
+    const disk = diskOf(kind, dirname(path), basename(path));
+    const owner = await readOwner(ownerFile(kind === 'machines' ? 'machine' : 'instance', disk));
+    if (this.#isShared(pool) && owner?.host !== this.#options.host) throw notOurs(path);
+    return { kind, disk };
+  }
+
+  #isShared(name: string): boolean {
+    return this.#options.pools.find((pool) => pool.name === name)?.kind !== 'local';
+  }
 
   /** @returns its folder. */
   async #poolOfOurs(name: string): Promise<string> {

@@ -23,6 +23,7 @@ export const reportOf = (
 export function describeRepair(repair: Repair): string {
   switch (repair.kind) {
     case 'remove-half-made':
+    case 'remove-lone-owner':
     case 'remove-seed':
       return 'removes the file';
     case 'remove-empty-folder':

@@ -1,8 +1,9 @@
+import type { Space } from '../disks/pool-watch.ts';
 import type { DomainView, HypervisorDriver } from '../hypervisor/driver.ts';
 import { type BackOff, backOffMs } from '../kit/back-off.ts';
 import type { Logger } from '../kit/log.ts';
 import { isFull } from './rules/low-space.ts';
-import type { DoctorLimits, Space } from './world.ts';
+import type { DoctorLimits } from './world.ts';
 
 /** libvirt's reason of a guest that QEMU stopped because its disk had no room; other errors of a disk go to the guest. */
 const NO_ROOM = 'io-error';

@@ -1,4 +1,5 @@
 import type { DiskView, PoolConfiguration } from '../disks/contract.ts';
+import type { Space } from '../disks/pool-watch.ts';
 import type { DomainView, NetworkView } from '../hypervisor/driver.ts';
 import type { Bridge } from '../network/contract.ts';
 import type { Goal, GuardState } from '../protocol/index.ts';
@@ -16,6 +17,19 @@ export interface HalfMadeDisk {
   readonly path: string;
   readonly vmId: string;
   readonly modifiedMs: number;
+  /** Who had the disk last, or is making it, as it is written beside it; null: it is not. */
+  readonly owner: string | null;
+}
+
+/** Who had a disk last, written down where no disk is. */
+export interface LoneOwner {
+  readonly pool: string;
+  readonly path: string;
+  readonly vmId: string;
+  /** Null: a machine's. */
+  readonly incarnation: number | null;
+  readonly modifiedMs: number;
+  readonly owner: string | null;
 }
 
 export interface EmptyFolder {
@@ -40,19 +54,11 @@ export interface BlobFile {
   readonly isWhole: boolean;
 }
 
-/** Space of a pool, or of the file system of the blob cache where that is another one (`name` null). */
-export interface Space {
-  readonly name: string | null;
-  readonly path: string;
-  readonly freeMiB: number;
-  readonly totalMiB: number;
-  /** The blob cache is on the same file system. */
-  readonly hasCache: boolean;
-}
-
 /** A host as the doctor sees it. Files and folders are listed only where names and marks are this fleet's. */
 export interface DoctorWorld {
   readonly fleet: string;
+  /** Its name. */
+  readonly host: string;
   /** Null: none came since the agent's start. */
   readonly goal: Goal | null;
   /** Ids of the VMs that are worked on. */
@@ -65,7 +71,10 @@ export interface DoctorWorld {
   readonly poolKinds: Readonly<Record<string, PoolConfiguration['kind']>>;
   /** Of each disk of ours, each file that a domain uses, and all that lie below. */
   readonly headers: ReadonlyMap<string, ImageHeader | null>;
+  /** Paths of machines' disks that were made from a backup, as it is written beside them: they lie on no layer. */
+  readonly restored: ReadonlySet<string>;
   readonly halfMade: readonly HalfMadeDisk[];
+  readonly loneOwners: readonly LoneOwner[];
   readonly emptyFolders: readonly EmptyFolder[];
   readonly seeds: readonly SeedFile[];
   readonly blobFolder: string;

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 /** Where a test may put other processes than this host's. */
 export const PROC = '/proc';
 
-/** Fields of a stat file after the program's name, which may have blanks; null: no such process. */
-function statOf(path: string): readonly string[] | null {
+/** Fields of a stat file after the program's name, which may have blanks: the state is the first. Null: no such process. */
+export function statOf(path: string): readonly string[] | null {
   try {
     const text = readFileSync(path, 'utf8');
     return text.slice(text.lastIndexOf(')') + 2).split(' ');

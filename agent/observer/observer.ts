@@ -1,4 +1,5 @@
-import type { BlobCache, Disks } from '../disks/contract.ts';
+import type { BlobCache, PoolView } from '../disks/contract.ts';
+import type { PeersSeen } from '../disks/pool-peers.ts';
 import type { Clock, Timer } from '../kit/clock.ts';
 import type { BackupReport, Report } from '../protocol/index.ts';
 import { collectMetrics } from './metrics.ts';
@@ -11,11 +12,13 @@ const GATHER_MS = 15;
 export interface ObserverOptions {
   readonly bootId: string;
   readonly cache: BlobCache;
-  readonly disks: Disks;
+  /** As they were last seen. */
+  readonly pools: () => readonly PoolView[];
   readonly clock: Clock;
   readonly vms: () => Pick<Report, 'revisionSeen' | 'vms' | 'strangers' | 'leaving'>;
   readonly doctor: () => Report['doctor'];
   readonly backups?: () => readonly BackupReport[];
+  readonly peers?: () => PeersSeen | null;
   readonly send: (report: Omit<Report, 'sequence'>) => void;
 }
 
@@ -39,11 +42,12 @@ export class Observer {
   }
 
   async tell(): Promise<void> {
-    const { bootId, cache, clock, vms, doctor, backups, send } = this.#options;
+    const { bootId, cache, clock, vms, doctor, backups, peers, send } = this.#options;
     this.#refreshMetrics();
     const blobs = await cache.list();
     const seen = doctor();
     const copies = backups?.() ?? [];
+    const others = peers?.() ?? null;
     send({
       type: 'report',
       atMs: clock.now(),
@@ -53,6 +57,7 @@ export class Observer {
       ...(this.#metrics === undefined ? {} : { metrics: this.#metrics }),
       ...(seen === undefined ? {} : { doctor: seen }),
       ...(copies.length === 0 ? {} : { backups: [...copies] }),
+      ...(others === null ? {} : { peers: [...others.pools], peersAgeMs: others.ageMs }),
     });
   }
 
@@ -61,7 +66,7 @@ export class Observer {
     const nowMs = this.#options.clock.now();
     if (nowMs - this.#metricsAtMs < METRICS_EVERY_MS) return;
     this.#metricsAtMs = nowMs;
-    void collectMetrics(this.#options.disks)
+    void collectMetrics(this.#options.pools())
       .then((metrics) => {
         this.#metrics = metrics;
       })

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { backupReport, backupTarget } from './backups.ts';
 import { doctorReport } from './doctor.ts';
 import { guardState } from './lease.ts';
+import { poolPeers } from './pools.ts';
 import { count, digest, name, timeMs, uuid, vmId } from './primitives.ts';
 import { step, taskResult } from './steps.ts';
 
@@ -106,6 +107,10 @@ export const report = z.object({
   doctor: doctorReport.optional(),
   /** How each of the goal's backup tasks goes. */
   backups: z.array(backupReport).max(4096).optional(),
+  /** Of the pools that this host shares with others. Absent: it has none, or has not looked yet. */
+  peers: z.array(poolPeers).max(64).optional(),
+  /** How long ago the look at them began, ms. */
+  peersAgeMs: count.optional(),
 });
 export type Report = z.infer<typeof report>;
 

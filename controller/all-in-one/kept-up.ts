@@ -10,6 +10,14 @@ const LONGEST_PAUSE_MS = 30_000;
 const WELL_AFTER_MS = 60_000;
 const STOP_LIMIT_MS = 10_000;
 
+export interface KeptUpOptions {
+  /** Given at the first start only. */
+  readonly firstArgs?: readonly string[];
+  /** It goes on when the launcher is killed; else it is asked to end then. */
+  readonly outlives?: boolean;
+  readonly stopLimitMs?: number;
+}
+
 /**
  * One of our programs, started again whenever it ends, with growing pauses. It is in a process group of its own, so that
  * Ctrl-C reaches the launcher alone, which then stops the programs in order; it ends with the launcher, however that ends.
@@ -17,13 +25,16 @@ const STOP_LIMIT_MS = 10_000;
 export class KeptUp {
   readonly #entry: Program;
   readonly #args: readonly string[];
+  readonly #options: KeptUpOptions;
+  #isFirst = true;
   #child: ChildProcess | null = null;
   #stopping = false;
   #pauseMs = FIRST_PAUSE_MS;
 
-  constructor(entry: Program, args: readonly string[]) {
+  constructor(entry: Program, args: readonly string[], options: KeptUpOptions = {}) {
     this.#entry = entry;
     this.#args = args;
+    this.#options = options;
   }
 
   start(): void {
@@ -35,10 +46,15 @@ export class KeptUp {
       ...(isSource ? ['--import', 'tsx'] : []),
       script,
       ...this.#args,
+      ...(this.#isFirst ? (this.#options.firstArgs ?? []) : []),
     ];
+    this.#isFirst = false;
+    const [file = '', ...args] = this.#options.outlives
+      ? node
+      : ['setpriv', '--pdeathsig', 'TERM', '--', ...node];
     const isTerminal = process.stderr.isTTY === true;
     const startedAtMs = Date.now();
-    const child = spawn('setpriv', ['--pdeathsig', 'TERM', '--', ...node], {
+    const child = spawn(file, args, {
       cwd: ROOT,
       detached: true,
       stdio: ['ignore', 'inherit', isTerminal ? 'pipe' : 'inherit'],
@@ -66,7 +82,7 @@ export class KeptUp {
     if (!child) return;
     const ended = new Promise<void>((done) => child.once('close', () => done()));
     child.kill('SIGTERM');
-    const timer = setTimeout(() => child.kill('SIGKILL'), STOP_LIMIT_MS);
+    const timer = setTimeout(() => child.kill('SIGKILL'), this.#options.stopLimitMs ?? STOP_LIMIT_MS);
     await ended;
     clearTimeout(timer);
   }

@@ -23,13 +23,23 @@ export function drainRoutes(api: Api, { operations }: ApiContext): void {
           'Places nothing new on a host and moves away what is there; asked again, it tries again what has failed.',
         params,
         body: z
-          .object({ cold: z.boolean().default(false).describe('Machines on shared pools may be stopped.') })
+          .object({
+            cold: z.boolean().default(false).describe('Machines on shared pools may be stopped.'),
+            roll: z
+              .object({ id: z.string().max(64), hosts: z.array(name).max(10_000) })
+              .optional()
+              .describe('The roll that it is for: the host is drained until it runs another boot.'),
+          })
           .nullish(),
         response: { 200: nothing },
       },
     },
     async ({ params: { host }, body, user }) => {
-      await operations.setDraining(host, true, { cold: body?.cold === true, by: user });
+      await operations.setDraining(host, true, {
+        cold: body?.cold === true,
+        by: user,
+        roll: body?.roll,
+      });
       return {};
     },
   );

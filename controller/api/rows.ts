@@ -1,5 +1,6 @@
 import type { Fleet } from '../fleet/contract.ts';
 import type { HostMode, HostRecord, VmRecord } from '../model/records.ts';
+import { describeApart } from '../reconciler/rules/apart-pools.ts';
 
 /** A row of `weft ps --json`. */
 export function vmRow(record: VmRecord) {
@@ -54,11 +55,15 @@ export function hostRow(record: HostRecord, vms: number, fleet: Fleet) {
       ? [`its doctor has found ${doctor.count}, ${errors} of them errors: weft host doctor ${record.name}`]
       : [];
   const guard = guardNotes(record);
+  const apart = Object.entries(record.apartPools ?? {}).map(([pool, each]) => describeApart(pool, each));
   return {
     name: record.name,
     state: shownState(record),
     mode: modeOf(record),
     bootId: record.bootId,
+    /** Of the roll that it drains for. */
+    roll: record.drain?.roll ?? null,
+    rolled: record.rolled ?? null,
     evidence: record.evidence,
     fencing: record.fencing,
     proof: record.proof,
@@ -72,10 +77,25 @@ export function hostRow(record: HostRecord, vms: number, fleet: Fleet) {
     vms,
     lastSeenMs: link?.lastHeardMs || null,
     accelerator: record.facts?.accelerator.kind ?? null,
-    notes: [...(record.facts?.notes ?? []), ...guard, ...strangers, ...findings],
+    notes: [
+      ...(record.facts?.notes ?? []),
+      ...rollNotes(record),
+      ...guard,
+      ...apart,
+      ...strangers,
+      ...findings,
+    ],
     agentRssMiB: link?.report?.metrics?.agentRssMiB ?? null,
   };
 }
+
+/** A roll is a loop in somebody's command, which may have ended. */
+const rollNotes = ({ name, drain }: HostRecord): readonly string[] =>
+  drain?.roll
+    ? [
+        `${drain.by} rolls it, begun ${drain.roll.id.slice(0, 19)}: if nobody goes on with that, weft host roll does, and weft host undrain ${name} ends it here`,
+      ]
+    : [];
 
 /** What an operator should know of a host's guard; nothing of a host without one. */
 function guardNotes({ guard, name }: HostRecord): readonly string[] {

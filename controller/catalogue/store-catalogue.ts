@@ -33,6 +33,9 @@ export interface CatalogueOptions {
   readonly limits?: ImageLimits;
 }
 
+/** Uploads that nothing refers to are kept so long, from when they came in or were last referred to: a client may be about to. */
+const UPLOADS_KEPT_MS = 86_400_000;
+
 /**
  * Images as records over blobs. Publishing and removing take turns, so that a blob is never removed between being found
  * present and being referred to.
@@ -44,6 +47,8 @@ export class StoreCatalogue implements Catalogue {
   readonly #turns = new ExclusiveRunner();
   /** Conversions and builds are heavy: two at once. */
   readonly #work = new ExclusiveRunner(2);
+  /** Uploads that imports under way are made from. */
+  readonly #importing = new Set<ImportRequest>();
 
   constructor(options: CatalogueOptions) {
     this.#options = options;
@@ -56,6 +61,25 @@ export class StoreCatalogue implements Catalogue {
   /** Removes the files that a removal before a crash left. Call once at start. */
   recover(): Promise<void> {
     return this.#turns.run('publish', () => this.#collectGarbage());
+  }
+
+  /**
+   * Removes what was uploaded and is referred to by no image, application or import: packages of applications that were refused, replaced
+   * or deleted, uploads that were never imported. When each was last referred to is the time of its file, which a restart does not lose.
+   * @returns the digests of what is gone.
+   */
+  collectUploads(): Promise<readonly string[]> {
+    return this.#turns.run('publish', async () => {
+      const { blobs, clock } = this.#options;
+      const nowMs = clock.now();
+      const all = await blobs.list();
+      const inUse = new Set([...(await this.#referredTo()), ...[...this.#importing].flatMap(uploadsOf)]);
+      const gone: string[] = [];
+      for (const { digest } of all)
+        if (inUse.has(digest)) await blobs.touch(digest, nowMs);
+        else if (await blobs.removeOlder(digest, nowMs - UPLOADS_KEPT_MS)) gone.push(digest);
+      return gone;
+    });
   }
 
   /** Aborts running jobs and waits for them. */
@@ -84,10 +108,13 @@ export class StoreCatalogue implements Catalogue {
       void this.#clearUploads(request).catch(() => undefined);
       throw error;
     }
+    this.#importing.add(request);
     return this.jobs.start('image-import', null, (onLine, signal) =>
-      this.#work.run(request.disk, () =>
-        this.#import(request, onLine, signal).finally(() => this.#clearUploads(request)),
-      ),
+      this.#work
+        .run(request.disk, () =>
+          this.#import(request, onLine, signal).finally(() => this.#clearUploads(request)),
+        )
+        .finally(() => this.#importing.delete(request)),
     );
   }
 
@@ -197,11 +224,8 @@ export class StoreCatalogue implements Catalogue {
   }
 
   /** What was uploaded is of no use any more, unless an image is made of these very bytes, or they are an application's package. */
-  #clearUploads({ disk, kernel, initrd }: ImportRequest): Promise<void> {
-    const uploads = [disk, kernel, initrd].filter(
-      (digest): digest is string => digest !== undefined && DIGEST_PATTERN.test(digest),
-    );
-    return this.#turns.run('publish', () => this.#removeUnreferenced(uploads));
+  #clearUploads(request: ImportRequest): Promise<void> {
+    return this.#turns.run('publish', () => this.#removeUnreferenced(uploadsOf(request)));
   }
 
   async #collectGarbage(): Promise<void> {
@@ -212,12 +236,21 @@ export class StoreCatalogue implements Catalogue {
   }
 
   async #removeUnreferenced(digests: readonly string[]): Promise<void> {
-    const { images } = await this.#records.index();
-    // The same bytes may have come in as a package too.
-    const inUse = new Set([...images.flatMap(blobsOf), ...(await this.#records.packages())]);
+    const inUse = await this.#referredTo();
     for (const digest of digests) if (!inUse.has(digest)) await this.#options.blobs.remove(digest);
   }
+
+  /** By an image or an application: the same bytes may have come in as both. */
+  async #referredTo(): Promise<ReadonlySet<string>> {
+    const { images } = await this.#records.index();
+    return new Set([...images.flatMap(blobsOf), ...(await this.#records.packages())]);
+  }
 }
+
+const uploadsOf = ({ disk, kernel, initrd }: ImportRequest): readonly string[] =>
+  [disk, kernel, initrd].filter(
+    (digest): digest is string => digest !== undefined && DIGEST_PATTERN.test(digest),
+  );
 
 function listing(index: ImageIndex, image: ImageRecord): ImageListing {
   const channels = [...(index.channels.get(image.name) ?? [])]

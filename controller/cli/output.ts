@@ -1,4 +1,5 @@
 import Table from 'cli-table3';
+import type { Context } from './context.ts';
 
 const colours = { red: 31, green: 32, yellow: 33, dim: 2 } as const;
 
@@ -32,6 +33,16 @@ export function table(
   });
   for (const row of rows) made.push(row.map((cell) => (cell === null ? '-' : String(cell))));
   return `${made.toString().replace(/[ \t]+$/gm, '')}\n`;
+}
+
+/** What a list is shown with: its rows as JSON, or as a table. */
+export function printRows<Row>(
+  context: Pick<Context, 'json' | 'print'>,
+  rows: readonly Row[],
+  head: readonly string[],
+  cells: (row: Row) => readonly (string | number | null)[],
+): void {
+  context.print(context.json ? json(rows) : table(head, rows.map(cells)));
 }
 
 export const json = (value: unknown): string => `${JSON.stringify(value, null, 2)}\n`;

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { WeftError } from '../../agent/kit/errors.ts';
-import type { HostRow, WeftClient } from '../client/index.ts';
+import type { HostRow, RollRow, WeftClient } from '../client/index.ts';
 import type { Context } from './context.ts';
 import { waitUntilEmpty } from './drain-wait.ts';
 import { seconds } from './output.ts';
@@ -8,6 +8,7 @@ import { seconds } from './output.ts';
 const LOOK_EVERY_MS = 1_000;
 
 export interface RollOptions {
+  readonly roll: RollRow;
   /** Boots the host that is its argument; null: its agent does. */
   readonly program: string | null;
   readonly cold: boolean;
@@ -15,14 +16,21 @@ export interface RollOptions {
 }
 
 /**
- * The hosts of one fault domain after those of another. @param names only these; none: all.
+ * The hosts of one fault domain after those of another. @param names only these; none: all. @param atHand of an earlier try, which may
+ * be on their way through a boot.
  * @throws WeftError `not-found`; `conflict` when one of them is not up: who rolls then takes away what is left.
  */
-export function roundsOf(rows: readonly HostRow[], names: readonly string[]): readonly (readonly string[])[] {
+export function roundsOf(
+  rows: readonly HostRow[],
+  names: readonly string[],
+  atHand: readonly string[] = [],
+): readonly (readonly string[])[] {
   const unknown = names.find((name) => !rows.some((row) => row.name === name));
   if (unknown !== undefined)
     throw new WeftError('not-found', `there is no host ${unknown}`, { remedy: 'See "weft host ls".' });
-  const lame = rows.find(({ state }) => !['up', 'draining', 'maintenance'].includes(state));
+  const lame = rows.find(
+    ({ name, state }) => !['up', 'draining', 'maintenance'].includes(state) && !atHand.includes(name),
+  );
   if (lame)
     throw new WeftError('conflict', `host ${lame.name} is ${lame.state}: no other is taken away meanwhile`, {
       remedy: 'Bring it back, or remove it; then roll.',
@@ -49,10 +57,16 @@ export async function rollOne(
   const ready = new Set(
     (await client.listVms()).filter(({ state }) => state === 'ready').map(({ id }) => id),
   );
-  for (const host of hosts) await client.drainHost(host, { cold: options.cold });
+  for (const host of hosts) await client.drainHost(host, { cold: options.cold, roll: options.roll });
   for (const host of hosts) await waitUntilEmpty(context, client, host, timeoutMs);
   for (const host of hosts) {
-    const before = (await rowOf(client, host)).bootId;
+    const found = await rowOf(client, host);
+    // Of an earlier try: it may have been booted anew before that ended.
+    const before = found.roll ? found.roll.bootId : found.bootId;
+    if (found.bootId !== before) {
+      context.say(`${host}: was booted anew before`);
+      continue;
+    }
     context.say(`${host}: is booted anew`);
     if (options.program === null) await client.rebootHost(host);
     else await run(options.program, host, timeoutMs);

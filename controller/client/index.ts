@@ -15,6 +15,7 @@ import type {
   ImageRow,
   ImportOptions,
   PlanRow,
+  RollRow,
   VmDetail,
   VmRow,
 } from './types.ts';
@@ -207,7 +208,7 @@ export class WeftClient {
   createHostToken(options: { label?: string; ttlMs?: number }) {
     return this.#transport.json<{ token: string }>('POST', '/v1/hosts/tokens', options);
   }
-  drainHost(host: string, options: { cold: boolean }) {
+  drainHost(host: string, options: { cold: boolean; roll?: RollRow }) {
     return this.#transport.json<object>('POST', `/v1/hosts/${encode(host)}/drain`, options);
   }
   undrainHost(host: string) {

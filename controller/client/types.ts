@@ -144,12 +144,22 @@ export interface DrainRow {
   }[];
 }
 
+export interface RollRow {
+  /** Begins with the moment in which it began, in ISO 8601. */
+  readonly id: string;
+  readonly hosts: readonly string[];
+}
+
 export interface HostRow {
   readonly name: string;
   /** Of one that is up and not in service: `draining`, `maintenance`. */
   readonly state: string;
   readonly mode: string;
   readonly bootId: string | null;
+  /** The roll that it drains for, and the boot that this is to end; null, or absent of an older controller: none. */
+  readonly roll?: (RollRow & { readonly bootId: string | null }) | null;
+  /** The last roll that has booted it anew. */
+  readonly rolled?: RollRow | null;
   /** Why it is in this state. */
   readonly evidence: string;
   /** Since it is down; null: it was not tried. */

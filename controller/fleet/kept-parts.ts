@@ -18,6 +18,9 @@ export function keepParts(before: Report | null, report: Report): Report {
     ...(report.backups === undefined || before.backups === undefined
       ? {}
       : { backups: keep(before.backups, report.backups) }),
+    ...(report.peers === undefined || before.peers === undefined
+      ? {}
+      : { peers: keep(before.peers, report.peers) }),
   };
 }
 

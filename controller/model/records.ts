@@ -224,13 +224,21 @@ export interface HostRecord {
     readonly cold: boolean;
     /** VMs that were on it then. */
     readonly vms: number;
+    /** The roll that it drains for, and the boot that this is to end. Absent: none. */
+    readonly roll?: Roll & { readonly bootId: string | null };
   } | null;
+  /** The last roll that has booted it anew. Absent: none ever has. */
+  readonly rolled?: Roll;
   /** Absent: in service. */
   readonly mode?: HostMode;
   /** Boot id of the boot that is to end. Absent or null, or of an earlier boot: none. */
   readonly rebootOf?: string | null;
   /** Names of its pools that have run out of space, sorted. Absent: none ever has. */
   readonly fullPools?: readonly string[];
+  /** Pool → what this host leaves and finds in those that it shares. Absent: its agent has said nothing of that. */
+  readonly sharedPools?: Readonly<Record<string, SharedPoolView>>;
+  /** Pool → hosts that offer it under the same name and id, and in fact have another storage. Absent: none do. */
+  readonly apartPools?: Readonly<Record<string, ApartPool>>;
   /** What it last said of its guard, before it was answered. Null or absent: it has none. Written by the fleet's leases only. */
   readonly guard?: GuardState | null;
   readonly facts: HostFacts | null;
@@ -240,6 +248,33 @@ export interface HostRecord {
   /** Last change of state. Heartbeats are not written to the store. */
   readonly stateSinceMs: number;
   readonly certificateFingerprint: string;
+}
+
+/** Of one pool of a host, as its agent said last. */
+export interface SharedPoolView {
+  /** The pool's own, from its marker. */
+  readonly id: string;
+  /** What the host wrote there, the last first. */
+  readonly beats: readonly string[];
+  /** Unix ms: when the controller first heard of the last one. */
+  readonly sinceMs: number;
+  /** Other host → whether it was found to write to the same storage. Absent: not known yet. */
+  readonly seen: Readonly<Record<string, boolean>>;
+}
+
+export interface ApartPool {
+  /** Sorted. */
+  readonly from: readonly string[];
+  /** This host's storage is the one that fewer use: no machine is made there. */
+  readonly isOdd: boolean;
+}
+
+/** Hosts that are booted anew, one fault domain after another, by who asked for it. What is done of it is on their records. */
+export interface Roll {
+  /** When it began, and a word of its own. */
+  readonly id: string;
+  /** All of its hosts. */
+  readonly hosts: readonly string[];
 }
 
 /** `fencing/{host}`: what was tried to prove a host's death, and whether it was. Written by the fencer and by operators. */

@@ -1,5 +1,5 @@
 import type { DeviceTest } from '../fencing/contract.ts';
-import type { PlacementExplanation } from '../model/records.ts';
+import type { PlacementExplanation, Roll } from '../model/records.ts';
 import type { PackageRef } from '../model/service.ts';
 import type { DrainProgress } from './drain-progress.ts';
 
@@ -13,6 +13,15 @@ export interface PlanPreview {
   }[];
   /** VMs that no host can take, each with the reason per host. */
   readonly refusals: readonly { readonly id: string; readonly explanation: PlacementExplanation }[];
+}
+
+export interface DrainRequest {
+  /** Machines on shared pools may be stopped. */
+  readonly cold?: boolean;
+  /** Who asks. */
+  readonly by?: string;
+  /** Absent: it is not for a roll. */
+  readonly roll?: Roll | undefined;
 }
 
 /** Packages of one model: path as written in it → what was uploaded for it. */
@@ -45,11 +54,7 @@ export interface Operations {
    */
   move(id: string, to: string | null, options?: { readonly cold?: boolean }): Promise<void>;
   /** To drain a host that drains already tries again what has failed to leave. To undrain one is the end of it, wherever it is. */
-  setDraining(
-    host: string,
-    draining: boolean,
-    options?: { readonly cold?: boolean; readonly by?: string },
-  ): Promise<void>;
+  setDraining(host: string, draining: boolean, request?: DrainRequest): Promise<void>;
   /** @throws WeftError `not-found`. */
   drainProgress(host: string): Promise<DrainProgress>;
   /** The agent is to boot its host anew. @throws WeftError `conflict` unless it is up and in maintenance. */

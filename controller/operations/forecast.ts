@@ -69,6 +69,7 @@ export function forecast(
       size: vm.size,
       pool: vm.pool,
       poolId: null,
+      isNewMachine: vm.isMachine,
       architecture: architectures.get(vm.image) ?? null,
       only: null,
       avoid: null,

@@ -1,11 +1,11 @@
 import type { Clock } from '../../agent/kit/clock.ts';
 import { WeftError } from '../../agent/kit/errors.ts';
 import type { Fleet } from '../fleet/contract.ts';
-import type { ClaimsRecord, HostRecord, TombstoneRecord, VmRecord } from '../model/index.ts';
+import type { ClaimsRecord, HostRecord, Roll, TombstoneRecord, VmRecord } from '../model/index.ts';
 import { sharedPoolOf } from '../reconciler/shared-pools.ts';
 import { change, read } from '../store/change.ts';
 import type { Store } from '../store/contract.ts';
-import type { Operations } from './contract.ts';
+import type { DrainRequest, Operations } from './contract.ts';
 import { type DrainProgress, drainProgress } from './drain-progress.ts';
 
 type HostOperations = Pick<Operations, 'setDraining' | 'drainProgress' | 'rebootHost' | 'removeHost'>;
@@ -30,7 +30,7 @@ export class Hosts implements HostOperations {
   setDraining(
     host: string,
     draining: boolean,
-    { cold = false, by = '' }: { readonly cold?: boolean; readonly by?: string } = {},
+    { cold = false, by = '', roll }: DrainRequest = {},
   ): Promise<void> {
     return change(this.#store, async () => {
       const { value: record, check } = await read<HostRecord>(this.#store, `hosts/${host}`);
@@ -42,7 +42,14 @@ export class Hosts implements HostOperations {
         cold,
         vms: (await this.#vmsOn(host)).length,
       };
-      const next: HostRecord = { ...record, draining, drain: draining ? drain : null, rebootOf: null };
+      const marked = rollMark(record, roll);
+      const next: HostRecord = {
+        ...record,
+        draining,
+        drain: draining ? { ...drain, ...(marked ? { roll: marked } : {}) } : null,
+        rebootOf: null,
+        ...(draining ? {} : rolledBy(record)),
+      };
       return {
         answer: undefined,
         transaction: { checks: [check], puts: [{ key: check.key, value: next }] },
@@ -110,6 +117,19 @@ export class Hosts implements HostOperations {
     const { entries } = await this.#store.list('tombstones/');
     return entries.filter(({ value }) => (value as TombstoneRecord).host === host).map(({ key }) => key);
   }
+}
+
+/** Asked again, by the same roll or by a person, it is still the same boot that is to end. */
+function rollMark({ drain, bootId }: HostRecord, roll: Roll | undefined) {
+  if (roll === undefined || drain?.roll?.id === roll.id) return drain?.roll;
+  return { ...roll, bootId };
+}
+
+/** A host that runs another boot than the one that its roll was to end is done. */
+function rolledBy({ drain, bootId }: HostRecord): Pick<HostRecord, 'rolled'> {
+  if (!drain?.roll || drain.roll.bootId === bootId) return {};
+  const { id, hosts } = drain.roll;
+  return { rolled: { id, hosts } };
 }
 
 function refuseInService({ name, state, mode }: HostRecord): void {

@@ -9,7 +9,7 @@ import { Placer } from '../scheduler/placer.ts';
 import { FAILURES_HELD_AGAINST_A_HOST } from '../scheduler/scorers/earlier-failures.ts';
 import type { Draft } from './draft.ts';
 import { change } from './instance-states.ts';
-import { sharedPoolOf } from './shared-pools.ts';
+import { areApart, areTogether, sharedPoolOf } from './shared-pools.ts';
 import { placementSteps } from './steps.ts';
 import { addressOfSuccessor, dropSuccessor } from './successors.ts';
 
@@ -175,6 +175,8 @@ export class Placement {
       size: record.size,
       pool: record.pool,
       poolId: record.poolId,
+      apart: this.#apartFrom(record),
+      isNewMachine: record.kind === 'machine' && record.host === null,
       architecture: goal.architecture,
       failedOn: record.failedOn,
       only,
@@ -185,6 +187,8 @@ export class Placement {
       request.size,
       request.pool,
       request.poolId,
+      request.apart,
+      request.isNewMachine,
       request.architecture,
       { only, avoid },
     ]);
@@ -202,6 +206,19 @@ export class Placement {
     this.#refusals.set(shape, explanation);
     this.#refused(record, explanation);
     return null;
+  }
+
+  /** Hosts whose pool is not, or not yet known to be, the one that has the disk of this machine, whatever they call it. */
+  #apartFrom({ kind, host, pool }: VmRecord): NonNullable<PlacementRequest['apart']> {
+    const home = kind === 'machine' && host !== null ? this.draft.get('hosts', host) : undefined;
+    if (!home || !sharedPoolOf(home, pool)) return {};
+    const apart: Record<string, 'apart' | 'unknown'> = {};
+    for (const other of this.draft.all('hosts')) {
+      if (other.name === home.name) continue;
+      if (areApart(pool, home, other)) apart[other.name] = 'apart';
+      else if (!areTogether(pool, home, other)) apart[other.name] = 'unknown';
+    }
+    return apart;
   }
 
   #claim(record: VmRecord, host: string, incarnation: number): void {

@@ -1,6 +1,7 @@
 import type { FenceRequest } from '../fencing/contract.ts';
 import { Draft, type Writes } from './draft.ts';
 import { Placement } from './placement.ts';
+import { followApartPools } from './rules/apart-pools.ts';
 import { followSchedules, nextBackupMs } from './rules/backup-schedule.ts';
 import { followBackups } from './rules/backups.ts';
 import { finishDepartures } from './rules/departures.ts';
@@ -14,6 +15,7 @@ import { nextLeaseProofMs, proveByLeases } from './rules/leases.ts';
 import { healLostVms } from './rules/lost-hosts.ts';
 import { followModes } from './rules/modes.ts';
 import { moveAway } from './rules/moves.ts';
+import { followPoolPeers, nextPoolPeersMs } from './rules/pool-peers.ts';
 import { nextRetryMs, renew } from './rules/renewals.ts';
 import { nextTryMs } from './rules/stays.ts';
 import { forgetSuperseded } from './rules/superseded.ts';
@@ -52,6 +54,8 @@ export function plan(world: World, nowMs: number, settings: PlanSettings): Plan 
   takeReportsIn(draft);
   forgive(draft);
   followPools(draft);
+  followPoolPeers(draft);
+  followApartPools(draft);
   healLostVms(draft, placement, settings.holds);
   followBackups(draft);
   followApplications(draft);
@@ -70,6 +74,7 @@ export function plan(world: World, nowMs: number, settings: PlanSettings): Plan 
     nextTryMs(draft),
     nextForgivenessMs(draft),
     nextBackupMs(draft),
+    nextPoolPeersMs(draft),
   ]);
   const silenceMs = nextSilenceMs(draft.all('hosts'), live, listeningSinceMs, settings);
   return {

@@ -7,3 +7,19 @@ export const sharedPoolOf = (
   name: string,
 ): HostOffer['pools'][number] | undefined =>
   host?.offer?.pools.find((pool) => pool.name === name && pool.kind !== 'local');
+
+/**
+ * Whether two hosts that offer a pool under one name and id were found to have two storages. While a host is away only what the
+ * other one finds counts: what it wrote is still there, and what it found may be mended since.
+ */
+export const areApart = (pool: string, one: HostRecord, other: HostRecord): boolean =>
+  doesNotFind(pool, one, other) || doesNotFind(pool, other, one);
+
+const doesNotFind = (pool: string, viewer: HostRecord, peer: HostRecord): boolean =>
+  viewer.state === 'up' && viewer.sharedPools?.[pool]?.seen[peer.name] === false;
+
+/** Whether one of them has found what the other left in the pool. Of agents that leave nothing there name and id have to do. */
+export function areTogether(pool: string, one: HostRecord, other: HostRecord): boolean {
+  const [its, others] = [one.sharedPools?.[pool], other.sharedPools?.[pool]];
+  return !its || !others || its.seen[other.name] === true || others.seen[one.name] === true;
+}

@@ -18,7 +18,12 @@ export function candidateOf(record: HostRecord): Candidate | null {
     pools: Object.fromEntries(
       offer.pools.map(({ name, sizeMiB, id }) => [
         name,
-        { sizeMiB, id: id ?? null, isFull: record.fullPools?.includes(name) === true },
+        {
+          sizeMiB,
+          id: id ?? null,
+          isFull: record.fullPools?.includes(name) === true,
+          isOdd: record.apartPools?.[name]?.isOdd === true,
+        },
       ]),
     ),
   };

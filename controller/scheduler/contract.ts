@@ -14,7 +14,16 @@ export interface Candidate {
   readonly cpus: number;
   readonly memoryMiB: number;
   readonly pools: Readonly<
-    Record<string, { readonly sizeMiB: number; readonly id: string | null; readonly isFull: boolean }>
+    Record<
+      string,
+      {
+        readonly sizeMiB: number;
+        readonly id: string | null;
+        readonly isFull: boolean;
+        /** Others that offer it under this name and id have another storage, and theirs is used by more. */
+        readonly isOdd: boolean;
+      }
+    >
   >;
 }
 
@@ -43,6 +52,10 @@ export interface PlacementRequest {
   readonly pool: string;
   /** The pool that has its disk already, among those of that name; null: any. */
   readonly poolId: string | null;
+  /** Hosts whose pool of this name and id is in fact another one than that which has its disk, or not known to be that one yet. Absent: none. */
+  readonly apart?: Readonly<Record<string, 'apart' | 'unknown'>>;
+  /** A machine that has no disk yet: it is made where others can take it over. */
+  readonly isNewMachine?: boolean;
   /** Null: not known yet, any. */
   readonly architecture: string | null;
   /** Host → how often it failed there of late; absent: nowhere. */

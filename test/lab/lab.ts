@@ -22,6 +22,7 @@ import {
   waitForLibvirt,
 } from './host.ts';
 import { noteHostPower, startHostBmc, stopHostBmc } from './host-bmc.ts';
+import { forgetLab, noteLab } from './labs-of-run.ts';
 import { controllerAddress, forgetfulOf, hostAddress, type Layout, layoutOf, REPOSITORY } from './layout.ts';
 import { isAlive, killAndWait, recordProcess, signalProcess } from './processes.ts';
 import {
@@ -79,6 +80,7 @@ export class Lab {
       await lab.down();
     }
     lab.#startJanitor();
+    await noteLab(options.name);
     try {
       await lab.#bringUp(options, say);
     } catch (error) {
@@ -307,6 +309,7 @@ export class Lab {
       await keepCapabilities(this.layout, state.hosts);
     }
     await rm(this.layout.folder, { recursive: true, force: true });
+    await forgetLab(this.layout.name);
     this.#dismissJanitor();
   }
 

@@ -3,6 +3,8 @@ import { WeftError } from '../../agent/kit/errors.ts';
 import { NAME_PATTERN } from '../../agent/kit/names.ts';
 
 export const REPOSITORY = resolve(import.meta.dirname, '../..');
+/** Environment variable: a folder in which each lab of one run of tests is noted while it is up. */
+export const LABS_OF_RUN = 'WEFT_LABS_OF_RUN';
 const LABS_FOLDER = process.env.WEFT_LABS ?? '/var/tmp/weft-labs';
 
 /** Where a lab's things are. Everything of a lab carries its name or its number, so that several stand side by side. */

@@ -1,26 +1,15 @@
-import { readFileSync } from 'node:fs';
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { startTicksOf, statOf } from '../../agent/guard/processes.ts';
 import type { ProcessRecord } from './state.ts';
 
-function statFields(pid: number): readonly string[] | null {
-  try {
-    const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return text.slice(text.lastIndexOf(')') + 2).split(' ');
-  } catch {
-    return null;
-  }
-}
-
 export function recordProcess(pid: number): ProcessRecord {
-  const fields = statFields(pid);
-  return { pid, startTime: fields?.[19] ?? '' };
+  return { pid, startTime: startTicksOf(pid) ?? '' };
 }
 
 /** Alive: the same process as recorded, and not a zombie. */
 export function isAlive(record: ProcessRecord): boolean {
-  const fields = statFields(record.pid);
-  return fields !== null && fields[19] === record.startTime && fields[0] !== 'Z';
+  return startTicksOf(record.pid) === record.startTime && statOf(`/proc/${record.pid}/stat`)?.[0] !== 'Z';
 }
 
 export function signalProcess(record: ProcessRecord, signal: NodeJS.Signals): void {

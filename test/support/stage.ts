@@ -1,7 +1,7 @@
-import { spawn } from 'node:child_process';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { randomUUID } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { Commands } from './commands.ts';
 
 const repository = resolve(import.meta.dirname, '../..');
 const bin = (name: string) => join(repository, 'node_modules/.bin', name);
@@ -37,9 +37,13 @@ export const STATIC_CHECKS: Readonly<Record<string, readonly string[]>> = {
   'dead code': [bin('knip')],
 };
 
-export async function runStatic(name: string, command: readonly string[]): Promise<StageResult> {
+export async function runStatic(
+  name: string,
+  command: readonly string[],
+  commands: Commands,
+): Promise<StageResult> {
   const startedMs = Date.now();
-  const { code, output } = await run(command, 'capture');
+  const { code, output } = await run(commands, command, 'capture');
   const ok = code === 0;
   if (!ok) process.stdout.write(output);
   return report({
@@ -51,41 +55,41 @@ export async function runStatic(name: string, command: readonly string[]): Promi
 }
 
 /** Runs vitest projects and reads its own count. A run that executed no test has failed. */
-export async function runVitest(name: string, projects: readonly string[]): Promise<StageResult> {
+export async function runVitest(
+  name: string,
+  projects: readonly string[],
+  commands: Commands = new Commands(),
+): Promise<StageResult> {
   const startedMs = Date.now();
-  const folder = await mkdtemp(join(tmpdir(), 'weft-test-'));
-  const outputFile = join(folder, 'result.json');
-  try {
-    const { code } = await run(
-      [
-        bin('vitest'),
-        'run',
-        ...projects.flatMap((project) => ['--project', project]),
-        ...['--reporter=default', '--reporter=json', `--outputFile.json=${outputFile}`],
-      ],
-      'show',
-    );
-    const text = await readFile(outputFile, 'utf8').catch(() => '{}');
-    const result = JSON.parse(text) as {
-      numPassedTests?: number;
-      numFailedTests?: number;
-      numPendingTests?: number;
-    };
-    const counts = {
-      passed: result.numPassedTests ?? 0,
-      failed: result.numFailedTests ?? 0,
-      skipped: result.numPendingTests ?? 0,
-    };
-    const ok = code === 0 && counts.passed > 0 && counts.failed === 0;
-    return report({
-      name,
-      ok,
-      ms: Date.now() - startedMs,
-      counts: ok || counts.failed > 0 ? counts : { ...counts, failed: 1 },
-    });
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+  const outputFile = join(commands.folder, `${randomUUID()}.json`);
+  const { code } = await run(
+    commands,
+    [
+      bin('vitest'),
+      'run',
+      ...projects.flatMap((project) => ['--project', project]),
+      ...['--reporter=default', '--reporter=json', `--outputFile.json=${outputFile}`],
+    ],
+    'show',
+  );
+  const text = await readFile(outputFile, 'utf8').catch(() => '{}');
+  const result = JSON.parse(text) as {
+    numPassedTests?: number;
+    numFailedTests?: number;
+    numPendingTests?: number;
+  };
+  const counts = {
+    passed: result.numPassedTests ?? 0,
+    failed: result.numFailedTests ?? 0,
+    skipped: result.numPendingTests ?? 0,
+  };
+  const ok = code === 0 && counts.passed > 0 && counts.failed === 0;
+  return report({
+    name,
+    ok,
+    ms: Date.now() - startedMs,
+    counts: ok || counts.failed > 0 ? counts : { ...counts, failed: 1 },
+  });
 }
 
 /** Prints the closing line and gives the exit code. */
@@ -109,15 +113,15 @@ const line = (result: StageResult) =>
   `${result.ok ? 'ok    ' : 'FAILED'} ${result.name.padEnd(24)} ${(result.ms / 1000).toFixed(1).padStart(7)} s\n`;
 
 function run(
+  commands: Commands,
   command: readonly string[],
   mode: 'capture' | 'show',
 ): Promise<{ code: number; output: string }> {
-  const [file, ...args] = command;
-  return new Promise((done, reject) => {
-    const child = spawn(String(file), args, {
+  const ended = new Promise<{ code: number; output: string }>((done, reject) => {
+    const child = commands.start(command, {
       cwd: repository,
       stdio: mode === 'show' ? ['ignore', 'inherit', 'inherit'] : ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, npm_config_update_notifier: 'false' },
+      env: { npm_config_update_notifier: 'false' },
     });
     const chunks: Buffer[] = [];
     child.stdout?.on('data', (chunk: Buffer) => chunks.push(chunk));
@@ -125,4 +129,5 @@ function run(
     child.on('error', reject);
     child.on('close', (code) => done({ code: code ?? 1, output: Buffer.concat(chunks).toString() }));
   });
+  return commands.unlessEnding(ended);
 }

@@ -51,6 +51,10 @@ test('without a running libvirt it says so, and what to do', async () => {
 
 test('one command runs VMs, another host joins, Ctrl-C stops Weft but no VM, and the next start takes them up', async () => {
   const { address } = await lab.host('h1');
+  await writeFile(
+    join(lab.layout.folder, 'h1/etc/weft/agent.yaml'),
+    'guard: {enabled: true, watchdog: none}\n',
+  );
   const start = () => Background.start(lab, 'h1', [...START, '--address', address], { HOME });
   let weftd = await start();
   await weftd.says('weft: ready.');
@@ -58,6 +62,15 @@ test('one command runs VMs, another host joins, Ctrl-C stops Weft but no VM, and
   const [host] = await weft.json<{ name: string; accelerator: string }[]>(['host', 'ls']);
   expect(host?.name).toBe('h1');
   expect(weftd.output.includes('h1: no KVM')).toBe(host?.accelerator === 'tcg');
+  const guardNotes = async () =>
+    (await weft.json<{ notes: string[] }[]>(['host', 'ls'])).flatMap(({ notes }) =>
+      notes.filter((note) => note.startsWith('guard:')),
+    );
+  const untilGuarded = () =>
+    waitFor('the guard that the configuration turns on', guardNotes, (notes) =>
+      notes.some((note) => note.includes('without a watchdog')),
+    );
+  await untilGuarded();
 
   const again = await lab.exec('h1', [...START, '--address', address], {
     okExitCodes: [0, 1],
@@ -85,6 +98,9 @@ test('one command runs VMs, another host joins, Ctrl-C stops Weft but no VM, and
 
   expect(await weftd.interrupt()).toBe(0);
   expect(weftd.output).toContain('VMs that were running go on');
+  expect((await lab.exec('h1', ['pgrep', '-f', 'agent/guard/main'], { okExitCodes: [0, 1] })).stdout).toBe(
+    '',
+  );
   for (const name of ['h1', 'h2']) expect((await leftoversOn(lab, name)).qemus).toHaveLength(1);
   const away = await weft.run(['ps']);
   expect(away.exitCode).toBe(1);
@@ -97,6 +113,7 @@ test('one command runs VMs, another host joins, Ctrl-C stops Weft but no VM, and
     () => weft.ps('crm'),
     (found) => found.length === 2 && found.every(isReady),
   );
+  await untilGuarded();
   expect(taken.map((row) => row.incarnation)).toEqual(rows.map((row) => row.incarnation));
   await weft.ok(['delete', 'crm', '--wait']);
   await waitUntilNothingIsLeft({ lab });

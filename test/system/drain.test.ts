@@ -27,11 +27,15 @@ roles:
   task: {kind: worker, image: "tiny:stable", size: ${TINY}, instances: 1, startup: [{run: "sleep 45"}]}
 `;
 const HOSTS = ['h1', 'h2', 'h3'] as const;
+const POOL = '/var/lib/weft/pools/san';
+const COPY = '/var/lib/weft/copy-of-san';
 
 interface Host {
   readonly name: string;
   readonly state: string;
   readonly bootId: string;
+  readonly notes: readonly string[];
+  readonly roll: object | null;
 }
 interface Event {
   readonly sequence: number;
@@ -168,6 +172,45 @@ describe('moving on purpose', () => {
     await golden.weft.ok(['delete', 'slow', '--wait'], { timeoutMs: 180_000 });
   });
 
+  test('a machine goes to no host that has a copy of its pool, mark and all, until that mounts the pool itself', async () => {
+    const home = String(rowOf(await ps('shop'), 'shop/files').host);
+    const other = HOSTS.find((name) => name !== home) ?? 'h1';
+    const on = (...command: string[]) => golden.lab.exec(other, command);
+    await on('cp', '-a', POOL, COPY);
+    await on('mount', '--bind', COPY, POOL);
+    const notes = async () =>
+      (await hosts()).flatMap(({ name, notes }) =>
+        notes.some((note) => note.startsWith('pool san is not the storage')) ? [name] : [],
+      );
+    try {
+      await waitFor('the copy to be found', notes, (found) => found.length === HOSTS.length, 300_000);
+      const begun = await lastEvent();
+      await golden.weft.ok(['move', 'shop/files', '--cold', '--to', other]);
+      await waitFor('the move to be given up', events, (told) =>
+        told.some(
+          ({ sequence, kind, subject, message }) =>
+            sequence > begun &&
+            kind === 'vm-refused' &&
+            subject === 'shop/files' &&
+            message.includes(`could not be moved to ${other}`),
+        ),
+      );
+      expect(rowOf(await ps('shop'), 'shop/files').host).toBe(home);
+      expect(await golden.weft.ok(['why', 'shop/files'])).toContain('is a copy or another mount');
+    } finally {
+      await on('umount', '--lazy', POOL);
+      await on('rm', '-rf', COPY);
+    }
+    await waitFor('the pool to be one again', notes, (found) => found.length === 0);
+    await golden.weft.ok(['move', 'shop/files', '--cold', '--to', other]);
+    await waitFor(
+      'the machine to be there',
+      async () => rowOf(await ps('shop'), 'shop/files'),
+      (row) => isReady(row) && row.host === other,
+    );
+    expect(await inside('shop/files', 'cat /root/mark')).toBe('precious');
+  });
+
   test('a roll stops at the host whose machine cannot leave, and says so; without it, it boots each host anew', async () => {
     const home = String(rowOf(await ps('shop'), 'shop/db').host);
     const stopped = await golden.weft.run(['host', 'roll', home, '--cold', '--timeout', '5m'], {
@@ -181,9 +224,21 @@ describe('moving on purpose', () => {
 
     const boots = new Map((await hosts()).map(({ name, bootId }) => [name, bootId]));
     const begun = await lastEvent();
-    await withPowerButton(
-      golden.weft.ok(['host', 'roll', '--cold', '--timeout', '6m'], { timeoutMs: 1_000_000 }),
+    // Whoever rolls is gone while the first host is being emptied; the next one goes on.
+    const cutShort = golden.weft.start(['host', 'roll', '--cold']);
+    const drained = await waitFor(
+      'a host to be drained by the roll',
+      async () => (await hosts()).find(({ roll }) => roll !== null),
+      (host) => host !== undefined,
     );
+    cutShort.kill('SIGKILL');
+    expect(drained?.notes.join()).toContain(`weft host undrain ${drained?.name}`);
+    const rolled = await withPowerButton(
+      golden.weft.run(['host', 'roll', '--cold', '--timeout', '6m'], { timeoutMs: 1_000_000 }),
+    );
+    expect(rolled.stderr).toContain(`left h1, h2, h3; ${drained?.name} is drained`);
+    expect(rolled.exitCode).toBe(0);
+    expect((await hosts()).map(({ roll }) => roll)).toEqual([null, null, null]);
     // Each left its host once at least.
     await expectReadyFirst(begun, WORKERS);
     for (const { name, bootId, state } of await hosts()) {

@@ -1,22 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { supervisedPid } from '../lab/host.ts';
-import { type GoldenLab, goldenLab, TINY } from '../support/golden-lab.ts';
+import { type GoldenLab, goldenLab } from '../support/golden-lab.ts';
 import { isReady, rowOf, runningQemus, waitUntilNothingIsLeft } from '../support/hosts.ts';
+import { DB, SHOP } from '../support/shop.ts';
 import { waitFor } from '../support/wait-for.ts';
 import type { PsRow } from '../support/weft.ts';
 import { Writer } from '../support/writer.ts';
 
-const MODEL = `
-apiVersion: weft/v1
-kind: Application
-name: shop
-roles:
-  worker: {kind: worker, image: "tiny:stable", size: ${TINY}, instances: 2}
-machines:
-  db: {image: "tiny:stable", size: ${TINY}, pool: san}
-`;
-const DB = 'shop/db';
 const POOL = '/var/lib/weft/pools/san';
 
 interface Host {
@@ -38,7 +29,7 @@ function shopOn(name: string, pools: { forgetful: boolean }) {
   let writer: Writer | null = null;
   beforeAll(async () => {
     golden = await goldenLab(name, { hosts: 2, shared: ['san'], bmc: true, quickDown: true, ...pools });
-    await golden.weft.ok(['apply', '-f', await golden.model(MODEL), '--wait'], { timeoutMs: 400_000 });
+    await golden.weft.ok(['apply', '-f', await golden.model(SHOP), '--wait'], { timeoutMs: 400_000 });
   }, 1_300_000);
   /** One test's failure is not the next one's. */
   afterEach(async () => {

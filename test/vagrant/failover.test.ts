@@ -4,24 +4,14 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { buildRecipe, DEFAULT_RECIPE_CACHE } from '../../images/recipes/build-recipe.ts';
 import { tiny } from '../../images/recipes/tiny/recipe.ts';
-import { TINY } from '../support/golden-lab.ts';
 import { isReady, rowOf } from '../support/hosts.ts';
+import { DB, SHOP } from '../support/shop.ts';
 import { waitFor } from '../support/wait-for.ts';
 import { type PsRow, Weft } from '../support/weft.ts';
 import { Writer } from '../support/writer.ts';
 import { FenceDoor } from './fence-door.ts';
 import { killQemuOf, on, stateOf, vagrant } from './machines.ts';
 
-const DB = 'shop/db';
-const MODEL = `
-apiVersion: weft/v1
-kind: Application
-name: shop
-roles:
-  worker: {kind: worker, image: "tiny:stable", size: ${TINY}, instances: 2}
-machines:
-  db: {image: "tiny:stable", size: ${TINY}, pool: san}
-`;
 /** Machines may be emulated, and guests in them once more. */
 const LIMIT_MS = 600_000;
 
@@ -47,7 +37,7 @@ beforeAll(async () => {
   await waitFor('all hosts to be up', hosts, (all) => all.every(({ state }) => state === 'up'), LIMIT_MS);
   await importTiny();
   const model = join(folder, 'weft.yaml');
-  await writeFile(model, MODEL);
+  await writeFile(model, SHOP);
   await weft.ok(['apply', '-f', model, '--wait', '--timeout', '20m'], { timeoutMs: 1_260_000 });
 });
 /** One test's failure is not the next one's. */

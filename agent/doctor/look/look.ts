@@ -1,4 +1,5 @@
 import type { Disks, PoolConfiguration } from '../../disks/contract.ts';
+import type { PoolWatch } from '../../disks/pool-watch.ts';
 import type { HypervisorDriver } from '../../hypervisor/driver.ts';
 import type { HostLinks } from '../../network/contract.ts';
 import type { Goal, GuardState } from '../../protocol/index.ts';
@@ -6,13 +7,16 @@ import type { DoctorWorld } from '../world.ts';
 import { lookAtBlobs } from './look-at-blobs.ts';
 import { lookAtHeaders } from './look-at-headers.ts';
 import { lookAtPools } from './look-at-pools.ts';
+import { lookAtRestored } from './look-at-restored.ts';
 import { lookAtSeeds } from './look-at-seeds.ts';
-import { lookAtSpace } from './look-at-space.ts';
 
 export interface LookOptions {
   readonly fleet: string;
+  /** This host's name, as it is written beside disks. */
+  readonly host: string;
   readonly pools: readonly PoolConfiguration[];
   readonly disks: Pick<Disks, 'list'>;
+  readonly watch: Pick<PoolWatch, 'latest' | 'look' | 'onSeen'>;
   readonly driver: Pick<HypervisorDriver, 'listDomains' | 'listNetworks'>;
   /** Folders of the blob cache, and of the VMs' seeds and logs. */
   readonly paths: { readonly blobs: string; readonly run: string };
@@ -30,14 +34,13 @@ export interface LookOptions {
 export async function look(options: LookOptions): Promise<Omit<DoctorWorld, 'damaged'>> {
   const { fleet, pools, paths, driver, links } = options;
   const busyBefore = options.busy();
-  const [disks, inPools, inRun, blobs, bridges, tables, spaces] = await Promise.all([
+  const [disks, inPools, inRun, blobs, bridges, tables] = await Promise.all([
     options.disks.list(),
     lookAtPools(pools, fleet),
     lookAtSeeds(paths.run),
     lookAtBlobs(paths.blobs),
     links.bridges(),
     links.tables(),
-    lookAtSpace(pools, paths.blobs),
   ]);
   const [domains, networks] = await Promise.all([driver.listDomains(), driver.listNetworks()]);
   const headers = await lookAtHeaders([
@@ -46,6 +49,7 @@ export async function look(options: LookOptions): Promise<Omit<DoctorWorld, 'dam
   ]);
   return {
     fleet,
+    host: options.host,
     goal: options.goal(),
     busy: new Set([...busyBefore, ...options.busy()]),
     domains,
@@ -53,14 +57,16 @@ export async function look(options: LookOptions): Promise<Omit<DoctorWorld, 'dam
     disks,
     poolKinds: Object.fromEntries(pools.map(({ name, kind }) => [name, kind])),
     headers,
+    restored: await lookAtRestored(disks, headers),
     halfMade: inPools.halfMade,
+    loneOwners: inPools.loneOwners,
     emptyFolders: [...inPools.emptyFolders, ...inRun.emptyFolders],
     seeds: inRun.seeds,
     blobFolder: paths.blobs,
     blobs,
     bridges,
     tables,
-    spaces,
+    spaces: options.watch.latest.spaces,
     ...(options.guard ? { guard: options.guard() } : {}),
   };
 }

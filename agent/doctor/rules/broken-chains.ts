@@ -68,9 +68,9 @@ function fault(world: DoctorWorld, disk: DiskView): { message: string; remedy: s
   return null;
 }
 
-/** What was made from a backup is whole by itself. */
-const wasRestored = ({ goal }: DoctorWorld, { vmId }: DiskView) =>
-  goal?.vms.some(({ id, restore }) => id === vmId && restore !== undefined) === true;
+/** What was made from a backup is whole by itself. Of a machine that was adopted only what is written beside its disk tells. */
+const wasRestored = ({ goal, restored }: DoctorWorld, { vmId, path }: DiskView) =>
+  restored.has(path) || goal?.vms.some(({ id, restore }) => id === vmId && restore !== undefined) === true;
 
 /** Null: the goal does not say. */
 function layerOf({ goal, blobFolder }: DoctorWorld, { vmId, incarnation }: DiskView): string | null {

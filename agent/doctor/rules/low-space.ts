@@ -1,5 +1,6 @@
+import type { Space } from '../../disks/pool-watch.ts';
 import type { Finding } from '../findings.ts';
-import type { DoctorLimits, Rule, Space } from '../world.ts';
+import type { DoctorLimits, Rule } from '../world.ts';
 
 const LOW_SHARE = 0.1;
 const FULL_SHARE = 0.03;

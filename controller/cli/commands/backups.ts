@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { WeftError } from '../../../agent/kit/errors.ts';
 import type { BackupRow, WeftClient } from '../../client/index.ts';
 import type { Command, Context } from '../context.ts';
-import { json, table } from '../output.ts';
+import { json, printRows } from '../output.ts';
 import { parseTimeout, waitUntil } from '../wait.ts';
 
 const LOOK_AGAIN_MS = 500;
@@ -52,23 +52,21 @@ export const machineBackups: Command = {
   async run(context, [of]) {
     const [app, machine] = of?.split('/') ?? [];
     const rows = await (await context.client()).listBackups(app, machine);
-    if (context.json) context.print(json(rows));
-    else
-      context.print(
-        table(
-          ['backup', 'state', 'target', 'host', 'size', 'consistency', 'image', 'made'],
-          rows.map((row) => [
-            row.backup,
-            stateOf(row),
-            row.target,
-            row.host,
-            row.made ? `${Math.ceil(row.made.sizeBytes / 2 ** 20)} MiB` : null,
-            row.made?.consistency ?? null,
-            row.image,
-            row.reason,
-          ]),
-        ),
-      );
+    printRows(
+      context,
+      rows,
+      ['backup', 'state', 'target', 'host', 'size', 'consistency', 'image', 'made'],
+      (row) => [
+        row.backup,
+        stateOf(row),
+        row.target,
+        row.host,
+        row.made ? `${Math.ceil(row.made.sizeBytes / 2 ** 20)} MiB` : null,
+        row.made?.consistency ?? null,
+        row.image,
+        row.reason,
+      ],
+    );
     for (const { backup, failure } of rows) if (failure) context.say(`${backup}: ${failure.message}`);
     return 0;
   },

@@ -1,6 +1,6 @@
 import { WeftError } from '../../../agent/kit/errors.ts';
 import type { Command } from '../context.ts';
-import { json, paint, seconds, table } from '../output.ts';
+import { json, paint, printRows, seconds } from '../output.ts';
 
 export const hostConfirmDead: Command = {
   usage: '<host>',
@@ -27,20 +27,18 @@ export const hostFenceTest: Command = {
   summary: 'ask each fence device of a host for the power; changes nothing',
   async run(context, [host = '']) {
     const tests = await (await context.client()).fenceTest(host);
-    if (context.json) context.print(json(tests));
-    else
-      context.print(
-        table(
-          ['device', 'result', 'power', 'took', 'it says'],
-          tests.map(({ device, ok, power, message, ms }) => [
-            device,
-            ok ? paint('green', 'works') : paint('red', 'fails'),
-            power,
-            seconds(ms),
-            message,
-          ]),
-        ),
-      );
+    printRows(
+      context,
+      tests,
+      ['device', 'result', 'power', 'took', 'it says'],
+      ({ device, ok, power, message, ms }) => [
+        device,
+        ok ? paint('green', 'works') : paint('red', 'fails'),
+        power,
+        seconds(ms),
+        message,
+      ],
+    );
     return tests.every(({ ok }) => ok) ? 0 : 1;
   },
 };

@@ -1,31 +1,28 @@
 import type { Command } from '../context.ts';
 import { livenessNotes } from '../liveness-notes.ts';
-import { json, paintState, seconds, table } from '../output.ts';
+import { json, paintState, printRows, seconds } from '../output.ts';
 
 export const hostLs: Command = {
   usage: '',
   summary: 'hosts, what they offer, and what an operator should know of them',
   async run(context) {
     const rows = await (await context.client()).listHosts();
-    if (context.json) {
-      context.print(json(rows));
-      return 0;
-    }
-    context.print(
-      table(
-        ['host', 'state', 'fault domain', 'cpus', 'memory', 'vms', 'accelerator', 'heard'],
-        rows.map((row) => [
-          row.name,
-          paintState(row.state),
-          row.faultDomain,
-          row.cpus,
-          row.memoryMiB === null ? null : `${row.memoryMiB} MiB`,
-          row.vms,
-          row.accelerator,
-          row.lastSeenMs === null ? null : `${seconds(Date.now() - row.lastSeenMs)} ago`,
-        ]),
-      ),
+    printRows(
+      context,
+      rows,
+      ['host', 'state', 'fault domain', 'cpus', 'memory', 'vms', 'accelerator', 'heard'],
+      (row) => [
+        row.name,
+        paintState(row.state),
+        row.faultDomain,
+        row.cpus,
+        row.memoryMiB === null ? null : `${row.memoryMiB} MiB`,
+        row.vms,
+        row.accelerator,
+        row.lastSeenMs === null ? null : `${seconds(Date.now() - row.lastSeenMs)} ago`,
+      ],
     );
+    if (context.json) return 0;
     for (const row of rows)
       for (const note of [...livenessNotes(row, Date.now()), ...row.notes])
         context.say(`${row.name}: ${note}`);

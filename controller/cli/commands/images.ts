@@ -4,28 +4,21 @@ import { WeftError } from '../../../agent/kit/errors.ts';
 import type { WeftClient } from '../../client/index.ts';
 import { about } from '../about.ts';
 import type { Command, Context } from '../context.ts';
-import { json, mebibytes, table } from '../output.ts';
+import { json, mebibytes, printRows } from '../output.ts';
 
 export const imageLs: Command = {
   usage: '',
   summary: 'golden images',
   async run(context) {
     const rows = await (await context.client()).listImages();
-    if (context.json) context.print(json(rows));
-    else
-      context.print(
-        table(
-          ['image', 'version', 'channels', 'size', 'virtual', 'from'],
-          rows.map((row) => [
-            row.name,
-            row.version,
-            row.channels.join(' '),
-            mebibytes(row.sizeBytes),
-            mebibytes(row.virtualSizeBytes),
-            row.sourceFormat,
-          ]),
-        ),
-      );
+    printRows(context, rows, ['image', 'version', 'channels', 'size', 'virtual', 'from'], (row) => [
+      row.name,
+      row.version,
+      row.channels.join(' '),
+      mebibytes(row.sizeBytes),
+      mebibytes(row.virtualSizeBytes),
+      row.sourceFormat,
+    ]);
     return 0;
   },
 };

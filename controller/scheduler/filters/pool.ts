@@ -1,13 +1,28 @@
-import type { Filter } from '../contract.ts';
+import type { Filter, Load, PlacementRequest } from '../contract.ts';
+
+/** By name and id it is the pool that has the disk, and in fact it may not be. */
+const isApart = ({ apart }: PlacementRequest, { host }: Load) => apart?.[host.name] !== undefined;
+
+const isOdd = ({ isNewMachine, pool: name, only }: PlacementRequest, { host }: Load) =>
+  isNewMachine === true && only !== host.name && host.pools[name]?.isOdd === true;
 
 export const pool: Filter = {
   name: 'pool',
-  accepts: ({ pool: name, poolId }, { host }) => {
-    const offered = host.pools[name];
-    return offered !== undefined && (poolId === null || offered.id === poolId);
+  accepts: (request, load) => {
+    const offered = load.host.pools[request.pool];
+    if (offered === undefined || (request.poolId !== null && offered.id !== request.poolId)) return false;
+    return !isApart(request, load) && !isOdd(request, load);
   },
-  reason: (request, { host }) =>
-    host.pools[request.pool] !== undefined
-      ? `the host's pool ${request.pool} is another one than the one that has its disk`
-      : `the host has no pool ${request.pool} (it has ${Object.keys(host.pools).join(', ') || 'none'})`,
+  reason: (request, load) => {
+    const { pools } = load.host;
+    if (pools[request.pool] === undefined)
+      return `the host has no pool ${request.pool} (it has ${Object.keys(pools).join(', ') || 'none'})`;
+    if (isOdd(request, load))
+      return `the host's pool ${request.pool} is not the storage that other hosts have under this name and id`;
+    if (request.apart?.[load.host.name] === 'unknown')
+      return `the host has yet to find what the one that has its disk left in pool ${request.pool}`;
+    return isApart(request, load)
+      ? `the host's pool ${request.pool} has the name and id of the one that has its disk, but is a copy or another mount`
+      : `the host's pool ${request.pool} is another one than the one that has its disk`;
+  },
 };

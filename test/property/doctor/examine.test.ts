@@ -17,6 +17,10 @@ const aDigit = fc.constantFrom(...DIGITS);
 const diskPath = (id: string, incarnation: number) =>
   isMachine(id) ? `${POOL}/machines/${id}/disk.qcow2` : `${POOL}/roles/${id}/${incarnation}.qcow2`;
 const seedPath = (id: string, incarnation: number) => `${RUN}/${id}/seed-${incarnation}.iso`;
+const aTime = fc.integer({ min: 0, max: NOW });
+const anOwner = fc.constantFrom('h1', 'h2', null);
+const ownerPath = (id: string, incarnation: number) =>
+  isMachine(id) ? `${POOL}/machines/${id}/owner.json` : `${diskPath(id, incarnation)}.owner`;
 const halfMadePath = (id: string, incarnation: number) => `${diskPath(id, incarnation)}.0a1b2c3d.tmp`;
 
 const aFile = fc.oneof(
@@ -68,6 +72,7 @@ const aBridge = fc.record({
 
 const aWorld: fc.Arbitrary<DoctorWorld> = fc.record({
   fleet: fc.constant(FLEET),
+  host: fc.constant('h1'),
   goal: aGoalOrNone,
   busy: fc.array(anId, { maxLength: 2 }).map((ids) => new Set(ids)),
   domains: fc.array(aDomain, { maxLength: 4 }),
@@ -92,9 +97,19 @@ const aWorld: fc.Arbitrary<DoctorWorld> = fc.record({
   ),
   poolKinds: fc.constantFrom({ local: 'local' as const }, { local: 'shared' as const }),
   headers: fc.array(fc.tuple(aFile, aHeader), { maxLength: 10 }).map((entries) => new Map(entries)),
+  restored: fc
+    .array(fc.tuple(anId, anIncarnation), { maxLength: 2 })
+    .map((those) => new Set(those.map(([id, of]) => diskPath(id, of)))),
   halfMade: fc.array(
-    fc.tuple(anId, anIncarnation, fc.integer({ min: 0, max: NOW })).map(([id, of, modifiedMs]) => ({
-      ...{ pool: 'local', path: halfMadePath(id, of), vmId: id, modifiedMs },
+    fc.tuple(anId, anIncarnation, aTime, anOwner).map(([id, of, modifiedMs, owner]) => ({
+      ...{ pool: 'local', path: halfMadePath(id, of), vmId: id, modifiedMs, owner },
+    })),
+    { maxLength: 3 },
+  ),
+  loneOwners: fc.array(
+    fc.tuple(anId, anIncarnation, aTime, anOwner).map(([id, of, modifiedMs, owner]) => ({
+      ...{ pool: 'local', path: ownerPath(id, of), vmId: id, modifiedMs, owner },
+      incarnation: isMachine(id) ? null : of,
     })),
     { maxLength: 3 },
   ),
@@ -150,6 +165,7 @@ test('the worlds of these tests ask for every kind of repair', () => {
       'remove-bridge',
       'remove-empty-folder',
       'remove-half-made',
+      'remove-lone-owner',
       'remove-seed',
       'remove-table',
     ],
@@ -207,6 +223,20 @@ describe('whatever is on a host, the doctor', () => {
     always((repair, { busy, goal }, finding) => {
       for (const id of busy) if ('path' in repair) expect(repair.path).not.toContain(`/${id}/`);
       if (goal === null) expect(finding.kind).toBe('half-made-disk');
+    });
+  });
+
+  test('in a pool that hosts share, touches no file of a disk that another host had last', () => {
+    always((repair, { poolKinds, halfMade, loneOwners }) => {
+      if (poolKinds.local !== 'shared') return;
+      if (repair.kind === 'remove-half-made')
+        expect(halfMade.some(({ path, owner }) => path === repair.path && owner === 'h1')).toBe(true);
+      if (repair.kind === 'remove-lone-owner')
+        expect(
+          loneOwners.some(({ path, owner, incarnation }) => {
+            return path === repair.path && owner === 'h1' && incarnation !== null;
+          }),
+        ).toBe(true);
     });
   });
 

@@ -19,6 +19,7 @@ export function aDoctorWorld(overrides: Partial<DoctorWorld> = {}): DoctorWorld 
   const layer = layerFile('a');
   return {
     fleet: FLEET,
+    host: 'h1',
     goal: aGoal([aVmGoal()]),
     busy: new Set(),
     domains: [
@@ -46,7 +47,9 @@ export function aDoctorWorld(overrides: Partial<DoctorWorld> = {}): DoctorWorld 
       [disk, anImage(layer)],
       [layer, anImage(null)],
     ]),
+    restored: new Set(),
     halfMade: [],
+    loneOwners: [],
     emptyFolders: [],
     seeds: [{ path: `${RUN}/crm/web-0/seed-1.iso`, vmId: 'crm/web-0', incarnation: 1 }],
     blobFolder: BLOBS,

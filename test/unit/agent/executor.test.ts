@@ -2,25 +2,16 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { pino } from 'pino';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Executor } from '../../../agent/executor/executor.ts';
 import { domainName } from '../../../agent/executor/names.ts';
 import type { ExecutorOptions } from '../../../agent/executor/options.ts';
-import { AgentPaths } from '../../../agent/executor/paths.ts';
 import { FakeDriver } from '../../../agent/hypervisor/fake/fake-driver.ts';
-import { systemClock } from '../../../agent/kit/clock.ts';
 import { WeftError } from '../../../agent/kit/errors.ts';
 import { VirtualClock } from '../../../agent/kit/virtual-clock.ts';
+import { executorOptions } from '../../support/builders/executor.ts';
 import { aGoal, aMachineGoal, aVmGoal, FLEET } from '../../support/builders/goal.ts';
-import {
-  FakeCache,
-  FakeDisks,
-  FakeFolders,
-  FakeGuest,
-  fakeLink,
-  fakeNetwork,
-} from '../../support/fakes/host-fakes.ts';
+import { FakeCache, FakeDisks, FakeFolders, FakeGuest, fakeLink } from '../../support/fakes/host-fakes.ts';
 
 let folder: string;
 let driver: FakeDriver;
@@ -31,26 +22,8 @@ let folders: FakeFolders;
 let executors: Executor[];
 
 const start = (options: Partial<ExecutorOptions> = {}) => {
-  const executor = new Executor({
-    fleet: FLEET,
-    driver,
-    disks,
-    cache,
-    guest,
-    link: fakeLink,
-    network: fakeNetwork,
-    seed: { composeSeed: () => new Map(), writeSeedIso: async () => undefined },
-    paths: new AgentPaths(folder),
-    folders,
-    clock: systemClock,
-    log: pino({ level: 'silent' }),
-    reapAfterMs: 0,
-    unreadyLimitMs: 60_000,
-    parallel: 4,
-    boots: 16,
-    onChange: () => undefined,
-    ...options,
-  });
+  const fakes = { driver, disks, cache, guest, folders };
+  const executor = new Executor(executorOptions(folder, { ...fakes, ...options }));
   executors.push(executor);
   return executor;
 };

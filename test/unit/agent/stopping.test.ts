@@ -1,22 +1,13 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { pino } from 'pino';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Executor } from '../../../agent/executor/executor.ts';
 import { domainName } from '../../../agent/executor/names.ts';
-import { AgentPaths } from '../../../agent/executor/paths.ts';
 import { FakeDriver } from '../../../agent/hypervisor/fake/fake-driver.ts';
-import { systemClock } from '../../../agent/kit/clock.ts';
+import { executorOptions } from '../../support/builders/executor.ts';
 import { aGoal, aMachineGoal, FLEET } from '../../support/builders/goal.ts';
-import {
-  FakeCache,
-  FakeDisks,
-  FakeFolders,
-  FakeGuest,
-  fakeLink,
-  fakeNetwork,
-} from '../../support/fakes/host-fakes.ts';
+import { FakeCache } from '../../support/fakes/host-fakes.ts';
 import { waitFor } from '../../support/wait-for.ts';
 
 const MACHINE = aMachineGoal();
@@ -31,25 +22,7 @@ beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'weft-stopping-'));
   driver = new FakeDriver(FLEET);
   cache = new FakeCache();
-  executor = new Executor({
-    fleet: FLEET,
-    driver,
-    disks: new FakeDisks(),
-    cache,
-    guest: new FakeGuest(),
-    link: fakeLink,
-    network: fakeNetwork,
-    seed: { composeSeed: () => new Map(), writeSeedIso: async () => undefined },
-    paths: new AgentPaths(folder),
-    folders: new FakeFolders(),
-    clock: systemClock,
-    log: pino({ level: 'silent' }),
-    reapAfterMs: 0,
-    unreadyLimitMs: 60_000,
-    parallel: 4,
-    boots: 16,
-    onChange: () => undefined,
-  });
+  executor = new Executor(executorOptions(folder, { driver, cache }));
 });
 afterEach(async () => {
   await executor.close();

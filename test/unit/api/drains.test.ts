@@ -58,6 +58,31 @@ test('a drain is in the name of who asked, with or without a body, and shows in 
   expect(await host('h1')).toMatchObject({ draining: false, drain: null });
 });
 
+test('a host that drains for a roll remembers which boot is to end, and that it has', async () => {
+  const roll = { id: '2026-01-02T03:04:05.678Z 0a1b2c3d', hosts: ['h1', 'h2'] };
+  const boots = async (bootId: string) =>
+    store.transact({ puts: [{ key: 'hosts/h1', value: { ...(await host('h1')), bootId } }] });
+  await ask('POST', '/v1/hosts/h1/drain', { roll });
+  expect(await rowOf('h1')).toMatchObject({
+    roll: { ...roll, bootId: 'boot-1' },
+    rolled: null,
+    notes: [expect.stringContaining('ann rolls it, begun 2026-01-02T03:04:05')],
+  });
+  await boots('boot-2');
+  // Asked again, by the command that goes on or by a person, it is still the first boot that was to end.
+  await ask('POST', '/v1/hosts/h1/drain', { roll });
+  await ask('POST', '/v1/hosts/h1/drain');
+  expect(await rowOf('h1')).toMatchObject({ roll: { ...roll, bootId: 'boot-1' } });
+  await ask('POST', '/v1/hosts/h1/undrain');
+  expect(await rowOf('h1')).toMatchObject({ roll: null, rolled: roll, notes: [] });
+  // Given up before it was booted anew.
+  const next = { ...roll, id: '2026-01-03T00:00:00.000Z ffffffff' };
+  await ask('POST', '/v1/hosts/h1/drain', { roll: next });
+  await ask('POST', '/v1/hosts/h1/undrain');
+  expect(await rowOf('h1')).toMatchObject({ roll: null, rolled: roll });
+  expect((await ask('POST', '/v1/hosts/h1/drain', { roll: { id: 'x' } })).statusCode).toBe(400);
+});
+
 test('its progress is told, as the API describes it', async () => {
   await ask('POST', '/v1/hosts/h1/drain');
   const response = await ask('GET', '/v1/hosts/h1/drain');

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -95,6 +95,50 @@ describe('the catalogue', () => {
       roles: { web: { image, package: null } },
       machines: {},
     },
+  });
+
+  it('collects uploads that nothing has referred to for a day, across restarts, and nothing else', async () => {
+    await ended(catalogue.build({ recipe: 'probe' }));
+    const ofImage = (await blobs.list()).map(({ digest }) => digest);
+    const [applied, replaced, refused] = await Promise.all(
+      ['applied', 'replaced', 'refused'].map((name) => upload(Buffer.from(name))),
+    );
+    const apply = (digest = '') =>
+      store.transact({ puts: [{ key: 'apps/shop', value: anApplication('probe:stable', digest) }] });
+    const left = async () => new Set((await blobs.list()).map(({ digest }) => digest));
+    await apply(replaced);
+    expect(await catalogue.collectUploads()).toEqual([]);
+
+    // A day goes by.
+    const old = (Date.now() - 86_400_001) / 1000;
+    const age = async () => {
+      for (const { digest } of await blobs.list()) await utimes(blobs.path(digest), old, old);
+    };
+    await age();
+    // Referred to until now, and from now on not: it has its day.
+    expect(await catalogue.collectUploads()).toEqual([applied, refused].sort());
+    await blobs.put(Readable.from([Buffer.from('applied')]));
+    await apply(applied);
+    expect(await catalogue.collectUploads()).toEqual([]);
+    expect(await left()).toEqual(new Set([...ofImage, applied, replaced]));
+    await age();
+    expect(await catalogue.collectUploads()).toEqual([replaced]);
+    expect(await left()).toEqual(new Set([...ofImage, applied]));
+  });
+
+  it('keeps an old upload that comes in again, or is about to be applied, while it collects', async () => {
+    const old = (Date.now() - 86_400_001) / 1000;
+    const [again, wanted] = [await upload(Buffer.from('again')), await upload(Buffer.from('wanted'))];
+    for (const digest of [again, wanted]) await utimes(blobs.path(digest), old, old);
+    const [, touched, gone] = await Promise.all([
+      upload(Buffer.from('again')),
+      blobs.touch(wanted, Date.now()),
+      catalogue.collectUploads(),
+    ]);
+    expect(touched).not.toBe(null);
+    expect(gone).not.toContain(wanted);
+    expect(await blobs.stat(again)).not.toBe(null);
+    expect(await blobs.stat(wanted)).not.toBe(null);
   });
 
   it('builds a recipe, and points stable and its series at it', async () => {

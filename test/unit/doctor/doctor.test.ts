@@ -4,14 +4,17 @@ import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import pino from 'pino';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { PoolView } from '../../../agent/disks/contract.ts';
 import { FileBlobCache } from '../../../agent/disks/file-blob-cache.ts';
 import { LocalDisks } from '../../../agent/disks/local-disks.ts';
+import { writeOwner } from '../../../agent/disks/owner.ts';
+import { PoolWatch } from '../../../agent/disks/pool-watch.ts';
 import { Doctor, type DoctorSettings } from '../../../agent/doctor/doctor.ts';
 import { FakeDriver } from '../../../agent/hypervisor/fake/fake-driver.ts';
 import { exec } from '../../../agent/kit/exec.ts';
 import { VirtualClock } from '../../../agent/kit/virtual-clock.ts';
 import { doctorReport, type Goal } from '../../../agent/protocol/index.ts';
-import { aGoal, aVmGoal, FLEET } from '../../support/builders/goal.ts';
+import { aGoal, aMachineGoal, aVmGoal, FLEET } from '../../support/builders/goal.ts';
 import { FakeLinks, fakeNetwork } from '../../support/fakes/host-fakes.ts';
 
 const GRACE_MS = 60_000;
@@ -33,15 +36,24 @@ let driver: FakeDriver;
 let links: FakeLinks;
 let goal: Goal | null;
 let looks: number;
+let disks: LocalDisks;
+let watch: PoolWatch;
 let doctor: Doctor;
 
-function aDoctor(settings: Partial<DoctorSettings> = {}): Doctor {
+const aWatch = (disksOf: Pick<LocalDisks, 'pools'> = disks) =>
+  new PoolWatch({
+    ...{ disks: disksOf, clock, everyMs: 5_000, blobFolder: blobs, log: pino({ level: 'silent' }) },
+    pools: [{ name: 'local', kind: 'local', path: pool }],
+  });
+
+function aDoctor(settings: Partial<DoctorSettings> = {}, watchOf: PoolWatch = aWatch()): Doctor {
   const log = pino({ level: 'silent' });
   const pools = [{ name: 'local', kind: 'local' as const, path: pool }];
   const source = { openBlob: () => Promise.reject(new Error('nothing is fetched here')) };
   return new Doctor({
-    ...{ fleet: FLEET, pools, driver, clock, log, links },
-    disks: new LocalDisks(pools, 'h1'),
+    ...{ fleet: FLEET, host: 'h1', pools, driver, clock, log, links },
+    disks,
+    watch: watchOf,
     cache: new FileBlobCache({ folder: blobs, source, clock, log }),
     network: {
       ...fakeNetwork,
@@ -65,14 +77,16 @@ beforeEach(async () => {
   pool = join(folder, 'pool');
   blobs = join(folder, 'state/blobs/sha256');
   run = join(folder, 'state/run');
-  await new LocalDisks([{ name: 'local', kind: 'local', path: pool }], 'h1').preparePools(FLEET);
+  disks = new LocalDisks([{ name: 'local', kind: 'local', path: pool }], 'h1');
+  await disks.preparePools(FLEET);
   await Promise.all([mkdir(blobs, { recursive: true }), mkdir(run, { recursive: true })]);
   clock = new VirtualClock(Date.now() + 3_600_000);
   driver = new FakeDriver(FLEET);
   links = new FakeLinks();
   goal = aGoal([]);
   looks = 0;
-  doctor = aDoctor();
+  watch = aWatch();
+  doctor = aDoctor({}, watch);
 });
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
@@ -210,8 +224,8 @@ describe('the image cache', () => {
     const unneeded = await plantBlob('needed by nobody');
     const needed = await plantBlob('in the goal');
     goal = aGoal([], { prefetch: [{ digest: needed.digest, sizeBytes: 11, kind: 'layer' }] });
-    const full = aDoctor({ fullSpaceMiB: 1e9 });
-    await full.watchSpace();
+    const full = aDoctor({ fullSpaceMiB: 1e9 }, watch);
+    await watch.look();
     await full.lookNow();
     await expect(stat(unneeded.path)).rejects.toMatchObject({ code: 'ENOENT' });
     expect(await stat(needed.path)).toBeTruthy();
@@ -258,6 +272,34 @@ describe('a broken chain', () => {
     });
     expect((await stat(layer.path)).size).toBe(layer.sizeBytes);
   });
+});
+
+test('a folder of a machine in which only its owner is written goes, and its disk is never taken for broken because of it', async () => {
+  const owner = join(pool, 'machines/old/db/owner.json');
+  await writeOwner(owner, { host: 'h1', incarnation: 1 });
+  const restored = join(pool, 'machines/crm/files/disk.qcow2');
+  await mkdir(dirname(restored), { recursive: true });
+  await exec('qemu-img', ['create', '-q', '-f', 'qcow2', restored, '1M']);
+  await writeOwner(join(dirname(restored), 'owner.json'), {
+    host: 'h1',
+    incarnation: 1,
+    restored: 'request-1',
+  });
+  goal = aGoal([aMachineGoal({ id: 'crm/files' })]);
+  const kinds = () => doctor.report()?.findings.map(({ kind }) => kind);
+  await doctor.lookNow();
+  expect(kinds()).toEqual(['lone-owner']);
+  await clock.advance(GRACE_MS);
+  await doctor.lookNow();
+  // Now it is an empty folder.
+  expect(kinds()).toEqual(['empty-folder']);
+  await clock.advance(GRACE_MS);
+  await doctor.lookNow();
+  await clock.advance(GRACE_MS);
+  await doctor.lookNow();
+  expect(kinds()).toEqual([]);
+  await expect(stat(join(pool, 'machines/old'))).rejects.toMatchObject({ code: 'ENOENT' });
+  expect(await stat(restored)).toBeTruthy();
 });
 
 test('a bridge and a table of ours that nothing uses go, and all others stay', async () => {
@@ -314,24 +356,55 @@ test('a guest that stands still for want of room runs on when there is room agai
   driver.pauseGuest(name);
   const asked = () => driver.calls.filter(({ call }) => call === 'unpauseDomain').map((call) => call.name);
 
-  const full = aDoctor({ fullSpaceMiB: 1e9 });
-  await full.watchSpace();
+  const ofFull = aWatch();
+  aDoctor({ fullSpaceMiB: 1e9 }, ofFull);
+  await ofFull.look();
   expect(asked()).toEqual([]);
-  await doctor.watchSpace();
+  await watch.look();
   expect(asked()).toEqual([name]);
   expect(driver.domains.get(name)?.state).toBe('running');
   driver.pauseGuest(name);
-  await doctor.watchSpace();
+  await watch.look();
   expect(asked()).toHaveLength(1);
   await clock.advance(300_000);
-  await doctor.watchSpace();
+  await watch.look();
   expect(asked()).toHaveLength(2);
   // Stopped by a person: that is a person's to undo.
   driver.pauseGuest(name, 'user');
   await clock.advance(600_000);
-  await doctor.watchSpace();
+  await watch.look();
   expect(asked()).toHaveLength(2);
   expect(driver.domains.get('theirs')?.state).toBe('paused');
+});
+
+test('hears of space from the watch over the pools, between its own looks', async () => {
+  let changes = 0;
+  const log = pino({ level: 'silent' });
+  const [view] = await disks.pools();
+  let freeMiB = 900;
+  const small = aWatch({ pools: async () => [{ ...view, freeMiB, totalMiB: 1_000 } as PoolView] });
+  const guarded = new Doctor({
+    ...{ fleet: FLEET, host: 'h1', driver, clock, log, links, disks, watch: small, network: fakeNetwork },
+    pools: [{ name: 'local', kind: 'local', path: pool }],
+    cache: { prune: async () => [] },
+    paths: { blobs, run },
+    goal: () => goal,
+    busy: () => new Set(),
+    settings: { ...SETTINGS, fullSpaceMiB: 100 },
+    onLooked: () => undefined,
+    onChange: () => {
+      changes++;
+    },
+  });
+  await small.look();
+  await guarded.lookNow();
+  const told = changes;
+  await small.look();
+  expect([changes - told, guarded.report()?.fullPools]).toEqual([0, []]);
+  freeMiB = 50;
+  await small.look();
+  expect(changes).toBeGreaterThan(told);
+  expect(guarded.report()?.fullPools).toEqual(['local']);
 });
 
 test('libvirt being away is told, and repairs nothing', async () => {

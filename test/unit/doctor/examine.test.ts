@@ -41,7 +41,9 @@ test('a guard that does not run is an error, one whose watchdog proves nothing a
 
 describe('a half-made disk', () => {
   const path = `${POOL}/roles/crm/web-1/2.qcow2.0a1b2c3d.tmp`;
-  const halfMade = (ageMs: number) => [{ pool: 'local', path, vmId: 'crm/web-1', modifiedMs: NOW - ageMs }];
+  const halfMade = (ageMs: number, owner: string | null = null) => [
+    { pool: 'local', path, vmId: 'crm/web-1', modifiedMs: NOW - ageMs, owner },
+  ];
 
   test('goes when nothing can be making it any more', () => {
     expect(found({ halfMade: halfMade(599_000) })).toEqual([]);
@@ -51,9 +53,62 @@ describe('a half-made disk', () => {
     expect(found({ halfMade: halfMade(600_000), busy: new Set(['crm/web-1']) })).toEqual([]);
   });
 
-  test('in a pool that hosts share is shown only', () => {
-    const shared = { halfMade: halfMade(600_000), poolKinds: { local: 'shared' as const } };
-    expect(found(shared)).toMatchObject([{ kind: 'half-made-disk', repair: null }]);
+  test('in a pool that hosts share goes when this host was to have the disk, and else is shown only', () => {
+    const shared = (ageMs: number, owner: string | null) =>
+      found({ halfMade: halfMade(ageMs, owner), poolKinds: { local: 'shared' as const } });
+    for (const owner of ['h2', null])
+      expect(shared(600_000, owner)).toMatchObject([{ kind: 'half-made-disk', repair: null }]);
+    expect(shared(600_000, 'h1')).toMatchObject([{ repair: { kind: 'remove-half-made', path } }]);
+    expect(shared(599_000, 'h1')).toEqual([]);
+  });
+});
+
+describe('who had a disk, written down where there is none,', () => {
+  const file = (vmId: string, incarnation: number | null, owner: string | null = 'h1') => ({
+    ...{ pool: 'local', vmId, incarnation, owner, modifiedMs: NOW - 600_000 },
+    path:
+      incarnation === null
+        ? `${POOL}/machines/${vmId}/owner.json`
+        : `${POOL}/roles/${vmId}/${incarnation}.qcow2.owner`,
+  });
+  const shared = { local: 'shared' as const };
+
+  test('goes when the goal has no use for it', () => {
+    const old = file('old/db', null);
+    expect(found({ loneOwners: [old] })).toMatchObject([
+      { kind: 'lone-owner', severity: 'note', repair: { kind: 'remove-lone-owner', path: old.path } },
+    ]);
+    expect(found({ loneOwners: [{ ...old, owner: null }] })).toHaveLength(1);
+    expect(found({ loneOwners: [{ ...old, modifiedMs: NOW - 599_000 }] })).toEqual([]);
+    expect(found({ loneOwners: [old], busy: new Set(['old/db']) })).toEqual([]);
+    expect(found({ loneOwners: [old], goal: null })).toEqual([]);
+  });
+
+  test('stays of a machine that is declared, or about to be removed', () => {
+    const db = aMachineGoal({ id: 'crm/db' });
+    const goal = aGoal([aVmGoal(), db]);
+    expect(found({ loneOwners: [file('crm/db', null)], goal })).toEqual([]);
+    const tombstones = [{ id: 'crm/db', upToIncarnation: 1 }];
+    expect(
+      found({ loneOwners: [file('crm/db', null)], goal: { ...aGoal([aVmGoal()]), tombstones } }),
+    ).toEqual([]);
+  });
+
+  test('in a pool that hosts share goes of instances that this host had; of machines it is shown, of other hosts not even that', () => {
+    const loneOwners = [file('old/web-0', 2), file('old/db', null), file('old/web-1', 1, 'h2')];
+    expect(
+      found({ loneOwners, poolKinds: shared }).map(({ subject, repair }) => [subject, repair?.kind]),
+    ).toEqual([
+      [`${POOL}/roles/old/web-0/2.qcow2.owner`, 'remove-lone-owner'],
+      [`${POOL}/machines/old/db/owner.json`, undefined],
+    ]);
+    // Its own incarnation is being made, an earlier one never again; of a newer one the goal has not heard.
+    const goal = aGoal([aVmGoal({ incarnation: 4 })]);
+    const left = found({
+      ...{ goal, poolKinds: shared, seeds: [], disks: [], domains: [] },
+      loneOwners: [file('crm/web-0', 2), file('crm/web-0', 4), file('crm/web-0', 9)],
+    });
+    expect(left.map(({ subject }) => subject)).toEqual([`${POOL}/roles/crm/web-0/2.qcow2.owner`]);
   });
 });
 
@@ -205,6 +260,16 @@ describe('a chain', () => {
     expect(first).toMatchObject({ kind: 'broken-chain', subject: DISK, severity: 'error', repair: null });
     expect(first?.message).toMatch(message);
     expect(first?.remedy).toBeTruthy();
+  });
+
+  test('may end at a machine’s disk that was made from a backup, whether the goal says so or what is written beside it', () => {
+    const path = `${POOL}/machines/crm/db/disk.qcow2`;
+    const disks = [{ pool: 'local', path, vmId: 'crm/db', kind: 'machine' as const, incarnation: null }];
+    const lone = { disks, domains: [], headers: new Map([[path, anImage(null)]]), blobs: [], seeds: [] };
+    // Adopted: the store has forgotten what it was made from.
+    const goal = aGoal([aMachineGoal({ id: 'crm/db' })]);
+    expect(found({ ...lone, goal })).toMatchObject([{ kind: 'broken-chain' }]);
+    expect(found({ ...lone, goal, restored: new Set([path]) })).toEqual([]);
   });
 
   test('of an overlay that goes with its incarnation is of no account', () => {

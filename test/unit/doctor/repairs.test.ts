@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { LocalDisks } from '../../../agent/disks/local-disks.ts';
+import { writeOwner } from '../../../agent/disks/owner.ts';
 import type { Repair } from '../../../agent/doctor/findings.ts';
 import { Repairer } from '../../../agent/doctor/repairs.ts';
 import { FakeDriver } from '../../../agent/hypervisor/fake/fake-driver.ts';
@@ -18,12 +19,17 @@ const pruned: ReadonlySet<string>[] = [];
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'weft-repairs-'));
   pool = join(folder, 'pool');
-  const pools = [{ name: 'local', kind: 'local' as const, path: pool }];
-  await new LocalDisks(pools, 'h1').preparePools(FLEET);
+  const pools = [
+    { name: 'local', kind: 'local' as const, path: pool },
+    { name: 'san', kind: 'shared' as const, path: join(folder, 'san') },
+  ];
+  const disks = new LocalDisks(pools, 'h1');
+  await disks.preparePools(FLEET);
+  await disks.initPool('san', FLEET);
   links = new FakeLinks();
   pruned.length = 0;
   repairer = new Repairer({
-    ...{ fleet: FLEET, pools, links, network: fakeNetwork, driver: new FakeDriver(FLEET) },
+    ...{ fleet: FLEET, host: 'h1', pools, links, network: fakeNetwork, driver: new FakeDriver(FLEET) },
     paths: { run: join(folder, 'run') },
     cache: {
       prune: async (keep) => {
@@ -55,6 +61,40 @@ test('a disk is never taken for one that was not finished', async () => {
     await refused({ kind: 'remove-half-made', pool: 'local', path });
     expect(await stat(path)).toBeTruthy();
   }
+});
+
+test('in a pool that hosts share only what this host had last goes, by what is written there now', async () => {
+  const san = join(folder, 'san');
+  const half = await plant(join(san, 'machines/crm/db/disk.qcow2.0a1b2c3d.tmp'));
+  const owner = join(san, 'machines/crm/db/owner.json');
+  const removeHalf = { kind: 'remove-half-made', pool: 'san', path: half } as const;
+  await refused(removeHalf);
+  await writeOwner(owner, { host: 'h2', incarnation: 2 });
+  await refused(removeHalf);
+  await writeOwner(owner, { host: 'h1', incarnation: 1 });
+  await repairer.do(removeHalf);
+  await expect(stat(half)).rejects.toMatchObject({ code: 'ENOENT' });
+  // Another host may be about to begin with the machine.
+  await refused({ kind: 'remove-lone-owner', pool: 'san', path: owner });
+});
+
+test('who had a disk is forgotten when the disk is not there, and not when it has come back', async () => {
+  const machine = join(pool, 'machines/crm/db/owner.json');
+  await writeOwner(machine, { host: 'h9', incarnation: 1 });
+  const instance = join(folder, 'san/roles/crm/web-0/3.qcow2.owner');
+  await writeOwner(instance, { host: 'h2', incarnation: 3 });
+  await refused({ kind: 'remove-lone-owner', pool: 'san', path: instance });
+  await writeOwner(instance, { host: 'h1', incarnation: 3 });
+  const disks = [join(dirname(machine), 'disk.qcow2'), join(dirname(instance), '3.qcow2')];
+  await Promise.all(disks.map(plant));
+  await refused({ kind: 'remove-lone-owner', pool: 'local', path: machine });
+  await refused({ kind: 'remove-lone-owner', pool: 'san', path: instance });
+  await Promise.all(disks.map((path) => rm(path)));
+  await repairer.do({ kind: 'remove-lone-owner', pool: 'local', path: machine });
+  await repairer.do({ kind: 'remove-lone-owner', pool: 'san', path: instance });
+  for (const path of [machine, instance]) await expect(stat(path)).rejects.toMatchObject({ code: 'ENOENT' });
+  const note = await plant(join(pool, 'machines/crm/db/notes.json'));
+  await refused({ kind: 'remove-lone-owner', pool: 'local', path: note });
 });
 
 test('a pool that is another fleet’s by now is left alone', async () => {

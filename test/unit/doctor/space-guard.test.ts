@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
+import type { Space } from '../../../agent/disks/pool-watch.ts';
 import { fullPools, resumable } from '../../../agent/doctor/space-guard.ts';
-import type { Space } from '../../../agent/doctor/world.ts';
 import type { DomainView } from '../../../agent/hypervisor/driver.ts';
 import { aDoctorWorld, LIMITS, POOL } from '../../support/builders/doctor-world.ts';
 

@@ -68,6 +68,28 @@ describe('a host is refused, with the figures,', () => {
     expect(placerOf({ h1: {} }, { fullPools: ['other'] }).place(request())).toBe('h1');
   });
 
+  test('when its pool is not the storage that has the disk, whatever it is called', () => {
+    const placer = placerOf({ h1: {}, h2: {} });
+    expect(placer.place(request({ apart: { h1: 'apart' } }))).toBe('h2');
+    expect(refusalOf(placerOf({ h1: {} }), request({ apart: { h1: 'apart' } }))).toContain(
+      'is a copy or another mount',
+    );
+    expect(refusalOf(placerOf({ h1: {} }), request({ apart: { h1: 'unknown' } }))).toContain(
+      'has yet to find what the one that has its disk left',
+    );
+  });
+
+  test('when others have another storage under its name, of new machines, unless it is asked for by name', () => {
+    const odd = { apartPools: { local: { from: ['h2'], isOdd: true } } };
+    const placer = placerOf({ h1: {} }, odd);
+    const machine = request({ isNewMachine: true });
+    expect(refusalOf(placer, machine)).toContain('is not the storage that other hosts have');
+    expect(placer.place(request({ ...machine, only: 'h1' }))).toBe('h1');
+    expect(placer.place(request())).toBe('h1');
+    const main = { apartPools: { local: { from: ['h2'], isOdd: false } } };
+    expect(placerOf({ h1: {} }, main).place(machine)).toBe('h1');
+  });
+
   test('when it has no such pool, or the pool is promised away', () => {
     expect(refusalOf(placerOf({ h1: {} }), request({ pool: 'fast' }))).toContain('the host has no pool fast');
     const small = placerOf({ h1: { diskMiB: 10 } });

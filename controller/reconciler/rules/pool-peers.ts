@@ -1,0 +1,119 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { PoolPeers } from '../../../agent/protocol/index.ts';
+import type { HostRecord, SharedPoolView } from '../../model/records.ts';
+import type { Draft } from '../draft.ts';
+import type { LiveHost } from '../world.ts';
+
+/** A beat has its time to be found: hosts look every 10 s, and clients of NFS keep names for up to 60 s. */
+const GRACE_MS = 75_000;
+/** When a host that should have looked has not. */
+const AGAIN_MS = 10_000;
+
+/**
+ * Which hosts find what the others have left in the pools they share. That a beat is there shows one storage at once; that it is not
+ * shows two storages only when the host has looked long enough after it was written. What a host that is away had been found
+ * to have stays so: its file may be lost, but nobody can write another.
+ */
+export function followPoolPeers(draft: Draft): void {
+  const looks = [...draft.world.live].flatMap(([name, live]) => lookOf(name, live) ?? []);
+  if (looks.length === 0) return;
+  for (const { name, peers } of looks) takeBeatsIn(draft, name, peers);
+  const sharers = sharersOf(draft);
+  for (const look of looks) judge(draft, look, sharers);
+}
+
+/** Unix ms at which a beat that was not found yet may be missing; null: none is awaited. */
+export function nextPoolPeersMs(draft: Draft): number | null {
+  const looks = [...draft.world.live].flatMap(([name, live]) => lookOf(name, live) ?? []);
+  if (looks.length === 0) return null;
+  const sharers = sharersOf(draft);
+  let next: number | null = null;
+  for (const { name, peers } of looks) {
+    const viewer = draft.get('hosts', name);
+    for (const { pool, id, seen } of peers)
+      for (const peer of othersOf(sharers, pool, id, name)) {
+        const view = peer.sharedPools?.[pool];
+        if (!view || isFound(view, seen[peer.name]) || isSettled(viewer, pool, peer)) continue;
+        const atMs = Math.max(view.sinceMs + GRACE_MS, draft.nowMs + AGAIN_MS);
+        if (next === null || atMs < next) next = atMs;
+      }
+  }
+  return next;
+}
+
+interface Look {
+  readonly name: string;
+  readonly peers: readonly PoolPeers[];
+  /** When it began, Unix ms on the controller's clock. */
+  readonly lookedMs: number;
+}
+
+function lookOf(name: string, { connected, report, lastHeardMs }: LiveHost): Look | null {
+  if (!connected || !report?.peers) return null;
+  return { name, peers: report.peers, lookedMs: lastHeardMs - (report.peersAgeMs ?? 0) };
+}
+
+function takeBeatsIn(draft: Draft, name: string, peers: readonly PoolPeers[]): void {
+  const host = draft.get('hosts', name);
+  if (!host) return;
+  const known = host.sharedPools ?? {};
+  const now: Record<string, SharedPoolView> = { ...known };
+  for (const { pool, id, beats } of peers) {
+    const before = known[pool];
+    if (before?.id === id && isDeepStrictEqual(before.beats, beats)) continue;
+    now[pool] = { id, beats, sinceMs: draft.nowMs, seen: before?.id === id ? before.seen : {} };
+  }
+  if (!isDeepStrictEqual(known, now)) draft.put('hosts', name, { ...host, sharedPools: now });
+}
+
+type Sharers = ReadonlyMap<string, readonly HostRecord[]>;
+
+function sharersOf(draft: Draft): Sharers {
+  const sharers = new Map<string, HostRecord[]>();
+  for (const host of draft.all('hosts'))
+    for (const [pool, { id }] of Object.entries(host.sharedPools ?? {})) {
+      const key = `${pool} ${id}`;
+      const those = sharers.get(key);
+      if (those) those.push(host);
+      else sharers.set(key, [host]);
+    }
+  return sharers;
+}
+
+const othersOf = (sharers: Sharers, pool: string, id: string, name: string) =>
+  (sharers.get(`${pool} ${id}`) ?? []).filter((host) => host.name !== name);
+
+function judge(draft: Draft, { name, peers, lookedMs }: Look, sharers: Sharers): void {
+  const viewer = draft.get('hosts', name);
+  if (!viewer?.sharedPools) return;
+  const views: Record<string, SharedPoolView> = { ...viewer.sharedPools };
+  for (const { pool, id, seen: found } of peers) {
+    const view = views[pool];
+    if (!view) continue;
+    const seen: Record<string, boolean> = {};
+    for (const peer of othersOf(sharers, pool, id, name)) {
+      const its = peer.sharedPools?.[pool];
+      const before = view.seen[peer.name];
+      const isLate = its !== undefined && lookedMs >= its.sinceMs + GRACE_MS;
+      const verdict =
+        its !== undefined && isFound(its, found[peer.name])
+          ? true
+          : isLate && !isSettled(viewer, pool, peer)
+            ? false
+            : before;
+      if (verdict !== undefined) seen[peer.name] = verdict;
+    }
+    if (!isDeepStrictEqual(seen, view.seen)) views[pool] = { ...view, seen };
+  }
+  if (!isDeepStrictEqual(views, viewer.sharedPools))
+    draft.put('hosts', name, { ...viewer, sharedPools: views });
+}
+
+const isFound = ({ beats }: SharedPoolView, beat: string | undefined): boolean =>
+  beat !== undefined && beats.includes(beat);
+
+/** That its beat is missing would say nothing new of this host: it is known to be apart, or it is away and was known to be there. */
+function isSettled(viewer: HostRecord | undefined, pool: string, peer: HostRecord): boolean {
+  const before = viewer?.sharedPools?.[pool]?.seen[peer.name];
+  return before === false || (before === true && peer.state !== 'up');
+}
