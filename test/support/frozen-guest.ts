@@ -29,7 +29,7 @@ export class FrozenGuest {
   /** Waits until its agent answers, and puts a hook into it that tells of each freeze and thaw. */
   static async of(weft: Weft, lab: Lab, vmId: string, host: string): Promise<FrozenGuest> {
     const { stdout } = await lab.exec(host, ['virsh', '-q', '-c', 'qemu:///system', 'list', '--name']);
-    const domain = stdout.split('\n').find((name) => name.endsWith(`-${vmId.replace('/', '-')}`));
+    const domain = stdout.split('\n').find((name) => name.includes(`-${vmId.replace('/', '-')}-`));
     if (domain === undefined) throw new Error(`${host} does not run ${vmId}: ${stdout}`);
     const guest = new FrozenGuest(weft, lab, vmId, host, domain);
     await guest.until('thawed');

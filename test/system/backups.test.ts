@@ -297,6 +297,7 @@ describe('backups of a machine', () => {
     expect(await digest('shop/elsewhere')).toBe(before);
     await golden.lab.powerOn(home);
     await golden.weft.ok(['delete', 'shop/elsewhere', '--wait'], { timeoutMs: 180_000 });
+    await golden.weft.ok(['machine', 'backup-rm', backup]);
     await waitFor('the machine to run again', async () => rowOf(await golden.weft.ps('shop'), DB), isReady);
     expect(await digest(DB)).toBe(before);
   });
