@@ -102,7 +102,13 @@ export class FrozenGuest {
 
   /** By its serial console, from its host: no agent of Weft's is needed. */
   async letGo(): Promise<void> {
-    const terminal = await this.virsh('ttyconsole', 'DOMAIN');
-    await this.#lab.exec(this.#host, ['sh', '-c', 'echo rm -f /run/hold >"$0"', terminal]);
+    const terminal = await waitFor(
+      'its console',
+      // libvirtd may be on its way back.
+      () => this.virsh('ttyconsole', 'DOMAIN').catch(() => ''),
+      (path) => path !== '',
+    );
+    const press = ['sh', '-c', 'printf "\\nrm -f /run/hold\\n" >"$0"', terminal];
+    await this.#lab.exec(this.#host, press);
   }
 }
