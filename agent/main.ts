@@ -142,7 +142,7 @@ async function run({ log, configuration, paths, identities, ...joined }: Parts):
     host: configuration.name,
     driver,
     targets,
-    guests: new FrozenGuests(driver.backups, (vmId) => paths.frozen(vmId), log),
+    guests: new FrozenGuests({ driver: driver.backups, note: (vmId) => paths.frozen(vmId), clock, log }),
     clock,
     log,
     onChange: () => observer.changed(),
@@ -304,6 +304,7 @@ async function run({ log, configuration, paths, identities, ...joined }: Parts):
       await identities.write(renewed);
     },
   });
+  backups.start();
   session.start();
   doctor.start();
   // A pool that is mounted late, or goes away, changes what this host offers.

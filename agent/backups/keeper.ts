@@ -65,10 +65,14 @@ export class BackupKeeper {
     this.#options = options;
   }
 
+  /** Clears away what an agent before this one left, whether or not a controller is there: its guests may be frozen. */
+  start(): void {
+    this.#swept ??= this.#sweep();
+  }
+
   follow(goal: Goal): void {
     this.#goal = goal;
-    // What an agent before this one left is cleared away first.
-    this.#swept ??= this.#sweep();
+    this.start();
     const wanted = new Map((goal.backups ?? []).map((task) => [keyOf(task), task]));
     for (const [key, job] of this.#jobs) {
       if (wanted.has(key)) continue;
@@ -90,6 +94,7 @@ export class BackupKeeper {
 
   close(): void {
     this.#stop.abort();
+    this.#options.guests.close();
     for (const { abort } of this.#jobs.values()) abort.abort();
   }
 
@@ -198,11 +203,9 @@ export class BackupKeeper {
 
   async #endWhatWasBegun(): Promise<void> {
     const { driver, guests } = this.#options;
-    for (const { name, mark, state } of await driver.listDomains()) {
-      if (mark?.kind !== 'machine' || state !== 'running') continue;
-      await driver.backups.abortBackup(name);
-      if (await guests.mayBeFrozen(mark.id)) await guests.thaw(mark.id, name);
-    }
+    const machines = (await driver.listDomains()).filter(({ mark }) => mark?.kind === 'machine');
+    for (const { name, mark } of machines) if (mark) await guests.thaw(mark.id, name);
+    for (const { name, state } of machines) if (state === 'running') await driver.backups.abortBackup(name);
   }
 
   async #removeHalves(): Promise<void> {

@@ -5,6 +5,13 @@ export type BackupProgress =
   /** There is none, and none has just ended. */
   | { readonly state: 'none' };
 
+export type FreezeAnswer =
+  | { readonly state: 'frozen' }
+  /** It was asked, or may have been: it may still be frozen in a moment, and is to be thawed. */
+  | { readonly state: 'uncertain'; readonly reason: string }
+  /** It has no agent that listens. */
+  | { readonly state: 'not-asked'; readonly reason: string };
+
 /**
  * Copies of a running guest's disk, beside everything else that is done with its domain. Names are libvirt's names of domains; one
  * without our mark is refused.
@@ -19,11 +26,8 @@ export interface BackupDriver {
   backupProgress(domain: string): Promise<BackupProgress>;
   /** Ends a backup that is being made, whoever began it. Does nothing when there is none. */
   abortBackup(domain: string): Promise<void>;
-  /**
-   * Has the guest's agent flush and freeze its file systems.
-   * @returns null when they are frozen; else why not: then the guest may still be frozen in a moment, and is to be thawed.
-   */
-  freeze(domain: string): Promise<string | null>;
+  /** Has the guest's agent flush and freeze its file systems. Never throws. */
+  freeze(domain: string): Promise<FreezeAnswer>;
   /** Thaws them; no harm where none is frozen. */
   thaw(domain: string): Promise<void>;
 }

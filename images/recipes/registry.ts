@@ -1,9 +1,9 @@
 import { WeftError } from '../../agent/kit/errors.ts';
 import type { Recipe } from './contract.ts';
 import { debian } from './debian/recipe.ts';
-import { tiny } from './tiny/recipe.ts';
+import { tiny, tinyFull } from './tiny/recipe.ts';
 
-export const RECIPES: readonly Recipe[] = [tiny, debian];
+export const RECIPES: readonly Recipe[] = [tiny, tinyFull, debian];
 
 /** @throws WeftError `not-found` with the names there are. */
 export function recipeNamed(name: string, recipes: readonly Recipe[] = RECIPES): Recipe {

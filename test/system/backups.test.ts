@@ -2,6 +2,7 @@ import { readFile, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { diskOf, supervisedPid } from '../lab/host.ts';
+import { FrozenGuest } from '../support/frozen-guest.ts';
 import { type GoldenLab, goldenLab, TINY } from '../support/golden-lab.ts';
 import { isReady, rowOf, waitUntilNothingIsLeft } from '../support/hosts.ts';
 import { waitFor } from '../support/wait-for.ts';
@@ -13,6 +14,15 @@ kind: Application
 name: shop
 machines:
   db: {image: "${image}", size: ${TINY}, pool: local}
+`;
+const LEDGER = 'books/ledger';
+/** Its guest has an agent. */
+const BOOKS = `
+apiVersion: weft/v1
+kind: Application
+name: books
+machines:
+  ledger: {image: "tiny-full:stable", size: ${TINY}, pool: local}
 `;
 const BOOT_ID = 'cat /proc/sys/kernel/random/boot_id';
 const BACKUPS = '/var/lib/weft/backups';
@@ -32,10 +42,16 @@ interface Refusal {
 describe('backups of a machine', () => {
   let golden: GoldenLab;
   beforeAll(async () => {
-    golden = await goldenLab('backups', { hosts: 2, agent: { backups: [{ name: 'vault', path: BACKUPS }] } });
-    await golden.weft.ok(['apply', '-f', await golden.model(MODEL('tiny:stable')), '--wait'], {
-      timeoutMs: 400_000,
+    golden = await goldenLab('backups', {
+      hosts: 2,
+      shared: ['common'],
+      recipes: ['tiny', 'tiny-full'],
+      agent: { backups: [{ name: 'vault', path: BACKUPS }] },
     });
+    const files = [await golden.model(MODEL('tiny:stable')), await golden.model(BOOKS, 'books.yaml')];
+    await Promise.all(
+      files.map((file) => golden.weft.ok(['apply', '-f', file, '--wait'], { timeoutMs: 400_000 })),
+    );
   }, 1_300_000);
   afterAll(() => golden?.down(), 60_000);
 
@@ -45,9 +61,23 @@ describe('backups of a machine', () => {
   const write = (id: string) =>
     ssh(id, 'dd if=/dev/urandom of=/root/data bs=1M count=12 2>/dev/null && sync && sha256sum </root/data');
   const digest = (id: string) => ssh(id, 'sha256sum </root/data');
-  const backups = () => golden.weft.json<Backup[]>(['machine', 'backups', DB]);
-  const backUp = () =>
-    golden.weft.json<Backup>(['machine', 'backup', DB, '--to', 'vault', '--wait'], { timeoutMs: 300_000 });
+  const backups = (id = DB) => golden.weft.json<Backup[]>(['machine', 'backups', id]);
+  const backUp = (id = DB, target = 'vault') =>
+    golden.weft.json<Backup>(['machine', 'backup', id, '--to', target, '--wait'], { timeoutMs: 300_000 });
+  const homeOf = async (id: string) => String(rowOf(await golden.weft.ps(), id).host);
+  /** Until a backup that was asked for has ended. */
+  const endOf = async (id: string, backup: string) =>
+    (
+      await waitFor(
+        'the backup to end',
+        // The controller may be on its way back.
+        () => backups(id).catch(() => []),
+        (found) => found.some((row) => row.backup === backup && row.state !== 'wanted'),
+      )
+    ).find((row) => row.backup === backup);
+  const halves = async (host: string) => (await entries(host)).filter((path) => path.includes('.tmp'));
+  const kill = async (name: string, program: 'weft-agent' | 'libvirtd-supervised') =>
+    process.kill(await supervisedPid(await golden.lab.host(name), program), 'SIGKILL');
   /** The folder of a host's backups, as this machine sees it. */
   const folderOf = async (host: string) => {
     const { hosts } = await golden.lab.state();
@@ -110,7 +140,11 @@ describe('backups of a machine', () => {
     expect(await digest(DB)).toBe(before);
     expect(rowOf(await golden.weft.ps('shop'), DB).incarnation).toBe(incarnation + 1);
     await golden.weft.ok(['machine', 'backup-rm', backup]);
-    await waitFor('the backup to be removed', backups, (rows) => !rows.some((row) => row.backup === backup));
+    await waitFor(
+      'the backup to be removed',
+      () => backups(),
+      (rows) => !rows.some((row) => row.backup === backup),
+    );
   });
 
   test('one that was truncated is refused with the reason, and nothing is left of the try', async () => {
@@ -143,30 +177,132 @@ describe('backups of a machine', () => {
     await golden.weft.ok(['machine', 'backup-rm', backup.backup]);
   });
 
-  test('the agent is killed in the middle: the backup is made all the same, and no half is left', async () => {
+  test.each(['agent', 'libvirtd', 'controller'] as const)(
+    'the %s is killed in the middle: the backup is made all the same, and no half is left',
+    async (victim) => {
+      const before = await write(DB);
+      const boot = await ssh(DB, BOOT_ID);
+      const home = await homeOf(DB);
+      const known = new Set(await entries(home));
+      const backup = (await golden.weft.ok(['machine', 'backup', DB, '--to', 'vault'])).trim();
+      // As soon as anything of it is there: the copy has not ended, or its digest is being computed, or it has just ended.
+      await waitFor(
+        'the backup to be begun',
+        () => entries(home),
+        (found) => found.some((path) => !known.has(path)),
+        60_000,
+        20,
+      );
+      if (victim === 'controller') process.kill(await golden.lab.controllerPid(), 'SIGKILL');
+      else await kill(home, victim === 'agent' ? 'weft-agent' : 'libvirtd-supervised');
+      expect(await endOf(DB, backup)).toMatchObject({ state: 'done', failure: null });
+      expect(await halves(home)).toEqual([]);
+      await golden.weft.ok(['machine', 'restore', backup, '--as', 'after', '--wait'], { timeoutMs: 400_000 });
+      expect(await digest('shop/after')).toBe(before);
+      expect(await ssh(DB, BOOT_ID)).toBe(boot);
+      await golden.weft.ok(['delete', 'shop/after', '--wait'], { timeoutMs: 180_000 });
+    },
+  );
+
+  describe('of a guest with an agent', () => {
+    let guest: FrozenGuest;
+    let home: string;
+    beforeAll(async () => {
+      home = await homeOf(LEDGER);
+      guest = await FrozenGuest.of(golden.weft, golden.lab, LEDGER, home);
+    }, 200_000);
+
+    test('is frozen for the moment in which it begins: what the guest had not yet written out is in it', async () => {
+      const before = await ssh(
+        LEDGER,
+        'dd if=/dev/urandom of=/root/data bs=1M count=4 2>/dev/null; sha256sum </root/data',
+      );
+      const { backup, made } = await backUp(LEDGER);
+      expect(made?.consistency).toBe('frozen');
+      expect(await guest.freezes()).toEqual(['freeze', 'thaw']);
+      expect(await guest.status()).toBe('thawed');
+      await golden.weft.ok(['machine', 'restore', backup, '--as', 'copy', '--wait'], { timeoutMs: 400_000 });
+      expect(await digest('books/copy')).toBe(before);
+      await golden.weft.ok(['delete', 'books/copy', '--wait'], { timeoutMs: 180_000 });
+    });
+
+    test('that cannot be begun is told as failed; nothing is left of it, the guest runs on thawed, and the next one works', async () => {
+      const boot = await ssh(LEDGER, BOOT_ID);
+      // Another copy of its disk is being made, by somebody else, and for as long as he likes.
+      const busy = '/var/lib/weft/busy.qcow2';
+      await guest.virsh('blockcopy', 'DOMAIN', 'vda', busy, '--transient-job');
+      const refused = await golden.weft.run(
+        ['machine', 'backup', LEDGER, '--to', 'vault', '--wait', '--json'],
+        { timeoutMs: 180_000 },
+      );
+      expect(refused.exitCode).toBe(1);
+      const failed = (await backups(LEDGER)).find(({ state }) => state === 'failed');
+      expect(failed?.failure?.message).toContain('back ');
+      const calls = await guest.freezes();
+      expect([calls[0], calls.at(-1)]).toEqual(['freeze', 'thaw']);
+      expect(await guest.status()).toBe('thawed');
+      expect(await halves(home)).toEqual([]);
+      await guest.virsh('blockjob', 'DOMAIN', 'vda', '--abort');
+      await golden.lab.exec(home, ['rm', '-f', busy]);
+      expect((await backUp(LEDGER)).made?.consistency).toBe('frozen');
+      await write(LEDGER);
+      expect(await ssh(LEDGER, BOOT_ID)).toBe(boot);
+      await guest.freezes();
+    });
+
+    test('its host’s agent is killed between freeze and thaw: the next one thaws it', async () => {
+      await guest.hold();
+      const backup = (await golden.weft.ok(['machine', 'backup', LEDGER, '--to', 'vault'])).trim();
+      await guest.untilHeld();
+      // It stands still, so that the guest stays frozen until somebody has seen it so.
+      const agent = await supervisedPid(await golden.lab.host(home), 'weft-agent');
+      process.kill(agent, 'SIGSTOP');
+      await guest.letGo();
+      await guest.until('frozen');
+      process.kill(agent, 'SIGKILL');
+      expect(await endOf(LEDGER, backup)).toMatchObject({ state: 'done', made: { consistency: 'frozen' } });
+      // Thawed by the agent that found it so, then frozen once more for the copy that is begun anew.
+      const calls = await guest.freezes();
+      expect([...calls.slice(0, 2), ...calls.slice(-2)]).toEqual(['freeze', 'thaw', 'freeze', 'thaw']);
+      expect(calls.length).toBeGreaterThanOrEqual(4);
+      expect(await guest.status()).toBe('thawed');
+      expect(await halves(home)).toEqual([]);
+    });
+
+    test('libvirtd is killed while the guest freezes: it is thawed, and the backup is made', async () => {
+      await guest.hold();
+      const backup = (await golden.weft.ok(['machine', 'backup', LEDGER, '--to', 'vault'])).trim();
+      await guest.untilHeld();
+      await kill(home, 'libvirtd-supervised');
+      await guest.letGo();
+      expect(await endOf(LEDGER, backup)).toMatchObject({ state: 'done' });
+      await guest.until('thawed');
+      expect((await guest.freezes()).slice(0, 2)).toEqual(['freeze', 'thaw']);
+      await write(LEDGER);
+      await golden.weft.ok(['delete', 'books', '--wait'], { timeoutMs: 180_000 });
+    });
+  });
+
+  test('in a pool that hosts share, it is restored on another host when its own is lost', async () => {
     const before = await write(DB);
-    const { host } = rowOf(await golden.weft.ps('shop'), DB);
-    const home = String(host);
-    const known = new Set(await entries(home));
-    const backup = (await golden.weft.ok(['machine', 'backup', DB, '--to', 'vault'])).trim();
-    // As soon as anything of it is there: the copy has not ended, or its digest is being computed, or it has just ended.
+    const home = await homeOf(DB);
+    const { backup } = await backUp(DB, 'common');
+    await golden.lab.powerOff(home);
     await waitFor(
-      'the backup to be begun',
-      () => entries(home),
-      (found) => found.some((path) => !known.has(path)),
-      60_000,
-      20,
+      'the loss to be seen',
+      () => golden.weft.json<{ name: string; state: string }[]>(['host', 'ls']),
+      (hosts) => hosts.some(({ name, state }) => name === home && state !== 'up'),
     );
-    const { hosts } = await golden.lab.state();
-    for (const each of hosts.filter(({ name }) => name === home))
-      process.kill(await supervisedPid(each, 'weft-agent'), 'SIGKILL');
-    const rows = await waitFor('the backup to be done', backups, (found) =>
-      found.some((row) => row.backup === backup && row.state !== 'wanted'),
-    );
-    expect(rows.find((row) => row.backup === backup)).toMatchObject({ state: 'done', failure: null });
-    expect((await entries(home)).filter((path) => path.includes('.tmp'))).toEqual([]);
-    await golden.weft.ok(['machine', 'restore', backup, '--as', 'after', '--wait'], { timeoutMs: 400_000 });
-    expect(await digest('shop/after')).toBe(before);
+    await golden.weft.ok(['machine', 'restore', backup, '--as', 'elsewhere', '--wait'], {
+      timeoutMs: 400_000,
+    });
+    expect(await homeOf('shop/elsewhere')).not.toBe(home);
+    expect(await digest('shop/elsewhere')).toBe(before);
+    await golden.lab.powerOn(home);
+    await golden.weft.ok(['delete', 'shop/elsewhere', '--wait'], { timeoutMs: 180_000 });
+    await golden.weft.ok(['machine', 'backup-rm', backup]);
+    await waitFor('the machine to run again', async () => rowOf(await golden.weft.ps('shop'), DB), isReady);
+    expect(await digest(DB)).toBe(before);
   });
 
   test('by a schedule: made by itself; and backups outlive their machine and its application', async () => {
@@ -175,8 +311,10 @@ describe('backups of a machine', () => {
       'pool: local, backup: {every: 24h, keep: 2, to: vault}}',
     );
     await golden.weft.ok(['apply', '-f', await golden.model(scheduled)]);
-    const made = await waitFor('a scheduled backup', backups, (rows) =>
-      rows.some(({ reason, state }) => reason === 'scheduled' && state === 'done'),
+    const made = await waitFor(
+      'a scheduled backup',
+      () => backups(),
+      (rows) => rows.some(({ reason, state }) => reason === 'scheduled' && state === 'done'),
     );
     const { backup } = made.find(({ reason }) => reason === 'scheduled') ?? { backup: '' };
     const bytes = await digest(DB);

@@ -11,12 +11,15 @@ const UNREADY_LIMIT_MS = 5_000;
 /** Until the driver that tells the hypervisor of a panic is there. */
 const HEARD = 'until grep -q pvpanic /proc/modules; do sleep 0.1; done';
 const PANIC = 'echo c >/proc/sysrq-trigger';
-/** Arms the watchdog as its driver would, which this kernel has not: the fast clock, then the switch. About two seconds later it bites. */
+/** Arms the watchdog as its driver would, which the cloud kernel has not: the fast clock, then the switch. About two seconds later it bites. */
 const HANG = [
   'cd /sys/bus/pci/devices/0000:00:10.0',
   "printf '\\004\\000' | dd of=config bs=2 seek=48 conv=notrunc",
   "printf '\\002' | dd of=config bs=1 seek=104 conv=notrunc",
 ].join('; ');
+/** The guest's own driver has armed it, and the program that feeds it stands still. */
+const HUNGRY =
+  'until grep -q "^active" /sys/class/watchdog/watchdog0/state; do sleep 0.5; done; kill -STOP $(pidof watchdog)';
 
 interface Why {
   readonly state: string;
@@ -33,12 +36,13 @@ interface Why {
   } | null;
 }
 
-/** How each instance of `mends` goes down, by index; it is told so by SSH. */
+/** How each instance of `mends` goes down; it is told so by SSH. */
 const ENDS = [
-  { cause: 'panic', command: `${HEARD}; ${PANIC}` },
-  { cause: 'hang', command: HANG },
-  { cause: 'power-off', command: 'poweroff -f' },
-  { cause: 'unready', command: 'touch /run/bad' },
+  { id: 'mends/web-0', cause: 'panic', command: `${HEARD}; ${PANIC}` },
+  { id: 'mends/web-1', cause: 'hang', command: HANG },
+  { id: 'mends/web-2', cause: 'power-off', command: 'poweroff -f' },
+  { id: 'mends/web-3', cause: 'unready', command: 'touch /run/bad' },
+  { id: 'mends/fed-0', cause: 'hang', command: HUNGRY },
 ] as const;
 
 const MENDS = `apiVersion: weft/v1
@@ -49,10 +53,11 @@ roles:
     kind: worker
     image: "tiny:stable"
     size: ${TINY}
-    instances: ${ENDS.length}
+    instances: 4
     start: "sleep 100000"
     endpoints:
       http: {type: internal, port: 80, probe: {exec: "test ! -e /run/bad", interval: 500ms}}
+  fed: {kind: worker, image: "tiny-full:stable", size: ${TINY}, instances: 1, start: "sleep 100000"}
 `;
 const DIES = `apiVersion: weft/v1
 kind: Application
@@ -73,7 +78,12 @@ describe('a guest that goes down by itself', () => {
   let disk: string;
   beforeAll(async () => {
     const agent = { unreadyLimitMs: UNREADY_LIMIT_MS };
-    golden = await goldenLab('guests', { hosts: 2, memoryMiB: 700, agent });
+    golden = await goldenLab('guests', {
+      hosts: 2,
+      memoryMiB: 700,
+      recipes: ['tiny', 'tiny-full'],
+      agent,
+    });
     const signal = AbortSignal.timeout(300_000);
     ({ disk } = await buildRecipe(tiny, { cacheFolder: DEFAULT_RECIPE_CACHE, onLine: () => {}, signal }));
     await apply('mends', MENDS);
@@ -87,36 +97,33 @@ describe('a guest that goes down by itself', () => {
   const until = (what: string, id: string, wanted: (row: Why) => boolean, limitMs = 120_000) =>
     waitFor(`${id} ${what}`, () => why(id), wanted, limitMs);
   const isReady = ({ state }: Why) => state === 'ready';
-  const idOf = (index: number) => `mends/web-${index}`;
 
   test('is started again on its host and disk, as the same incarnation, counted, with the cause and the end of its console', async () => {
-    const before = await Promise.all(ENDS.map((_, index) => until('is ready', idOf(index), isReady)));
+    const before = await Promise.all(ENDS.map(({ id }) => until('is ready', id, isReady)));
     // Whether or not the guest lives long enough to say that it has begun: the command ends with it.
     await Promise.all(
-      ENDS.map(({ command }, index) =>
-        golden.weft.run(
-          ['ssh', idOf(index), '--', `touch /root/kept; sync; (${command}) >/dev/null 2>&1 &`],
-          {
-            timeoutMs: 60_000,
-          },
-        ),
+      ENDS.map(({ id, command }) =>
+        golden.weft.run(['ssh', id, '--', `touch /root/kept; sync; (${command}) >/dev/null 2>&1 &`], {
+          timeoutMs: 60_000,
+        }),
       ),
     );
     const isBack = (row: Why) => isReady(row) && row.restarts !== null;
-    const after = await Promise.all(ENDS.map((_, index) => until('is back', idOf(index), isBack)));
-    for (const [index, { cause }] of ENDS.entries()) {
+    const after = await Promise.all(ENDS.map(({ id }) => until('is back', id, isBack)));
+    for (const [index, { id, cause }] of ENDS.entries()) {
       const { host, incarnation } = before[index] ?? {};
       expect(after[index]).toMatchObject({
         ...{ state: 'ready', host, incarnation, failure: null, givenUp: false },
         restarts: { count: 1, host, recent: [{ cause }] },
       });
-      expect(await golden.weft.ok(['ssh', idOf(index), '--', 'ls /root'])).toContain('kept');
+      expect(await golden.weft.ok(['ssh', id, '--', 'ls /root'])).toContain('kept');
     }
     expect(after[0]?.restarts?.consoleTail).toMatch(/Kernel panic - not syncing: sysrq triggered crash/);
     expect(after[3]?.restarts?.recent[0]?.message).toBe(
       'it was not ready for 5 s: http: the check ended with exit code 1',
     );
-  }, 240_000);
+    expect(after[4]?.restarts?.recent[0]?.message).toBe('it hung: its watchdog was not fed');
+  }, 300_000);
 
   test('and has a screen can be seen as it is; one without says so', async () => {
     await golden.weft.ok([

@@ -1,9 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { buildRecipe, DEFAULT_RECIPE_CACHE } from '../../images/recipes/build-recipe.ts';
+import { tinyFull } from '../../images/recipes/tiny/recipe.ts';
 import { REPOSITORY } from '../lab/layout.ts';
-import { type GoldenLab, goldenLab } from '../support/golden-lab.ts';
+import { type GoldenLab, goldenLab, TINY } from '../support/golden-lab.ts';
 import { isReady, rowOf, waitUntilNothingIsLeft } from '../support/hosts.ts';
+import { diskWithKey } from '../support/own-disk.ts';
 import { convertedImage, ownCloudImage } from '../support/own-image.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -13,6 +16,14 @@ kind: Application
 name: books
 machines:
   db: {image: "mine-uefi:1", size: {cpus: 1, memory: 1GiB, disk: 10GiB}}
+`;
+/** Disks that came from another hypervisor: SATA and e1000e are all that they know. */
+const PREMISES = `apiVersion: weft/v1
+kind: Application
+name: premises
+machines:
+  seeded: {image: "sata:1", size: ${TINY}}
+  bare: {image: "bare:1", size: ${TINY}}
 `;
 
 let golden: GoldenLab;
@@ -92,3 +103,49 @@ test('a cloud image of one’s own: two instances from the README, and a machine
   await golden.weft.ok(['delete', 'books', '--wait']);
   await waitUntilNothingIsLeft(golden);
 }, 900_000);
+
+test('disks without virtio drivers: one that takes a seed, and one that has keys of its own and gets none', async () => {
+  const signal = AbortSignal.timeout(300_000);
+  const { kernel, initrd, disk, traits } = await buildRecipe(tinyFull, {
+    cacheFolder: DEFAULT_RECIPE_CACHE,
+    onLine: () => undefined,
+    signal,
+  });
+  const own = await diskWithKey(disk, golden.folder);
+  const boot = ['--kernel', kernel, '--initrd', initrd, '--cmdline', traits.commandLine];
+  const imported = (file: string, name: string, ...more: string[]) =>
+    golden.weft.ok([
+      'image',
+      'import',
+      file,
+      '--name',
+      name,
+      '--version',
+      '1',
+      '--devices',
+      'sata',
+      ...boot,
+      ...more,
+    ]);
+  await imported(disk, 'sata');
+  await imported(own.disk, 'bare', '--seed', 'none', '--ssh-key', own.key);
+  await golden.weft.ok(['apply', '-f', await golden.model(PREMISES, 'premises.yaml'), '--wait'], {
+    timeoutMs: 400_000,
+  });
+  const look =
+    'hostname; ls -d /sys/block/[svh]d*; basename "$(readlink -f /sys/class/net/eth0/device/driver)"';
+  // The seed is a disc in the one, and the other has no second disk at all.
+  expect((await inside('premises/seeded', `${look}; ls /dev/sr0`)).split('\n')).toEqual([
+    'seeded',
+    '/sys/block/sda',
+    'e1000e',
+    '/dev/sr0',
+  ]);
+  expect((await inside('premises/bare', `${look}; ls /dev/sr0 || true`)).split('\n')).toEqual([
+    'tiny-full',
+    '/sys/block/sda',
+    'e1000e',
+  ]);
+  await golden.weft.ok(['delete', 'premises', '--wait']);
+  await waitUntilNothingIsLeft(golden);
+}, 600_000);

@@ -1,6 +1,6 @@
 import { type Domain, DomainJobStatsFlag, ErrorCode, isLibvirtError } from '@weft/node-libvirt';
 import { WeftError } from '../../kit/errors.ts';
-import type { BackupDriver, BackupProgress } from '../backup-driver.ts';
+import type { BackupDriver, BackupProgress, FreezeAnswer } from '../backup-driver.ts';
 import { composeXml, parseXml } from './xml.ts';
 
 const ASK = { timeoutMs: 15_000 };
@@ -55,14 +55,18 @@ export class LibvirtBackups implements BackupDriver {
     });
   }
 
-  async freeze(name: string): Promise<string | null> {
+  async freeze(name: string): Promise<FreezeAnswer> {
     try {
       return await this.#with(`freeze the file systems of ${name}`, name, async (domain) => {
+        if (!hasGuestAgent(await domain.getXML(0, ASK)))
+          return { state: 'not-asked', reason: 'no guest agent runs in it' };
         const frozen = await domain.fsFreeze(FREEZE);
-        return frozen > 0 ? null : 'the guest’s agent found no file system to freeze';
+        return frozen > 0
+          ? { state: 'frozen' }
+          : { state: 'uncertain', reason: 'the guest’s agent found no file system to freeze' };
       });
     } catch (error) {
-      return WeftError.from(error).message;
+      return { state: 'uncertain', reason: WeftError.from(error).message };
     }
   }
 
@@ -101,6 +105,17 @@ export function composeBackupXml(domainXml: string, file: string): string {
         ),
       },
     },
+  });
+}
+
+/** Whether somebody listens at the other end of the agent's channel, as libvirt tells of a domain that runs. */
+export function hasGuestAgent(domainXml: string): boolean {
+  const channels = parseXml(domainXml).child('domain')?.child('devices')?.children('channel') ?? [];
+  return channels.some((channel) => {
+    const target = channel.child('target');
+    return (
+      target?.attribute('name') === 'org.qemu.guest_agent.0' && target.attribute('state') === 'connected'
+    );
   });
 }
 

@@ -62,7 +62,7 @@ async function follow(context: Context, client: WeftClient, job: string): Promis
 
 export const imageBuild: Command = {
   usage: '<recipe>',
-  summary: 'build an image from a recipe: tiny, debian',
+  summary: 'build an image from a recipe: tiny, tiny-full, debian',
   options: [
     ['--name <name>', 'default: the recipe’s'],
     ['--version <version>', 'default: made from its content'],

@@ -69,7 +69,9 @@ export const debian: Recipe = {
     await bootstrap(root, context);
     await installKernel(root, join(context.workFolder, 'kernel'));
     const modules = await collectModules(join(root, 'usr/lib/modules'), BOOT_MODULES, REQUIRED_MODULES);
-    await buildInitrd(modules, join(context.workFolder, 'initrd'), context, DEBIAN_SEED_SCRIPT);
+    await buildInitrd(modules, join(context.workFolder, 'initrd'), context, {
+      seedScript: DEBIAN_SEED_SCRIPT,
+    });
     await customize(root, context);
     await buildDisk(root, join(context.workFolder, 'disk.qcow2'), SIZE_MIB, context);
     return { disk: 'disk.qcow2', kernel: 'kernel', initrd: 'initrd' };

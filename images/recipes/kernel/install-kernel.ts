@@ -11,7 +11,7 @@ export async function installKernel(root: string, output: string): Promise<void>
       remedy: 'Use the kernel package linux-image-cloud-amd64 of Debian 12.',
     });
   const source = join(root, 'boot', file);
-  const elf = extractVmlinux(await readFile(source));
+  const elf = await extractVmlinux(await readFile(source));
   if (elf === null) await copyFile(source, output);
   else await writeFile(output, elf);
 }

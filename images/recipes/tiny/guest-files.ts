@@ -104,16 +104,19 @@ fi
 umount $seed 2>/dev/null
 `;
 
-/** Not needed for SSH, and a second later so as not to delay it: the power button, entropy, and the file system grown to its disk. */
-const LATER = `#!/bin/sh
+/**
+ * Not needed for SSH, and a second later so as not to delay it: the power button, entropy, and the file system grown to its disk.
+ * @param disk name of its device, for a shell.
+ */
+export const later = (disk: string) => `#!/bin/sh
 sleep 1
 for module in /lib/modules/later/*; do insmod $module 2>/dev/null; done
 acpid -c /etc/acpi -l /dev/null -p /run/acpid.pid
-read -r sectors </sys/class/block/vda/size
+read -r sectors </sys/class/block/${disk}/size
 known=''
 [ -f /var/lib/weft/disk-sectors ] && read -r known </var/lib/weft/disk-sectors
 if [ "$sectors" != "$known" ]; then
-  resize2fs /dev/vda >/dev/null 2>&1 && echo "$sectors" >/var/lib/weft/disk-sectors
+  resize2fs /dev/${disk} >/dev/null 2>&1 && echo "$sectors" >/var/lib/weft/disk-sectors
 fi
 `;
 
@@ -129,7 +132,7 @@ for server in $dns; do echo "nameserver $server" >>/etc/resolv.conf; done
 export const TINY_PROGRAMS: ReadonlyMap<string, string> = new Map([
   ['etc/init.d/boot', BOOT],
   ['etc/init.d/seed', SEED],
-  ['etc/init.d/later', LATER],
+  ['etc/init.d/later', later('vda')],
   ['etc/udhcpc.script', UDHCPC],
   ['etc/acpi/PWRF/00000080', '#!/bin/sh\npoweroff\n'],
 ]);

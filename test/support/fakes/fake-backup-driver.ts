@@ -1,5 +1,5 @@
 import { writeFile } from 'node:fs/promises';
-import type { BackupDriver, BackupProgress } from '../../../agent/hypervisor/backup-driver.ts';
+import type { BackupDriver, BackupProgress, FreezeAnswer } from '../../../agent/hypervisor/backup-driver.ts';
 import type { DomainView } from '../../../agent/hypervisor/driver.ts';
 import { exec } from '../../../agent/kit/exec.ts';
 
@@ -10,7 +10,12 @@ export class FakeBackupDriver implements BackupDriver {
   domains: DomainView[] = [];
   /** A backup that is begun is not finished before this is set. */
   holds = false;
+  hasAgent = false;
   freezes = false;
+  /** Of the next thaws. */
+  readonly thawFailures: Error[] = [];
+  /** Why the next backup cannot be begun. */
+  refusal: Error | null = null;
   /** Of the next beginnings. */
   readonly failures: string[] = [];
   /** A job that somebody began, of which this process knows nothing. */
@@ -23,6 +28,9 @@ export class FakeBackupDriver implements BackupDriver {
 
   async beginBackup(domain: string, file: string): Promise<void> {
     if (this.running !== null) throw new Error('another job works on the domain');
+    const refused = this.refusal;
+    this.refusal = null;
+    if (refused !== null) throw refused;
     this.said.push(`begin ${domain}`);
     const failure = this.failures.shift();
     if (failure !== undefined) {
@@ -51,12 +59,17 @@ export class FakeBackupDriver implements BackupDriver {
     this.running = null;
   }
 
-  async freeze(domain: string): Promise<string | null> {
+  async freeze(domain: string): Promise<FreezeAnswer> {
     this.said.push(`freeze ${domain}`);
-    return this.freezes ? null : 'the guest has no agent';
+    if (!this.hasAgent) return { state: 'not-asked', reason: 'the guest has no agent' };
+    return this.freezes
+      ? { state: 'frozen' }
+      : { state: 'uncertain', reason: 'its agent did not answer in time' };
   }
 
   async thaw(domain: string): Promise<void> {
     this.said.push(`thaw ${domain}`);
+    const failure = this.thawFailures.shift();
+    if (failure !== undefined) throw failure;
   }
 }

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { DomainSpec } from '../../../agent/hypervisor/driver.ts';
-import { composeBackupXml } from '../../../agent/hypervisor/libvirt/backups.ts';
+import { composeBackupXml, hasGuestAgent } from '../../../agent/hypervisor/libvirt/backups.ts';
 import { composeDomainXml, hasScreen, readDomainXml } from '../../../agent/hypervisor/libvirt/domain-xml.ts';
 import { composeNetworkXml, readNetworkXml } from '../../../agent/hypervisor/libvirt/network-xml.ts';
 import { parseXml } from '../../../agent/hypervisor/libvirt/xml.ts';
@@ -130,4 +130,13 @@ test('a backup is of the disk that the guest writes, and of no other', () => {
   expect(disk?.child('target')?.attribute('file')).toBe('/vault/a&b.qcow2');
   expect([seed?.attribute('name'), seed?.attribute('backup')]).toEqual(['vdb', 'no']);
   expect(() => composeBackupXml(xml.replaceAll('device="disk"', 'device="cdrom"'), '/x')).toThrow('one disk');
+});
+
+test('a guest has an agent when somebody listens at its channel, and not at another one', () => {
+  const channel = (name: string, state: string) =>
+    `<domain><devices><channel type='unix'><target type='virtio' name='${name}'${state}/></channel></devices></domain>`;
+  expect(hasGuestAgent(channel('org.qemu.guest_agent.0', " state='connected'"))).toBe(true);
+  expect(hasGuestAgent(channel('org.qemu.guest_agent.0', " state='disconnected'"))).toBe(false);
+  expect(hasGuestAgent(channel('org.qemu.guest_agent.0', ''))).toBe(false);
+  expect(hasGuestAgent(channel('com.redhat.spice.0', " state='connected'"))).toBe(false);
 });

@@ -8,6 +8,7 @@ import { BackupTargets } from '../../../agent/backups/targets.ts';
 import { domainName } from '../../../agent/executor/names.ts';
 import type { Clock } from '../../../agent/kit/clock.ts';
 import { systemClock } from '../../../agent/kit/clock.ts';
+import { WeftError } from '../../../agent/kit/errors.ts';
 import { exec } from '../../../agent/kit/exec.ts';
 import { createLogger } from '../../../agent/kit/log.ts';
 import type { BackupTask, MadeBackup, RestoreGoal } from '../../../agent/protocol/index.ts';
@@ -56,7 +57,7 @@ const frozenNote = () => join(folder, 'run', 'frozen');
 
 function aKeeper(): BackupKeeper {
   const log = createLogger('test', 'silent');
-  const guests = new FrozenGuests(driver, frozenNote, log);
+  const guests = new FrozenGuests({ driver, note: frozenNote, clock, log });
   const options = {
     fleet: FLEET,
     host: 'h1',
@@ -108,13 +109,31 @@ describe('a backup', () => {
       machine: VM.id,
       disk: { digest: backup.digest },
     });
-    expect(driver.said).toEqual([`freeze ${DOMAIN}`, `begin ${DOMAIN}`, `thaw ${DOMAIN}`]);
+    expect(driver.said).toEqual([`freeze ${DOMAIN}`, `begin ${DOMAIN}`]);
+    await expect(stat(frozenNote())).rejects.toMatchObject({ code: 'ENOENT' });
   });
 
   test('of a guest that was frozen says so', async () => {
-    driver.freezes = true;
+    driver.hasAgent = driver.freezes = true;
     const { consistency, note } = await made();
     expect([consistency, note]).toEqual(['frozen', undefined]);
+    expect(driver.said).toEqual([`freeze ${DOMAIN}`, `begin ${DOMAIN}`, `thaw ${DOMAIN}`]);
+  });
+
+  test('of a guest whose agent does not answer is made without; it is thawed all the same, for it may freeze later', async () => {
+    driver.hasAgent = true;
+    const { consistency, note } = await made();
+    expect([consistency, note]).toEqual(['crash-consistent', 'its agent did not answer in time']);
+    expect(driver.said.at(-1)).toBe(`thaw ${DOMAIN}`);
+  });
+
+  test('that cannot be begun leaves the guest thawed', async () => {
+    driver.hasAgent = driver.freezes = true;
+    driver.refusal = new WeftError('not-supported', 'no');
+    const keeper = aKeeper();
+    follow(keeper, MAKE);
+    expect((await ended(keeper)).state).toBe('failed');
+    expect(driver.said).toEqual([`freeze ${DOMAIN}`, `thaw ${DOMAIN}`]);
   });
 
   test('is not made again by an agent that does not remember it', async () => {
@@ -187,10 +206,24 @@ test('what an agent before this one left is cleared away before anything is begu
   await writeFile(frozenNote(), '');
   driver.running = join(half, 'disk.qcow2');
   await made();
-  expect(driver.said.slice(0, 2)).toEqual([`abort ${DOMAIN}`, `thaw ${DOMAIN}`]);
+  expect(driver.said.slice(0, 2)).toEqual([`thaw ${DOMAIN}`, `abort ${DOMAIN}`]);
   // Another host may be making the same in a folder that both have.
   expect((await entries()).sort()).toEqual([ID, `${ID}.h2.0a1b2c3d.tmp`]);
   await expect(stat(frozenNote())).rejects.toMatchObject({ code: 'ENOENT' });
+});
+
+test('a guest that an agent before this one froze is thawed without a word of the controller', async () => {
+  await mkdir(dirname(frozenNote()));
+  await writeFile(frozenNote(), '');
+  aKeeper().start();
+  await waitFor(
+    'it to be thawed',
+    () => stat(frozenNote()).catch(() => null),
+    (note) => note === null,
+    10_000,
+    5,
+  );
+  expect(driver.said).toEqual([`thaw ${DOMAIN}`]);
 });
 
 describe('a backup that is read', () => {
