@@ -1,3 +1,4 @@
+import { isSameDocument } from '../../agent/kit/same-document.ts';
 import type { EventRecord } from '../model/records.ts';
 import { KINDS, type Kind, PREFIXES, type RecordOf, type World } from './world.ts';
 
@@ -77,7 +78,7 @@ export class Draft {
         const stored = (this.world[kind] as ReadonlyMap<string, unknown>).get(key);
         if (record === null) {
           if (stored !== undefined) deletes.push(PREFIXES[kind] + key);
-        } else if (JSON.stringify(record) !== JSON.stringify(stored)) {
+        } else if (!isSameDocument(record, stored)) {
           puts.push({ key: PREFIXES[kind] + key, value: record });
         }
       }

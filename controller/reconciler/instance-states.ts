@@ -1,4 +1,4 @@
-import { isDeepStrictEqual } from 'node:util';
+import { isSameDocument } from '../../agent/kit/same-document.ts';
 import type { VmReport } from '../../agent/protocol/index.ts';
 import type { VmRecord, VmState } from '../model/records.ts';
 import type { Draft } from './draft.ts';
@@ -151,8 +151,7 @@ export function follow(draft: Draft, record: VmRecord, report: VmReport): void {
   if (isKnown(record, report)) return;
   const merged = withReport(record, report);
   const next = FOLLOW[report.phase](draft, merged, report);
-  if (next === merged && JSON.stringify(merged) !== JSON.stringify(record))
-    draft.put('vms', record.id, merged);
+  if (next === merged && !isSameDocument(merged, record)) draft.put('vms', record.id, merged);
 }
 
 /** The record to which a report had nothing to add. Neither ever changes. */
@@ -176,8 +175,8 @@ function addsNothing(record: VmRecord, report: VmReport): boolean {
     record.phase === phase &&
     (report.overlay === undefined || report.overlay === record.overlay) &&
     areMerged(record.steps, report.steps) &&
-    isDeepStrictEqual(record.restarts, restartsAfter(record, report)) &&
-    isDeepStrictEqual(record.tasks, tasksAfter(record, report))
+    isSameDocument(record.restarts, restartsAfter(record, report)) &&
+    isSameDocument(record.tasks, tasksAfter(record, report))
   );
 }
 

@@ -1,3 +1,4 @@
+import type { VmRecord } from '../model/records.ts';
 import type { Change, Entry } from '../store/contract.ts';
 import { KINDS, type Kind, PREFIXES, type RecordOf } from './world.ts';
 
@@ -15,6 +16,8 @@ export class WorldCache {
     fencing: new Map(),
     backups: new Map(),
   };
+  /** Host → the VMs that are, or are to be, on it. */
+  readonly #vmsOn = new Map<string, Set<string>>();
   /** Revision up to which everything is in here. */
   revision = 0;
 
@@ -42,15 +45,31 @@ export class WorldCache {
     return this.#records[kind] as ReadonlyMap<string, RecordOf[K]>;
   }
 
+  /** The VMs that are on a host, and those whose successors are. */
+  vmsOn(host: string): readonly VmRecord[] {
+    const vms: VmRecord[] = [];
+    for (const id of this.#vmsOn.get(host) ?? []) {
+      const vm = this.#records.vms.get(id);
+      if (vm) vms.push(vm);
+    }
+    return vms;
+  }
+
   /** Store revision of a key; 0: it is not there. */
   revisionOf(storeKey: string): number {
     return this.#revisions.get(storeKey) ?? 0;
+  }
+
+  #follow(id: string, vm: VmRecord | null): void {
+    for (const host of hostsOf(this.#records.vms.get(id))) this.#vmsOn.get(host)?.delete(id);
+    for (const host of hostsOf(vm)) this.#vmsOn.set(host, (this.#vmsOn.get(host) ?? new Set()).add(id));
   }
 
   #set(storeKey: string, value: unknown, revision: number): void {
     const place = placeOf(storeKey);
     if (!place) return;
     const records = this.#records[place.kind] as Map<string, unknown>;
+    if (place.kind === 'vms') this.#follow(place.key, value as VmRecord | null);
     if (value === null) {
       this.#revisions.delete(storeKey);
       records.delete(place.key);
@@ -60,6 +79,10 @@ export class WorldCache {
     }
   }
 }
+
+/** Where a VM is, and where it is to be. */
+const hostsOf = (vm: VmRecord | null | undefined): readonly string[] =>
+  [vm?.host, vm?.successor?.host].filter((host) => typeof host === 'string');
 
 function placeOf(storeKey: string): { kind: Kind; key: string } | null {
   for (const kind of KINDS)

@@ -1,6 +1,6 @@
 import { ChangeLog } from '../change-log.ts';
 import type { Change, Entry, Snapshot, Store, Transaction, TransactionResult } from '../contract.ts';
-import { freeze } from '../frozen.ts';
+import { frozenCopy } from '../frozen.ts';
 
 /** A store that forgets everything when the process ends: for tests and simulation. */
 export class MemoryStore implements Store {
@@ -30,7 +30,8 @@ export class MemoryStore implements Store {
     const revision = ++this.#revision;
     const changes: Change[] = [];
     for (const put of puts) {
-      const value = copy(put.value);
+      // By copy, as into a database; and what comes out is as little to be changed as what comes out of one.
+      const value = frozenCopy(put.value);
       this.#entries.set(put.key, { key: put.key, value, revision });
       changes.push({ revision, key: put.key, value });
     }
@@ -54,6 +55,3 @@ export class MemoryStore implements Store {
     this.#log.close();
   }
 }
-
-/** Values go in by copy, as they do into a database, and what comes out is as little to be changed as what comes out of one. */
-const copy = <T>(value: T): T => (value === undefined ? value : freeze(JSON.parse(JSON.stringify(value))));
