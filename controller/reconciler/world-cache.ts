@@ -1,20 +1,21 @@
 import type { VmRecord } from '../model/records.ts';
 import type { Change, Entry } from '../store/contract.ts';
+import { ListedMap } from './listed-map.ts';
 import { KINDS, type Kind, PREFIXES, type RecordOf } from './world.ts';
 
 /** The store's records in memory, kept up to date by its watch: a pass reads nothing from disk. */
 export class WorldCache {
   readonly #revisions = new Map<string, number>();
-  readonly #records: { readonly [K in Kind]: Map<string, RecordOf[K]> } = {
-    applications: new Map(),
-    vms: new Map(),
-    hosts: new Map(),
-    claims: new Map(),
-    networks: new Map(),
-    tombstones: new Map(),
-    incarnations: new Map(),
-    fencing: new Map(),
-    backups: new Map(),
+  readonly #records: { readonly [K in Kind]: ListedMap<RecordOf[K]> } = {
+    applications: new ListedMap(),
+    vms: new ListedMap(),
+    hosts: new ListedMap(),
+    claims: new ListedMap(),
+    networks: new ListedMap(),
+    tombstones: new ListedMap(),
+    incarnations: new ListedMap(),
+    fencing: new ListedMap(),
+    backups: new ListedMap(),
   };
   /** Host → the VMs that are, or are to be, on it. */
   readonly #vmsOn = new Map<string, Set<string>>();

@@ -1,5 +1,6 @@
 import type { RestoreGoal } from '../../../agent/protocol/index.ts';
 import type { VmRecord } from '../../model/records.ts';
+import { restlessVms } from '../at-rest.ts';
 import type { Draft } from '../draft.ts';
 import { FORGIVEN, isGivenUp } from '../failures.ts';
 import { backOff } from '../instance-states.ts';
@@ -172,7 +173,7 @@ function othersReady(draft: Draft, record: VmRecord): boolean {
 /** Unix ms of the next end of a wait; null: none waits. One that is over was acted on: if no host took it, a change will wake it. */
 export function nextRetryMs(draft: Draft): number | null {
   let next: number | null = null;
-  for (const { retryAtMs, state } of draft.all('vms'))
+  for (const { retryAtMs, state } of draft.of('vms', restlessVms))
     if (state === 'backing-off' && retryAtMs !== null && retryAtMs > draft.nowMs)
       next = Math.min(next ?? Number.POSITIVE_INFINITY, retryAtMs);
   return next;
