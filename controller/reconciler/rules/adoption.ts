@@ -1,4 +1,6 @@
+import type { VmReport } from '../../../agent/protocol/index.ts';
 import type { VmRecord } from '../../model/records.ts';
+import { derived } from '../derived.ts';
 import type { Draft } from '../draft.ts';
 
 /** Where a machine's disk was found that no record speaks of: the store was lost, or an older one was restored. */
@@ -19,6 +21,17 @@ export function homesOf(draft: Draft, record: Pick<VmRecord, 'id' | 'kind'>): re
   }
   return homes;
 }
+
+/** Ids of VMs of which some host has a newer incarnation than its goal's. */
+export function forgottenIds(draft: Draft): ReadonlySet<string> {
+  const ids = new Set<string>();
+  for (const { connected, report } of draft.world.live.values())
+    if (connected && report) for (const { id } of derived(report.vms, withNewer)) ids.add(id);
+  return ids;
+}
+
+const withNewer = (vms: readonly VmReport[]): readonly VmReport[] =>
+  vms.filter(({ newerFound }) => newerFound !== undefined);
 
 /** An incarnation of this VM that runs on its host and is newer than the record: what the store forgot. Null: none. */
 export function forgottenIncarnation(draft: Draft, record: VmRecord): number | null {

@@ -1,11 +1,11 @@
 import type { RestoreGoal } from '../../../agent/protocol/index.ts';
-import type { VmRecord } from '../../model/records.ts';
+import type { ApplicationRecord, VmRecord } from '../../model/records.ts';
 import { restlessVms } from '../at-rest.ts';
 import type { Draft } from '../draft.ts';
 import { FORGIVEN, isGivenUp } from '../failures.ts';
 import { backOff } from '../instance-states.ts';
 import { imageOf, type Placement } from '../placement.ts';
-import { forgottenIncarnation, type Home, homesOf } from './adoption.ts';
+import { forgottenIds, forgottenIncarnation, type Home, homesOf } from './adoption.ts';
 import { again } from './again.ts';
 import { sourceOf } from './restored.ts';
 import { declaredVms } from './wanted.ts';
@@ -13,8 +13,7 @@ import { leavesReady, works } from './wishes.ts';
 
 /** Gives a new incarnation to whatever needs one: not placed yet, failed and its wait is over (but not given up), re-imaged, or made from an older definition. */
 export function renew(draft: Draft, placement: Placement): void {
-  const due = [...draft.all('vms')].filter((record) => mayNeedRenewal(draft, record));
-  for (const record of due.sort(inOrder)) {
+  for (const record of dueRecords(draft).sort(inOrder)) {
     if (placement.isFull) break;
     const forgotten = forgottenIncarnation(draft, record);
     if (record.state === 'pending') placeFirst(draft, placement, record);
@@ -41,12 +40,19 @@ export function renew(draft: Draft, placement: Placement): void {
 const RENEWED: ReadonlySet<VmRecord['state']> = new Set(['pending', 'backing-off', 'failed']);
 
 /** Most records need nothing, and are not put in order either. */
-const mayNeedRenewal = (draft: Draft, record: VmRecord): boolean =>
-  !record.deleting &&
-  (RENEWED.has(record.state) ||
-    record.reimageRequested ||
-    Boolean(record.restoreRequested) ||
-    forgottenIncarnation(draft, record) !== null);
+function dueRecords(draft: Draft): VmRecord[] {
+  const forgotten = forgottenIds(draft);
+  // What its host knows a newer incarnation of may be at rest by its record.
+  const records = forgotten.size === 0 ? draft.of('vms', restlessVms) : draft.all('vms');
+  return records.filter(
+    (record) =>
+      !record.deleting &&
+      (RENEWED.has(record.state) ||
+        record.reimageRequested ||
+        Boolean(record.restoreRequested) ||
+        (forgotten.has(record.id) && forgottenIncarnation(draft, record) !== null)),
+  );
+}
 
 const inOrder = (one: VmRecord, other: VmRecord) =>
   one.app < other.app
@@ -135,6 +141,7 @@ function hasImage(draft: Draft, record: VmRecord): boolean {
 function replaceOutdated(draft: Draft, placement: Placement): void {
   for (const application of [...draft.all('applications')]) {
     if (application.deleting) continue;
+    if (isUpToDate(draft, application)) continue;
     const blocked = new Set<string>();
     for (const made of declaredVms(application)) {
       const record = draft.get('vms', made.id);
@@ -154,6 +161,20 @@ function replaceOutdated(draft: Draft, placement: Placement): void {
       again(placement, record, 'its definition has changed', { only }, { ...patch, ...FORGIVEN });
     }
   }
+}
+
+/** An application → all records of VMs, among which none of its own is made from an older definition. */
+const upToDate = new WeakMap<ApplicationRecord, readonly VmRecord[]>();
+
+function isUpToDate(draft: Draft, application: ApplicationRecord): boolean {
+  const records = draft.all('vms');
+  if (upToDate.get(application) === records) return true;
+  const is = declaredVms(application).every((made) => {
+    const record = draft.get('vms', made.id);
+    return !record || record.deleting || record.definition === made.definition;
+  });
+  if (is) upToDate.set(application, records);
+  return is;
 }
 
 function othersReady(draft: Draft, record: VmRecord): boolean {

@@ -53,14 +53,11 @@ function declare(application: ApplicationRecord): Made[] {
 
 /** Makes a record for every VM that is declared and has none, and marks what nobody declares any more as going. */
 export function followApplications(draft: Draft): void {
-  const byApplication = new Map<string, VmRecord[]>();
-  for (const record of draft.all('vms')) {
-    const list = byApplication.get(record.app);
-    if (list) list.push(record);
-    else byApplication.set(record.app, [record]);
-  }
+  const byApplication = draft.of('vms', vmsByApplication);
+  const before = draft.all('vms');
   let created = 0;
-  for (const application of [...draft.all('applications')]) {
+  for (const application of draft.all('applications')) {
+    if (asDeclared.get(application) === before) continue;
     const declared = application.deleting ? [] : declaredVms(application);
     const wanted = new Set(declared.map(({ id }) => id));
     for (const made of declared) {
@@ -71,6 +68,26 @@ export function followApplications(draft: Draft): void {
       if (!wanted.has(record.id) && !record.deleting && canGo(application, record))
         letGo(draft, record, application);
   }
+  if (draft.all('vms') !== before) return;
+  for (const application of draft.all('applications'))
+    if (isComplete(draft, application)) asDeclared.set(application, before);
+}
+
+/** An application → all records of VMs, among which its own are those that it declares. */
+const asDeclared = new WeakMap<ApplicationRecord, readonly VmRecord[]>();
+
+/** What was not made for want of an address, or waits for a disk to go, is tried in each pass. */
+const isComplete = (draft: Draft, application: ApplicationRecord): boolean =>
+  application.deleting || declaredVms(application).every(({ id }) => draft.get('vms', id) !== undefined);
+
+function vmsByApplication(records: readonly VmRecord[]): ReadonlyMap<string, readonly VmRecord[]> {
+  const byApplication = new Map<string, VmRecord[]>();
+  for (const record of records) {
+    const list = byApplication.get(record.app);
+    if (list) list.push(record);
+    else byApplication.set(record.app, [record]);
+  }
+  return byApplication;
 }
 
 /** A machine goes by a user's delete alone: of itself, or of its application. */
