@@ -41,6 +41,8 @@ export class Draft {
     backups: null,
   };
   readonly #events: PlannedEvent[] = [];
+  /** Counts what was put and deleted. */
+  changes = 0;
 
   constructor(world: World, nowMs: number) {
     this.world = world;
@@ -85,11 +87,13 @@ export class Draft {
   }
 
   put<K extends Kind>(kind: K, key: string, record: RecordOf[K]): void {
+    this.changes++;
     this.#all[kind] = null;
     (this.#changes[kind] as Map<string, RecordOf[K] | null>).set(key, record);
   }
 
   delete(kind: Kind, key: string): void {
+    this.changes++;
     this.#all[kind] = null;
     (this.#changes[kind] as Map<string, null>).set(key, null);
   }

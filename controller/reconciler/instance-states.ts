@@ -146,13 +146,19 @@ const FOLLOW: Readonly<
 
 /** Takes a host's word on one of its VMs in. A report of another incarnation, or of a VM that is put aside or given up, changes nothing. */
 export function follow(draft: Draft, record: VmRecord, report: VmReport): void {
-  if (report.incarnation !== record.incarnation || record.deleting) return;
-  if (record.state === 'backing-off' || record.state === 'failed') return;
-  if (isKnown(record, report)) return;
+  if (tellsNothing(record, report)) return;
   const merged = withReport(record, report);
   const next = FOLLOW[report.phase](draft, merged, report);
   if (next === merged && !isSameDocument(merged, record)) draft.put('vms', record.id, merged);
 }
+
+/** Whether a host's word on one of its VMs leaves its record as it is. */
+export const tellsNothing = (record: VmRecord, report: VmReport): boolean =>
+  report.incarnation !== record.incarnation ||
+  record.deleting ||
+  record.state === 'backing-off' ||
+  record.state === 'failed' ||
+  isKnown(record, report);
 
 /** The record to which a report had nothing to add. Neither ever changes. */
 const nothingNew = new WeakMap<VmReport, VmRecord>();

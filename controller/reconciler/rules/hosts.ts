@@ -63,7 +63,8 @@ function goUp(draft: Draft, host: HostRecord, hello: Hello): void {
 /** The hello to which a host's record owes what it says. Neither ever changes. */
 const takenIn = new WeakMap<HostRecord, Hello>();
 
-function isKnown(host: HostRecord, hello: Hello): boolean {
+/** The host is up by its record, which says all that the hello does. */
+export function isKnown(host: HostRecord, hello: Hello): boolean {
   if (takenIn.get(host) === hello) return true;
   const known =
     host.state === 'up' &&
