@@ -15,14 +15,28 @@ export function freeze<T>(value: T): T {
  */
 export function frozenCopy<T>(value: T): T {
   if (typeof value !== 'object' || value === null || frozen.has(value)) return value;
-  return freeze(Array.isArray(value) ? copyOfList(value) : copyOfFields(value)) as T;
+  if (!Array.isArray(value) && Object.getPrototypeOf(value) !== Object.prototype)
+    return freeze(JSON.parse(JSON.stringify(value)));
+  const copy = Array.isArray(value) ? copyOfList(value) : copyOfFields(value as Fields);
+  // What is in it is frozen already.
+  frozen.add(copy);
+  return Object.freeze(copy) as T;
 }
 
-const copyOfList = (list: readonly unknown[]): unknown[] =>
+type Fields = Readonly<Record<string, unknown>>;
+
+const copyOfList = (list: readonly unknown[]): object =>
   list.map((each) => (each === undefined ? null : frozenCopy(each)));
 
-function copyOfFields(value: object): unknown {
-  if (Object.getPrototypeOf(value) !== Object.prototype) return JSON.parse(JSON.stringify(value));
-  const fields = Object.entries(value).filter(([, each]) => each !== undefined);
-  return Object.fromEntries(fields.map(([name, each]) => [name, frozenCopy(each)]));
+function copyOfFields(fields: Fields): object {
+  const copy: Record<string, unknown> = {};
+  for (const name of Object.keys(fields)) {
+    const value = fields[name];
+    if (value === undefined) continue;
+    // A plain assignment of this one would be none.
+    if (name === '__proto__')
+      Object.defineProperty(copy, name, { value: frozenCopy(value), enumerable: true });
+    else copy[name] = frozenCopy(value);
+  }
+  return copy;
 }

@@ -14,11 +14,12 @@ const nothingNew = new WeakMap<
 /** Takes in what every host that is up says of the VMs that are placed on it. */
 export function takeReportsIn(draft: Draft): void {
   for (const [host, live] of draft.world.live) {
-    if (!live.connected || !live.report || draft.get('hosts', host)?.state !== 'up') continue;
+    if (!live.connected || !live.report) continue;
     const { vms } = live.report;
     const before = draft.all('vms');
     const known = nothingNew.get(vms);
     if (known?.host === host && known.records === before) continue;
+    if (draft.get('hosts', host)?.state !== 'up') continue;
     for (const report of vms) {
       const record = draft.get('vms', report.id);
       if (record?.host === host) follow(draft, record, report);

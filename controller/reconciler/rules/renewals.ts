@@ -1,6 +1,7 @@
 import type { RestoreGoal } from '../../../agent/protocol/index.ts';
 import type { ApplicationRecord, VmRecord } from '../../model/records.ts';
 import { restlessVms } from '../at-rest.ts';
+import { derived } from '../derived.ts';
 import type { Draft } from '../draft.ts';
 import { FORGIVEN, isGivenUp } from '../failures.ts';
 import { backOff } from '../instance-states.ts';
@@ -169,13 +170,16 @@ const upToDate = new WeakMap<ApplicationRecord, readonly VmRecord[]>();
 function isUpToDate(draft: Draft, application: ApplicationRecord): boolean {
   const records = draft.all('vms');
   if (upToDate.get(application) === records) return true;
-  const is = declaredVms(application).every((made) => {
-    const record = draft.get('vms', made.id);
-    return !record || record.deleting || record.definition === made.definition;
-  });
-  if (is) upToDate.set(application, records);
-  return is;
+  const definitions = derived(application, definitionsById);
+  for (const { id, app, deleting, definition } of records)
+    if (app === application.name && !deleting && (definitions.get(id) ?? definition) !== definition)
+      return false;
+  upToDate.set(application, records);
+  return true;
 }
+
+const definitionsById = (application: ApplicationRecord): ReadonlyMap<string, string> =>
+  new Map(declaredVms(application).map(({ id, definition }) => [id, definition]));
 
 function othersReady(draft: Draft, record: VmRecord): boolean {
   for (const other of draft.all('vms'))
