@@ -1,7 +1,7 @@
 import type { HostRecord, VmRecord } from '../model/records.ts';
 
 /** A VM that works and of which nothing is asked: by its record alone, no rule has anything to do with it. */
-export const isVmAtRest = (vm: VmRecord): boolean =>
+const isVmAtRest = (vm: VmRecord): boolean =>
   vm.state === 'ready' &&
   !vm.deleting &&
   vm.failures === 0 &&

@@ -1,6 +1,5 @@
 import type { VmReport } from '../../../agent/protocol/index.ts';
 import type { VmRecord } from '../../model/records.ts';
-import { derived } from '../derived.ts';
 import type { Draft } from '../draft.ts';
 
 /** Where a machine's disk was found that no record speaks of: the store was lost, or an older one was restored. */
@@ -26,12 +25,20 @@ export function homesOf(draft: Draft, record: Pick<VmRecord, 'id' | 'kind'>): re
 export function forgottenIds(draft: Draft): ReadonlySet<string> {
   const ids = new Set<string>();
   for (const { connected, report } of draft.world.live.values())
-    if (connected && report) for (const { id } of derived(report.vms, withNewer)) ids.add(id);
+    if (connected && report && hasNewer(report.vms))
+      for (const { id, newerFound } of report.vms) if (newerFound !== undefined) ids.add(id);
   return ids;
 }
 
-const withNewer = (vms: readonly VmReport[]): readonly VmReport[] =>
-  vms.filter(({ newerFound }) => newerFound !== undefined);
+/** What hosts say of their VMs, where none is newer than its goal: nearly always. It never changes. */
+const noneNewer = new WeakSet<readonly VmReport[]>();
+
+function hasNewer(vms: readonly VmReport[]): boolean {
+  if (noneNewer.has(vms)) return false;
+  if (vms.some(({ newerFound }) => newerFound !== undefined)) return true;
+  noneNewer.add(vms);
+  return false;
+}
 
 /** An incarnation of this VM that runs on its host and is newer than the record: what the store forgot. Null: none. */
 export function forgottenIncarnation(draft: Draft, record: VmRecord): number | null {

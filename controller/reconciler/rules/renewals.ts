@@ -181,18 +181,16 @@ function isUpToDate(draft: Draft, application: ApplicationRecord): boolean {
 const definitionsById = (application: ApplicationRecord): ReadonlyMap<string, string> =>
   new Map(declaredVms(application).map(({ id, definition }) => [id, definition]));
 
-function othersReady(draft: Draft, record: VmRecord): boolean {
-  for (const other of draft.all('vms'))
-    if (
-      other.networkId === record.networkId &&
-      other.id !== record.id &&
-      !other.deleting &&
-      // Given up: nothing waits for it.
-      other.state !== 'failed' &&
-      other.state !== 'ready'
-    )
-      return false;
-  return true;
+const othersReady = (draft: Draft, { id, networkId }: VmRecord): boolean =>
+  (draft.of('vms', unreadyByNetwork).get(networkId) ?? []).every((other) => other === id);
+
+/** Network → ids of those that the others wait for. Nothing waits for what was given up. */
+function unreadyByNetwork(records: readonly VmRecord[]): ReadonlyMap<string, readonly string[]> {
+  const unready = new Map<string, string[]>();
+  for (const { id, networkId, state, deleting } of records)
+    if (!deleting && state !== 'failed' && state !== 'ready')
+      unready.set(networkId, [...(unready.get(networkId) ?? []), id]);
+  return unready;
 }
 
 /** Unix ms of the next end of a wait; null: none waits. One that is over was acted on: if no host took it, a change will wake it. */
