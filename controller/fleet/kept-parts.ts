@@ -1,4 +1,4 @@
-import { isDeepStrictEqual } from 'node:util';
+import { isSameDocument } from '../../agent/kit/same-document.ts';
 import type { Report, VmReport } from '../../agent/protocol/index.ts';
 
 /**
@@ -24,7 +24,7 @@ export function keepParts(before: Report | null, report: Report): Report {
   };
 }
 
-const keep = <T>(before: T, now: T): T => (before === now || isDeepStrictEqual(before, now) ? before : now);
+const keep = <T>(before: T, now: T): T => (isSameDocument(before, now) ? before : now);
 
 function keepVms(before: VmReport[], now: VmReport[]): VmReport[] {
   if (before === now) return before;

@@ -1,4 +1,4 @@
-import { isDeepStrictEqual } from 'node:util';
+import { isSameDocument } from '../../agent/kit/same-document.ts';
 import type { GuardState } from '../../agent/protocol/index.ts';
 import type { HostRecord } from '../model/records.ts';
 import { change, read } from '../store/change.ts';
@@ -64,7 +64,7 @@ export class Leases implements LeaseAges {
     return change<HostRecord | null>(store, async () => {
       const { value, check } = await read<HostRecord>(store, `hosts/${host}`);
       if (!value || !isCurrent()) return { answer: null };
-      if (isDeepStrictEqual(value.guard ?? null, guard)) return { answer: value };
+      if (isSameDocument(value.guard ?? null, guard)) return { answer: value };
       const record: HostRecord = { ...value, guard };
       return { answer: record, transaction: { checks: [check], puts: [{ key: check.key, value: record }] } };
     });

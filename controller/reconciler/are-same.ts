@@ -1,4 +1,4 @@
-import { isDeepStrictEqual } from 'node:util';
+import { isSameDocument } from '../../agent/kit/same-document.ts';
 
 /** What was compared with what last. Records and frames are never changed, so what they were found to be they stay. */
 const lastCompared = new WeakMap<object, { readonly other: object | null; readonly same: boolean }>();
@@ -9,7 +9,7 @@ export function areSame(one: object | null, other: object | null): boolean {
   if (one === null || other === null) return false;
   const known = lastCompared.get(one);
   if (known?.other === other) return known.same;
-  const same = isDeepStrictEqual(one, other);
+  const same = isSameDocument(one, other);
   lastCompared.set(one, { other, same });
   return same;
 }

@@ -1,4 +1,7 @@
+import { isSameDocument } from '../../agent/kit/same-document.ts';
 import type { EventRecord } from '../model/records.ts';
+import { derived } from './derived.ts';
+import { listOf } from './listed-map.ts';
 import { KINDS, type Kind, PREFIXES, type RecordOf, type World } from './world.ts';
 
 export type PlannedEvent = Omit<EventRecord, 'sequence' | 'atMs'>;
@@ -25,7 +28,21 @@ export class Draft {
     fencing: new Map(),
     backups: new Map(),
   };
+  /** What `all` has answered since the last change of that kind. */
+  readonly #all: { [K in Kind]: readonly RecordOf[K][] | null } = {
+    applications: null,
+    vms: null,
+    hosts: null,
+    claims: null,
+    networks: null,
+    tombstones: null,
+    incarnations: null,
+    fencing: null,
+    backups: null,
+  };
   readonly #events: PlannedEvent[] = [];
+  /** Counts what was put and deleted. */
+  changes = 0;
 
   constructor(world: World, nowMs: number) {
     this.world = world;
@@ -39,29 +56,45 @@ export class Draft {
     return (this.world[kind] as ReadonlyMap<string, RecordOf[K]>).get(key);
   }
 
-  /** All records of a kind, as they are now. */
-  all<K extends Kind>(kind: K): IterableIterator<RecordOf[K]> {
-    const records = this.world[kind] as ReadonlyMap<string, RecordOf[K]>;
-    // Most passes change nothing of most kinds.
-    return this.#changes[kind].size === 0 ? records.values() : this.#merged(kind, records);
+  /** All records of a kind, as they are now; what is put afterwards is not among them. The same list as long as nothing of it changes. */
+  all<K extends Kind>(kind: K): readonly RecordOf[K][] {
+    const known = this.#all[kind];
+    if (known) return known as readonly RecordOf[K][];
+    const records = this.#merged(kind);
+    (this.#all as Record<Kind, readonly unknown[]>)[kind] = records;
+    return records;
   }
 
-  *#merged<K extends Kind>(kind: K, records: ReadonlyMap<string, RecordOf[K]>): Generator<RecordOf[K]> {
+  /** What follows from all records of a kind, worked out again only when one of them has changed. @param workOut as in `derived`. */
+  of<K extends Kind, T>(kind: K, workOut: (records: readonly RecordOf[K][]) => T): T {
+    return derived(this.all(kind), workOut);
+  }
+
+  #merged<K extends Kind>(kind: K): readonly RecordOf[K][] {
+    const records = this.world[kind] as ReadonlyMap<string, RecordOf[K]>;
     const changes = this.#changes[kind];
+    // Most passes change nothing of most kinds.
+    if (changes.size === 0) return listOf(records);
+    const merged: RecordOf[K][] = [];
     for (const [key, record] of records) {
       const changed = changes.get(key);
-      if (changed === undefined) yield record;
-      else if (changed !== null) yield changed as RecordOf[K];
+      if (changed === undefined) merged.push(record);
+      else if (changed !== null) merged.push(changed as RecordOf[K]);
     }
-    for (const [key, changed] of [...changes])
-      if (changed !== null && !records.has(key)) yield changed as RecordOf[K];
+    for (const [key, changed] of changes)
+      if (changed !== null && !records.has(key)) merged.push(changed as RecordOf[K]);
+    return merged;
   }
 
   put<K extends Kind>(kind: K, key: string, record: RecordOf[K]): void {
+    this.changes++;
+    this.#all[kind] = null;
     (this.#changes[kind] as Map<string, RecordOf[K] | null>).set(key, record);
   }
 
   delete(kind: Kind, key: string): void {
+    this.changes++;
+    this.#all[kind] = null;
     (this.#changes[kind] as Map<string, null>).set(key, null);
   }
 
@@ -77,7 +110,7 @@ export class Draft {
         const stored = (this.world[kind] as ReadonlyMap<string, unknown>).get(key);
         if (record === null) {
           if (stored !== undefined) deletes.push(PREFIXES[kind] + key);
-        } else if (JSON.stringify(record) !== JSON.stringify(stored)) {
+        } else if (!isSameDocument(record, stored)) {
           puts.push({ key: PREFIXES[kind] + key, value: record });
         }
       }

@@ -1,4 +1,4 @@
-import { isDeepStrictEqual } from 'node:util';
+import { isSameDocument } from '../../agent/kit/same-document.ts';
 import type { Goal } from '../../agent/protocol/index.ts';
 import type { Fleet, HostLink } from '../fleet/contract.ts';
 import type { FleetRecord, VmRecord } from '../model/records.ts';
@@ -57,7 +57,7 @@ export class GoalDispatch {
       if (!this.#cache.records('hosts').has(host)) continue;
       const content = goals(host);
       const sent = this.#sent.get(host);
-      if (sent && isDeepStrictEqual(sent.content, content)) {
+      if (sent && isSameDocument(sent.content, content)) {
         isConfirmed = true;
         continue;
       }
@@ -71,36 +71,32 @@ export class GoalDispatch {
 
   /** Goals by host, of the records as they are now. */
   #goals(): (host: string) => SentGoal['content'] {
-    const byHost = new Map<string, VmRecord[]>();
-    const byApplication = new Map<string, VmRecord[]>();
-    for (const vm of this.#cache.records('vms').values()) {
-      if (vm.host !== null) push(byHost, vm.host, vm);
-      const successor = successorView(vm);
-      if (successor?.host) push(byHost, successor.host, successor);
-      push(byApplication, vm.app, vm);
-    }
+    const cache = this.#cache;
+    const vms = [...cache.records('vms').values()];
     const peers = new Map<string, Peers>();
     const peersOfApplication = (app: string): Peers => {
-      const known =
-        peers.get(app) ?? peersOf(this.#cache.records('applications').get(app), byApplication.get(app) ?? []);
+      const known = peers.get(app) ?? peersOf(cache.records('applications').get(app), vms);
       peers.set(app, known);
       return known;
     };
     const world = {
       fleet: this.#fleetRecord,
-      applications: this.#cache.records('applications'),
-      networks: this.#cache.records('networks'),
-      tombstones: this.#cache.records('tombstones'),
-      hosts: this.#cache.records('hosts'),
-      vms: this.#cache.records('vms'),
-      backups: this.#cache.records('backups'),
+      applications: cache.records('applications'),
+      networks: cache.records('networks'),
+      tombstones: cache.records('tombstones'),
+      hosts: cache.records('hosts'),
+      vms: cache.records('vms'),
+      sharedMachines: vms.filter(({ kind, poolId }) => kind === 'machine' && poolId !== null),
+      backups: cache.records('backups'),
     };
-    return (host) => goalOf(host, byHost.get(host) ?? [], peersOfApplication, world);
+    return (host) => goalOf(host, this.#vmsOf(host), peersOfApplication, world);
   }
-}
 
-function push<T>(map: Map<string, T[]>, key: string, value: T): void {
-  const list = map.get(key);
-  if (list) list.push(value);
-  else map.set(key, [value]);
+  /** As this host is to see them. */
+  #vmsOf(host: string): readonly VmRecord[] {
+    return this.#cache.vmsOn(host).flatMap((vm) => {
+      const successor = vm.successor?.host === host ? successorView(vm) : null;
+      return [...(vm.host === host ? [vm] : []), ...(successor ? [successor] : [])];
+    });
+  }
 }

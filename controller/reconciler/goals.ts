@@ -14,7 +14,10 @@ import type { World } from './world.ts';
 type GoalWorld = Pick<
   World,
   'fleet' | 'applications' | 'networks' | 'tombstones' | 'hosts' | 'vms' | 'backups'
->;
+> & {
+  /** Those of `vms` that are machines on pools that hosts share; absent: they are looked for. */
+  readonly sharedMachines?: readonly VmRecord[];
+};
 
 /** What one host should have: the whole truth, made from records alone. @param vms the VMs placed on this host. */
 export function goalOf(
@@ -64,7 +67,7 @@ function tombstonesOf(host: string, vms: readonly VmRecord[], world: GoalWorld):
 function prefetchFor(host: string, world: GoalWorld): Goal['prefetch'] {
   const pools = new Set((world.hosts.get(host)?.offer?.pools ?? []).flatMap(({ id }) => id ?? []));
   const wanted = new Map<string, Goal['prefetch'][number]>();
-  for (const { kind, poolId, image, host: home, deleting } of world.vms.values()) {
+  for (const { kind, poolId, image, host: home, deleting } of world.sharedMachines ?? world.vms.values()) {
     if (kind !== 'machine' || deleting || !image || home === host || poolId === null || !pools.has(poolId))
       continue;
     for (const blob of blobsOf(image)) wanted.set(blob.digest, blob);
@@ -164,14 +167,18 @@ function workloadOf(role: Role | null, record: VmRecord, application: Applicatio
   };
 }
 
+const hasEndpoints = ({ service }: ApplicationRecord): boolean =>
+  Object.values(service.roles).some(({ endpoints }) => Object.keys(endpoints).length > 0);
+
 export type Peers = Readonly<Record<string, string[]>>;
 
-/** Addresses of an application's ready instances by `role/endpoint`. */
+/** Addresses of an application's ready instances by `role/endpoint`. @param vms all of the fabric's, or the application's. */
 export function peersOf(application: ApplicationRecord | undefined, vms: Iterable<VmRecord>): Peers {
   const peers: Record<string, string[]> = {};
+  if (!application || !hasEndpoints(application)) return peers;
   for (const record of vms) {
-    if (record.role === null || record.state !== 'ready') continue;
-    const endpoints = application?.service.roles[record.role]?.endpoints ?? {};
+    if (record.app !== application.name || record.role === null || record.state !== 'ready') continue;
+    const endpoints = application.service.roles[record.role]?.endpoints ?? {};
     for (const [name, endpoint] of Object.entries(endpoints)) {
       const key = `${record.role}/${name}`;
       peers[key] = [...(peers[key] ?? []), `${record.address}:${endpoint.targetPort}`].sort();

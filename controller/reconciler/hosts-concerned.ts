@@ -1,3 +1,4 @@
+import { isSameDocument } from '../../agent/kit/same-document.ts';
 import type {
   ApplicationRecord,
   BackupRecord,
@@ -9,12 +10,12 @@ import type { Kind } from './world.ts';
 import type { WorldCache } from './world-cache.ts';
 
 type Changed = ReturnType<WorldCache['apply']>;
-type Part = (record: never) => unknown;
 
 /** What of a record is in other goals than that of its own host. What stays the same there concerns nobody else. */
-const SHOWN_ELSEWHERE: { readonly [K in Kind]?: Part } = {
-  // Its address is in its peers' goals while it is ready.
-  vms: ({ role, state, address }: VmRecord) => (role !== null && state === 'ready' ? address : null),
+const SHOWN_ELSEWHERE: { readonly [K in Kind]?: (record: never, cache: WorldCache) => unknown } = {
+  // Its address is in its peers' goals while it is ready, where its role has endpoints.
+  vms: ({ app, role, state, address }: VmRecord, cache) =>
+    role !== null && state === 'ready' && hasEndpoints(cache, app, role) ? address : null,
   // How many there are of a role shows in their own records.
   applications: ({ service }: ApplicationRecord) => ({
     ...service,
@@ -23,34 +24,34 @@ const SHOWN_ELSEWHERE: { readonly [K in Kind]?: Part } = {
   networks: ({ number, cidr, gateway }: NetworkRecord) => [number, cidr, gateway],
 };
 
-/** What of a machine on a shared pool concerns hosts that it is not on; null: it is none. */
-const sharedPart = (vm: VmRecord | undefined): string | null =>
-  vm?.kind !== 'machine' || vm.poolId === null
-    ? null
-    : JSON.stringify([vm.host, vm.poolId, vm.deleting, vm.image]);
+function hasEndpoints(cache: WorldCache, app: string, role: string): boolean {
+  const endpoints = cache.records('applications').get(app)?.service.roles[role]?.endpoints;
+  return endpoints !== undefined && Object.keys(endpoints).length > 0;
+}
 
-/** What of a VM's record is in its own host's goal: where it is on its way, and what it went through, is not. */
-const goalPart = (vm: VmRecord): string => {
-  const { state: _state, attempt: _attempt, stateSinceMs: _since, readyAtMs: _ready, ...rest } = vm;
-  const {
-    phase: _phase,
-    steps: _steps,
-    tasks: _tasks,
-    overlay: _overlay,
-    restarts: _restarts,
-    ...made
-  } = rest;
-  const { failure: _failure, failures: _failures, failedOn: _on, retryAtMs: _retry, ...wanted } = made;
-  const { placement: _placement, ...goal } = wanted;
-  return JSON.stringify(goal);
-};
+/** What of a machine on a shared pool concerns hosts that it is not on; null: it is none. */
+const sharedPart = (vm: VmRecord | undefined): unknown =>
+  vm?.kind !== 'machine' || vm.poolId === null ? null : [vm.host, vm.poolId, vm.deleting, vm.image];
+
+/** What of a VM's record is not in its own host's goal: where it is on its way, and what it went through. */
+const NOT_IN_GOAL: ReadonlySet<string> = new Set<keyof VmRecord>([
+  ...(['state', 'attempt', 'stateSinceMs', 'readyAtMs'] as const),
+  ...(['phase', 'steps', 'tasks', 'overlay', 'restarts'] as const),
+  ...(['failure', 'failures', 'failedOn', 'retryAtMs', 'placement'] as const),
+]);
+
+function hasSameGoalPart(one: VmRecord, other: VmRecord): boolean {
+  for (const record of [one, other])
+    for (const name of Object.keys(record) as (keyof VmRecord)[])
+      if (!NOT_IN_GOAL.has(name) && !isSameDocument(one[name], other[name])) return false;
+  return true;
+}
 
 /** What of a host's record is in its own goal. */
-const hostPart = (host: HostRecord | undefined): string =>
-  JSON.stringify([
-    ...[host?.superseded, host?.offer?.pools.map(({ id }) => id)],
-    ...[host?.mode, host?.rebootOf, host?.bootId],
-  ]);
+const hostPart = (host: HostRecord | undefined): unknown => [
+  ...[host?.superseded, host?.offer?.pools.map(({ id }) => id)],
+  ...[host?.mode, host?.rebootOf, host?.bootId],
+];
 
 /** Of these kinds a record is in the goals of the hosts that it names. */
 const NAMED_IN: { readonly [K in Kind]?: (record: never) => readonly unknown[] } = {
@@ -66,24 +67,21 @@ function namedIn(kind: Kind, record: unknown): readonly string[] {
   return (hosts ?? []).filter((host) => typeof host === 'string');
 }
 
-const hasChanged = (part: Part, before: unknown, after: unknown): boolean =>
-  before === undefined ||
-  after === undefined ||
-  JSON.stringify(part(before as never)) !== JSON.stringify(part(after as never));
-
 /** Hosts whose goals may be other ones after these changes, which are in the cache already. */
 export function hostsConcerned(changes: Changed, cache: WorldCache): ReadonlySet<string> {
   const hosts = new Set<string>();
   const applications = new Set<string>();
   for (const { kind, key, before, after } of changes) {
-    if (kind === 'hosts' && hostPart(before as HostRecord) !== hostPart(after as HostRecord)) hosts.add(key);
+    if (kind === 'hosts' && !isSameDocument(hostPart(before as HostRecord), hostPart(after as HostRecord)))
+      hosts.add(key);
     // Other hosts may have to take such a machine over, and make ready for it.
-    if (kind === 'vms' && sharedPart(before as VmRecord) !== sharedPart(after as VmRecord))
+    if (kind === 'vms' && !isSameDocument(sharedPart(before as VmRecord), sharedPart(after as VmRecord)))
       for (const host of cache.records('hosts').keys()) hosts.add(host);
-    if (kind !== 'vms' || hasChanged(goalPart as Part, before, after))
+    if (kind !== 'vms' || !before || !after || !hasSameGoalPart(before as VmRecord, after as VmRecord))
       for (const record of [before, after]) for (const host of namedIn(kind, record)) hosts.add(host);
     const part = SHOWN_ELSEWHERE[kind];
-    if (part && hasChanged(part, before, after)) applications.add(key.split('/')[0] ?? key);
+    const shown = (record: unknown) => (record === undefined ? null : part?.(record as never, cache));
+    if (part && !isSameDocument(shown(before), shown(after))) applications.add(key.split('/')[0] ?? key);
   }
   if (applications.size > 0)
     for (const vm of cache.records('vms').values())

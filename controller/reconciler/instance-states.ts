@@ -1,4 +1,4 @@
-import { isDeepStrictEqual } from 'node:util';
+import { isSameDocument } from '../../agent/kit/same-document.ts';
 import type { VmReport } from '../../agent/protocol/index.ts';
 import type { VmRecord, VmState } from '../model/records.ts';
 import type { Draft } from './draft.ts';
@@ -146,14 +146,19 @@ const FOLLOW: Readonly<
 
 /** Takes a host's word on one of its VMs in. A report of another incarnation, or of a VM that is put aside or given up, changes nothing. */
 export function follow(draft: Draft, record: VmRecord, report: VmReport): void {
-  if (report.incarnation !== record.incarnation || record.deleting) return;
-  if (record.state === 'backing-off' || record.state === 'failed') return;
-  if (isKnown(record, report)) return;
+  if (tellsNothing(record, report)) return;
   const merged = withReport(record, report);
   const next = FOLLOW[report.phase](draft, merged, report);
-  if (next === merged && JSON.stringify(merged) !== JSON.stringify(record))
-    draft.put('vms', record.id, merged);
+  if (next === merged && !isSameDocument(merged, record)) draft.put('vms', record.id, merged);
 }
+
+/** Whether a host's word on one of its VMs leaves its record as it is. */
+export const tellsNothing = (record: VmRecord, report: VmReport): boolean =>
+  report.incarnation !== record.incarnation ||
+  record.deleting ||
+  record.state === 'backing-off' ||
+  record.state === 'failed' ||
+  isKnown(record, report);
 
 /** The record to which a report had nothing to add. Neither ever changes. */
 const nothingNew = new WeakMap<VmReport, VmRecord>();
@@ -176,8 +181,8 @@ function addsNothing(record: VmRecord, report: VmReport): boolean {
     record.phase === phase &&
     (report.overlay === undefined || report.overlay === record.overlay) &&
     areMerged(record.steps, report.steps) &&
-    isDeepStrictEqual(record.restarts, restartsAfter(record, report)) &&
-    isDeepStrictEqual(record.tasks, tasksAfter(record, report))
+    isSameDocument(record.restarts, restartsAfter(record, report)) &&
+    isSameDocument(record.tasks, tasksAfter(record, report))
   );
 }
 

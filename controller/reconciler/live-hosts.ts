@@ -3,21 +3,33 @@ import type { LiveHost } from './world.ts';
 
 /** Hosts as they are heard now, made from their links. What stays the same from one pass to the next is the same object. */
 export class LiveHosts {
-  /** What the last pass knew of each host. A link never changes: there is another one. */
-  readonly #known = new Map<string, { readonly link: HostLink; readonly live: LiveHost }>();
+  readonly #live = new Map<string, LiveHost>();
+  /** What each was made from. A link never changes: there is another one. */
+  readonly #links = new Map<string, HostLink>();
 
+  /** @returns the one map of all passes, as it is to be for the one that begins now. */
   of(
     links: readonly HostLink[],
     acknowledged: (link: HostLink) => LiveHost['acknowledged'],
   ): ReadonlyMap<string, LiveHost> {
-    return new Map(links.map((link) => [link.name, this.#one(link, acknowledged(link))]));
+    for (const link of links) this.#follow(link, acknowledged(link));
+    if (this.#live.size > links.length) this.#forgetOthers(links);
+    return this.#live;
   }
 
-  #one(link: HostLink, acknowledged: LiveHost['acknowledged']): LiveHost {
-    const known = this.#known.get(link.name);
-    if (known?.link === link && known.live.acknowledged === acknowledged) return known.live;
-    const live = { ...link, acknowledged };
-    this.#known.set(link.name, { link, live });
-    return live;
+  #follow(link: HostLink, acknowledged: LiveHost['acknowledged']): void {
+    const { name } = link;
+    if (this.#links.get(name) === link && this.#live.get(name)?.acknowledged === acknowledged) return;
+    this.#links.set(name, link);
+    this.#live.set(name, { ...link, acknowledged });
+  }
+
+  #forgetOthers(links: readonly HostLink[]): void {
+    const names = new Set(links.map(({ name }) => name));
+    for (const name of this.#live.keys()) {
+      if (names.has(name)) continue;
+      this.#live.delete(name);
+      this.#links.delete(name);
+    }
   }
 }

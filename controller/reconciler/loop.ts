@@ -14,8 +14,8 @@ import { ImageResolver } from './image-resolver.ts';
 import { Listening } from './listening.ts';
 import { LiveHosts } from './live-hosts.ts';
 import { DEFAULT_SETTINGS, earliest, type Plan, type PlanSettings, plan } from './plan.ts';
-import { nextSilenceMs } from './rules/hosts.ts';
-import { saysTheSame } from './says-the-same.ts';
+import { isNews } from './report-news.ts';
+import { isKnown, nextSilenceMs } from './rules/hosts.ts';
 import type { World } from './world.ts';
 import { WorldCache } from './world-cache.ts';
 
@@ -60,6 +60,8 @@ export class Reconciler {
   #timer: Timer | null = null;
   #waitMs: number | null = null;
   #stopped = true;
+  /** Revision of the last transaction that leaves nothing to plan. */
+  #settledRevision = 0;
   /** Waits for the watch to have told a revision. */
   #lookout: { readonly revision: number; readonly resolve: () => void } | null = null;
 
@@ -111,7 +113,8 @@ export class Reconciler {
     if (changes.some((change) => change.key.startsWith('images/'))) this.#images.forget();
     this.#goals.concern(hostsConcerned(this.#cache.apply(changes), this.#cache));
     if (this.#lookout && this.#cache.revision >= this.#lookout.revision) this.#lookout.resolve();
-    this.wake();
+    // A batch is one transaction.
+    if (changes[0]?.revision !== this.#settledRevision) this.wake();
   }
 
   /** A pass on records that are behind the store would lose its transaction, and the next one too: nothing in between lets the watch speak. */
@@ -124,21 +127,21 @@ export class Reconciler {
   }
 
   #onFleetEvent(event: FleetEvent): void {
-    if (event.type === 'connected') this.#goals.renew(event.host);
-    if (event.type !== 'report') this.#heard.delete(event.host);
-    else if (this.#isKnown(event)) return;
-    else this.#heard.set(event.host, event.report);
-    this.wake();
+    const { host } = event;
+    const before = this.#heard.get(host);
+    if (event.type === 'report') this.#heard.set(host, event.report);
+    else this.#heard.delete(host);
+    if (event.type === 'connected') this.#goals.renew(host);
+    // While a pass is on its way, records may be behind what it writes.
+    if (this.#pass || this.#isNews(event, before)) this.wake();
+    else if (this.#goals.send(this.#options.clock.now())) this.wake();
   }
 
-  /** A heartbeat with nothing new, of a host that is up: it was heard, which is looked at when it was not. */
-  #isKnown({ host, report }: FleetEvent & { type: 'report' }): boolean {
-    const before = this.#heard.get(host);
-    return (
-      before !== undefined &&
-      saysTheSame(before, report) &&
-      this.#cache.records('hosts').get(host)?.state === 'up'
-    );
+  /** Most of what is heard gives a plan nothing to do. That a host was heard at all is looked at when it was not. */
+  #isNews(event: FleetEvent, before: Report | undefined): boolean {
+    if (event.type === 'report') return isNews(event.host, before, event.report, this.#cache);
+    const host = this.#cache.records('hosts').get(event.host);
+    return event.type !== 'connected' || !host || !isKnown(host, event.hello);
   }
 
   async #run(): Promise<void> {
@@ -192,6 +195,7 @@ export class Reconciler {
       });
       // The watch brings what was written, by us or by who was faster; that wakes the next pass.
       isDurable = result.committed;
+      if (result.committed && planned.isSettled) this.#settledRevision = result.revision;
       if (!isDurable) this.#again = true;
       else await this.#removeSecrets(planned.deletes);
       await this.#caughtUp(result.committed ? result.revision : await store.revision());

@@ -1,4 +1,4 @@
-import { isDeepStrictEqual } from 'node:util';
+import { isSameDocument } from '../../agent/kit/same-document.ts';
 import type { Failure, ImageGoal } from '../../agent/protocol/index.ts';
 import type { PlacementExplanation, Successor, VmRecord } from '../model/records.ts';
 import { nextIncarnation } from '../model/successor.ts';
@@ -282,7 +282,7 @@ const reservation = (failures: number) =>
     : `, though it failed ${failures} times there: no other host is better`;
 
 const isSameRefusal = (known: PlacementExplanation | null, now: PlacementExplanation): boolean =>
-  known !== null && known.chosen === null && isDeepStrictEqual(known.hosts, now.hosts);
+  known !== null && known.chosen === null && isSameDocument(known.hosts, now.hosts);
 
 /** What an incarnation is made from: what its reference means now. A machine keeps the image that its disk lies on. */
 export function imageOf(

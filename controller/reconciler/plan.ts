@@ -38,6 +38,8 @@ export interface Plan extends Writes {
   readonly nextWaitMs: number | null;
   /** Hosts whose death has to be proven. */
   readonly fence: readonly FenceRequest[];
+  /** What is written leaves nothing to do: a plan of the world with it would be an empty one. */
+  readonly isSettled: boolean;
 }
 
 /**
@@ -51,7 +53,9 @@ export function plan(world: World, nowMs: number, settings: PlanSettings): Plan 
   takeProofsIn(draft);
   proveByLeases(draft, settings.holds);
   if (settings.holds) tellHolding(draft);
+  const toldFrom = draft.changes;
   takeReportsIn(draft);
+  const toldUpTo = draft.changes;
   forgive(draft);
   followPools(draft);
   followPoolPeers(draft);
@@ -82,6 +86,8 @@ export function plan(world: World, nowMs: number, settings: PlanSettings): Plan 
     nextMs: earliest([nextWaitMs, silenceMs]),
     nextWaitMs,
     fence: fenceRequests(draft, settings.holds),
+    // What only the intake changed, all rules behind it have seen; those before it look at no VM, and what was taken in is known.
+    isSettled: toldFrom === 0 && draft.changes === toldUpTo,
   };
 }
 

@@ -1,4 +1,4 @@
-import { isDeepStrictEqual } from 'node:util';
+import { isSameDocument } from '../../agent/kit/same-document.ts';
 import { STEP_NAMES, type Step, type StepName } from '../../agent/protocol/index.ts';
 
 /** Steps that this build does not have yet say so. */
@@ -44,7 +44,7 @@ export function areMerged(known: readonly Step[], reported: readonly Step[]): bo
       mine.startedAtMs === step.startedAtMs &&
       (step.status === 'running' || mine.ms === step.ms) &&
       mine.detail === step.detail &&
-      isDeepStrictEqual(mine.parts, step.parts)
+      isSameDocument(mine.parts, step.parts)
     );
   });
 }

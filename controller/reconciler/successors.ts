@@ -1,7 +1,10 @@
 import { WeftError } from '../../agent/kit/errors.ts';
+import { isSameDocument } from '../../agent/kit/same-document.ts';
 import type { VmReport } from '../../agent/protocol/index.ts';
-import type { Proof, Successor, VmRecord } from '../model/records.ts';
+import type { NetworkRecord, Proof, Successor, VmRecord } from '../model/records.ts';
 import { exchangeAddresses, MACHINES, networkOf, releaseAddress, takeAddress } from './addresses.ts';
+import { supersedingHosts } from './at-rest.ts';
+import { derived } from './derived.ts';
 import type { Draft } from './draft.ts';
 import { FORGIVEN } from './failures.ts';
 import { canFollow, change } from './instance-states.ts';
@@ -46,10 +49,14 @@ export function dropSuccessor(draft: Draft, placement: Placement, record: VmReco
   return next;
 }
 
+/** The successor to which a report had nothing to add. Neither ever changes. */
+const nothingNew = new WeakMap<VmReport, Successor>();
+
 /** Takes a host's word on a successor in. It changes nothing of the VM that goes on meanwhile. */
 export function followSuccessor(draft: Draft, record: VmRecord, report: VmReport): void {
   const { successor } = record;
   if (!successor || report.incarnation !== successor.incarnation || successor.state === 'failed') return;
+  if (nothingNew.get(report) === successor) return;
   const { phase, restarts } = report;
   const failure = report.failure ?? { code: 'internal', message: 'the host gave no reason' };
   const state = phase === 'queued' ? successor.state : phase;
@@ -66,8 +73,8 @@ export function followSuccessor(draft: Draft, record: VmRecord, report: VmReport
     overlay: report.overlay ?? successor.overlay,
     sinceMs: state === successor.state ? successor.sinceMs : draft.nowMs,
   };
-  if (JSON.stringify(next) !== JSON.stringify(successor))
-    draft.put('vms', record.id, { ...record, successor: next });
+  if (isSameDocument(next, successor)) nothingNew.set(report, successor);
+  else draft.put('vms', record.id, { ...record, successor: next });
 }
 
 /**
@@ -119,15 +126,19 @@ export function promote(
 
 /** Addresses kept for incarnations of which nothing is left on any host are free again. */
 export function releaseKeptAddresses(draft: Draft): void {
-  for (const network of [...draft.all('networks')])
-    for (const name of Object.keys(network.addresses))
-      if (name.includes('@') && !isKept(draft, name)) releaseAddress(draft, network.id, name);
+  for (const network of draft.all('networks'))
+    for (const name of derived(network, keptNames))
+      if (!isKept(draft, name)) releaseAddress(draft, network.id, name);
 }
+
+const keptNames = ({ addresses }: NetworkRecord): readonly string[] =>
+  Object.keys(addresses).filter((name) => name.includes('@'));
 
 function isKept(draft: Draft, name: string): boolean {
   const at = name.lastIndexOf('@');
   const [vmId, incarnation] = [name.slice(0, at), Number(name.slice(at + 1))];
   if (draft.get('vms', vmId)?.successor?.incarnation === incarnation) return true;
-  for (const { superseded } of draft.all('hosts')) if ((superseded[vmId] ?? 0) >= incarnation) return true;
+  for (const { superseded } of draft.of('hosts', supersedingHosts))
+    if ((superseded[vmId] ?? 0) >= incarnation) return true;
   return false;
 }

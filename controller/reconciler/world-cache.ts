@@ -1,20 +1,24 @@
+import type { VmRecord } from '../model/records.ts';
 import type { Change, Entry } from '../store/contract.ts';
+import { ListedMap } from './listed-map.ts';
 import { KINDS, type Kind, PREFIXES, type RecordOf } from './world.ts';
 
 /** The store's records in memory, kept up to date by its watch: a pass reads nothing from disk. */
 export class WorldCache {
   readonly #revisions = new Map<string, number>();
-  readonly #records: { readonly [K in Kind]: Map<string, RecordOf[K]> } = {
-    applications: new Map(),
-    vms: new Map(),
-    hosts: new Map(),
-    claims: new Map(),
-    networks: new Map(),
-    tombstones: new Map(),
-    incarnations: new Map(),
-    fencing: new Map(),
-    backups: new Map(),
+  readonly #records: { readonly [K in Kind]: ListedMap<RecordOf[K]> } = {
+    applications: new ListedMap(),
+    vms: new ListedMap(),
+    hosts: new ListedMap(),
+    claims: new ListedMap(),
+    networks: new ListedMap(),
+    tombstones: new ListedMap(),
+    incarnations: new ListedMap(),
+    fencing: new ListedMap(),
+    backups: new ListedMap(),
   };
+  /** Host → the VMs that are, or are to be, on it. */
+  readonly #vmsOn = new Map<string, Set<string>>();
   /** Revision up to which everything is in here. */
   revision = 0;
 
@@ -42,15 +46,31 @@ export class WorldCache {
     return this.#records[kind] as ReadonlyMap<string, RecordOf[K]>;
   }
 
+  /** The VMs that are on a host, and those whose successors are. */
+  vmsOn(host: string): readonly VmRecord[] {
+    const vms: VmRecord[] = [];
+    for (const id of this.#vmsOn.get(host) ?? []) {
+      const vm = this.#records.vms.get(id);
+      if (vm) vms.push(vm);
+    }
+    return vms;
+  }
+
   /** Store revision of a key; 0: it is not there. */
   revisionOf(storeKey: string): number {
     return this.#revisions.get(storeKey) ?? 0;
+  }
+
+  #follow(id: string, vm: VmRecord | null): void {
+    for (const host of hostsOf(this.#records.vms.get(id))) this.#vmsOn.get(host)?.delete(id);
+    for (const host of hostsOf(vm)) this.#vmsOn.set(host, (this.#vmsOn.get(host) ?? new Set()).add(id));
   }
 
   #set(storeKey: string, value: unknown, revision: number): void {
     const place = placeOf(storeKey);
     if (!place) return;
     const records = this.#records[place.kind] as Map<string, unknown>;
+    if (place.kind === 'vms') this.#follow(place.key, value as VmRecord | null);
     if (value === null) {
       this.#revisions.delete(storeKey);
       records.delete(place.key);
@@ -60,6 +80,10 @@ export class WorldCache {
     }
   }
 }
+
+/** Where a VM is, and where it is to be. */
+const hostsOf = (vm: VmRecord | null | undefined): readonly string[] =>
+  [vm?.host, vm?.successor?.host].filter((host) => typeof host === 'string');
 
 function placeOf(storeKey: string): { kind: Kind; key: string } | null {
   for (const kind of KINDS)

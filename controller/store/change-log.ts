@@ -3,6 +3,8 @@ import type { Change } from './contract.ts';
 
 /** Changes kept for watchers that are behind; one further behind lists again. */
 const KEPT_CHANGES = 50_000;
+/** So many more are let go at once: the log is not moved for each. */
+const LET_GO_AT_ONCE = 10_000;
 
 interface Watcher {
   readonly prefix: string;
@@ -29,7 +31,7 @@ export class ChangeLog {
 
   append(changes: readonly Change[]): void {
     this.#changes.push(...changes);
-    if (this.#changes.length > KEPT_CHANGES) {
+    if (this.#changes.length > KEPT_CHANGES + LET_GO_AT_ONCE) {
       const dropped = this.#changes.splice(0, this.#changes.length - KEPT_CHANGES);
       this.#compactedRevision = dropped.at(-1)?.revision ?? this.#compactedRevision;
     }

@@ -1,3 +1,4 @@
+import type { VmReport } from '../../../agent/protocol/index.ts';
 import type { VmRecord } from '../../model/records.ts';
 import type { Draft } from '../draft.ts';
 
@@ -18,6 +19,25 @@ export function homesOf(draft: Draft, record: Pick<VmRecord, 'id' | 'kind'>): re
     if (stranger) homes.push({ host, incarnation: stranger.incarnation });
   }
   return homes;
+}
+
+/** Ids of VMs of which some host has a newer incarnation than its goal's. */
+export function forgottenIds(draft: Draft): ReadonlySet<string> {
+  const ids = new Set<string>();
+  for (const { connected, report } of draft.world.live.values())
+    if (connected && report && hasNewer(report.vms))
+      for (const { id, newerFound } of report.vms) if (newerFound !== undefined) ids.add(id);
+  return ids;
+}
+
+/** What hosts say of their VMs, where none is newer than its goal: nearly always. It never changes. */
+const noneNewer = new WeakSet<readonly VmReport[]>();
+
+function hasNewer(vms: readonly VmReport[]): boolean {
+  if (noneNewer.has(vms)) return false;
+  if (vms.some(({ newerFound }) => newerFound !== undefined)) return true;
+  noneNewer.add(vms);
+  return false;
 }
 
 /** An incarnation of this VM that runs on its host and is newer than the record: what the store forgot. Null: none. */

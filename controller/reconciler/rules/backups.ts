@@ -8,8 +8,9 @@ import type { Draft } from '../draft.ts';
 /** Takes in what hosts say of backups, and settles those whose machine or host is not what it was. */
 export function followBackups(draft: Draft): void {
   for (const [host, live] of draft.world.live) {
-    if (!live.connected || !live.report || draft.get('hosts', host)?.state !== 'up') continue;
-    for (const report of live.report.backups ?? []) {
+    const backups = live.report?.backups ?? [];
+    if (backups.length === 0 || !live.connected || draft.get('hosts', host)?.state !== 'up') continue;
+    for (const report of backups) {
       const record = draft.get('backups', backupRef(report));
       if (record) FOLLOW[report.task](draft, record, host, report);
     }

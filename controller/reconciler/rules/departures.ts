@@ -1,5 +1,6 @@
 import type { VmRecord } from '../../model/records.ts';
 import { releaseAddress } from '../addresses.ts';
+import { restlessVms } from '../at-rest.ts';
 import type { Draft } from '../draft.ts';
 import type { Placement } from '../placement.ts';
 import { dropSuccessor } from '../successors.ts';
@@ -8,7 +9,7 @@ import { supersede } from './superseded.ts';
 
 /** Ends what is going: a record goes when nothing of the VM is on its host any more, an application when its last VM has gone. */
 export function finishDepartures(draft: Draft, placement: Placement): void {
-  for (const record of [...draft.all('vms')]) {
+  for (const record of draft.of('vms', restlessVms)) {
     if (!record.deleting) continue;
     const alone = dropSuccessor(draft, placement, record, 'nobody wants it');
     if (isGone(draft, alone)) forget(draft, alone, placement);

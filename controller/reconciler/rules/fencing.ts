@@ -1,5 +1,6 @@
 import type { FenceRequest } from '../../fencing/contract.ts';
 import type { FencingRecord, HostRecord, VmRecord } from '../../model/records.ts';
+import { downHosts } from '../at-rest.ts';
 import type { Draft } from '../draft.ts';
 import { sharedPoolOf } from '../shared-pools.ts';
 import { isHolding } from './holding.ts';
@@ -41,7 +42,7 @@ function follow(draft: Draft, host: HostRecord, record: FencingRecord): void {
 
 /** Hosts that are down, have something that another host could go on with, and can be fenced. None while healing holds still. */
 export function fenceRequests(draft: Draft, holds: boolean): readonly FenceRequest[] {
-  const down = [...draft.all('hosts')].filter(({ state }) => state === 'down');
+  const down = draft.of('hosts', downHosts);
   if (down.length === 0 || (holds && isHolding(draft))) return [];
   const needed = new Set(
     [...draft.all('vms')].filter((vm) => !vm.deleting && outlivesItsHost(draft, vm)).map(({ host }) => host),

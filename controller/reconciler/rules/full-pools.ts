@@ -4,9 +4,10 @@ import type { Draft } from '../draft.ts';
 /** Which pools have run out of space, as their hosts say: nothing new is placed there. What a host said last holds while it is silent. */
 export function followPools(draft: Draft): void {
   for (const [name, live] of draft.world.live) {
-    const host = draft.get('hosts', name);
     const doctor = live.report?.doctor;
-    if (!host || !doctor || !live.connected) continue;
+    if (!doctor || !live.connected) continue;
+    const host = draft.get('hosts', name);
+    if (!host) continue;
     const before = host.fullPools ?? [];
     if (before.length === 0 && doctor.fullPools.length === 0) continue;
     const now = [...doctor.fullPools].sort();

@@ -1,16 +1,18 @@
 import type { HostRecord } from '../../model/records.ts';
+import { derived } from '../derived.ts';
 import type { Draft } from '../draft.ts';
+import { listOf } from '../listed-map.ts';
 
 /** More silent hosts than this share, and at least so many, look like our own fault rather than theirs. */
 const HOLD_SHARE = 1 / 3;
 const HOLD_HOSTS = 2;
 
-/** True when so many hosts are silent at once that nothing is healed. A host that was proven dead is not silent. */
-export const isHolding = (draft: Draft): boolean => isTooMany(draft.all('hosts'));
+/** True when so many hosts are silent at once that nothing is healed. A host that was proven dead is not silent. Worked out once for each change of hosts. */
+export const isHolding = (draft: Draft): boolean => draft.of('hosts', isTooMany);
 
 /** Tells, once each, when healing begins and ends to hold still. */
 export function tellHolding(draft: Draft): void {
-  const before = isTooMany(draft.world.hosts.values());
+  const before = derived(listOf(draft.world.hosts), isTooMany);
   const now = isHolding(draft);
   if (before === now) return;
   const silent = [...draft.all('hosts')].filter(({ state }) => state === 'down').map(({ name }) => name);
@@ -25,7 +27,7 @@ export function tellHolding(draft: Draft): void {
   else draft.tell('healing-resumed', 'fabric', 'enough hosts are heard from again, or known to be dead');
 }
 
-function isTooMany(hosts: Iterable<HostRecord>): boolean {
+function isTooMany(hosts: readonly HostRecord[]): boolean {
   let known = 0;
   let silent = 0;
   for (const { state, mode } of hosts) {

@@ -19,9 +19,9 @@ const MOST_DOWNS_KEPT = 16;
 /** `up → suspect → down`, by what is heard; and back, by a session. After a start of the controller every host has its time to be heard. */
 export function followHosts(draft: Draft, settings: LivenessSettings): void {
   const { world, nowMs } = draft;
-  for (const host of [...draft.all('hosts')]) {
+  for (const host of draft.all('hosts')) {
     const live = world.live.get(host.name);
-    const silentMs = nowMs - heardMs(draft, host.name);
+    const silentMs = nowMs - Math.max(live?.lastHeardMs ?? 0, world.listeningSinceMs);
     const hello = live?.connected === true ? live.hello : null;
     if (hello && silentMs < settings.suspectAfterMs) goUp(draft, host, hello);
     else if (host.state === 'up' || host.state === 'suspect')
@@ -33,9 +33,6 @@ export function followHosts(draft: Draft, settings: LivenessSettings): void {
 /** Silent for too long, whether proven dead or not. */
 export const isLost = ({ state }: Pick<HostRecord, 'state'>): boolean =>
   state === 'down' || state === 'fenced';
-
-const heardMs = (draft: Draft, host: string): number =>
-  Math.max(draft.world.live.get(host)?.lastHeardMs ?? 0, draft.world.listeningSinceMs);
 
 function goUp(draft: Draft, host: HostRecord, hello: Hello): void {
   if (isKnown(host, hello)) return;
@@ -63,11 +60,20 @@ function goUp(draft: Draft, host: HostRecord, hello: Hello): void {
     );
 }
 
-const isKnown = (host: HostRecord, hello: Hello): boolean =>
-  host.state === 'up' &&
-  host.bootId === hello.bootId &&
-  areSame(host.facts, hello.facts) &&
-  areSame(host.offer, hello.offer);
+/** The hello to which a host's record owes what it says. Neither ever changes. */
+const takenIn = new WeakMap<HostRecord, Hello>();
+
+/** The host is up by its record, which says all that the hello does. */
+export function isKnown(host: HostRecord, hello: Hello): boolean {
+  if (takenIn.get(host) === hello) return true;
+  const known =
+    host.state === 'up' &&
+    host.bootId === hello.bootId &&
+    areSame(host.facts, hello.facts) &&
+    areSame(host.offer, hello.offer);
+  if (known) takenIn.set(host, hello);
+  return known;
+}
 
 function growSilent(
   draft: Draft,
@@ -104,8 +110,11 @@ function holdOffUntilMs(host: HostRecord, nowMs: number): number | null {
   return nowMs + Math.min(HOLD_OFF.maximumMs, HOLD_OFF.firstMs * HOLD_OFF.factor ** (downs - 2));
 }
 
+const heldOffHosts = (hosts: readonly HostRecord[]): readonly HostRecord[] =>
+  hosts.filter(({ heldOffUntilMs }) => heldOffUntilMs !== null);
+
 function endHoldOffs(draft: Draft): void {
-  for (const host of [...draft.all('hosts')]) {
+  for (const host of draft.of('hosts', heldOffHosts)) {
     if (host.heldOffUntilMs === null || host.heldOffUntilMs > draft.nowMs) continue;
     draft.put('hosts', host.name, { ...host, heldOffUntilMs: null });
     draft.tell('host-trusted', host.name, 'it has stayed long enough: it takes VMs again');
@@ -135,7 +144,7 @@ export function nextSilenceMs(
 /** Unix ms at which a host that is held off is trusted again; null: none is. */
 export function nextTrustMs(draft: Draft): number | null {
   let next: number | null = null;
-  for (const { heldOffUntilMs } of draft.all('hosts'))
+  for (const { heldOffUntilMs } of draft.of('hosts', heldOffHosts))
     if (heldOffUntilMs !== null && (next === null || heldOffUntilMs < next)) next = heldOffUntilMs;
   return next;
 }

@@ -1,16 +1,30 @@
+import type { VmReport } from '../../../agent/protocol/index.ts';
+import type { VmRecord } from '../../model/records.ts';
 import { successorView } from '../../model/successor.ts';
 import type { Draft } from '../draft.ts';
 import { follow } from '../instance-states.ts';
 import { followSuccessor } from '../successors.ts';
 
+/** What a host says of its VMs → all records of VMs, to which it had nothing to add. */
+const nothingNew = new WeakMap<
+  readonly VmReport[],
+  { readonly host: string; readonly records: readonly VmRecord[] }
+>();
+
 /** Takes in what every host that is up says of the VMs that are placed on it. */
 export function takeReportsIn(draft: Draft): void {
   for (const [host, live] of draft.world.live) {
-    if (!live.connected || !live.report || draft.get('hosts', host)?.state !== 'up') continue;
-    for (const report of live.report.vms) {
+    if (!live.connected || !live.report) continue;
+    const { vms } = live.report;
+    const before = draft.all('vms');
+    const known = nothingNew.get(vms);
+    if (known?.host === host && known.records === before) continue;
+    if (draft.get('hosts', host)?.state !== 'up') continue;
+    for (const report of vms) {
       const record = draft.get('vms', report.id);
       if (record?.host === host) follow(draft, record, report);
       else if (record && successorView(record)?.host === host) followSuccessor(draft, record, report);
     }
+    if (draft.all('vms') === before) nothingNew.set(vms, { host, records: before });
   }
 }

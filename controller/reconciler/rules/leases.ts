@@ -1,5 +1,6 @@
 import type { GuardState } from '../../../agent/protocol/index.ts';
 import type { HostRecord, LeaseEvidence, Proof } from '../../model/records.ts';
+import { downHosts } from '../at-rest.ts';
 import type { Draft } from '../draft.ts';
 import { isHolding } from './holding.ts';
 
@@ -14,7 +15,7 @@ const SLACK_MS = 5_000;
  */
 export function proveByLeases(draft: Draft, holds: boolean): void {
   if (holds && isHolding(draft)) return;
-  for (const host of [...draft.all('hosts')]) {
+  for (const host of draft.of('hosts', downHosts)) {
     const proof = proofOf(draft, host);
     if (!proof) continue;
     draft.put('hosts', host.name, {
@@ -27,8 +28,8 @@ export function proveByLeases(draft: Draft, holds: boolean): void {
 
 /** Unix ms at which the next such proof is due; null: none is. */
 export function nextLeaseProofMs(draft: Draft): number | null {
-  const times = [...draft.all('hosts')].flatMap((host) => {
-    const terms = host.state === 'down' ? leaseTerms(host) : null;
+  const times = draft.of('hosts', downHosts).flatMap((host) => {
+    const terms = leaseTerms(host);
     const ageMs = draft.world.leaseAges?.get(host.name);
     // One that is due already waits for something else than time.
     if (!terms || ageMs === undefined || ageMs >= totalMs(terms)) return [];

@@ -1,4 +1,5 @@
 import type { HostRecord, Proof, VmRecord } from '../../model/records.ts';
+import { livingHosts } from '../at-rest.ts';
 import type { Draft } from '../draft.ts';
 import { change } from '../instance-states.ts';
 import type { Placement } from '../placement.ts';
@@ -18,9 +19,11 @@ import { supersede } from './superseded.ts';
  */
 export function healLostVms(draft: Draft, placement: Placement, holds: boolean): void {
   const holding = holds && isHolding(draft);
-  for (const record of [...draft.all('vms')]) {
-    const host = record.host === null ? undefined : draft.get('hosts', record.host);
-    if (record.host === null || (host && !isLost(host))) continue;
+  // Nothing in here changes which hosts are lost.
+  const living = draft.of('hosts', livingHosts);
+  for (const record of draft.all('vms')) {
+    if (record.host === null || living.has(record.host)) continue;
+    const host = draft.get('hosts', record.host);
     if (record.kind === 'machine') healMachine(draft, placement, record, host);
     else if (record.deleting) continue;
     else if (holding && host?.state !== 'fenced') hold(draft, record);

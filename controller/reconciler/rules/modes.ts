@@ -1,9 +1,10 @@
 import type { HostMode, HostRecord } from '../../model/records.ts';
+import { vmsByHost } from '../at-rest.ts';
 import type { Draft } from '../draft.ts';
 
 /** `draining` while something of ours is on a host that is to be emptied, `maintenance` when nothing is. Told with what is there. */
 export function followModes(draft: Draft): void {
-  for (const host of [...draft.all('hosts')]) {
+  for (const host of draft.of('hosts', notInService)) {
     const before = host.mode ?? 'in-service';
     if (before === 'in-service' && !host.draining) continue;
     const left = host.draining ? leftOn(draft, host) : [];
@@ -15,11 +16,13 @@ export function followModes(draft: Draft): void {
   }
 }
 
+const notInService = (hosts: readonly HostRecord[]): readonly HostRecord[] =>
+  hosts.filter(({ mode, draining }) => draining || (mode ?? 'in-service') !== 'in-service');
+
 /** Ids of what is on a host, is being made there, is kept a place there, or was not yet seen gone from there. */
 function leftOn(draft: Draft, host: HostRecord): readonly string[] {
   const left = new Set(Object.keys(host.superseded));
-  for (const record of draft.all('vms'))
-    if (record.host === host.name || record.successor?.host === host.name) left.add(record.id);
+  for (const { id } of draft.of('vms', vmsByHost).get(host.name) ?? []) left.add(id);
   for (const { id, host: where } of draft.all('tombstones')) if (where === host.name) left.add(id);
   const report = draft.world.live.get(host.name)?.report;
   for (const id of report?.leaving ?? []) left.add(id);

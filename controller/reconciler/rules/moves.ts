@@ -1,4 +1,5 @@
 import type { VmRecord } from '../../model/records.ts';
+import { drainingHosts, restlessVms } from '../at-rest.ts';
 import type { Draft } from '../draft.ts';
 import { FORGIVEN } from '../failures.ts';
 import { ON_HOST } from '../instance-states.ts';
@@ -18,11 +19,15 @@ import { isElsewhere, isWorthWaitingFor, type Wish, wishOf } from './wishes.ts';
  */
 export function moveAway(draft: Draft, placement: Placement): void {
   const moving = new Set(
-    [...draft.all('vms')]
+    draft
+      .of('vms', restlessVms)
       .filter(({ kind, successor }) => kind === 'machine' && successor)
       .map(({ networkId }) => networkId),
   );
-  for (const found of [...draft.all('vms')]) {
+  const draining = draft.of('hosts', drainingHosts);
+  const restless = new Set(draft.of('vms', restlessVms));
+  const mayLeave = (vm: VmRecord) => restless.has(vm) || (vm.host !== null && draining.has(vm.host));
+  for (const found of draining.size === 0 ? restless : draft.all('vms').filter(mayLeave)) {
     if (found.host === null || found.deleting || placement.isFull) continue;
     const wish = wishOf(draft, found);
     if (!wish && !found.successor && !found.stay) continue;

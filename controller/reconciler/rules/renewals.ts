@@ -1,10 +1,12 @@
 import type { RestoreGoal } from '../../../agent/protocol/index.ts';
-import type { VmRecord } from '../../model/records.ts';
+import type { ApplicationRecord, VmRecord } from '../../model/records.ts';
+import { restlessVms } from '../at-rest.ts';
+import { derived } from '../derived.ts';
 import type { Draft } from '../draft.ts';
 import { FORGIVEN, isGivenUp } from '../failures.ts';
 import { backOff } from '../instance-states.ts';
 import { imageOf, type Placement } from '../placement.ts';
-import { forgottenIncarnation, type Home, homesOf } from './adoption.ts';
+import { forgottenIds, forgottenIncarnation, type Home, homesOf } from './adoption.ts';
 import { again } from './again.ts';
 import { sourceOf } from './restored.ts';
 import { declaredVms } from './wanted.ts';
@@ -12,8 +14,7 @@ import { leavesReady, works } from './wishes.ts';
 
 /** Gives a new incarnation to whatever needs one: not placed yet, failed and its wait is over (but not given up), re-imaged, or made from an older definition. */
 export function renew(draft: Draft, placement: Placement): void {
-  const due = [...draft.all('vms')].filter((record) => mayNeedRenewal(draft, record));
-  for (const record of due.sort(inOrder)) {
+  for (const record of dueRecords(draft).sort(inOrder)) {
     if (placement.isFull) break;
     const forgotten = forgottenIncarnation(draft, record);
     if (record.state === 'pending') placeFirst(draft, placement, record);
@@ -40,12 +41,19 @@ export function renew(draft: Draft, placement: Placement): void {
 const RENEWED: ReadonlySet<VmRecord['state']> = new Set(['pending', 'backing-off', 'failed']);
 
 /** Most records need nothing, and are not put in order either. */
-const mayNeedRenewal = (draft: Draft, record: VmRecord): boolean =>
-  !record.deleting &&
-  (RENEWED.has(record.state) ||
-    record.reimageRequested ||
-    Boolean(record.restoreRequested) ||
-    forgottenIncarnation(draft, record) !== null);
+function dueRecords(draft: Draft): VmRecord[] {
+  const forgotten = forgottenIds(draft);
+  // What its host knows a newer incarnation of may be at rest by its record.
+  const records = forgotten.size === 0 ? draft.of('vms', restlessVms) : draft.all('vms');
+  return records.filter(
+    (record) =>
+      !record.deleting &&
+      (RENEWED.has(record.state) ||
+        record.reimageRequested ||
+        Boolean(record.restoreRequested) ||
+        (forgotten.has(record.id) && forgottenIncarnation(draft, record) !== null)),
+  );
+}
 
 const inOrder = (one: VmRecord, other: VmRecord) =>
   one.app < other.app
@@ -134,6 +142,7 @@ function hasImage(draft: Draft, record: VmRecord): boolean {
 function replaceOutdated(draft: Draft, placement: Placement): void {
   for (const application of [...draft.all('applications')]) {
     if (application.deleting) continue;
+    if (isUpToDate(draft, application)) continue;
     const blocked = new Set<string>();
     for (const made of declaredVms(application)) {
       const record = draft.get('vms', made.id);
@@ -155,24 +164,39 @@ function replaceOutdated(draft: Draft, placement: Placement): void {
   }
 }
 
-function othersReady(draft: Draft, record: VmRecord): boolean {
-  for (const other of draft.all('vms'))
-    if (
-      other.networkId === record.networkId &&
-      other.id !== record.id &&
-      !other.deleting &&
-      // Given up: nothing waits for it.
-      other.state !== 'failed' &&
-      other.state !== 'ready'
-    )
+/** An application → all records of VMs, among which none of its own is made from an older definition. */
+const upToDate = new WeakMap<ApplicationRecord, readonly VmRecord[]>();
+
+function isUpToDate(draft: Draft, application: ApplicationRecord): boolean {
+  const records = draft.all('vms');
+  if (upToDate.get(application) === records) return true;
+  const definitions = derived(application, definitionsById);
+  for (const { id, app, deleting, definition } of records)
+    if (app === application.name && !deleting && (definitions.get(id) ?? definition) !== definition)
       return false;
+  upToDate.set(application, records);
   return true;
+}
+
+const definitionsById = (application: ApplicationRecord): ReadonlyMap<string, string> =>
+  new Map(declaredVms(application).map(({ id, definition }) => [id, definition]));
+
+const othersReady = (draft: Draft, { id, networkId }: VmRecord): boolean =>
+  (draft.of('vms', unreadyByNetwork).get(networkId) ?? []).every((other) => other === id);
+
+/** Network → ids of those that the others wait for. Nothing waits for what was given up. */
+function unreadyByNetwork(records: readonly VmRecord[]): ReadonlyMap<string, readonly string[]> {
+  const unready = new Map<string, string[]>();
+  for (const { id, networkId, state, deleting } of records)
+    if (!deleting && state !== 'failed' && state !== 'ready')
+      unready.set(networkId, [...(unready.get(networkId) ?? []), id]);
+  return unready;
 }
 
 /** Unix ms of the next end of a wait; null: none waits. One that is over was acted on: if no host took it, a change will wake it. */
 export function nextRetryMs(draft: Draft): number | null {
   let next: number | null = null;
-  for (const { retryAtMs, state } of draft.all('vms'))
+  for (const { retryAtMs, state } of draft.of('vms', restlessVms))
     if (state === 'backing-off' && retryAtMs !== null && retryAtMs > draft.nowMs)
       next = Math.min(next ?? Number.POSITIVE_INFINITY, retryAtMs);
   return next;

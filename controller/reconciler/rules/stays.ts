@@ -1,5 +1,6 @@
 import type { Stay, VmRecord } from '../../model/records.ts';
 import { FAILURES_HELD_AGAINST_A_HOST } from '../../scheduler/scorers/earlier-failures.ts';
+import { restlessVms } from '../at-rest.ts';
 import type { Draft } from '../draft.ts';
 import type { Wish } from './wishes.ts';
 
@@ -59,7 +60,7 @@ export function dropMove(draft: Draft, record: VmRecord): void {
 /** Unix ms of the next try of what failed to leave; null: none. */
 export function nextTryMs(draft: Draft): number | null {
   let next: number | null = null;
-  for (const { stay } of draft.all('vms'))
+  for (const { stay } of draft.of('vms', restlessVms))
     if (stay && stay.retryAtMs !== null && stay.retryAtMs > draft.nowMs)
       next = Math.min(next ?? Number.POSITIVE_INFINITY, stay.retryAtMs);
   return next;

@@ -1,5 +1,6 @@
 import type { VmRecord } from '../../model/records.ts';
 import { successorView } from '../../model/successor.ts';
+import { supersedingHosts } from '../at-rest.ts';
 import type { Draft } from '../draft.ts';
 
 /** This incarnation, and every one before it, is over on its host: as soon as the host hears of it, what of them runs there goes. */
@@ -17,7 +18,7 @@ export function supersedeOn(draft: Draft, name: string, vmId: string, upToIncarn
 
 /** Hosts that have looked at themselves with the newest goal and found nothing of a superseded VM need not hear of it again. */
 export function forgetSuperseded(draft: Draft): void {
-  for (const host of [...draft.all('hosts')]) {
+  for (const host of draft.of('hosts', supersedingHosts)) {
     const kept = Object.entries(host.superseded).filter(([id]) => isNeeded(draft, host.name, id));
     if (kept.length === Object.keys(host.superseded).length) continue;
     draft.put('hosts', host.name, { ...host, superseded: Object.fromEntries(kept) });

@@ -2,6 +2,7 @@ import { WeftError } from '../../../agent/kit/errors.ts';
 import type { ApplicationRecord, VmRecord } from '../../model/records.ts';
 import { MACHINES, networkOf, takeAddress } from '../addresses.ts';
 import { machineDefinition, roleDefinition } from '../definition.ts';
+import { derived } from '../derived.ts';
 import type { Draft } from '../draft.ts';
 import { change } from '../instance-states.ts';
 
@@ -53,24 +54,41 @@ function declare(application: ApplicationRecord): Made[] {
 
 /** Makes a record for every VM that is declared and has none, and marks what nobody declares any more as going. */
 export function followApplications(draft: Draft): void {
-  const byApplication = new Map<string, VmRecord[]>();
-  for (const record of draft.all('vms')) {
-    const list = byApplication.get(record.app);
-    if (list) list.push(record);
-    else byApplication.set(record.app, [record]);
-  }
   let created = 0;
-  for (const application of [...draft.all('applications')]) {
+  for (const application of draft.all('applications')) {
+    if (isAsDeclared(draft, application)) continue;
     const declared = application.deleting ? [] : declaredVms(application);
-    const wanted = new Set(declared.map(({ id }) => id));
+    const wanted = derived(application, wantedIds);
     for (const made of declared) {
       if (created >= CREATIONS_IN_A_PASS) break;
       if (createIfMissing(draft, application, made)) created++;
     }
-    for (const record of byApplication.get(application.name) ?? [])
-      if (!wanted.has(record.id) && !record.deleting && canGo(application, record))
-        letGo(draft, record, application);
+    for (const record of draft.all('vms'))
+      if (record.app === application.name && !record.deleting && !wanted.has(record.id))
+        if (canGo(application, record)) letGo(draft, record, application);
   }
+}
+
+const wantedIds = (application: ApplicationRecord): ReadonlySet<string> =>
+  new Set(application.deleting ? [] : declaredVms(application).map(({ id }) => id));
+
+/** An application → all records of VMs, among which its own are those that it declares. */
+const asDeclared = new WeakMap<ApplicationRecord, readonly VmRecord[]>();
+
+/** What was not made for want of an address, or waits for a disk to go, is tried in each pass. */
+function isAsDeclared(draft: Draft, application: ApplicationRecord): boolean {
+  const records = draft.all('vms');
+  if (asDeclared.get(application) === records) return true;
+  const wanted = derived(application, wantedIds);
+  let present = 0;
+  for (const record of records) {
+    if (record.app !== application.name) continue;
+    if (wanted.has(record.id)) present++;
+    else if (!record.deleting && canGo(application, record)) return false;
+  }
+  if (present < wanted.size) return false;
+  asDeclared.set(application, records);
+  return true;
 }
 
 /** A machine goes by a user's delete alone: of itself, or of its application. */

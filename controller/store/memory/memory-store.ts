@@ -1,19 +1,22 @@
 import { ChangeLog } from '../change-log.ts';
 import type { Change, Entry, Snapshot, Store, Transaction, TransactionResult } from '../contract.ts';
-import { freeze } from '../frozen.ts';
+import { frozenCopy } from '../frozen.ts';
 
 /** A store that forgets everything when the process ends: for tests and simulation. */
 export class MemoryStore implements Store {
-  readonly #entries = new Map<string, Entry>();
+  /** By the first part of their keys: who lists one kind looks at no other. */
+  readonly #kinds = new Map<string, Map<string, Entry>>();
   readonly #log = new ChangeLog(0);
   #revision = 0;
 
   async get(key: string): Promise<Entry | null> {
-    return this.#entries.get(key) ?? null;
+    return this.#entry(key) ?? null;
   }
 
   async list(prefix: string): Promise<Snapshot> {
-    const entries = [...this.#entries.values()]
+    const kinds = prefix.includes('/') ? [this.#kinds.get(kindOf(prefix))] : [...this.#kinds.values()];
+    const entries = kinds
+      .flatMap((entries) => [...(entries?.values() ?? [])])
       .filter((entry) => entry.key.startsWith(prefix))
       .sort((one, other) => (one.key < other.key ? -1 : 1));
     return { revision: this.#revision, entries };
@@ -22,20 +25,21 @@ export class MemoryStore implements Store {
   async transact(transaction: Transaction): Promise<TransactionResult> {
     const { checks = [], puts = [], deletes = [] } = transaction;
     const conflicts = checks
-      .filter(({ key, revision }) => (this.#entries.get(key)?.revision ?? 0) !== revision)
+      .filter(({ key, revision }) => (this.#entry(key)?.revision ?? 0) !== revision)
       .map(({ key }) => key);
     if (conflicts.length > 0) return { committed: false, conflicts };
-    const gone = deletes.filter((key) => this.#entries.has(key));
+    const gone = deletes.filter((key) => this.#entry(key) !== undefined);
     if (puts.length + gone.length === 0) return { committed: true, revision: this.#revision };
     const revision = ++this.#revision;
     const changes: Change[] = [];
     for (const put of puts) {
-      const value = copy(put.value);
-      this.#entries.set(put.key, { key: put.key, value, revision });
+      // By copy, as into a database; and what comes out is as little to be changed as what comes out of one.
+      const value = frozenCopy(put.value);
+      this.#set({ key: put.key, value, revision });
       changes.push({ revision, key: put.key, value });
     }
     for (const key of gone) {
-      this.#entries.delete(key);
+      this.#kinds.get(kindOf(key))?.delete(key);
       changes.push({ revision, key, value: null });
     }
     this.#log.append(changes);
@@ -53,7 +57,19 @@ export class MemoryStore implements Store {
   async close(): Promise<void> {
     this.#log.close();
   }
+
+  #entry(key: string): Entry | undefined {
+    return this.#kinds.get(kindOf(key))?.get(key);
+  }
+
+  #set(entry: Entry): void {
+    const kind = kindOf(entry.key);
+    const entries = this.#kinds.get(kind) ?? new Map<string, Entry>();
+    this.#kinds.set(kind, entries.set(entry.key, entry));
+  }
 }
 
-/** Values go in by copy, as they do into a database, and what comes out is as little to be changed as what comes out of one. */
-const copy = <T>(value: T): T => (value === undefined ? value : freeze(JSON.parse(JSON.stringify(value))));
+function kindOf(key: string): string {
+  const slash = key.indexOf('/');
+  return slash < 0 ? key : key.slice(0, slash);
+}

@@ -9,6 +9,7 @@ import { plan } from '../../../controller/reconciler/plan.ts';
 import type { Store } from '../../../controller/store/contract.ts';
 import { aVmGoal } from '../../support/builders/goal.ts';
 import { HostClock, type HostTime } from './host-clock.ts';
+import { unsettledBy } from './invariants/settled-plans.ts';
 import { KillableStore } from './killable-store.ts';
 import type { Random } from './random.ts';
 import type { Activity } from './settle.ts';
@@ -32,6 +33,9 @@ export const catalogue = { resolve: async () => IMAGE } as unknown as Catalogue;
 const secrets = { remove: async () => undefined } as unknown as SecretsStore;
 const log = createLogger('simulation', process.env.WEFT_LOG_LEVEL ?? 'silent');
 
+/** One of so many plans is looked into: whether it leaves nothing to do, when it says so. */
+const PLANS_FOR_A_LOOK = 7;
+
 export interface ControllerOptions {
   readonly store: Store;
   readonly fleetRecord: FleetRecord;
@@ -40,6 +44,7 @@ export interface ControllerOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly activity: Activity;
+  readonly onViolation: (what: string) => void;
   /** What is planned instead. */
   readonly plan: typeof plan | undefined;
 }
@@ -52,6 +57,7 @@ export class ControllerLife {
   readonly #clock: HostClock;
   readonly #reconciler: Reconciler;
   readonly #fencer: DeviceFencer;
+  #plans = 0;
 
   private constructor(options: ControllerOptions, events: EventLog, store: KillableStore) {
     const { power, fleetRecord, activity } = options;
@@ -74,7 +80,12 @@ export class ControllerLife {
       },
       plan: (world, nowMs, settings) => {
         activity.note();
-        return (options.plan ?? plan)(world, nowMs, settings);
+        if (options.plan) return options.plan(world, nowMs, settings);
+        const planned = plan(world, nowMs, settings);
+        const unsettled =
+          this.#plans++ % PLANS_FOR_A_LOOK === 0 ? unsettledBy(world, nowMs, settings, planned) : null;
+        if (unsettled !== null) options.onViolation(unsettled);
+        return planned;
       },
     });
   }

@@ -1,4 +1,4 @@
-import type { Records } from './invariants.ts';
+import type { Records } from './records.ts';
 import type { SimulatedHost } from './simulated-host.ts';
 
 /** Exactly what the applications declare is ready and runs where its record says, once, and nothing else runs or lies anywhere. */

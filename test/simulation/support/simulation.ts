@@ -8,9 +8,11 @@ import { FLEET } from '../../support/builders/goal.ts';
 import { aHost, type HostShape } from '../../support/builders/host.ts';
 import { ControllerLife, catalogue } from './controller-life.ts';
 import { describeFabric } from './describe.ts';
-import { Invariants, type Records } from './invariants.ts';
+import { fullCheck } from './invariants/full-check.ts';
+import { Invariants } from './invariants.ts';
 import { ObservedStore } from './observed-store.ts';
 import { Random, Steady } from './random.ts';
+import type { Records } from './records.ts';
 import { Activity } from './settle.ts';
 import { SharedPool } from './shared-pool.ts';
 import { type HostMutation, SimulatedHost } from './simulated-host.ts';
@@ -18,6 +20,8 @@ import { deviceOf, SimulatedPower } from './simulated-power.ts';
 
 const FLEET_RECORD: FleetRecord = { uuid: FLEET, epoch: 1, range: '10.128.0.0/10' };
 export const START_MS = 1_000_000;
+/** Clock events, for each host, after which everything is checked anew: most of a minute of heartbeats. */
+const EVENTS_OF_A_HOST = 100;
 
 export interface SimulationOptions {
   readonly seed: number;
@@ -47,6 +51,7 @@ export class Simulation {
   readonly random: Random;
   readonly activity = new Activity();
   readonly store: ObservedStore;
+  readonly #memory = new MemoryStore();
   readonly hosts: readonly SimulatedHost[];
   readonly operations: Operations;
   readonly shared = new SharedPool();
@@ -69,7 +74,7 @@ export class Simulation {
     this.random = options.steady ? new Steady(seed) : new Random(seed);
     this.hosts = hosts.map((shape, index) => this.#host(`h${index + 1}`, shape, options, fence));
     this.invariants = new Invariants(this.hosts);
-    this.store = new ObservedStore(new MemoryStore(), this.activity, (transaction) => {
+    this.store = new ObservedStore(this.#memory, this.activity, (transaction) => {
       this.invariants.committed(transaction);
       options.onCommit?.(transaction);
     });
@@ -123,6 +128,7 @@ export class Simulation {
       ...{ hosts, power, clock, random, activity, store },
       fleetRecord: this.#fleetRecord,
       plan: this.#plan,
+      onViolation: (what) => this.invariants.violated(what),
     });
   }
 
@@ -187,6 +193,7 @@ export class Simulation {
     while (this.clock.fireNext(untilMs)) {
       this.events++;
       this.#check(await this.activity.settled(isOver));
+      if (this.events % (EVENTS_OF_A_HOST * this.hosts.length) === 0) await this.#checkAll();
     }
   }
 
@@ -195,7 +202,10 @@ export class Simulation {
     let looked = -1;
     for (let passed = 0; ; passed += 1_000) {
       const { changes } = this.invariants;
-      if (changes !== looked && holds(this.records)) return this.records;
+      if (changes !== looked && holds(this.records)) {
+        await this.#checkAll();
+        return this.records;
+      }
       looked = changes;
       if (passed >= limitMs)
         throw new Error(`seed ${this.#seed}: waited in vain for ${what}\n${describeFabric(this)}`);
@@ -243,6 +253,13 @@ export class Simulation {
       },
       onLink: (host) => this.#life?.fleet.follow(host),
     });
+  }
+
+  /** What the checks remember is compared with what is there. */
+  async #checkAll(): Promise<void> {
+    const wrong = await fullCheck(this.#memory, this.invariants.hosts, this.records);
+    for (const what of wrong) this.invariants.violated(what);
+    this.#check(true);
   }
 
   #check(isAtRest: boolean): void {
