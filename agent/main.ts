@@ -5,15 +5,18 @@ import { FrozenGuests } from './backups/frozen-guests.ts';
 import { BackupKeeper } from './backups/keeper.ts';
 import { BackupTargets } from './backups/targets.ts';
 import { type AgentConfiguration, readConfiguration } from './configuration.ts';
+import type { PoolConfiguration, RbdPoolConfiguration } from './disks/contract.ts';
 import { FileBlobCache } from './disks/file-blob-cache.ts';
 import { LocalDisks } from './disks/local-disks.ts';
+import { PooledDisks } from './disks/pooled-disks.ts';
+import { RbdDisks } from './disks/rbd/rbd-disks.ts';
 import { Doctor } from './doctor/doctor.ts';
 import { bootsAtOnce } from './executor/boot-slots.ts';
 import { readConsoleTail } from './executor/console-tail.ts';
 import { Executor } from './executor/executor.ts';
 import { HostReboot } from './executor/host-reboot.ts';
 import { machinesToGuard } from './executor/machines-to-guard.ts';
-import { domainName } from './executor/names.ts';
+import { domainName, poolSecret, secretPrefix } from './executor/names.ts';
 import { AgentPaths } from './executor/paths.ts';
 import { LocalVmFolders } from './executor/vm-folders.ts';
 import { bootTimeMs } from './guard/boot-time.ts';
@@ -33,7 +36,7 @@ import { KernelLinks } from './network/host-links.ts';
 import { NftHostNetwork } from './network/nft-host-network.ts';
 import { collectFacts, hasCpuQuota, readBootId } from './observer/facts.ts';
 import { Observer } from './observer/observer.ts';
-import { type Hello, PROTOCOL_VERSION, PROVES_STOPS } from './protocol/index.ts';
+import { fencedAddresses, type Hello, PROTOCOL_VERSION, PROVES_STOPS } from './protocol/index.ts';
 import { HttpsLink } from './session/https-link.ts';
 import { identify } from './session/identify.ts';
 import { type Identity, IdentityFolder } from './session/identity.ts';
@@ -75,10 +78,10 @@ async function main(): Promise<void> {
   const joined = await identify(identities, configuration.name, values['join-file'] ?? null, log);
   const poolName = values['init-pool'];
   if (poolName !== undefined) {
-    const targets = new BackupTargets(configuration.backups, configuration.pools, joined.fleet);
+    const targets = new BackupTargets(configuration.backups, filePoolsOf(configuration), joined.fleet);
     const id =
       (await targets.init(poolName)) ??
-      (await new LocalDisks(configuration.pools, configuration.name).initPool(poolName, joined.fleet));
+      (await disksOf(configuration, paths).initPool(poolName, joined.fleet));
     process.stdout.write(`pool ${poolName}: ${id}\n`);
     return;
   }
@@ -104,10 +107,11 @@ async function run({ log, configuration, paths, identities, ...joined }: Parts):
     hasCpuQuota(),
   ]);
   const facts = await collectFacts(accelerator);
-  const disks = new LocalDisks(configuration.pools, configuration.name);
+  const disks = disksOf(configuration, paths);
+  const filePools = filePoolsOf(configuration);
   await disks.preparePools(fleet);
   let pools = await disks.pools();
-  const targets = new BackupTargets(configuration.backups, configuration.pools, fleet);
+  const targets = new BackupTargets(configuration.backups, filePools, fleet);
   await targets.prepare();
   let backupTargets = await targets.offers();
 
@@ -172,7 +176,7 @@ async function run({ log, configuration, paths, identities, ...joined }: Parts):
   });
   const doctor = new Doctor({
     fleet,
-    pools: configuration.pools,
+    pools: filePools,
     disks,
     driver,
     cache,
@@ -212,8 +216,8 @@ async function run({ log, configuration, paths, identities, ...joined }: Parts):
       cpus: configuration.capacity.cpus,
       cpuRatio: configuration.cpuRatio,
       memoryMiB: configuration.capacity.memoryMiB,
-      pools: pools.flatMap(({ name, kind, id, freeMiB }) =>
-        id ? [{ name, kind, id, sizeMiB: freeMiB }] : [],
+      pools: pools.flatMap(({ name, kind, id, freeMiB, cluster }) =>
+        id ? [{ name, kind, id, sizeMiB: freeMiB, ...(cluster === undefined ? {} : { cluster }) }] : [],
       ),
       backups: [...backupTargets],
       fence: configuration.fence,
@@ -284,6 +288,11 @@ async function run({ log, configuration, paths, identities, ...joined }: Parts):
       await identities.write(renewed);
     },
   });
+  // Ceph's keys that libvirt still has, of pools that are in this host's configuration no more.
+  const secrets = new Set(rbdPoolsOf(configuration).map(({ name }) => poolSecret(fleet, name).name));
+  driver
+    .forgetKeys(secretPrefix(fleet), secrets)
+    .catch((error: unknown) => log.warn({ err: error }, 'secrets could not be looked through'));
   session.start();
   doctor.start();
   // A pool that is mounted late, or goes away, changes what this host offers.
@@ -316,6 +325,23 @@ async function run({ log, configuration, paths, identities, ...joined }: Parts):
   };
   process.once('SIGTERM', stop).once('SIGINT', stop);
 }
+
+const filePoolsOf = ({ pools }: AgentConfiguration): readonly PoolConfiguration[] =>
+  pools.flatMap((pool) => (pool.kind === 'rbd' ? [] : [pool]));
+
+const rbdPoolsOf = ({ pools }: AgentConfiguration): readonly RbdPoolConfiguration[] =>
+  pools.flatMap((pool) => (pool.kind === 'rbd' ? [pool] : []));
+
+const disksOf = (configuration: AgentConfiguration, paths: AgentPaths): PooledDisks =>
+  new PooledDisks(
+    new LocalDisks(filePoolsOf(configuration), configuration.name),
+    new RbdDisks({
+      pools: rbdPoolsOf(configuration),
+      host: configuration.name,
+      scratch: paths.run,
+      fenced: fencedAddresses(configuration.fence),
+    }),
+  );
 
 const idOf = ({ id }: { readonly id: string }) => id;
 
