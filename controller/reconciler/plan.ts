@@ -1,4 +1,4 @@
-import type { FenceRequest } from '../fencing/contract.ts';
+import type { FenceRequest, LiftRequest } from '../fencing/contract.ts';
 import { Draft, type Writes } from './draft.ts';
 import { Placement } from './placement.ts';
 import { followSchedules, nextBackupMs } from './rules/backup-schedule.ts';
@@ -16,6 +16,7 @@ import { followModes } from './rules/modes.ts';
 import { moveAway } from './rules/moves.ts';
 import { nextRetryMs, renew } from './rules/renewals.ts';
 import { nextTryMs } from './rules/stays.ts';
+import { followStorageFences, storageLifts } from './rules/storage-fences.ts';
 import { forgetSuperseded } from './rules/superseded.ts';
 import { followApplications } from './rules/wanted.ts';
 import { releaseKeptAddresses } from './successors.ts';
@@ -36,6 +37,8 @@ export interface Plan extends Writes {
   readonly nextWaitMs: number | null;
   /** Hosts whose death has to be proven. */
   readonly fence: readonly FenceRequest[];
+  /** Hosts that are to be let in to their storage again. */
+  readonly lift?: readonly LiftRequest[];
 }
 
 /**
@@ -53,6 +56,7 @@ export function plan(world: World, nowMs: number, settings: PlanSettings): Plan 
   forgive(draft);
   followPools(draft);
   healLostVms(draft, placement, settings.holds);
+  followStorageFences(draft, placement);
   followBackups(draft);
   followApplications(draft);
   finishDepartures(draft, placement);
@@ -77,6 +81,7 @@ export function plan(world: World, nowMs: number, settings: PlanSettings): Plan 
     nextMs: earliest([nextWaitMs, silenceMs]),
     nextWaitMs,
     fence: fenceRequests(draft, settings.holds),
+    lift: storageLifts(draft),
   };
 }
 
