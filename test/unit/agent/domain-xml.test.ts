@@ -131,3 +131,31 @@ test('a backup is of the disk that the guest writes, and of no other', () => {
   expect([seed?.attribute('name'), seed?.attribute('backup')]).toEqual(['vdb', 'no']);
   expect(() => composeBackupXml(xml.replaceAll('device="disk"', 'device="cdrom"'), '/x')).toThrow('one disk');
 });
+
+test('a disk in Ceph is a network disk whose key libvirt keeps, and is read back as the one that is written', () => {
+  const xml = composeDomainXml(
+    {
+      ...spec,
+      chain: [],
+      diskCache: 'none',
+      rbd: {
+        ...{ pool: 'vms', image: 'machine.crm.db', conf: '/etc/ceph/ceph.conf', user: 'weft', keyring: '/k' },
+        secret: { uuid: '22222222-2222-8333-8444-555555555555', name: 'weft-5eed-ceph' },
+      },
+    },
+    { accelerator: 'tcg', cpuQuota: true },
+  );
+  const [disk] = parseXml(xml).child('domain')?.child('devices')?.children('disk') ?? [];
+  expect(disk?.attribute('type')).toBe('network');
+  expect(disk?.child('driver')?.attribute('cache')).toBe('none');
+  expect(disk?.child('source')?.attribute('name')).toBe('vms/machine.crm.db');
+  expect(disk?.child('source')?.child('config')?.attribute('file')).toBe('/etc/ceph/ceph.conf');
+  expect(disk?.child('auth')?.child('secret')?.attribute('uuid')).toBe(
+    '22222222-2222-8333-8444-555555555555',
+  );
+  expect(xml).not.toContain('"/k"');
+  const read = readDomainXml(xml);
+  expect(read.overlay).toBe('rbd:vms/machine.crm.db');
+  expect(read.files).toEqual(['/run/seed.iso', '/k', '/i']);
+  expect(composeBackupXml(xml, '/backup')).toContain('vda');
+});
