@@ -54,7 +54,7 @@ const USAGE = `usage: weft-agent [--config FILE] [--join-file FILE] [--controlle
   --config FILE           configuration, default /etc/weft/agent.yaml; it need not exist
   --join-file FILE        file with a join token from "weft host token"; each token is used once, also to join anew
   --controller HOST:PORT  where the controller is now, if it has moved since this host joined
-  --init-pool NAME        make the folder of a shared pool (or place for backups) one, on one of the hosts that share it, and end
+  --init-pool NAME        make the folder of a shared pool (or place for backups, or a pool in Ceph) one, on one of the hosts that share it, and end
 `;
 
 async function main(): Promise<void> {
