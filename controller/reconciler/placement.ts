@@ -176,6 +176,7 @@ export class Placement {
       size: record.size,
       pool: record.pool,
       poolId: record.poolId,
+      isMachine: record.kind === 'machine',
       architecture: goal.architecture,
       failedOn: record.failedOn,
       only,
@@ -186,6 +187,7 @@ export class Placement {
       request.size,
       request.pool,
       request.poolId,
+      request.isMachine,
       request.architecture,
       { only, avoid },
     ]);

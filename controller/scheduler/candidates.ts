@@ -16,9 +16,12 @@ export function candidateOf(record: HostRecord): Candidate | null {
     cpus: Math.floor(offer.cpus * offer.cpuRatio),
     memoryMiB: offer.memoryMiB,
     pools: Object.fromEntries(
-      offer.pools.map(({ name, sizeMiB, id }) => [
+      offer.pools.map(({ name, kind, sizeMiB, id }) => [
         name,
-        { sizeMiB, id: id ?? null, isFull: record.fullPools?.includes(name) === true },
+        {
+          ...{ sizeMiB, id: id ?? null, isFull: record.fullPools?.includes(name) === true },
+          ...(kind === 'rbd' ? { isForMachines: true } : {}),
+        },
       ]),
     ),
   };

@@ -14,7 +14,16 @@ export interface Candidate {
   readonly cpus: number;
   readonly memoryMiB: number;
   readonly pools: Readonly<
-    Record<string, { readonly sizeMiB: number; readonly id: string | null; readonly isFull: boolean }>
+    Record<
+      string,
+      {
+        readonly sizeMiB: number;
+        readonly id: string | null;
+        readonly isFull: boolean;
+        /** Instances have no overlays there. */
+        readonly isForMachines?: boolean;
+      }
+    >
   >;
 }
 
@@ -43,6 +52,8 @@ export interface PlacementRequest {
   readonly pool: string;
   /** The pool that has its disk already, among those of that name; null: any. */
   readonly poolId: string | null;
+  /** Absent: it may be one. */
+  readonly isMachine?: boolean;
   /** Null: not known yet, any. */
   readonly architecture: string | null;
   /** Host → how often it failed there of late; absent: nowhere. */

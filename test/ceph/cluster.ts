@@ -66,10 +66,9 @@ export class CephCluster {
   }
 
   async blocklist(): Promise<readonly string[]> {
-    const entries = JSON.parse(await this.ceph('osd', 'blocklist', 'ls', '--format', 'json')) as {
-      addr: string;
-    }[];
-    return entries.map(({ addr }) => addr);
+    // Two lists, one after the other: no one document.
+    const text = await this.ceph('osd', 'blocklist', 'ls', '--format', 'json');
+    return [...text.matchAll(/"addr":"([^"]+)"/g)].map(([, address]) => String(address));
   }
 
   async stop(): Promise<void> {

@@ -1,4 +1,5 @@
-import { stat } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { access, stat } from 'node:fs/promises';
 import { WeftError } from '../../kit/errors.ts';
 import { type ExecOptions, exec } from '../../kit/exec.ts';
 import type { RbdPoolConfiguration } from '../contract.ts';
@@ -68,9 +69,18 @@ export class CephClient {
     await this.rados(['rm', name]).catch(nullIfMissing);
   }
 
-  /** @throws WeftError `set-up` when others than root can read the key. */
-  async requirePrivateKeyring(): Promise<void> {
-    const { keyring } = this.pool;
+  /** @throws WeftError `set-up` when there is no configuration, or others than root can read the key. */
+  async requireAccess(): Promise<void> {
+    const { conf, keyring } = this.pool;
+    await access(conf, constants.R_OK).catch((error: NodeJS.ErrnoException) => {
+      throw new WeftError(
+        'set-up',
+        `its configuration ${conf} cannot be read: ${error.code ?? error.message}`,
+        {
+          remedy: 'Copy it from the cluster; fsid and mon host are enough',
+        },
+      );
+    });
     const found = await stat(keyring).catch((error: NodeJS.ErrnoException) => {
       throw new WeftError('set-up', `its keyring cannot be read: ${error.code ?? error.message}`, {
         remedy: `Write the user's key to ${keyring}, with mode 0600`,
@@ -108,7 +118,8 @@ function translate(
 ): WeftError {
   if (error.code === 'command-failed' && error.message.includes('ENOENT') && error.details?.exitCode === -1)
     return new WeftError('set-up', `${program} is not installed`, { remedy: 'apt-get install ceph-common' });
-  const errno = ERRNO.exec(error.message)?.[1];
+  // A pool that is not there is no answer about what is in it.
+  const errno = error.message.includes('opening pool') ? undefined : ERRNO.exec(error.message)?.[1];
   if (errno === SHUT_DOWN)
     return new WeftError(
       'host-unreachable',

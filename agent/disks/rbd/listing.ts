@@ -27,12 +27,15 @@ export class RbdListing {
   readonly #client: CephClient;
   readonly #host: string;
   readonly #clock: Clock;
+  readonly #answers: () => boolean;
   readonly #owners = new Map<string, { readonly host: string | null; readonly atMs: number }>();
   #seen: Seen | null = null;
   #isStale = true;
   #failedAtMs = Number.NEGATIVE_INFINITY;
 
-  constructor(client: CephClient, host: string, clock: Clock) {
+  /** @param answers whether the pool did when it was last looked at: one that did not is not waited for. */
+  constructor(client: CephClient, host: string, clock: Clock, answers: () => boolean) {
+    this.#answers = answers;
     this.#client = client;
     this.#host = host;
     this.#clock = clock;
@@ -60,7 +63,7 @@ export class RbdListing {
     const nowMs = this.#clock.now();
     const isFresh = !this.#isStale && this.#seen !== null && nowMs - this.#seen.atMs < FRESH_MS;
     if (isFresh && !isNeeded) return true;
-    if (nowMs - this.#failedAtMs < REST_MS) return false;
+    if (nowMs - this.#failedAtMs < REST_MS || !this.#answers()) return false;
     try {
       this.#isStale = false;
       this.#seen = await this.#list(nowMs);

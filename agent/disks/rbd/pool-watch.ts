@@ -110,7 +110,7 @@ export class RbdPoolWatch {
   }
 
   async #requireMark(): Promise<{ id: string }> {
-    await this.#client.requirePrivateKeyring();
+    await this.#client.requireAccess();
     const found = await this.#readMark();
     const { name, pool } = this.#client.pool;
     if (!found)

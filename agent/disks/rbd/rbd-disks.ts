@@ -61,7 +61,8 @@ export class RbdDisks implements Disks {
       pools.map((pool) => {
         const client = new CephClient(pool);
         const watch = new RbdPoolWatch(client, clock, fenced);
-        return [pool.name, { client, watch, listing: new RbdListing(client, host, clock) }];
+        const listing = new RbdListing(client, host, clock, () => watch.view().id !== null);
+        return [pool.name, { client, watch, listing }];
       }),
     );
   }

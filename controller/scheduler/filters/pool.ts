@@ -1,13 +1,23 @@
-import type { Filter } from '../contract.ts';
+import type { Candidate, Filter, PlacementRequest } from '../contract.ts';
 
 export const pool: Filter = {
   name: 'pool',
-  accepts: ({ pool: name, poolId }, { host }) => {
-    const offered = host.pools[name];
-    return offered !== undefined && (poolId === null || offered.id === poolId);
+  accepts: (request, { host }) => {
+    const offered = host.pools[request.pool];
+    if (offered === undefined || isOfTheWrongKind(request, offered)) return false;
+    return request.poolId === null || offered.id === request.poolId;
   },
-  reason: (request, { host }) =>
-    host.pools[request.pool] !== undefined
-      ? `the host's pool ${request.pool} is another one than the one that has its disk`
-      : `the host has no pool ${request.pool} (it has ${Object.keys(host.pools).join(', ') || 'none'})`,
+  reason: (request, { host }) => {
+    const offered = host.pools[request.pool];
+    if (offered === undefined)
+      return `the host has no pool ${request.pool} (it has ${Object.keys(host.pools).join(', ') || 'none'})`;
+    return isOfTheWrongKind(request, offered)
+      ? `the host's pool ${request.pool} is in Ceph: it takes machines, no instances`
+      : `the host's pool ${request.pool} is another one than the one that has its disk`;
+  },
 };
+
+const isOfTheWrongKind = (
+  { isMachine }: PlacementRequest,
+  { isForMachines = false }: Candidate['pools'][string],
+): boolean => isForMachines && isMachine === false;

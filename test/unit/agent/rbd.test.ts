@@ -110,12 +110,14 @@ describe('the key', () => {
     expect(accessArguments(POOL)).toContain(POOL.keyring);
     const keyring = join(folder, 'keyring');
     await writeFile(keyring, '', { mode: 0o600 });
-    const client = new CephClient({ ...POOL, keyring });
-    await client.requirePrivateKeyring();
+    const client = new CephClient({ ...POOL, keyring, conf: '/dev/null' });
+    await client.requireAccess();
     await chmod(keyring, 0o640);
-    await expect(client.requirePrivateKeyring()).rejects.toThrow(/can be read or written by others/);
+    await expect(client.requireAccess()).rejects.toThrow(/can be read or written by others/);
     await rm(keyring);
-    await expect(client.requirePrivateKeyring()).rejects.toThrow(/cannot be read: ENOENT/);
+    await expect(client.requireAccess()).rejects.toThrow(/keyring cannot be read: ENOENT/);
+    const lost = new CephClient({ ...POOL, conf: join(folder, 'ceph.conf') });
+    await expect(lost.requireAccess()).rejects.toThrow(/configuration .* cannot be read: ENOENT/);
   });
 
   test('is that of the user who is named', () => {
