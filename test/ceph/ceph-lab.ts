@@ -36,6 +36,7 @@ export async function cephLab(name: string, hosts: number): Promise<CephLab> {
         { name: 'local', path: '/var/lib/weft/pools/local' },
         { name: POOL, kind: 'rbd', pool: CEPH_POOL, user: USER, conf, keyring },
       ],
+      backups: [{ name: 'vault', path: '/var/lib/weft/backups' }],
       fence: [{ agent: STORAGE_FENCE, options: { addresses: address }, secret: 'ceph' }],
     }),
   });

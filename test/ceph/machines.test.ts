@@ -122,6 +122,22 @@ describe('a machine on a pool in Ceph', () => {
     expect((await qemusOfDb()).join()).not.toContain(key);
   });
 
+  test('is backed up while it runs, and becomes its backup again', async () => {
+    const ssh = async (command: string) =>
+      (await ceph.golden.weft.ok(['ssh', DB, '--', command], { timeoutMs: 180_000 })).trim();
+    await ssh('echo before >/root/state && sync');
+    const { backup } = await ceph.golden.weft.json<{ backup: string }>(
+      ['machine', 'backup', DB, '--to', 'vault', '--wait'],
+      { timeoutMs: 300_000 },
+    );
+    await ssh('echo after >/root/state && sync');
+    const restore = ['machine', 'restore', backup, '--in-place', '--wait'];
+    await ceph.golden.weft.ok(restore, { timeoutMs: 400_000 });
+    expect(await ssh('cat /root/state')).toBe('before');
+    const info = JSON.parse(await ceph.cluster.rbd('info', `${CEPH_POOL}/${IMAGE}`, '--format', 'json'));
+    expect(info.parent).toBeUndefined();
+  });
+
   test('goes on elsewhere when its host is cut off and goes on running: the host is shut out of its disk first', async () => {
     await ceph.golden.weft.ok([
       'ssh',

@@ -1,4 +1,4 @@
-import { rm } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { inspectImage } from '../../../images/formats/inspect.ts';
 import { type Clock, systemClock } from '../../kit/clock.ts';
@@ -192,6 +192,7 @@ export class RbdDisks implements Disks {
   async #restore(client: CephClient, source: DiskSource, vmId: string, image: string): Promise<void> {
     const file = join(this.#scratch, `${machineImage(vmId)}.qcow2`);
     try {
+      await mkdir(this.#scratch, { recursive: true });
       await rm(file, { force: true });
       await source.write(file);
       await inspectImage(file);
