@@ -12,6 +12,7 @@ const LOOK_EVERY_MS = 5_000;
 /** What it holds, and under which address this host is seen: that changes seldom, and asking takes half a second of a processor. */
 const FIGURES_EVERY_MS = 60_000;
 const SEEN_S = '10';
+const FIRST_LOOK_MS = 3_000;
 
 const mark = z.object({ fleet: z.string(), id: z.uuid() });
 const usage = z.object({
@@ -61,10 +62,10 @@ export class RbdPoolWatch {
     this.#view = this.#unusable('it was not looked at yet');
   }
 
-  /** The first look, which is waited for. */
+  /** The first look, which is waited for, but not for long: a host whose Ceph does not answer has other things to do. */
   async begin(fleet: string): Promise<void> {
     this.#fleet = fleet;
-    await this.#look();
+    await Promise.race([this.#look(), this.#clock.sleep(FIRST_LOOK_MS)]);
   }
 
   view(): PoolView {
