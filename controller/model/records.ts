@@ -212,7 +212,12 @@ export interface HostRecord {
   /** Set while `fenced`. */
   readonly proof: Proof | null;
   /** How fencing goes since the host is down; null: it was not tried. */
-  readonly fencing: { readonly attempts: number; readonly message: string } | null;
+  readonly fencing: {
+    readonly attempts: number;
+    readonly message: string;
+    /** The last attempt was a storage fence's, and succeeded: nothing of that host's disks in Ceph is written any more. */
+    readonly isShutOut?: boolean;
+  } | null;
   /** Unix ms of the times it went down within the last hour, oldest first. */
   readonly downsAtMs: readonly number[];
   /** It went down again and again: takes nothing new before this time. Null: not held off. */

@@ -35,7 +35,10 @@ function follow(draft: Draft, host: HostRecord, record: FencingRecord): void {
     if (off && !record.proof) draft.tell('storage-fenced', host.name, `${device}: ${message}`, { device });
   const last = record.attempts.at(-1);
   const fencing = last
-    ? { attempts: record.tried, message: `${last.device}: ${last.message}` }
+    ? {
+        ...{ attempts: record.tried, message: `${last.device}: ${last.message}` },
+        ...(last.off && !record.proof ? { isShutOut: true } : {}),
+      }
     : host.fencing;
   const { proof } = record;
   if (!proof) {

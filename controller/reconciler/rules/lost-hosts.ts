@@ -76,9 +76,11 @@ function waitForProof(draft: Draft, record: VmRecord, host: HostRecord, proof: P
     ? `host ${name} is ${proof.kind === 'storage-fence' ? 'shut out of its disk' : 'dead'} (${proof.detail}), and no other host can take this machine`
     : devices === 0
       ? `host ${name} is not heard from, has no fence device, and ${terms ? 'nothing proves yet' : 'nothing else proves'} that it is dead${byLease}`
-      : fencing
-        ? `host ${name} is not heard from, and could not be fenced yet (tried ${fencing.attempts} times; ${fencing.message})${byLease}`
-        : `host ${name} is not heard from, and is being fenced${byLease}`;
+      : fencing?.isShutOut
+        ? `host ${name} is not heard from; ${fencing.message}, which proves nothing of this machine's disk${byLease}`
+        : fencing
+          ? `host ${name} is not heard from, and could not be fenced yet (tried ${fencing.attempts} times; ${fencing.message})${byLease}`
+          : `host ${name} is not heard from, and is being fenced${byLease}`;
   const remedy = proof
     ? 'Bring that host back, or make room on one that shares the pool; see placement in weft why.'
     : `Bring host ${name} back. Or make sure that it is off, then sign for it: weft host confirm-dead ${name}`;
