@@ -7,11 +7,16 @@ import { exec } from '../../agent/kit/exec.ts';
 import { FLEET } from '../support/builders/goal.ts';
 import { CephCluster } from './cluster.ts';
 
-/** An address of loopback that is the cluster's; its clients here come from the usual one. */
-const ADDRESS = '127.0.77.1';
-const SEEN = '127.0.0.1';
+/** Of an interface that is made for this: OSDs want one. Its first address is the clients', the second the cluster's. */
+const BRIDGE = 'wceph0';
+const SEEN = '10.78.0.1';
+const ADDRESS = '10.78.0.2';
 const POOL = 'vms';
 const MIB = 2 ** 20;
+
+const ip = (...args: string[]) => exec('ip', args, { timeoutMs: 10_000 });
+/** Also what a test that was killed has left. */
+const removeBridge = () => exec('ip', ['link', 'delete', BRIDGE], { timeoutMs: 10_000, okExitCodes: [0, 1] });
 
 describe('disks in a pool of Ceph’s', () => {
   let folder: string;
@@ -20,6 +25,10 @@ describe('disks in a pool of Ceph’s', () => {
   let layers: readonly string[];
   beforeAll(async () => {
     folder = await mkdtemp('/var/tmp/weft-ceph-disks-');
+    await removeBridge();
+    await ip('link', 'add', BRIDGE, 'type', 'bridge');
+    for (const address of [SEEN, ADDRESS]) await ip('address', 'add', `${address}/24`, 'dev', BRIDGE);
+    await ip('link', 'set', BRIDGE, 'up');
     cluster = await CephCluster.start(folder, ADDRESS);
     await cluster.createPool(POOL);
     const profile = ['mon', 'profile rbd', 'osd', 'profile rbd', 'mgr', 'profile rbd'];
@@ -36,6 +45,7 @@ describe('disks in a pool of Ceph’s', () => {
   }, 180_000);
   afterAll(async () => {
     await cluster?.stop();
+    await removeBridge();
     await rm(folder, { recursive: true, force: true });
   });
 
@@ -138,7 +148,7 @@ describe('disks in a pool of Ceph’s', () => {
     expect(view?.cluster).toBe((await cluster.ceph('fsid')).trim());
     expect(view?.freeMiB).toBeGreaterThan(1_000);
     expect(await problemOf('h1', {}, ['10.0.0.11'])).toMatch(
-      /Ceph sees this host as 127\.0\.0\.1, and its storage fence would shut out 10\.0\.0\.11/,
+      /Ceph sees this host as 10\.78\.0\.1, and its storage fence would shut out 10\.0\.0\.11/,
     );
     await cluster.createPool('strange');
     expect(await problemOf('h1', { pool: 'strange' })).toMatch(/no mark of a fleet.*--init-pool ceph/);
