@@ -14,8 +14,8 @@ export interface StorageRunner {
     device: FenceDevice,
     signal: AbortSignal,
   ): Promise<{ readonly cluster: string; readonly message: string }>;
-  /** @throws WeftError when the host may still be shut out. */
-  letIn(device: FenceDevice, signal: AbortSignal): Promise<void>;
+  /** @returns whether it was shut out. @throws WeftError when it may still be. */
+  letIn(device: FenceDevice, signal: AbortSignal): Promise<boolean>;
   /** `off`: it is shut out. */
   status(
     device: FenceDevice,
@@ -55,12 +55,15 @@ export class CephBlocklist implements StorageRunner {
     return { cluster, message: `${access.addresses.join(', ')} shut out of Ceph cluster ${cluster}` };
   }
 
-  async letIn(device: FenceDevice, signal: AbortSignal): Promise<void> {
+  async letIn(device: FenceDevice, signal: AbortSignal): Promise<boolean> {
     const access = await this.#access(device);
-    for (const address of access.addresses) await ceph(access, ['osd', 'blocklist', 'rm', address], signal);
     const { addresses } = access;
-    if (unlisted(await this.#list(access, signal), addresses).length < addresses.length)
+    const isOut = async () => unlisted(await this.#list(access, signal), addresses).length < addresses.length;
+    const wasOut = await isOut();
+    for (const address of addresses) await ceph(access, ['osd', 'blocklist', 'rm', address], signal);
+    if (await isOut())
       throw new WeftError('command-failed', `Ceph still lists one of ${addresses.join(', ')} as blocklisted`);
+    return wasOut;
   }
 
   async status(device: FenceDevice, signal: AbortSignal) {

@@ -58,8 +58,8 @@ export class StorageLifts {
         await this.#turns.take(host, async () => {
           // Shut out anew meanwhile, it stays out.
           if (signal.aborted || !(await stands(store, host, fence))) return;
-          await storage?.letIn(fence.device, signal);
-          await noteLifted(store, host, fence);
+          const wasOut = (await storage?.letIn(fence.device, signal)) ?? true;
+          await noteLifted(store, host, fence, wasOut);
         });
         return;
       } catch (error) {

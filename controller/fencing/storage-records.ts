@@ -77,12 +77,14 @@ export async function stands(store: Store, host: string, fence: StorageFence): P
 }
 
 /** The storage has let the host in again; what follows from that is the reconciler's. */
-export function noteLifted(store: Store, host: string, fence: StorageFence): Promise<void> {
+export function noteLifted(store: Store, host: string, fence: StorageFence, wasOut: boolean): Promise<void> {
   return change(store, async () => {
     const { value, check } = await read<FencingRecord>(store, `fencing/${host}`);
     if (!value?.storage?.some((each) => isDeepStrictEqual(each, fence))) return { answer: undefined };
     const storage = value.storage.map((each) =>
-      isDeepStrictEqual(each, fence) ? { ...each, lifted: true } : each,
+      isDeepStrictEqual(each, fence)
+        ? { ...each, lifted: true, ...(wasOut ? {} : { wasNever: true }) }
+        : each,
     );
     return {
       answer: undefined,

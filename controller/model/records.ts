@@ -282,6 +282,8 @@ export interface StorageFence {
   readonly proof: Proof | null;
   /** The storage has let the host in again. */
   readonly lifted?: boolean;
+  /** It had not shut it out. */
+  readonly wasNever?: boolean;
 }
 
 /** `claims/{host}`: written in the same transaction as every placement on that host. Key of `vms` is `id@incarnation`. */

@@ -76,7 +76,7 @@ function giveUp(draft: Draft, placement: Placement, found: VmRecord, why: string
 
 /** Let in again. What was never proven to be shut out may have been all the same, and what runs may have been hurt: it is made anew where it is. */
 function finish(draft: Draft, placement: Placement, host: HostRecord, fence: StorageFence): void {
-  if (!fence.proof)
+  if (!fence.proof && !fence.wasNever)
     for (const machine of machinesOn(draft, host, fence)) {
       if (machine.deleting) continue;
       const why = `host ${host.name} may have been shut out of its disk`;

@@ -8,6 +8,7 @@ import { VirtualClock } from '../../../agent/kit/virtual-clock.ts';
 import type { FenceDevice } from '../../../agent/protocol/index.ts';
 import { CephBlocklist, type StorageRunner, unlisted } from '../../../controller/fencing/ceph-blocklist.ts';
 import type { FenceRequest } from '../../../controller/fencing/contract.ts';
+import type { DeviceRunner } from '../../../controller/fencing/fence-agent.ts';
 import { DeviceFencer } from '../../../controller/fencing/fencer.ts';
 import type { FencingRecord, HostRecord, StorageFence } from '../../../controller/model/index.ts';
 import { MemoryStore } from '../../../controller/store/memory/memory-store.ts';
@@ -37,8 +38,9 @@ class FakeStorage implements StorageRunner {
     return { cluster: CLUSTER, message: 'shut out' };
   }
 
-  async letIn(_device: FenceDevice, signal: AbortSignal): Promise<void> {
+  async letIn(_device: FenceDevice, signal: AbortSignal): Promise<boolean> {
     await this.#take('in', signal);
+    return this.told.includes('out done');
   }
 
   async status() {
@@ -59,23 +61,27 @@ let store: MemoryStore;
 let storage: FakeStorage;
 let powered: string[];
 let fencer: DeviceFencer;
+let runner: DeviceRunner;
 
 beforeEach(async () => {
   clock = new VirtualClock(DOWN_MS);
   store = new MemoryStore();
   storage = new FakeStorage();
   powered = [];
-  const runner = {
+  runner = {
     off: async () => {
       powered.push('off');
       return 'off';
     },
     status: async () => ({ power: 'on' as const, message: 'on' }),
   };
-  fencer = new DeviceFencer({ store, runner, storage, clock, log: createLogger('fencer', 'silent') });
+  fencer = aFencer();
   await putHost({});
 });
 afterEach(() => fencer.close());
+
+const aFencer = () =>
+  new DeviceFencer({ store, runner, storage, clock, log: createLogger('fencer', 'silent') });
 
 const putHost = (overrides: Partial<HostRecord>) =>
   store.transact({
@@ -181,6 +187,20 @@ describe('a host that is let in again', () => {
     await pass(15_000);
     expect(storage.told.filter((each) => each === 'in')).toHaveLength(3);
     expect(await fence()).toMatchObject({ lifted: true });
+  });
+
+  test('is known never to have been out where that is so', async () => {
+    await fencer.close();
+    await putHost({});
+    storage = new FakeStorage();
+    storage.fails = 1;
+    fencer = aFencer();
+    await store.transact({ deletes: ['fencing/h1'] });
+    fencer.want([aRequest(CEPH)]);
+    await pass(1_500);
+    fencer.want([], [{ host: 'h1', fence: await fence() }]);
+    await pass(3_000);
+    expect(await fence()).toMatchObject({ proof: null, lifted: true, wasNever: true });
   });
 
   test('stays out when it went down anew, and was shut out anew, before its turn', async () => {

@@ -220,6 +220,14 @@ describe('a host that is back, and still shut out', () => {
     });
     expect(hurt.vm('crm/db')).toMatchObject({ host: 'h1', incarnation: 4 });
     expect(hurt.deletes).toContain('fencing/h1');
+    const unhurt = planned({
+      h1: up(),
+      vms: [machine('db', 'ceph')],
+      fencing: fencing([{ ...PROVEN, proof: null, lifted: true, wasNever: true }]),
+      says: {},
+    });
+    expect(unhurt.vm('crm/db')?.incarnation ?? 3).toBe(3);
+    expect(unhurt.deletes).toContain('fencing/h1');
   });
 
   test('takes nothing new in Ceph before it is let in', () => {
