@@ -134,9 +134,10 @@ function translate(
     error.code === 'timeout' ||
     error.message.includes('connect to the cluster') ||
     error.message.includes('error connecting') ||
+    error.message.includes('failed to fetch mon config') ||
     (errno !== undefined && UNREACHABLE.has(errno) && error.message.includes('connect'));
   if (isGone)
-    return new WeftError('host-unreachable', `the Ceph cluster of pool ${pool.name} does not answer`, {
+    return new WeftError('host-unreachable', `the Ceph cluster of pool ${pool.name} does not answer client.${pool.user}`, {
       remedy: `Look at it with: ceph --conf ${pool.conf} --id ${pool.user} -s`,
     });
   const what = args.slice(0, 2).filter((each) => !each.startsWith('-'));
