@@ -137,9 +137,13 @@ function translate(
     error.message.includes('failed to fetch mon config') ||
     (errno !== undefined && UNREACHABLE.has(errno) && error.message.includes('connect'));
   if (isGone)
-    return new WeftError('host-unreachable', `the Ceph cluster of pool ${pool.name} does not answer client.${pool.user}`, {
-      remedy: `Look at it with: ceph --conf ${pool.conf} --id ${pool.user} -s`,
-    });
+    return new WeftError(
+      'host-unreachable',
+      `the Ceph cluster of pool ${pool.name} does not answer client.${pool.user}`,
+      {
+        remedy: `Look at it with: ceph --conf ${pool.conf} --id ${pool.user} -s`,
+      },
+    );
   const what = args.slice(0, 2).filter((each) => !each.startsWith('-'));
   const why = error.message.slice(error.message.indexOf(': ') + 2);
   return new WeftError('command-failed', `${program} ${what.join(' ')}: ${lastLine(why)}`, {
