@@ -30,7 +30,6 @@ export async function cephLab(name: string, hosts: number): Promise<CephLab> {
   const keyring = join(folder, `ceph.client.${USER}.keyring`);
   const golden = await goldenLab(name, {
     hosts,
-    quickDown: true,
     agentOf: ({ address }) => ({
       pools: [
         { name: 'local', path: '/var/lib/weft/pools/local' },

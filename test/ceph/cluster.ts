@@ -10,7 +10,7 @@ import { waitFor } from '../support/wait-for.ts';
 
 const OSDS = [0, 1, 2];
 const PORT = 6_789;
-const LIMIT_MS = 60_000;
+const LIMIT_MS = 180_000;
 const ADMIN = 'client.admin';
 
 /** A real Ceph cluster, as small as one can be: a monitor, a manager and three OSDs of one machine. It dies with this process. */
