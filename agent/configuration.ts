@@ -11,11 +11,35 @@ const MIB = 2 ** 20;
 /** Left to the host itself when the configuration does not say what it offers. */
 const RESERVE = { memoryMiB: 1024, share: 0.1 };
 
-const pool = z.strictObject({
+/** Plain enough to stand in what Ceph's and QEMU's programs are told without anything that would have to be escaped. */
+const cephName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/);
+const cephFile = z.string().regex(/^\/[A-Za-z0-9_./-]{1,255}$/);
+
+const filePool = { name: z.string().regex(NAME_PATTERN), path: z.string().startsWith('/') };
+const rbdPool = z.strictObject({
   name: z.string().regex(NAME_PATTERN),
-  kind: z.enum(['local', 'shared']).default('local'),
-  path: z.string().startsWith('/'),
+  kind: z.literal('rbd'),
+  /** Ceph's name of the pool. */
+  pool: cephName,
+  conf: cephFile.default('/etc/ceph/ceph.conf'),
+  /** Without `client.`. */
+  user: cephName.default('weft'),
+  keyring: cephFile.optional(),
 });
+
+/** `local` unless it says otherwise. */
+const pool = z.preprocess(
+  (value) =>
+    typeof value === 'object' && value !== null && !('kind' in value) ? { kind: 'local', ...value } : value,
+  z.discriminatedUnion('kind', [
+    z.strictObject({ ...filePool, kind: z.literal('local') }),
+    z.strictObject({ ...filePool, kind: z.literal('shared') }),
+    rbdPool.transform((made) => ({
+      ...made,
+      keyring: made.keyring ?? `/etc/ceph/ceph.client.${made.user}.keyring`,
+    })),
+  ]),
+);
 
 const backupFolder = z.strictObject({
   name: z.string().regex(NAME_PATTERN),

@@ -5,17 +5,20 @@ import { FrozenGuests } from './backups/frozen-guests.ts';
 import { BackupKeeper } from './backups/keeper.ts';
 import { BackupTargets } from './backups/targets.ts';
 import { type AgentConfiguration, readConfiguration } from './configuration.ts';
+import type { PoolConfiguration, RbdPoolConfiguration } from './disks/contract.ts';
 import { FileBlobCache } from './disks/file-blob-cache.ts';
 import { LocalDisks } from './disks/local-disks.ts';
 import { PoolPeersBook } from './disks/pool-peers.ts';
 import { PoolWatch } from './disks/pool-watch.ts';
+import { PooledDisks } from './disks/pooled-disks.ts';
+import { RbdDisks } from './disks/rbd/rbd-disks.ts';
 import { Doctor } from './doctor/doctor.ts';
 import { bootsAtOnce } from './executor/boot-slots.ts';
 import { readConsoleTail } from './executor/console-tail.ts';
 import { Executor } from './executor/executor.ts';
 import { HostReboot } from './executor/host-reboot.ts';
 import { machinesToGuard } from './executor/machines-to-guard.ts';
-import { domainName } from './executor/names.ts';
+import { domainName, poolSecret, secretPrefix } from './executor/names.ts';
 import { AgentPaths } from './executor/paths.ts';
 import { LocalVmFolders } from './executor/vm-folders.ts';
 import { bootTimeMs } from './guard/boot-time.ts';
@@ -35,7 +38,7 @@ import { KernelLinks } from './network/host-links.ts';
 import { NftHostNetwork } from './network/nft-host-network.ts';
 import { collectFacts, hasCpuQuota, readBootId } from './observer/facts.ts';
 import { Observer } from './observer/observer.ts';
-import { type Hello, PROTOCOL_VERSION, PROVES_STOPS } from './protocol/index.ts';
+import { fencedAddresses, type Hello, PROTOCOL_VERSION, PROVES_STOPS } from './protocol/index.ts';
 import { HttpsLink } from './session/https-link.ts';
 import { identify } from './session/identify.ts';
 import { type Identity, IdentityFolder } from './session/identity.ts';
@@ -53,7 +56,7 @@ const USAGE = `usage: weft-agent [--config FILE] [--join-file FILE] [--controlle
   --config FILE           configuration, default /etc/weft/agent.yaml; it need not exist
   --join-file FILE        file with a join token from "weft host token"; each token is used once, also to join anew
   --controller HOST:PORT  where the controller is now, if it has moved since this host joined
-  --init-pool NAME        make the folder of a shared pool (or place for backups) one, on one of the hosts that share it, and end
+  --init-pool NAME        make the folder of a shared pool (or place for backups, or a pool in Ceph) one, on one of the hosts that share it, and end
 `;
 
 async function main(): Promise<void> {
@@ -77,10 +80,10 @@ async function main(): Promise<void> {
   const joined = await identify(identities, configuration.name, values['join-file'] ?? null, log);
   const poolName = values['init-pool'];
   if (poolName !== undefined) {
-    const targets = new BackupTargets(configuration.backups, configuration.pools, joined.fleet);
+    const targets = new BackupTargets(configuration.backups, filePoolsOf(configuration), joined.fleet);
     const id =
       (await targets.init(poolName)) ??
-      (await new LocalDisks(configuration.pools, configuration.name).initPool(poolName, joined.fleet));
+      (await disksOf(configuration, paths).initPool(poolName, joined.fleet));
     process.stdout.write(`pool ${poolName}: ${id}\n`);
     return;
   }
@@ -106,11 +109,12 @@ async function run({ log, configuration, paths, identities, ...joined }: Parts):
     hasCpuQuota(),
   ]);
   const facts = await collectFacts(accelerator);
-  const disks = new LocalDisks(configuration.pools, configuration.name);
+  const disks = disksOf(configuration, paths);
+  const filePools = filePoolsOf(configuration);
   await disks.preparePools(fleet);
   const watch = new PoolWatch({
     disks,
-    pools: configuration.pools,
+    pools: filePools,
     blobFolder: paths.blobs,
     everyMs: Math.min(POOLS_EVERY_MS, configuration.doctor.everyMs),
     clock,
@@ -118,13 +122,13 @@ async function run({ log, configuration, paths, identities, ...joined }: Parts):
   });
   const peers = new PoolPeersBook({
     host: identity.hostName,
-    pools: configuration.pools,
+    pools: filePools,
     nowMs: bootTimeMs,
     log,
   });
   watch.onSeen(({ pools: seen }) => peers.follow(seen));
   let { pools } = await watch.look();
-  const targets = new BackupTargets(configuration.backups, configuration.pools, fleet);
+  const targets = new BackupTargets(configuration.backups, filePools, fleet);
   await targets.prepare();
   let backupTargets = await targets.offers();
 
@@ -190,7 +194,7 @@ async function run({ log, configuration, paths, identities, ...joined }: Parts):
   const doctor = new Doctor({
     fleet,
     host: configuration.name,
-    pools: configuration.pools,
+    pools: filePools,
     disks,
     watch,
     driver,
@@ -232,8 +236,8 @@ async function run({ log, configuration, paths, identities, ...joined }: Parts):
       cpus: configuration.capacity.cpus,
       cpuRatio: configuration.cpuRatio,
       memoryMiB: configuration.capacity.memoryMiB,
-      pools: pools.flatMap(({ name, kind, id, freeMiB }) =>
-        id ? [{ name, kind, id, sizeMiB: freeMiB }] : [],
+      pools: pools.flatMap(({ name, kind, id, freeMiB, cluster }) =>
+        id ? [{ name, kind, id, sizeMiB: freeMiB, ...(cluster === undefined ? {} : { cluster }) }] : [],
       ),
       backups: [...backupTargets],
       fence: configuration.fence,
@@ -305,6 +309,11 @@ async function run({ log, configuration, paths, identities, ...joined }: Parts):
     },
   });
   backups.start();
+  // Ceph's keys that libvirt still has, of pools that are in this host's configuration no more.
+  const secrets = new Set(rbdPoolsOf(configuration).map(({ name }) => poolSecret(fleet, name).name));
+  driver
+    .forgetKeys(secretPrefix(fleet), secrets)
+    .catch((error: unknown) => log.warn({ err: error }, 'secrets could not be looked through'));
   session.start();
   doctor.start();
   // A pool that is mounted late, or goes away, changes what this host offers.
@@ -343,6 +352,23 @@ async function run({ log, configuration, paths, identities, ...joined }: Parts):
   };
   process.once('SIGTERM', stop).once('SIGINT', stop);
 }
+
+const filePoolsOf = ({ pools }: AgentConfiguration): readonly PoolConfiguration[] =>
+  pools.flatMap((pool) => (pool.kind === 'rbd' ? [] : [pool]));
+
+const rbdPoolsOf = ({ pools }: AgentConfiguration): readonly RbdPoolConfiguration[] =>
+  pools.flatMap((pool) => (pool.kind === 'rbd' ? [pool] : []));
+
+const disksOf = (configuration: AgentConfiguration, paths: AgentPaths): PooledDisks =>
+  new PooledDisks(
+    new LocalDisks(filePoolsOf(configuration), configuration.name),
+    new RbdDisks({
+      pools: rbdPoolsOf(configuration),
+      host: configuration.name,
+      scratch: paths.run,
+      fenced: fencedAddresses(configuration.fence),
+    }),
+  );
 
 const idOf = ({ id }: { readonly id: string }) => id;
 

@@ -13,6 +13,7 @@ import { DEFAULT_RECIPE_CACHE } from '../images/recipes/build-recipe.ts';
 import { createApi } from './api/server.ts';
 import { StoreCatalogue } from './catalogue/store-catalogue.ts';
 import { type ControllerConfiguration, readConfiguration, USAGE } from './configuration.ts';
+import { CephBlocklist } from './fencing/ceph-blocklist.ts';
 import { FenceAgents } from './fencing/fence-agent.ts';
 import { DeviceFencer } from './fencing/fencer.ts';
 import { Authority } from './fleet/authority.ts';
@@ -67,9 +68,11 @@ async function run(configuration: ControllerConfiguration): Promise<void> {
     clock,
     log,
   });
+  const fenceSecrets = join(state, 'secrets', 'fence');
   const fencer = new DeviceFencer({
     store,
-    runner: new FenceAgents({ secretsFolder: join(state, 'secrets', 'fence') }),
+    runner: new FenceAgents({ secretsFolder: fenceSecrets }),
+    storage: new CephBlocklist(fenceSecrets),
     clock,
     log,
   });

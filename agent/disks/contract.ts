@@ -6,16 +6,46 @@ export interface PoolConfiguration {
   readonly path: string;
 }
 
+/** A pool of a Ceph cluster: each disk is an image in it. Paths are of this host, names are Ceph's. */
+export interface RbdPoolConfiguration {
+  readonly name: string;
+  readonly kind: 'rbd';
+  readonly pool: string;
+  /** Where the monitors are; QEMU reads it as well. */
+  readonly conf: string;
+  /** Without `client.`. */
+  readonly user: string;
+  /** The user's key, readable by root alone. */
+  readonly keyring: string;
+}
+
 /** One pool as it is now. */
 export interface PoolView {
   readonly name: string;
-  readonly kind: PoolConfiguration['kind'];
+  readonly kind: PoolConfiguration['kind'] | RbdPoolConfiguration['kind'];
   /** Null while it cannot be used. */
   readonly id: string | null;
   readonly freeMiB: number;
   readonly totalMiB: number;
   /** Why it cannot be used, and what to do about it; null: it can. */
   readonly problem: string | null;
+  /** Of an rbd pool: its cluster's fsid. */
+  readonly cluster?: string;
+}
+
+/** An image that QEMU is to open, and how it gets at it. */
+export interface RbdImage extends Omit<RbdPoolConfiguration, 'kind'> {
+  readonly image: string;
+}
+
+/** A disk that is there. */
+export interface MadeDisk {
+  readonly path: string;
+  readonly created: boolean;
+  /** It lies on no backing file. */
+  readonly whole?: boolean;
+  /** It is no file. */
+  readonly rbd?: RbdImage;
 }
 
 /** One VM's disk as it lies on this host. */
@@ -51,7 +81,7 @@ export interface Disks {
    * @throws WeftError `conflict` when a pool of this host alone carries another fleet's mark.
    */
   preparePools(fleet: string): Promise<void>;
-  kindOf(pool: string): PoolConfiguration['kind'];
+  kindOf(pool: string): PoolView['kind'];
   path(key: DiskKey): string;
   /**
    * Makes the overlay on top of `backingFile` unless it is there already (a machine's disk is kept as it is), and writes down
@@ -59,6 +89,7 @@ export interface Disks {
    * @param virtualSizeBytes at least the backing file's; grown when the size asks for more.
    * @param lastIncarnation of a machine: the last one known to have had the disk; 0: it has none yet.
    * @param source makes the disk, or replaces the one that is there, unless its request was carried out before.
+   * @param below what `backingFile` lies on, nearest first: for a pool that keeps images itself.
    * @returns the path, whether it was made now, and whether it is whole: one made from a source lies on no backing file.
    * @throws WeftError `conflict` when the disk that is there lies on another file, is not the one that incarnation had, or is
    *   a newer incarnation's; `not-found` when that disk is not there at all, or the pool is not mounted.
@@ -69,7 +100,8 @@ export interface Disks {
     virtualSizeBytes: number,
     lastIncarnation?: number,
     source?: DiskSource | null,
-  ): Promise<{ path: string; created: boolean; whole?: boolean }>;
+    below?: readonly string[],
+  ): Promise<MadeDisk>;
   /** Removes an instance's overlay. Refuses a machine's. */
   discard(key: DiskKey): Promise<void>;
   /** Removes a machine's disk. Only for a tombstone. */

@@ -7,8 +7,9 @@ import { NAME_PATTERN, VM_ID_PATTERN } from '../kit/names.ts';
 import { readBackingFile } from './backing-file.ts';
 import type { DiskKey, DiskSource, Disks, DiskView, PoolConfiguration, PoolView } from './contract.ts';
 import { createOverlay, writeWhole } from './make-disk.ts';
-import { type Owner, ownerFile, readOwner, writeOwner } from './owner.ts';
+import { ownerFile, readOwner, writeOwner } from './owner.ts';
 import { markPool, requireMark } from './pool-mark.ts';
+import { requireDisk } from './require-disk.ts';
 import { spaceAt } from './space.ts';
 
 /** What a crash leaves of a disk, or of a file beside it. */
@@ -74,7 +75,8 @@ export class LocalDisks implements Disks {
     if (present && !due) await checkBacking(key.vmId, path, whole ? null : backingFile);
     if (key.kind === 'machine')
       // What is to be replaced may be missing.
-      await checkOwner(key, path, {
+      requireDisk(key, path, {
+        owner: present ? await readOwner(ownerFile('machine', path)) : null,
         present,
         last: due ? 0 : lastIncarnation,
         shared: pool.kind === 'shared',
@@ -205,39 +207,6 @@ async function makeFolders(pool: PoolConfiguration): Promise<void> {
     await mkdir(join(pool.path, folder), { recursive: true });
     await chmod(join(pool.path, folder), 0o711);
   }
-}
-
-/** A machine goes on with the very disk that its last incarnation had, or not at all: never with an older copy, never with an empty one. */
-async function checkOwner(
-  key: DiskKey,
-  path: string,
-  { present, last, shared }: { present: boolean; last: number; shared: boolean },
-): Promise<void> {
-  const owner: Owner | null = present ? await readOwner(ownerFile('machine', path)) : null;
-  const details = { disk: path, owner, last };
-  if (owner && owner.incarnation > key.incarnation)
-    throw new WeftError(
-      'conflict',
-      `the disk of ${key.vmId} is in use at incarnation ${owner.incarnation} by ${owner.host}; this is ${key.incarnation}`,
-      { remedy: 'Nothing is to be done: this copy is over.', details },
-    );
-  if (last === 0) return;
-  if (!present)
-    throw new WeftError(
-      'not-found',
-      `the disk of ${key.vmId} is not in pool ${key.pool}: ${path} is not there`,
-      {
-        remedy:
-          'Put it back from where it went, or delete the machine and apply its model again to begin with a fresh disk.',
-        details,
-      },
-    );
-  if (shared && (owner?.incarnation ?? 0) < last)
-    throw new WeftError(
-      'conflict',
-      `pool ${key.pool} has a disk of ${key.vmId} of incarnation ${owner?.incarnation ?? 'unknown'}, and the last one was ${last}: it is another pool, or a copy`,
-      { remedy: 'Mount the same storage on every host that offers the pool under this name.', details },
-    );
 }
 
 /** A disk on another layer than its own would be a heap of blocks of two images. */

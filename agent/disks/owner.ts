@@ -19,11 +19,23 @@ export const ownerFile = (kind: 'instance' | 'machine', disk: string) =>
 /** Null: nobody has written it down. */
 export async function readOwner(file: string): Promise<Owner | null> {
   try {
-    return owner.parse(JSON.parse(await readFile(file, 'utf8')));
+    return parseOwner(await readFile(file, 'utf8'));
   } catch {
     return null;
   }
 }
 
-export const writeOwner = (file: string, { host, incarnation, restored }: Owner): Promise<void> =>
-  writeFileAtomic(file, `${JSON.stringify({ host, incarnation, restored })}\n`);
+/** Null: it is no owner's. */
+export function parseOwner(text: string): Owner | null {
+  try {
+    return owner.parse(JSON.parse(text));
+  } catch {
+    return null;
+  }
+}
+
+export const composeOwner = ({ host, incarnation, restored }: Owner): string =>
+  `${JSON.stringify({ host, incarnation, restored })}\n`;
+
+export const writeOwner = (file: string, made: Owner): Promise<void> =>
+  writeFileAtomic(file, composeOwner(made));

@@ -1,5 +1,5 @@
-import type { PoolConfiguration } from '../disks/contract.ts';
-import type { MachinesNote } from '../guard/notes.ts';
+import type { PoolConfiguration, RbdPoolConfiguration } from '../disks/contract.ts';
+import { type MachinesNote, RBD_PREFIX } from '../guard/notes.ts';
 import type { Goal } from '../protocol/index.ts';
 import { domainName, domainUuid } from './names.ts';
 
@@ -11,7 +11,7 @@ import { domainName, domainUuid } from './names.ts';
 export function machinesToGuard(
   goal: Goal | null,
   watchdog: string,
-  sharedPools: readonly PoolConfiguration[],
+  sharedPools: readonly (PoolConfiguration | RbdPoolConfiguration)[],
 ): MachinesNote | null {
   if (goal === null) return null;
   const { fleet } = goal;
@@ -19,7 +19,7 @@ export function machinesToGuard(
   return {
     fleet,
     watchdog: watchdog === 'none' ? null : watchdog,
-    sharedPools: sharedPools.map(({ path }) => path),
+    sharedPools: sharedPools.map((pool) => (pool.kind === 'rbd' ? `${RBD_PREFIX}${pool.pool}` : pool.path)),
     machines: goal.vms
       .filter(({ kind, pool }) => kind === 'machine' && isShared(pool))
       .map(({ id }) => ({ name: domainName(fleet, id), uuid: domainUuid(fleet, id) })),

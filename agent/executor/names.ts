@@ -18,8 +18,19 @@ export const bridgeName = (fleet: string, network: Pick<NetworkGoal, 'number'>) 
   `wb${fleetPrefix(fleet)}-${network.number}`;
 
 /** A UUID (version 8 of RFC 9562) made from fleet and VM: libvirt keeps one domain a UUID. */
-export function domainUuid(fleet: string, vmId: string): string {
-  const bytes = createHash('sha256').update(`${fleet}\n${vmId}`).digest().subarray(0, 16);
+export const domainUuid = (fleet: string, vmId: string) => uuidOf(`${fleet}\n${vmId}`);
+
+/** Before the names of all our secrets. */
+export const secretPrefix = (fleet: string) => `weft-${fleetPrefix(fleet)}-`;
+
+/** libvirt's secret with the key to a pool of Ceph's. */
+export const poolSecret = (fleet: string, pool: string) => ({
+  uuid: uuidOf(`${fleet}\nsecret\n${pool}`),
+  name: `${secretPrefix(fleet)}${pool}`,
+});
+
+function uuidOf(text: string): string {
+  const bytes = createHash('sha256').update(text).digest().subarray(0, 16);
   bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x80;
   bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80;
   const hex = bytes.toString('hex');

@@ -1,4 +1,4 @@
-import type { BlobCache, DiskSource, Disks } from '../disks/contract.ts';
+import type { BlobCache, DiskSource, Disks, MadeDisk } from '../disks/contract.ts';
 import type { SeedFiles } from '../guest/contract.ts';
 import type { DomainSpec, HypervisorDriver } from '../hypervisor/driver.ts';
 import { WeftError } from '../kit/errors.ts';
@@ -9,7 +9,7 @@ import {
   type VmGoal,
   type VmSecrets,
 } from '../protocol/index.ts';
-import { domainName, domainUuid, networkName } from './names.ts';
+import { domainName, domainUuid, networkName, poolSecret } from './names.ts';
 import type { AgentPaths } from './paths.ts';
 import type { VmFolders } from './vm-folders.ts';
 import type { VmState } from './vm-state.ts';
@@ -95,7 +95,7 @@ export async function provision(
       cpuQuotaPercent: vm.size.cpuQuotaPercent ?? null,
     },
     architecture: vm.image.architecture,
-    chain: [disk.path, ...below].map((path) => ({ path, format: 'qcow2' as const })),
+    ...diskOf(disk, below, fleet),
     diskModel: vm.image.disk,
     diskCache: cacheOf(vm, disks),
     seedIso,
@@ -172,7 +172,7 @@ async function makeOverlay(
   layers: readonly string[],
   state: VmState,
   source: DiskSource | null,
-): Promise<{ path: string; whole?: boolean }> {
+): Promise<MadeDisk> {
   const top = layers.at(-1);
   if (top === undefined) throw new TypeError('an image has at least one layer');
   const imageBytes = Math.max(...vm.image.layers.map((layer) => layer.virtualSizeBytes));
@@ -183,8 +183,28 @@ async function makeOverlay(
     incarnation: vm.incarnation,
   };
   return state.timer.part('boot', 'overlay', () =>
-    disks.ensureOverlay(key, top, Math.max(imageBytes, vm.size.diskMiB * MIB), vm.diskIncarnation, source),
+    disks.ensureOverlay(
+      key,
+      top,
+      Math.max(imageBytes, vm.size.diskMiB * MIB),
+      vm.diskIncarnation,
+      source,
+      layers.slice(0, -1).reverse(),
+    ),
   );
+}
+
+/** A file and what lies below it; or an image in Ceph, below which nothing is for this host to name. */
+function diskOf(
+  { path, rbd }: MadeDisk,
+  below: readonly string[],
+  fleet: string,
+): Pick<DomainSpec, 'chain' | 'rbd'> {
+  if (rbd) {
+    const { name, ...volume } = rbd;
+    return { chain: [], rbd: { ...volume, secret: poolSecret(fleet, name) } };
+  }
+  return { chain: [path, ...below].map((each) => ({ path: each, format: 'qcow2' as const })) };
 }
 
 function sourceOf(
@@ -202,7 +222,7 @@ function sourceOf(
 /** An instance's overlay dies with its host, so its flushes protect nothing; what other hosts may open next is in nobody's page cache. */
 function cacheOf(vm: VmGoal, disks: Disks): DomainSpec['diskCache'] {
   if (vm.kind !== 'machine') return 'unsafe';
-  return disks.kindOf(vm.pool) === 'shared' ? 'none' : 'writeback';
+  return disks.kindOf(vm.pool) === 'local' ? 'writeback' : 'none';
 }
 
 function bootOf(vm: VmGoal, files: ImageFiles): DomainSpec['boot'] {

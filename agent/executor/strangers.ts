@@ -14,7 +14,14 @@ export class Strangers {
 
   update(goal: Goal, domains: readonly DomainView[], disks: readonly DiskView[]): void {
     const named = new Set(goal.vms.map((vm) => vm.id));
-    this.#list = disks
+    const known = new Set(disks.map(({ vmId }) => vmId));
+    // A pool in Ceph that does not answer lists no disks; what runs on it is here all the same.
+    const unlisted = domains.flatMap(({ mark, overlay }) =>
+      mark?.kind === 'machine' && overlay?.startsWith('rbd:') && !known.has(mark.id)
+        ? [{ kind: mark.kind, vmId: mark.id, path: overlay }]
+        : [],
+    );
+    this.#list = [...disks, ...unlisted]
       .filter((disk) => disk.kind === 'machine' && !named.has(disk.vmId))
       .map((disk): Stranger => {
         const domain = domains.find((each) => each.mark?.id === disk.vmId);

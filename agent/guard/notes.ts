@@ -5,12 +5,15 @@ import type { LeaseNote } from './decide.ts';
 /** Agent and guard speak by files in one folder, and by nothing else: neither ever waits for the other. */
 export const DEFAULT_GUARD_FOLDER = '/run/weft/guard';
 
+/** Before Ceph's name of a pool, where other pools have their folder. */
+export const RBD_PREFIX = 'rbd:';
+
 /** By the agent: what is to be guarded. */
 export interface MachinesNote {
   readonly fleet: string;
   /** Device, or null: none. */
   readonly watchdog: string | null;
-  /** Folders of this host's shared pools: whatever of ours runs on a machine's disk below them is to be stopped, listed or not. */
+  /** Folders of this host's shared pools, or `rbd:` and Ceph's name of one: whatever of ours runs on a machine's disk below them is to be stopped, listed or not. */
   readonly sharedPools: readonly string[];
   /** Machines on shared pools that the agent runs, or is about to start. */
   readonly machines: readonly { readonly name: string; readonly uuid: string }[];

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { MachinesNote } from './notes.ts';
+import { type MachinesNote, RBD_PREFIX } from './notes.ts';
 import { entriesOf, isAlive, PROC, startTicksOf } from './processes.ts';
 
 /** A QEMU that has a machine's disk on a shared pool open. */
@@ -19,7 +19,7 @@ const PROGRAM = /^(qemu|kvm)/;
  */
 export function findMachines(note: MachinesNote, proc = PROC): readonly MachineProcess[] {
   const prefix = `weft-${note.fleet.slice(0, 4)}-`;
-  const folders = note.sharedPools.map((pool) => `${pool.replace(/\/+$/, '')}/machines/`);
+  const disks = note.sharedPools.map(needlesOf);
   return entriesOf(proc).flatMap((entry): MachineProcess[] => {
     const pid = Number(entry);
     // The short name first: it can be read of a process that hangs, too.
@@ -35,9 +35,15 @@ export function findMachines(note: MachinesNote, proc = PROC): readonly MachineP
     const uuid = argument(args, '-uuid');
     const isMachine =
       note.machines.some((machine) => machine.name === name && machine.uuid === uuid) ||
-      args.some((each) => folders.some((folder) => each.includes(folder)));
+      args.some((each) => disks.some((needles) => needles.every((needle) => each.includes(needle))));
     return isMachine ? [{ pid, startTicks, name }] : [];
   });
+}
+
+/** What the argument holds by which a QEMU was told of a machine's disk in this pool. */
+function needlesOf(pool: string): readonly string[] {
+  if (!pool.startsWith(RBD_PREFIX)) return [`${pool.replace(/\/+$/, '')}/machines/`];
+  return ['"driver":"rbd"', `"pool":"${pool.slice(RBD_PREFIX.length)}"`, '"image":"machine.'];
 }
 
 /** Pulls the plug of one. That the pid is still that process's was seen a moment ago; pids are not used again so soon. */

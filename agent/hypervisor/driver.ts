@@ -18,6 +18,7 @@ export interface DomainView {
   /** `crashed`: its kernel panicked, and it is kept as it was then until it is removed. `paused` by `watchdog`: likewise, it hung. */
   readonly state: DomainState;
   readonly reason: string;
+  /** The disk that it writes: a file, or `rbd:POOL/IMAGE`. */
   readonly overlay: string | null;
   /** Every file it reads or writes: disks with the chains that its definition names, kernel, initrd. */
   readonly files: readonly string[];
@@ -28,6 +29,19 @@ export interface DiskFile {
   readonly format: 'qcow2';
 }
 
+/** An image in Ceph that a domain writes, in place of a file. */
+export interface RbdVolume {
+  /** Ceph's names. */
+  readonly pool: string;
+  readonly image: string;
+  readonly conf: string;
+  readonly user: string;
+  /** The user's key is handed to the hypervisor when the domain starts; it is in no description of a domain. */
+  readonly keyring: string;
+  /** As what the hypervisor keeps the key. */
+  readonly secret: { readonly uuid: string; readonly name: string };
+}
+
 /** Everything the domain's XML is composed from. Paths are absolute. */
 export interface DomainSpec {
   readonly name: string;
@@ -35,8 +49,9 @@ export interface DomainSpec {
   readonly mark: DomainMark;
   readonly size: SizeSpec;
   readonly architecture: 'x86_64' | 'aarch64';
-  /** Overlay first, then its backing chain down to the base. */
+  /** Overlay first, then its backing chain down to the base. Empty: the disk is a volume in Ceph. */
   readonly chain: readonly DiskFile[];
+  readonly rbd?: RbdVolume;
   readonly diskModel: 'virtio' | 'sata';
   /** How QEMU treats the overlay's writes and flushes. */
   readonly diskCache: 'unsafe' | 'writeback' | 'none';

@@ -15,6 +15,7 @@
       'native/handles.cc',
       'native/network.cc',
       'native/poll-source-guard.cc',
+      'native/secret.cc',
       'native/stream.cc',
       'native/typed-parameters.cc',
       'native/value.cc',

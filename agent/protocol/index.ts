@@ -8,3 +8,4 @@ export { PROTOCOL_VERSION } from './primitives.ts';
 export * from './report.ts';
 export * from './rest.ts';
 export * from './steps.ts';
+export * from './storage-fence.ts';

@@ -157,6 +157,8 @@ export const hostOffer = z.object({
       sizeMiB: count,
       /** Of the pool itself, from its marker: two hosts share a pool when both its name and this are the same. */
       id: uuid.optional(),
+      /** Of an rbd pool: the fsid of its Ceph cluster, which a storage fence shuts a host out of. */
+      cluster: uuid.optional(),
     }),
   ),
   /** Where backups can go, beside the pools. */

@@ -10,7 +10,12 @@ export function livenessNotes(row: HostRow, nowMs: number): readonly string[] {
   return [
     ...(/^(up|draining|maintenance)/.test(state) ? [] : [`${state}: ${evidence}`]),
     ...(proof ? [`proven dead at ${moment(proof.atMs)}: ${proof.detail}`] : []),
-    ...(isUnproven && fencing ? [`fencing was tried ${times}, and failed: ${fencing.message}`] : []),
+    ...(isUnproven && fencing?.isShutOut
+      ? [`not proven dead, but its disks are safe: ${fencing.message}`]
+      : []),
+    ...(isUnproven && fencing && !fencing.isShutOut
+      ? [`fencing was tried ${times}, and failed: ${fencing.message}`]
+      : []),
     ...(isUnproven && hasProvingGuard ? ['its lease and its watchdog prove it dead in a while'] : []),
     ...(isUnproven && fenceDevices === 0 && !hasProvingGuard
       ? [

@@ -163,7 +163,11 @@ export interface HostRow {
   /** Why it is in this state. */
   readonly evidence: string;
   /** Since it is down; null: it was not tried. */
-  readonly fencing: { readonly attempts: number; readonly message: string } | null;
+  readonly fencing: {
+    readonly attempts: number;
+    readonly message: string;
+    readonly isShutOut?: boolean;
+  } | null;
   readonly proof: ProofRow | null;
   readonly heldOffUntilMs: number | null;
   readonly fenceDevices: number;

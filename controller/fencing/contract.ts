@@ -1,4 +1,5 @@
 import type { FenceDevice } from '../../agent/protocol/index.ts';
+import type { StorageFence } from '../model/records.ts';
 
 /** A host whose death has to be proven before what it had may be started elsewhere. */
 export interface FenceRequest {
@@ -7,6 +8,12 @@ export interface FenceRequest {
   readonly downSinceMs: number;
   /** In the order in which they are to be tried. */
   readonly devices: readonly FenceDevice[];
+}
+
+/** A host that is alive, and has nothing left of what lives elsewhere: the storage is to let it in again. */
+export interface LiftRequest {
+  readonly host: string;
+  readonly fence: StorageFence;
 }
 
 /** What one device said when it was asked how its host's power is. */
@@ -27,7 +34,7 @@ export interface Fencer {
    * All hosts that are to be fenced now. Called again and again with the whole truth: what is not named any more is tried no
    * further, what is named twice is fenced once. Never throws; what goes wrong is in the record.
    */
-  want(requests: readonly FenceRequest[]): void;
+  want(requests: readonly FenceRequest[], lifts?: readonly LiftRequest[]): void;
   /** Asks each device for the power's state; changes nothing. */
   test(devices: readonly FenceDevice[]): Promise<readonly DeviceTest[]>;
   /** Begins nothing more and resolves when the attempt under way has ended or was ended. */

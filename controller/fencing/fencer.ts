@@ -2,15 +2,21 @@ import { type BackOff, backOffMs } from '../../agent/kit/back-off.ts';
 import type { Clock } from '../../agent/kit/clock.ts';
 import { WeftError } from '../../agent/kit/errors.ts';
 import type { Logger } from '../../agent/kit/log.ts';
-import type { FenceDevice } from '../../agent/protocol/index.ts';
+import { type FenceDevice, isStorageFence } from '../../agent/protocol/index.ts';
 import type { Store } from '../store/contract.ts';
-import type { DeviceTest, FenceRequest, Fencer } from './contract.ts';
+import type { StorageRunner } from './ceph-blocklist.ts';
+import type { DeviceTest, FenceRequest, Fencer, LiftRequest } from './contract.ts';
 import type { DeviceRunner } from './fence-agent.ts';
+import { InTurn } from './in-turn.ts';
 import { type Attempt, recordAttempt } from './record-attempt.ts';
+import { StorageLifts } from './storage-lifts.ts';
+import { beginStorageFence } from './storage-records.ts';
 
 export interface DeviceFencerOptions {
   readonly store: Store;
   readonly runner: DeviceRunner;
+  /** Absent: storage fences are not to be had. */
+  readonly storage?: StorageRunner;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -21,6 +27,8 @@ const ROUNDS: BackOff = { firstMs: 1_000, maximumMs: 30_000, factor: 2 };
 interface Worker {
   request: FenceRequest;
   readonly stop: AbortController;
+  /** Labels of storage fences that have done what they can. */
+  readonly done: Set<string>;
 }
 
 /**
@@ -32,13 +40,18 @@ export class DeviceFencer implements Fencer {
   readonly #workers = new Map<string, Worker>();
   readonly #running = new Set<Promise<void>>();
   readonly #closing = new AbortController();
+  /** A host is not let in while it is being shut out, nor the other way round. */
+  readonly #turns = new InTurn();
+  readonly #lifts: StorageLifts;
 
   constructor(options: DeviceFencerOptions) {
     this.#options = options;
+    this.#lifts = new StorageLifts(options, this.#turns);
   }
 
-  want(requests: readonly FenceRequest[]): void {
+  want(requests: readonly FenceRequest[], lifts: readonly LiftRequest[] = []): void {
     if (this.#closing.signal.aborted) return;
+    this.#lifts.want(lifts);
     const wanted = new Map(requests.map((request) => [request.host, request]));
     for (const [host, { request, stop }] of this.#workers) {
       if (wanted.get(host)?.downSinceMs === request.downSinceMs) continue;
@@ -60,13 +73,14 @@ export class DeviceFencer implements Fencer {
     this.#closing.abort(new Error('the controller ends'));
     for (const { stop } of this.#workers.values()) stop.abort(this.#closing.signal.reason);
     this.#workers.clear();
-    await Promise.all(this.#running);
+    await Promise.all([...this.#running, this.#lifts.close()]);
   }
 
   #begin(request: FenceRequest): void {
-    const worker: Worker = { request, stop: new AbortController() };
+    const worker: Worker = { request, stop: new AbortController(), done: new Set() };
     this.#workers.set(request.host, worker);
-    const work = this.#work(worker)
+    const work = this.#turns
+      .take(request.host, () => this.#work(worker))
       .catch((error: unknown) => {
         if (worker.stop.signal.aborted) return;
         // It is not in the way of a new beginning, which the next call of `want` is.
@@ -92,15 +106,46 @@ export class DeviceFencer implements Fencer {
   }
 
   /** @returns whether nothing more is to be done: it is off and this is written down, or the host is not down any more. */
-  async #round({ request, stop: { signal } }: Worker): Promise<boolean> {
+  async #round(worker: Worker): Promise<boolean> {
+    const { request, stop } = worker;
+    const { signal } = stop;
     for (const [index, device] of request.devices.entries()) {
-      const attempt = await this.#attempt(device, labelOf(request.devices, index), signal);
+      const label = labelOf(request.devices, index);
+      if (isStorageFence(device)) {
+        if (!(await this.#shutOut(worker, device, label))) return !signal.aborted;
+        continue;
+      }
+      const attempt = await this.#attempt(device, label, signal);
       // Ended by us, it says nothing of the device.
       if (signal.aborted) return false;
       const isCurrent = await recordAttempt(this.#options.store, request, attempt);
       if (!isCurrent || attempt.off) return true;
     }
     return false;
+  }
+
+  /** @returns false when nothing more is to be done: the host is not down any more, or this was ended by us. */
+  async #shutOut(
+    { request, stop: { signal }, done }: Worker,
+    device: FenceDevice,
+    label: string,
+  ): Promise<boolean> {
+    const { store, storage, clock } = this.#options;
+    if (done.has(label)) return true;
+    if (!(await beginStorageFence(store, request, device))) return false;
+    const atMs = clock.now();
+    const answer = await (storage ?? NO_STORAGE).shutOut(device, signal).catch(textOf);
+    if (signal.aborted) return false;
+    const told =
+      typeof answer === 'string' ? { off: false, message: answer } : { off: true, message: answer.message };
+    const attempt: Attempt = { atMs, ms: clock.now() - atMs, device: label, ...told };
+    const shutOut = typeof answer === 'string' ? undefined : { device, cluster: answer.cluster };
+    if (!(await recordAttempt(store, request, attempt, shutOut))) return false;
+    if (!attempt.off) return true;
+    done.add(label);
+    // It may be all that was needed. If it was not, this host is still wanted a moment later.
+    await clock.sleep(ROUNDS.firstMs, signal).catch(() => undefined);
+    return !signal.aborted;
   }
 
   async #attempt(device: FenceDevice, label: string, signal: AbortSignal): Promise<Attempt> {
@@ -116,13 +161,20 @@ export class DeviceFencer implements Fencer {
   async #test(device: FenceDevice, label: string): Promise<DeviceTest> {
     const { clock, runner } = this.#options;
     const atMs = clock.now();
-    const answer = await runner.status(device, this.#closing.signal).then(
+    const asked = isStorageFence(device) ? (this.#options.storage ?? NO_STORAGE) : runner;
+    const answer = await asked.status(device, this.#closing.signal).then(
       ({ power, message }) => ({ ok: true, power, message }),
       (thrown: unknown) => ({ ok: false, power: null, message: textOf(thrown) }),
     );
     return { device: label, ...answer, ms: clock.now() - atMs };
   }
 }
+
+const NO_STORAGE: Pick<StorageRunner, 'shutOut' | 'status'> = {
+  shutOut: () =>
+    Promise.reject(new WeftError('not-supported', 'this controller shuts nobody out of storage')),
+  status: () => Promise.reject(new WeftError('not-supported', 'this controller shuts nobody out of storage')),
+};
 
 const labelOf = (devices: readonly FenceDevice[], index: number) =>
   `${devices[index]?.agent} (${index + 1} of ${devices.length})`;

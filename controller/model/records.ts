@@ -1,6 +1,7 @@
 import type {
   BlobRef,
   Failure,
+  FenceDevice,
   GuardState,
   HostFacts,
   HostOffer,
@@ -179,9 +180,12 @@ export type HostState = (typeof HOST_STATES)[number];
 export const HOST_MODES = ['in-service', 'draining', 'maintenance'] as const;
 export type HostMode = (typeof HOST_MODES)[number];
 
-/** Proof of a host's death, or of a machine's on it (`agent`: it was asked to stop it, and said that it has). Nothing else is one. */
+/**
+ * Proof of a host's death, or of a machine's on it (`agent`: it was asked to stop it, and said that it has; `storage-fence`: its host
+ * was shut out of its disk). Nothing else is one.
+ */
 export interface Proof {
-  readonly kind: 'fence-device' | 'lease-expired' | 'operator' | 'agent';
+  readonly kind: 'fence-device' | 'lease-expired' | 'operator' | 'agent' | 'storage-fence';
   readonly host: string;
   readonly atMs: number;
   /** Which device said so, which lease ran out, or who signed. */
@@ -208,7 +212,12 @@ export interface HostRecord {
   /** Set while `fenced`. */
   readonly proof: Proof | null;
   /** How fencing goes since the host is down; null: it was not tried. */
-  readonly fencing: { readonly attempts: number; readonly message: string } | null;
+  readonly fencing: {
+    readonly attempts: number;
+    readonly message: string;
+    /** The last attempt was a storage fence's, and succeeded: nothing of that host's disks in Ceph is written any more. */
+    readonly isShutOut?: boolean;
+  } | null;
   /** Unix ms of the times it went down within the last hour, oldest first. */
   readonly downsAtMs: readonly number[];
   /** It went down again and again: takes nothing new before this time. Null: not held off. */
@@ -293,6 +302,23 @@ export interface FencingRecord {
   /** Attempts in all; only the last ones are kept above. */
   readonly tried: number;
   readonly proof: Proof | null;
+  /** Storage that the host was shut out of, or may have been: kept, whatever becomes of the host, until it is let in again. Absent: none. */
+  readonly storage?: readonly StorageFence[];
+}
+
+/** One storage fence of a host, written before the storage is told. */
+export interface StorageFence {
+  readonly device: FenceDevice;
+  /** As of the fencing record. */
+  readonly downSinceMs: number;
+  /** Ids of the host's pools that it is shut out of; before that is proven, of all that it may be. */
+  readonly pools: readonly string[];
+  /** Null: it is not known whether the storage was told. */
+  readonly proof: Proof | null;
+  /** The storage has let the host in again. */
+  readonly lifted?: boolean;
+  /** It had not shut it out. */
+  readonly wasNever?: boolean;
 }
 
 /** `claims/{host}`: written in the same transaction as every placement on that host. Key of `vms` is `id@incarnation`. */

@@ -222,7 +222,8 @@ function defaultTarget(service: Service | undefined, vm: VmRecord, host: HostRec
 }
 
 function noTarget(name: string, host: HostRecord | null, target: string): WeftError {
-  const known = [...(host?.offer?.backups ?? []), ...(host?.offer?.pools ?? [])].map((each) => each.name);
+  const pools = host?.offer?.pools.filter(({ kind }) => kind !== 'rbd') ?? [];
+  const known = [...(host?.offer?.backups ?? []), ...pools].map((each) => each.name);
   return new WeftError('not-found', `host ${name} has no backup target ${target}`, {
     remedy: `It has ${known.join(', ') || 'none'}; see backups in its agent.yaml.`,
   });

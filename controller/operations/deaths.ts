@@ -45,6 +45,8 @@ export class Deaths implements DeathOperations {
           atMs: clock.now(),
           detail: `${by || 'a token without a label'} signed that it is dead`,
         },
+        // Whatever else is known of the host, it is let in to its storage again one day.
+        ...(fencing.value?.storage ? { storage: fencing.value.storage } : {}),
       };
       return {
         answer: undefined,

@@ -68,6 +68,7 @@ export function forecast(
       group: vm.group,
       size: vm.size,
       pool: vm.pool,
+      isMachine: vm.isMachine,
       poolId: null,
       isNewMachine: vm.isMachine,
       architecture: architectures.get(vm.image) ?? null,

@@ -30,7 +30,9 @@ export function targetOn(
 ): { readonly name: string; readonly id: string | null } | null {
   // An agent of before backups says nothing of them, and would start a machine on an empty disk.
   if (!offer?.backups) return null;
-  const found = [...offer.backups, ...offer.pools].find((each) => each.name === name);
+  // A pool in Ceph has no folders.
+  const pools = offer.pools.filter(({ kind }) => kind !== 'rbd');
+  const found = [...offer.backups, ...pools].find((each) => each.name === name);
   return found ? { name, id: found.id ?? null } : null;
 }
 

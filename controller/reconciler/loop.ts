@@ -201,7 +201,7 @@ export class Reconciler {
       await this.#caughtUp(result.committed ? result.revision : await store.revision());
     }
     // No power is cut on a death that the store may not have.
-    if (isDurable) fencer.want(planned.fence);
+    if (isDurable) fencer.want(planned.fence, planned.lift);
     if (this.#goals.send(nowMs)) this.#again = true;
     return planned;
   }

@@ -8,6 +8,7 @@ import { explain, summarize } from '../scheduler/explain.ts';
 import { Placer } from '../scheduler/placer.ts';
 import { FAILURES_HELD_AGAINST_A_HOST } from '../scheduler/scorers/earlier-failures.ts';
 import type { Draft } from './draft.ts';
+import { withoutFencedPools } from './fenced-pools.ts';
 import { change } from './instance-states.ts';
 import { areApart, areTogether, sharedPoolOf } from './shared-pools.ts';
 import { placementSteps } from './steps.ts';
@@ -176,6 +177,7 @@ export class Placement {
       pool: record.pool,
       poolId: record.poolId,
       apart: this.#apartFrom(record),
+      isMachine: record.kind === 'machine',
       isNewMachine: record.kind === 'machine' && record.host === null,
       architecture: goal.architecture,
       failedOn: record.failedOn,
@@ -188,6 +190,7 @@ export class Placement {
       request.pool,
       request.poolId,
       request.apart,
+      request.isMachine,
       request.isNewMachine,
       request.architecture,
       { only, avoid },
@@ -266,7 +269,9 @@ export class Placement {
   #load(): Placer {
     if (this.#placer) return this.#placer;
     const draft = this.draft;
-    const hosts = [...draft.all('hosts')].map(candidateOf).filter((host) => host !== null);
+    const hosts = [...draft.all('hosts')]
+      .map((host) => candidateOf(withoutFencedPools(draft, host)))
+      .filter((host) => host !== null);
     const groups = (vmId: string) => draft.get('vms', vmId)?.networkId ?? vmId;
     const claims = hosts.flatMap((host) =>
       claimsOf(host.name, draft.get('claims', host.name) ?? { vms: {} }, groups),

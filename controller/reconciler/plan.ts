@@ -1,4 +1,4 @@
-import type { FenceRequest } from '../fencing/contract.ts';
+import type { FenceRequest, LiftRequest } from '../fencing/contract.ts';
 import { Draft, type Writes } from './draft.ts';
 import { Placement } from './placement.ts';
 import { followApartPools } from './rules/apart-pools.ts';
@@ -18,6 +18,7 @@ import { moveAway } from './rules/moves.ts';
 import { followPoolPeers, nextPoolPeersMs } from './rules/pool-peers.ts';
 import { nextRetryMs, renew } from './rules/renewals.ts';
 import { nextTryMs } from './rules/stays.ts';
+import { followStorageFences, storageLifts } from './rules/storage-fences.ts';
 import { forgetSuperseded } from './rules/superseded.ts';
 import { followApplications } from './rules/wanted.ts';
 import { releaseKeptAddresses } from './successors.ts';
@@ -40,6 +41,8 @@ export interface Plan extends Writes {
   readonly fence: readonly FenceRequest[];
   /** What is written leaves nothing to do: a plan of the world with it would be an empty one. */
   readonly isSettled: boolean;
+  /** Hosts that are to be let in to their storage again. */
+  readonly lift?: readonly LiftRequest[];
 }
 
 /**
@@ -61,6 +64,7 @@ export function plan(world: World, nowMs: number, settings: PlanSettings): Plan 
   followPoolPeers(draft);
   followApartPools(draft);
   healLostVms(draft, placement, settings.holds);
+  followStorageFences(draft, placement);
   followBackups(draft);
   followApplications(draft);
   finishDepartures(draft, placement);
@@ -88,6 +92,7 @@ export function plan(world: World, nowMs: number, settings: PlanSettings): Plan 
     fence: fenceRequests(draft, settings.holds),
     // What only the intake changed, all rules behind it have seen; those before it look at no VM, and what was taken in is known.
     isSettled: toldFrom === 0 && draft.changes === toldUpTo,
+    lift: storageLifts(draft),
   };
 }
 

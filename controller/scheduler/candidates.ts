@@ -16,13 +16,14 @@ export function candidateOf(record: HostRecord): Candidate | null {
     cpus: Math.floor(offer.cpus * offer.cpuRatio),
     memoryMiB: offer.memoryMiB,
     pools: Object.fromEntries(
-      offer.pools.map(({ name, sizeMiB, id }) => [
+      offer.pools.map(({ name, kind, sizeMiB, id }) => [
         name,
         {
           sizeMiB,
           id: id ?? null,
           isFull: record.fullPools?.includes(name) === true,
           isOdd: record.apartPools?.[name]?.isOdd === true,
+          ...(kind === 'rbd' ? { isForMachines: true } : {}),
         },
       ]),
     ),

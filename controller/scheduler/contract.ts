@@ -22,6 +22,8 @@ export interface Candidate {
         readonly isFull: boolean;
         /** Others that offer it under this name and id have another storage, and theirs is used by more. */
         readonly isOdd: boolean;
+        /** Instances have no overlays there. */
+        readonly isForMachines?: boolean;
       }
     >
   >;
@@ -56,6 +58,8 @@ export interface PlacementRequest {
   readonly apart?: Readonly<Record<string, 'apart' | 'unknown'>>;
   /** A machine that has no disk yet: it is made where others can take it over. */
   readonly isNewMachine?: boolean;
+  /** Absent: it may be one. */
+  readonly isMachine?: boolean;
   /** Null: not known yet, any. */
   readonly architecture: string | null;
   /** Host → how often it failed there of late; absent: nowhere. */

@@ -49,6 +49,8 @@ export interface UpOptions {
   readonly bmc?: boolean;
   /** More keys of each host's agent.yaml. */
   readonly agent?: Readonly<Record<string, unknown>>;
+  /** The same, where hosts differ. */
+  readonly agentOf?: (host: HostState) => Readonly<Record<string, unknown>>;
   /** More arguments of the controller. */
   readonly controller?: readonly string[];
   /** Without controller and agents: bare libvirt hosts. */
@@ -119,7 +121,7 @@ export class Lab {
     await Promise.all(hosts.map((host) => waitForLibvirt(host)));
     if (!options.bare) {
       await this.waitForHosts(hosts.map((host) => host.name));
-      await this.#makePools(hosts, options.shared ?? []);
+      await this.makePools(options.shared ?? []);
       say(`lab ${options.name}: ${hosts.map((host) => host.name).join(', ')} joined`);
     }
   }
@@ -145,6 +147,7 @@ export class Lab {
       ],
       ...(device === null ? {} : { fence: [device] }),
       ...options.agent,
+      ...options.agentOf?.(host),
     };
     await writeFile(join(folder, 'agent.yaml'), stringify(configuration));
     await writeFile(join(folder, 'join-token'), token, { mode: 0o600 });
@@ -167,8 +170,9 @@ export class Lab {
     await writeFile(join(folder, 'guard-command'), `${command.join('\n')}\n`);
   }
 
-  /** As an operator would, on one of the hosts. */
-  async #makePools(hosts: readonly HostState[], pools: readonly string[]): Promise<void> {
+  /** As an operator would, on one of the hosts; all of them offer these pools when it resolves. */
+  async makePools(pools: readonly string[]): Promise<void> {
+    const { hosts } = await this.state();
     const [first] = hosts;
     if (!first || pools.length === 0) return;
     for (const pool of pools)

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what Weft's checkout needs, and nothing twice: Debian packages, npm packages, the libvirt binding.
 # Prints what it installs and why. With --quiet it is silent when there is nothing to do.
-# Root is needed only when packages are missing.
+# Root is needed only when packages are missing. WEFT_PACKAGES names one more list of packages.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -28,7 +28,7 @@ missing=()
 while read -r package _; do
   case "$package" in '' | '#'*) continue ;; esac
   [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")
-done <test/setup/packages.txt
+done < <(cat test/setup/packages.txt ${WEFT_PACKAGES:+"$WEFT_PACKAGES"})
 
 if [ ${#missing[@]} -gt 0 ]; then
   [ "$(id -u)" = 0 ] || stop "these packages are missing and only root can install them: ${missing[*]} (run again with sudo)"

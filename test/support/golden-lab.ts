@@ -18,7 +18,9 @@ export interface GoldenLab {
 
 export async function goldenLab(
   name: string,
-  options: Partial<Pick<UpOptions, 'hosts' | 'memoryMiB' | 'agent' | 'shared' | 'forgetful' | 'bmc'>> & {
+  options: Partial<
+    Pick<UpOptions, 'hosts' | 'memoryMiB' | 'agent' | 'agentOf' | 'shared' | 'forgetful' | 'bmc'>
+  > & {
     recipes?: readonly string[];
     /** Hosts are down as soon as by default: of a test that takes hosts away. Otherwise a slow machine is given more time. */
     quickDown?: boolean;

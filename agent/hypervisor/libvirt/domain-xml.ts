@@ -1,4 +1,4 @@
-import type { DomainSpec, DomainView } from '../driver.ts';
+import type { DomainSpec, DomainView, RbdVolume } from '../driver.ts';
 import { MARK_PREFIX, MARK_URI, readMark } from './mark.ts';
 import { composeXml, parseXml, type XmlData, type XmlElement } from './xml.ts';
 
@@ -101,7 +101,10 @@ const features = ({ architecture }: DomainSpec, { accelerator }: HostAbilities):
 function composeDevices(spec: DomainSpec): XmlData {
   const kernelBoot = spec.boot.method === 'kernel';
   return {
-    disk: [overlayDisk(spec), ...(spec.seedIso === null ? [] : [seedDisk(spec, spec.seedIso)])],
+    disk: [
+      spec.rbd ? rbdDisk(spec, spec.rbd) : overlayDisk(spec),
+      ...(spec.seedIso === null ? [] : [seedDisk(spec, spec.seedIso)]),
+    ],
     interface: {
       '@type': 'network',
       mac: { '@address': spec.nic.mac },
@@ -144,6 +147,16 @@ function overlayDisk(spec: DomainSpec): XmlData {
     backingStore: backingStore(backing),
   };
 }
+
+/** https://libvirt.org/formatdomain.html#hard-drives-floppy-disks-cdroms; the key is libvirt's secret of that UUID. */
+const rbdDisk = (spec: DomainSpec, { pool, image, conf, user, secret }: RbdVolume): XmlData => ({
+  '@type': 'network',
+  '@device': 'disk',
+  driver: { '@name': 'qemu', '@type': 'raw', '@cache': spec.diskCache, '@discard': 'unmap' },
+  auth: { '@username': user, secret: { '@type': 'ceph', '@uuid': secret.uuid } },
+  source: { '@protocol': 'rbd', '@name': `${pool}/${image}`, config: { '@file': conf } },
+  target: diskTarget(spec, 0),
+});
 
 /** The whole chain, ending in an empty element: nothing is left to a header's word. */
 function backingStore(chain: DomainSpec['chain']): XmlData {
@@ -188,10 +201,19 @@ export function readDomainXml(xml: string): DomainReading {
   );
   const os = domain?.child('os');
   const loaded = ['kernel', 'initrd'].flatMap((each) => os?.child(each)?.text ?? []);
-  return { mark, overlay: fileOf(written) ?? null, files: [...disks.flatMap(filesOf), ...loaded] };
+  return {
+    mark,
+    overlay: fileOf(written) ?? rbdOf(written) ?? null,
+    files: [...disks.flatMap(filesOf), ...loaded],
+  };
 }
 
 const fileOf = (element: XmlElement | undefined) => element?.child('source')?.attribute('file');
+
+const rbdOf = (element: XmlElement | undefined) => {
+  const source = element?.child('source');
+  return source?.attribute('protocol') === 'rbd' ? `rbd:${source.attribute('name')}` : undefined;
+};
 
 function filesOf(element: XmlElement): readonly string[] {
   const below = element.child('backingStore');

@@ -25,6 +25,7 @@ import type {
 import { requireOurs, requireSameLife } from '../marks.ts';
 import { noScreen } from '../no-screen.ts';
 import { LibvirtBackups } from './backups.ts';
+import { keepKey, removeKeys } from './ceph-keys.ts';
 import { consoleStream } from './console-stream.ts';
 import {
   CPU_FEATURE_QUERIES,
@@ -122,6 +123,7 @@ export class LibvirtDriver implements HypervisorDriver {
         requireSameLife(spec.name, await this.#ours(found), spec.mark);
         if (await found.isActive(ASK)) return;
       }
+      if (spec.rbd) await keepKey(connection, spec.rbd);
       const omitted = this.#omitted;
       try {
         await startOnce(await this.#define(connection, spec, omitted));
@@ -241,6 +243,11 @@ export class LibvirtDriver implements HypervisorDriver {
       await this.#ours(domain);
       return consoleStream(await domain.openConsole(null, DomainConsoleFlag.FORCE, ASK));
     });
+  }
+
+  /** Lets go of the keys of pools that this host does not offer any more. @param names of those that it does. */
+  async forgetKeys(prefix: string, names: ReadonlySet<string>): Promise<void> {
+    await this.#use('look through the secrets', (connection) => removeKeys(connection, prefix, names));
   }
 
   listNetworks(): Promise<readonly NetworkView[]> {

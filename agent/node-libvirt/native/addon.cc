@@ -122,6 +122,7 @@ const Operations& AllOperations() {
     AddJobOperations(all);
     AddDeviceOperations(all);
     AddNetworkOperations(all);
+    AddSecretOperations(all);
     AddStreamOperations(all);
     return all;
   }();

@@ -97,5 +97,6 @@ void AddLifecycleOperations(Operations& operations);
 void AddJobOperations(Operations& operations);
 void AddDeviceOperations(Operations& operations);
 void AddNetworkOperations(Operations& operations);
+void AddSecretOperations(Operations& operations);
 
 }  // namespace weft

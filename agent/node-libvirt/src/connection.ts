@@ -7,6 +7,7 @@ import type { CloseEvent, ConnectionEvents, LibvirtEventName } from './events.ts
 import { type Library, loadLibrary } from './library.ts';
 import type { ConnectionHandle, NativeConnection, NodeInfo, Notice, Versions } from './native.ts';
 import { Network } from './network.ts';
+import { SECRET_USAGES, type Secret } from './secret.ts';
 import type { TypedParameters } from './typed-parameters.ts';
 
 export interface KeepAlive {
@@ -250,6 +251,30 @@ export class Connection extends EventEmitter<ConnectionEvents> {
   async listAllNetworks(flags = 0, options?: CallOptions): Promise<readonly Network[]> {
     const networks = await this.#library.run('networkListAll', [this.#handle, flags], options);
     return networks.map((network) => new Network(this.#library, network));
+  }
+
+  /** Defines a secret, or redefines the one of its UUID. It has no value by that. @returns its UUID. */
+  defineSecret(xml: string, options?: CallOptions): Promise<string> {
+    return this.#library.run('secretDefine', [this.#handle, xml, 0], options);
+  }
+
+  /** The bytes themselves, not in base64. @throws LibvirtError VIR_ERR_NO_SECRET. */
+  setSecretValue(uuid: string, value: Uint8Array, options?: CallOptions): Promise<void> {
+    return this.#library.run('secretSetValue', [this.#handle, uuid, value], options);
+  }
+
+  /** @throws LibvirtError VIR_ERR_NO_SECRET. */
+  undefineSecret(uuid: string, options?: CallOptions): Promise<void> {
+    return this.#library.run('secretUndefine', [this.#handle, uuid], options);
+  }
+
+  async listAllSecrets(options?: CallOptions): Promise<readonly Secret[]> {
+    const secrets = await this.#library.run('secretListAll', [this.#handle, 0], options);
+    return secrets.map(({ uuid, usageType, usageId }) => ({
+      uuid,
+      usage: SECRET_USAGES[usageType] ?? 'other',
+      usageId: usageId ?? '',
+    }));
   }
 
   #tellEarly(): void {

@@ -23,6 +23,7 @@ export {
   type ReconnectingEvents,
   type ReconnectOptions,
 } from './reconnecting-connection.ts';
+export type { Secret } from './secret.ts';
 export type { DomainState, DomainStateReason, DomainStateView } from './states.ts';
 export { Stream } from './stream.ts';
 export type { TypedParameters, TypedValue } from './typed-parameters.ts';

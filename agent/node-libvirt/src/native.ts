@@ -34,6 +34,13 @@ export interface NativeNetwork {
   readonly uuid: string;
 }
 
+/** `usageType` is a figure of `virSecretUsageType`. */
+export interface NativeSecret {
+  readonly uuid: string;
+  readonly usageType: number;
+  readonly usageId: string | null;
+}
+
 export interface NodeInfo {
   readonly model: string;
   readonly memoryKiB: bigint;
@@ -170,6 +177,10 @@ export interface Operations {
     void
   >;
   networkDhcpLeases: Operation<readonly [N, mac: string | null], readonly DhcpLease[]>;
+  secretDefine: Operation<readonly [C, xml: string, flags: number], string>;
+  secretSetValue: Operation<readonly [C, uuid: string, value: Uint8Array], void>;
+  secretUndefine: Operation<readonly [C, uuid: string], void>;
+  secretListAll: Operation<readonly [C, flags: number], readonly NativeSecret[]>;
   streamRead: Operation<readonly [S], Buffer | null>;
   streamWrite: Operation<readonly [S, bytes: Uint8Array], void>;
   streamClose: Operation<readonly [S], void>;

@@ -260,3 +260,20 @@ describe('rule 5: keep-alive and reconnection', () => {
     });
   });
 });
+
+test('secrets are defined, given a value that nobody reads back, listed and removed', async () => {
+  const uuid = '5eed0000-0000-4000-8000-000000000001';
+  const xml = `<secret ephemeral='yes' private='yes'><uuid>${uuid}</uuid><usage type='ceph'><name>a &amp; b</name></usage></secret>`;
+  const connection = await Connection.open(libvirt.uri);
+  expect(await connection.defineSecret(xml)).toBe(uuid);
+  await connection.setSecretValue(uuid, new Uint8Array([1, 0, 255]));
+  // Once more, as an agent does before each start.
+  expect(await connection.defineSecret(xml)).toBe(uuid);
+  await connection.setSecretValue(uuid, new Uint8Array([2, 0, 255]));
+  expect(await connection.listAllSecrets()).toEqual([{ uuid, usage: 'ceph', usageId: 'a & b' }]);
+  await connection.undefineSecret(uuid);
+  expect(await connection.listAllSecrets()).toEqual([]);
+  for (const call of [connection.undefineSecret(uuid), connection.setSecretValue(uuid, new Uint8Array(1))])
+    await expect(call).rejects.toSatisfy((error) => isLibvirtError(error, ErrorCode.NO_SECRET));
+  await connection.close();
+});

@@ -15,6 +15,8 @@ export function homesOf(draft: Draft, record: Pick<VmRecord, 'id' | 'kind'>): re
   const homes: Home[] = [];
   for (const [host, live] of draft.world.live) {
     if (!live.connected || draft.get('hosts', host)?.state !== 'up') continue;
+    // What a host was shut out of is not for it to go on with before it is let in.
+    if (draft.get('fencing', host)?.storage?.some(({ lifted }) => !lifted)) continue;
     const stranger = live.report?.strangers.find(({ id }) => id === record.id);
     if (stranger) homes.push({ host, incarnation: stranger.incarnation });
   }

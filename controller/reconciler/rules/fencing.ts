@@ -1,9 +1,11 @@
+import { isStorageFence } from '../../../agent/protocol/index.ts';
 import type { FenceRequest } from '../../fencing/contract.ts';
 import type { FencingRecord, HostRecord, VmRecord } from '../../model/records.ts';
 import { downHosts } from '../at-rest.ts';
 import type { Draft } from '../draft.ts';
 import { sharedPoolOf } from '../shared-pools.ts';
 import { isHolding } from './holding.ts';
+import { storageProofOf } from './storage-fences.ts';
 
 /** Takes in what fence devices and operators said of hosts that are down: `down → fenced` by a proof, and nothing else. */
 export function takeProofsIn(draft: Draft): void {
@@ -11,10 +13,16 @@ export function takeProofsIn(draft: Draft): void {
     const host = draft.get('hosts', record.host);
     if (host?.state === 'fenced') continue;
     // It came back, or went down another time: what was found out then says nothing about now.
-    if (host?.state !== 'down' || host.stateSinceMs !== record.downSinceMs)
-      draft.delete('fencing', record.host);
+    if (host?.state !== 'down' || host.stateSinceMs !== record.downSinceMs) forget(draft, record);
     else follow(draft, host, record);
   }
+}
+
+/** All but the storage that the host is still shut out of. */
+function forget(draft: Draft, record: FencingRecord): void {
+  if (!record.storage?.length) draft.delete('fencing', record.host);
+  else if (record.tried > 0 || record.proof)
+    draft.put('fencing', record.host, { ...record, attempts: [], tried: 0, proof: null });
 }
 
 function follow(draft: Draft, host: HostRecord, record: FencingRecord): void {
@@ -24,9 +32,14 @@ function follow(draft: Draft, host: HostRecord, record: FencingRecord): void {
     draft.tell('fence-failed', host.name, `${attempt.device}: ${attempt.message}`, {
       device: attempt.device,
     });
+  for (const { device, off, message } of fresh)
+    if (off && !record.proof) draft.tell('storage-fenced', host.name, `${device}: ${message}`, { device });
   const last = record.attempts.at(-1);
   const fencing = last
-    ? { attempts: record.tried, message: `${last.device}: ${last.message}` }
+    ? {
+        ...{ attempts: record.tried, message: `${last.device}: ${last.message}` },
+        ...(last.off && !record.proof ? { isShutOut: true } : {}),
+      }
     : host.fencing;
   const { proof } = record;
   if (!proof) {
@@ -45,15 +58,20 @@ export function fenceRequests(draft: Draft, holds: boolean): readonly FenceReque
   const down = draft.of('hosts', downHosts);
   if (down.length === 0 || (holds && isHolding(draft))) return [];
   const needed = new Set(
-    [...draft.all('vms')].filter((vm) => !vm.deleting && outlivesItsHost(draft, vm)).map(({ host }) => host),
+    [...draft.all('vms')]
+      .filter((vm) => !vm.deleting && outlivesItsHost(draft, vm) && storageProofOf(draft, vm) === null)
+      .map(({ host }) => host),
   );
   return down
-    .filter(({ name, offer }) => needed.has(name) && (offer?.fence.length ?? 0) > 0)
-    .map(({ name, stateSinceMs, offer }) => ({
-      host: name,
-      downSinceMs: stateSinceMs,
-      devices: offer?.fence ?? [],
-    }));
+    .filter(({ name }) => needed.has(name))
+    .map((host) => ({ host: host.name, downSinceMs: host.stateSinceMs, devices: devicesOf(host) }))
+    .filter(({ devices }) => devices.length > 0);
+}
+
+/** A storage fence is of use only to a host that has such storage. */
+function devicesOf({ offer }: HostRecord): FenceRequest['devices'] {
+  const hasRbd = offer?.pools.some(({ kind }) => kind === 'rbd') === true;
+  return (offer?.fence ?? []).filter((device) => hasRbd || !isStorageFence(device));
 }
 
 /** A machine whose disk other hosts can open as well. */

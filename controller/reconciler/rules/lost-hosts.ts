@@ -9,6 +9,7 @@ import { outlivesItsHost } from './fencing.ts';
 import { isHolding } from './holding.ts';
 import { isLost } from './hosts.ts';
 import { leaseTerms, totalMs } from './leases.ts';
+import { storageProofOf } from './storage-fences.ts';
 import { supersede } from './superseded.ts';
 
 /**
@@ -46,10 +47,13 @@ function healMachine(
   host: HostRecord | undefined,
 ): void {
   if (record.deleting || !host || !outlivesItsHost(draft, record)) waitForHost(draft, record);
-  else if (host.proof === null) waitForProof(draft, record, host);
-  else if (!restart(draft, placement, record, host.proof))
-    // With the reasons why no host takes it.
-    waitForProof(draft, draft.get('vms', record.id) ?? record, host);
+  else {
+    const proof = host.proof ?? storageProofOf(draft, record);
+    if (proof === null) waitForProof(draft, record, host, null);
+    else if (!restart(draft, placement, record, proof))
+      // With the reasons why no host takes it.
+      waitForProof(draft, draft.get('vms', record.id) ?? record, host, proof);
+  }
 }
 
 function waitForHost(draft: Draft, record: VmRecord): void {
@@ -64,20 +68,22 @@ function waitForHost(draft: Draft, record: VmRecord): void {
 }
 
 /** Nothing proves yet that its old copy is dead; two copies on one disk would destroy it. */
-function waitForProof(draft: Draft, record: VmRecord, host: HostRecord): void {
-  const { name, fencing, proof, offer } = host;
+function waitForProof(draft: Draft, record: VmRecord, host: HostRecord, proof: Proof | null): void {
+  const { name, fencing, offer } = host;
   const terms = leaseTerms(host);
   const byLease = terms
     ? `; its guard's lease and its watchdog prove it ${Math.ceil(totalMs(terms) / 1000)} s after its last lease`
     : '';
   const devices = offer?.fence.length ?? 0;
   const known = proof
-    ? `host ${name} is dead (${proof.detail}), and no other host can take this machine`
+    ? `host ${name} is ${proof.kind === 'storage-fence' ? 'shut out of its disk' : 'dead'} (${proof.detail}), and no other host can take this machine`
     : devices === 0
       ? `host ${name} is not heard from, has no fence device, and ${terms ? 'nothing proves yet' : 'nothing else proves'} that it is dead${byLease}`
-      : fencing
-        ? `host ${name} is not heard from, and could not be fenced yet (tried ${fencing.attempts} times; ${fencing.message})${byLease}`
-        : `host ${name} is not heard from, and is being fenced${byLease}`;
+      : fencing?.isShutOut
+        ? `host ${name} is not heard from; ${fencing.message}, which proves nothing of this machine's disk${byLease}`
+        : fencing
+          ? `host ${name} is not heard from, and could not be fenced yet (tried ${fencing.attempts} times; ${fencing.message})${byLease}`
+          : `host ${name} is not heard from, and is being fenced${byLease}`;
   const remedy = proof
     ? 'Bring that host back, or make room on one that shares the pool; see placement in weft why.'
     : `Bring host ${name} back. Or make sure that it is off, then sign for it: weft host confirm-dead ${name}`;
@@ -88,7 +94,7 @@ function waitForProof(draft: Draft, record: VmRecord, host: HostRecord): void {
 
 /** @returns false when no other host takes it. */
 function restart(draft: Draft, placement: Placement, record: VmRecord, proof: Proof): boolean {
-  const why = `its host ${record.host} is dead`;
+  const why = `its host ${record.host} is ${proof.kind === 'storage-fence' ? 'shut out of its disk' : 'dead'}`;
   const placed = again(placement, record, why, { avoid: record.host }, { proof, failures: 0 });
   if (!placed) return false;
   supersede(draft, record);

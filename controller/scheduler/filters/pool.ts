@@ -1,4 +1,9 @@
-import type { Filter, Load, PlacementRequest } from '../contract.ts';
+import type { Candidate, Filter, Load, PlacementRequest } from '../contract.ts';
+
+type Offered = Candidate['pools'][string];
+
+const isOfTheWrongKind = ({ isMachine }: PlacementRequest, offered: Offered) =>
+  offered.isForMachines === true && isMachine === false;
 
 /** By name and id it is the pool that has the disk, and in fact it may not be. */
 const isApart = ({ apart }: PlacementRequest, { host }: Load) => apart?.[host.name] !== undefined;
@@ -10,13 +15,17 @@ export const pool: Filter = {
   name: 'pool',
   accepts: (request, load) => {
     const offered = load.host.pools[request.pool];
-    if (offered === undefined || (request.poolId !== null && offered.id !== request.poolId)) return false;
+    if (offered === undefined || isOfTheWrongKind(request, offered)) return false;
+    if (request.poolId !== null && offered.id !== request.poolId) return false;
     return !isApart(request, load) && !isOdd(request, load);
   },
   reason: (request, load) => {
     const { pools } = load.host;
-    if (pools[request.pool] === undefined)
+    const offered = pools[request.pool];
+    if (offered === undefined)
       return `the host has no pool ${request.pool} (it has ${Object.keys(pools).join(', ') || 'none'})`;
+    if (isOfTheWrongKind(request, offered))
+      return `the host's pool ${request.pool} is in Ceph: it takes machines, no instances`;
     if (isOdd(request, load))
       return `the host's pool ${request.pool} is not the storage that other hosts have under this name and id`;
     if (request.apart?.[load.host.name] === 'unknown')

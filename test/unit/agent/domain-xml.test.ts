@@ -140,3 +140,31 @@ test('a guest has an agent when somebody listens at its channel, and not at anot
   expect(hasGuestAgent(channel('org.qemu.guest_agent.0', ''))).toBe(false);
   expect(hasGuestAgent(channel('com.redhat.spice.0', " state='connected'"))).toBe(false);
 });
+
+test('a disk in Ceph is a network disk whose key libvirt keeps, and is read back as the one that is written', () => {
+  const xml = composeDomainXml(
+    {
+      ...spec,
+      chain: [],
+      diskCache: 'none',
+      rbd: {
+        ...{ pool: 'vms', image: 'machine.crm.db', conf: '/etc/ceph/ceph.conf', user: 'weft', keyring: '/k' },
+        secret: { uuid: '22222222-2222-8333-8444-555555555555', name: 'weft-5eed-ceph' },
+      },
+    },
+    { accelerator: 'tcg', cpuQuota: true },
+  );
+  const [disk] = parseXml(xml).child('domain')?.child('devices')?.children('disk') ?? [];
+  expect(disk?.attribute('type')).toBe('network');
+  expect(disk?.child('driver')?.attribute('cache')).toBe('none');
+  expect(disk?.child('source')?.attribute('name')).toBe('vms/machine.crm.db');
+  expect(disk?.child('source')?.child('config')?.attribute('file')).toBe('/etc/ceph/ceph.conf');
+  expect(disk?.child('auth')?.child('secret')?.attribute('uuid')).toBe(
+    '22222222-2222-8333-8444-555555555555',
+  );
+  expect(xml).not.toContain('"/k"');
+  const read = readDomainXml(xml);
+  expect(read.overlay).toBe('rbd:vms/machine.crm.db');
+  expect(read.files).toEqual(['/run/seed.iso', '/k', '/i']);
+  expect(composeBackupXml(xml, '/backup')).toContain('vda');
+});

@@ -41,6 +41,18 @@ describe('what weft host ls says below its table', () => {
       ],
     ],
     [
+      'that it is shut out of its disks, which proves nothing of it',
+      {
+        ...silent,
+        fenceDevices: 1,
+        fencing: { attempts: 1, message: 'fence_ceph_blocklist (1 of 1): shut out', isShutOut: true },
+      },
+      [
+        'down: not heard from for 4.0 s',
+        'not proven dead, but its disks are safe: fence_ceph_blocklist (1 of 1): shut out',
+      ],
+    ],
+    [
       'that its guard proves it dead, where one can',
       {
         ...silent,

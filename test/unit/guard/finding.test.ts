@@ -6,7 +6,7 @@ import { inFolder, put } from './files.ts';
 const NOTE = {
   fleet: 'abcd0000-0000-4000-8000-000000000000',
   watchdog: null,
-  sharedPools: ['/pools/san/'],
+  sharedPools: ['/pools/san/', 'rbd:vms'],
   machines: [{ name: 'weft-abcd-shop-db-1', uuid: 'u-1' }],
 };
 
@@ -15,6 +15,8 @@ interface Process {
   readonly name?: string;
   readonly uuid?: string;
   readonly disk?: string;
+  /** Ceph's names, in place of a file. */
+  readonly rbd?: { readonly pool: string; readonly image: string };
   readonly cmdline?: string;
   /** Of each thread. */
   readonly states?: readonly string[];
@@ -29,7 +31,10 @@ async function found(processes: Readonly<Record<number, Process>>): Promise<read
     for (const [key, each] of Object.entries(processes)) {
       const pid = Number(key);
       const args = ['/usr/bin/qemu-system-x86_64', '-name', `guest=${each.name},debug-threads=on`];
-      const more = ['-uuid', each.uuid ?? 'x', '-blockdev', `{"filename":"${each.disk ?? '/x'}"}`, ''];
+      const blockdev = each.rbd
+        ? `{"driver":"rbd","pool":"${each.rbd.pool}","image":"${each.rbd.image}","conf":"/etc/ceph/ceph.conf"}`
+        : `{"filename":"${each.disk ?? '/x'}"}`;
+      const more = ['-uuid', each.uuid ?? 'x', '-blockdev', blockdev, ''];
       const states = each.states ?? ['S'];
       await put(`${proc}/${pid}/comm`, `${each.comm ?? 'qemu-system-x86'}\n`);
       await put(`${proc}/${pid}/cmdline`, each.cmdline ?? [...args, ...more].join('\0'));
@@ -48,6 +53,17 @@ const UNLISTED = { name: 'weft-abcd-shop-old-2', disk: '/pools/san/machines/shop
 
 test('machines are those listed, and those with the disk of one below a shared pool', async () => {
   expect(await found({ 10: LISTED, 20: UNLISTED })).toEqual([10, 20]);
+});
+
+test('so are those with a machine’s image in a pool of Ceph’s', async () => {
+  const name = 'weft-abcd-shop-old-2';
+  const processes = {
+    10: { name, rbd: { pool: 'vms', image: 'machine.shop.old' } },
+    20: { name, rbd: { pool: 'other', image: 'machine.shop.old' } },
+    30: { name, rbd: { pool: 'vms', image: 'somebodys' } },
+    40: { name: 'weft-ffff-shop-old-2', rbd: { pool: 'vms', image: 'machine.shop.old' } },
+  };
+  expect(await found(processes)).toEqual([10]);
 });
 
 test('instances, machines on local pools, and what is another fleet’s or nobody’s are left alone', async () => {

@@ -20,6 +20,15 @@ test('the guard is told of machines on shared pools, of their folders, and of no
   expect(machinesToGuard(goal, 'none', [])).toMatchObject({ watchdog: null, machines: [] });
 });
 
+test('a pool in Ceph has no folder: the guard is told Ceph’s name of it', () => {
+  const access = { conf: '/c', user: 'weft', keyring: '/k' };
+  const ceph = [{ name: 'ceph', kind: 'rbd', pool: 'vms', ...access }] as const;
+  expect(machinesToGuard(aGoal([aMachineGoal({ pool: 'ceph' })]), 'none', ceph)).toMatchObject({
+    sharedPools: ['rbd:vms'],
+    machines: [{ name: domainName(FLEET, 'crm/db') }],
+  });
+});
+
 test('before a goal came nothing is said, so that nothing is forgotten', () => {
   expect(machinesToGuard(null, 'none', SAN)).toBeNull();
 });

@@ -35,6 +35,15 @@ describe('a host is refused, with the figures,', () => {
     expect(refusalOf(placerOf({ h1: {} }, { state: 'joining' }), request())).toBe('h1: the host is joining');
   });
 
+  test('when its pool is in Ceph, and what is to be placed is no machine', () => {
+    const pools = [{ name: 'ceph', kind: 'rbd' as const, sizeMiB: 1_000 }];
+    const placer = placerOf({ h1: { pools } });
+    expect(refusalOf(placer, request({ pool: 'ceph', isMachine: false }))).toContain(
+      'takes machines, no instances',
+    );
+    expect(placer.place(request({ pool: 'ceph', isMachine: true }))).toBe('h1');
+  });
+
   test('when it drains, unless it is asked for by name: its machines live there', () => {
     const placer = placerOf({ h1: {} }, { draining: true });
     expect(refusalOf(placer, request())).toBe('h1: the host is draining');

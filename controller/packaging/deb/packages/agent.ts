@@ -14,7 +14,7 @@ export const agentPackage: PackageDescription = {
     'nftables',
   ]),
   recommends: ['apparmor', 'libvirt-clients', 'ovmf', 'qemu-block-extra'],
-  suggests: ['nfs-common'],
+  suggests: ['nfs-common', 'ceph-common'],
   programs: [
     { command: 'usr/sbin/weft-agent', entry: 'agent/main', nodeFlags: nodeFlags('agent/main') },
     { command: 'usr/sbin/weft-guard', entry: 'agent/guard/main', nodeFlags: nodeFlags('agent/guard/main') },

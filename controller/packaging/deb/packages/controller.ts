@@ -14,7 +14,7 @@ export const controllerPackage: PackageDescription = {
     'e2fsprogs',
     'xz-utils',
   ]),
-  suggests: ['ipmitool'],
+  suggests: ['ipmitool', 'ceph-common'],
   programs: [
     {
       command: 'usr/sbin/weft-controller',

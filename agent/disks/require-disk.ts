@@ -1,0 +1,35 @@
+import { WeftError } from '../kit/errors.ts';
+import type { DiskKey } from './contract.ts';
+import type { Owner } from './owner.ts';
+
+/** A machine goes on with the very disk that its last incarnation had, or not at all: never with an older copy, never with an empty one. */
+export function requireDisk(
+  key: DiskKey,
+  path: string,
+  { owner, present, last, shared }: { owner: Owner | null; present: boolean; last: number; shared: boolean },
+): void {
+  const details = { disk: path, owner, last };
+  if (owner && owner.incarnation > key.incarnation)
+    throw new WeftError(
+      'conflict',
+      `the disk of ${key.vmId} is in use at incarnation ${owner.incarnation} by ${owner.host}; this is ${key.incarnation}`,
+      { remedy: 'Nothing is to be done: this copy is over.', details },
+    );
+  if (last === 0) return;
+  if (!present)
+    throw new WeftError(
+      'not-found',
+      `the disk of ${key.vmId} is not in pool ${key.pool}: ${path} is not there`,
+      {
+        remedy:
+          'Put it back from where it went, or delete the machine and apply its model again to begin with a fresh disk.',
+        details,
+      },
+    );
+  if (shared && (owner?.incarnation ?? 0) < last)
+    throw new WeftError(
+      'conflict',
+      `pool ${key.pool} has a disk of ${key.vmId} of incarnation ${owner?.incarnation ?? 'unknown'}, and the last one was ${last}: it is another pool, or a copy`,
+      { remedy: 'Mount the same storage on every host that offers the pool under this name.', details },
+    );
+}

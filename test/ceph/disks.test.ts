@@ -1,0 +1,164 @@
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { DiskKey, RbdPoolConfiguration } from '../../agent/disks/contract.ts';
+import { RbdDisks } from '../../agent/disks/rbd/rbd-disks.ts';
+import { exec } from '../../agent/kit/exec.ts';
+import { FLEET } from '../support/builders/goal.ts';
+import { CephCluster } from './cluster.ts';
+
+/** Of an interface that is made for this: OSDs want one. Its first address is the clients', the second the cluster's. */
+const BRIDGE = 'wceph0';
+const SEEN = '10.78.0.1';
+const ADDRESS = '10.78.0.2';
+const POOL = 'vms';
+const MIB = 2 ** 20;
+
+const ip = (...args: string[]) => exec('ip', args, { timeoutMs: 10_000 });
+/** Also what a test that was killed has left. */
+const removeBridge = () => exec('ip', ['link', 'delete', BRIDGE], { timeoutMs: 10_000, okExitCodes: [0, 1] });
+
+describe('disks in a pool of Ceph’s', () => {
+  let folder: string;
+  let cluster: CephCluster;
+  let pool: RbdPoolConfiguration;
+  let layers: readonly string[];
+  beforeAll(async () => {
+    folder = await mkdtemp('/var/tmp/weft-ceph-disks-');
+    await removeBridge();
+    await ip('link', 'add', BRIDGE, 'type', 'bridge');
+    for (const address of [SEEN, ADDRESS]) await ip('address', 'add', `${address}/24`, 'dev', BRIDGE);
+    await ip('link', 'set', BRIDGE, 'up');
+    cluster = await CephCluster.start(folder, ADDRESS);
+    await cluster.createPool(POOL);
+    const profile = ['mon', 'profile rbd', 'osd', 'profile rbd', 'mgr', 'profile rbd'];
+    const keyring = await cluster.createUser('weft', ...profile);
+    pool = { name: 'ceph', kind: 'rbd', pool: POOL, conf: cluster.clientConf, user: 'weft', keyring };
+    const [base, top] = [join(folder, 'aa.qcow2'), join(folder, 'bb.qcow2')];
+    await exec('qemu-img', ['create', '-q', '-f', 'qcow2', base, '64M']);
+    await exec('qemu-io', ['-f', 'qcow2', '-c', 'write -P 0xab 1M 1M', base]);
+    // Its header names nothing below it: only who asks knows.
+    await exec('qemu-img', ['create', '-q', '-f', 'qcow2', top, '64M']);
+    await exec('qemu-io', ['-f', 'qcow2', '-c', 'write -P 0xcd 2M 1M', top]);
+    layers = [top, base];
+    await disksOf('h1').initPool('ceph', FLEET);
+  }, 180_000);
+  afterAll(async () => {
+    await cluster?.stop();
+    await removeBridge();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  const disksOf = (host: string, more: Partial<RbdPoolConfiguration> = {}, fenced: string[] | null = null) =>
+    new RbdDisks({ pools: [{ ...pool, ...more }], host, scratch: folder, fenced });
+  const prepared = async (...args: Parameters<typeof disksOf>) => {
+    const disks = disksOf(...args);
+    await disks.preparePools(FLEET);
+    return disks;
+  };
+  const key = (vmId: string, incarnation: number): DiskKey => ({
+    ...{ pool: 'ceph', vmId, kind: 'machine', incarnation },
+  });
+  const ensure = (disks: RbdDisks, vmId: string, incarnation: number, last: number, sizeMiB = 64) => {
+    const [top = '', ...below] = layers;
+    return disks.ensureOverlay(key(vmId, incarnation), top, sizeMiB * MIB, last, null, below);
+  };
+  /** Reads back what a machine's disk holds. */
+  const holds = (image: string, pattern: string, at: string) =>
+    exec('qemu-io', [
+      ...['-r', '-f', 'raw', '-c', `read -P ${pattern} ${at} 1M`],
+      `rbd:${POOL}/${image}:id=weft:conf=${pool.conf}:keyring=${pool.keyring}`,
+    ]);
+
+  test('are clones that hold what all layers hold together, grown to the machine’s size', async () => {
+    const disks = await prepared('h1');
+    expect(await ensure(disks, 'shop/one', 1, 0, 96)).toMatchObject({
+      path: 'rbd:vms/machine.shop.one',
+      created: true,
+      rbd: { image: 'machine.shop.one' },
+    });
+    expect((await holds('machine.shop.one', '0xab', '1M')).stdout).not.toContain('failed');
+    expect((await holds('machine.shop.one', '0xcd', '2M')).stdout).not.toContain('failed');
+    const info = JSON.parse(await cluster.rbd('info', `${POOL}/machine.shop.one`, '--format', 'json'));
+    expect(info.size).toBe(96 * MIB);
+    expect(await ensure(disks, 'shop/one', 1, 1, 96)).toMatchObject({ created: false });
+    await ensure(disks, 'shop/two', 1, 0);
+    const images = JSON.parse(await cluster.rbd('ls', POOL, '--format', 'json')) as string[];
+    // One golden image for both, and nothing half made.
+    expect(images.filter((name) => !name.startsWith('machine.'))).toEqual([
+      expect.stringMatching(/^image\./),
+    ]);
+  });
+
+  test('are another host’s once it has them at a higher incarnation, and refused to an older one', async () => {
+    const [one, other] = [await prepared('h1'), await prepared('h2')];
+    await ensure(one, 'shop/moves', 1, 0);
+    expect(await one.list()).toMatchObject([
+      { vmId: 'shop/moves' },
+      { vmId: 'shop/one' },
+      { vmId: 'shop/two' },
+    ]);
+    expect(await other.list()).toEqual([]);
+    expect(await other.list(new Set(['shop/moves', 'shop/none']))).toMatchObject([{ vmId: 'shop/moves' }]);
+    await ensure(other, 'shop/moves', 2, 1);
+    await expect(ensure(one, 'shop/moves', 1, 1)).rejects.toThrow(/in use at incarnation 2 by h2/);
+    expect((await other.list()).map(({ vmId }) => vmId)).toEqual(['shop/moves']);
+    // A new agent there has heard nothing of it.
+    expect((await (await prepared('h1')).list()).map(({ vmId }) => vmId)).not.toContain('shop/moves');
+  });
+
+  test('are never begun anew when they are missing, nor taken for another image’s', async () => {
+    const disks = await prepared('h1');
+    await expect(ensure(disks, 'shop/lost', 3, 2)).rejects.toThrow(/is not in pool ceph/);
+    const wrong = disks.ensureOverlay(key('shop/one', 2), layers[1] ?? '', 64 * MIB, 1, null, []);
+    await expect(wrong).rejects.toThrow(/is a clone of image\..*, not of image\./);
+  });
+
+  test('are whole where they come from a backup, once', async () => {
+    const disks = await prepared('h1');
+    let written = 0;
+    const source = {
+      request: 'r1',
+      write: async (file: string) => {
+        written++;
+        await exec('qemu-img', ['create', '-q', '-f', 'qcow2', file, '32M']);
+        await exec('qemu-io', ['-f', 'qcow2', '-c', 'write -P 0xef 1M 1M', file]);
+      },
+    };
+    const restore = () =>
+      disks.ensureOverlay(key('shop/two', 2), layers[0] ?? '', 64 * MIB, 1, source, layers.slice(1));
+    expect(await restore()).toMatchObject({ created: true });
+    expect(await restore()).toMatchObject({ created: false });
+    expect(written).toBe(1);
+    expect((await holds('machine.shop.two', '0xef', '1M')).stdout).not.toContain('failed');
+  });
+
+  test('go when they are destroyed, and may be destroyed again', async () => {
+    const disks = await prepared('h1');
+    await disks.destroyMachineDisk('ceph', 'shop/two');
+    await disks.destroyMachineDisk('ceph', 'shop/two');
+    expect((await disks.list(new Set(['shop/two']))).map(({ vmId }) => vmId)).not.toContain('shop/two');
+  });
+
+  test('are in a pool that says what it takes, and why it cannot be used', async () => {
+    const problemOf = async (...args: Parameters<typeof disksOf>) =>
+      (await (await prepared(...args)).pools())[0]?.problem;
+    const [view] = await (await prepared('h1', {}, [SEEN])).pools();
+    expect(view).toMatchObject({ kind: 'rbd', problem: null, id: expect.any(String) });
+    expect(view?.cluster).toBe((await cluster.ceph('fsid')).trim());
+    expect(view?.freeMiB).toBeGreaterThan(1_000);
+    expect(await problemOf('h1', {}, ['10.0.0.11'])).toMatch(
+      /Ceph sees this host as 10\.78\.0\.1, and its storage fence would shut out 10\.0\.0\.11/,
+    );
+    await cluster.createPool('strange');
+    expect(await problemOf('h1', { pool: 'strange' })).toMatch(/no mark of a fleet.*--init-pool ceph/);
+    expect(await problemOf('h1', { pool: 'none' })).toMatch(/opening pool/);
+    const open = join(folder, 'open.keyring');
+    await writeFile(open, '');
+    await chmod(open, 0o644);
+    expect(await problemOf('h1', { keyring: open })).toMatch(/can be read or written by others/);
+    const foreign = disksOf('h1');
+    await foreign.preparePools('ffffffff-0000-4000-8000-000000000000');
+    expect((await foreign.pools())[0]?.problem).toMatch(/belongs to another fleet/);
+  });
+});

@@ -1,0 +1,146 @@
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { readConfiguration } from '../../../agent/configuration.ts';
+import type { RbdPoolConfiguration } from '../../../agent/disks/contract.ts';
+import { accessArguments, CephClient, qemuName } from '../../../agent/disks/rbd/ceph-client.ts';
+import { chainName } from '../../../agent/disks/rbd/images.ts';
+import { goldenImage, machineImage, machineOf, ownerObject } from '../../../agent/disks/rbd/names.ts';
+import { addressSeen, readUsage } from '../../../agent/disks/rbd/pool-watch.ts';
+import { composeSecretXml, keyOf } from '../../../agent/hypervisor/libvirt/ceph-keys.ts';
+import { parseXml } from '../../../agent/hypervisor/libvirt/xml.ts';
+import { addressesOf, fencedAddresses } from '../../../agent/protocol/index.ts';
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'weft-rbd-'));
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+const POOL: RbdPoolConfiguration = {
+  name: 'ceph',
+  kind: 'rbd',
+  pool: 'vms',
+  conf: '/etc/ceph/ceph.conf',
+  user: 'weft',
+  keyring: '/etc/ceph/ceph.client.weft.keyring',
+};
+
+async function configured(yaml: string) {
+  const file = join(folder, 'agent.yaml');
+  await writeFile(file, yaml);
+  return (await readConfiguration(file)).pools;
+}
+
+describe('the configuration of a pool in Ceph', () => {
+  test('needs no more than Ceph’s name of it', async () => {
+    expect(await configured('pools: [{name: local, path: /p}, {name: ceph, kind: rbd, pool: vms}]')).toEqual([
+      { name: 'local', kind: 'local', path: '/p' },
+      POOL,
+    ]);
+  });
+
+  test.each([
+    ['pool: "vms:conf=/x"'],
+    ['pool: vms, user: "--weft"'],
+    ['pool: vms, conf: "/etc/ceph/a b"'],
+    ['pool: vms, keyring: "/etc/k:id=admin"'],
+    ['pool: vms, path: /p'],
+  ])('refuses what would be something else to a program: %s', async (keys) => {
+    await expect(configured(`pools: [{name: ceph, kind: rbd, ${keys}}]`)).rejects.toThrow(/pools\.0/);
+  });
+});
+
+describe('names', () => {
+  test('a machine’s image says whose it is, and nothing else is a machine’s', () => {
+    expect(machineImage('shop/db-1')).toBe('machine.shop.db-1');
+    expect(machineOf('machine.shop.db-1')).toBe('shop/db-1');
+    expect(ownerObject('shop/db-1')).toBe('owner.shop.db-1');
+    for (const name of ['image.abc', 'making.h1.shop.db', 'machine.shop', 'machine.Shop.db', 'machine.a.b.c'])
+      expect(machineOf(name)).toBeNull();
+    expect(() => machineImage('shop/../db')).toThrow(/no VM is called/);
+  });
+
+  test('a golden image is called by all that it is made from, in its order', () => {
+    const one = goldenImage(['/blobs/aa.qcow2', '/blobs/bb.qcow2']);
+    expect(one).toMatch(/^image\.[0-9a-f]{64}$/);
+    expect(goldenImage(['/elsewhere/aa.qcow2', '/elsewhere/bb.qcow2'])).toBe(one);
+    expect(goldenImage(['/blobs/bb.qcow2', '/blobs/aa.qcow2'])).not.toBe(one);
+    expect(goldenImage(['/blobs/aa.qcow2'])).not.toBe(one);
+  });
+
+  test('QEMU’s tools are told the whole chain, with an end', () => {
+    expect(JSON.parse(chainName(['/top.qcow2', '/base.qcow2']).slice('json:'.length))).toEqual({
+      driver: 'qcow2',
+      file: { driver: 'file', filename: '/top.qcow2' },
+      backing: { driver: 'qcow2', file: { driver: 'file', filename: '/base.qcow2' }, backing: null },
+    });
+    expect(qemuName(POOL, 'image.x')).toBe(
+      'rbd:vms/image.x:id=weft:conf=/etc/ceph/ceph.conf:keyring=/etc/ceph/ceph.client.weft.keyring',
+    );
+  });
+});
+
+describe('Ceph’s answers', () => {
+  test('what a pool may still take, with all copies counted', () => {
+    const pools = [
+      { name: 'other', stats: { max_avail: 1, stored: 1 } },
+      { name: 'vms', stats: { max_avail: 10 * 2 ** 30, stored: 2 ** 30 } },
+    ];
+    expect(readUsage(JSON.stringify({ stats: {}, pools }), 'vms')).toEqual({
+      freeMiB: 10_240,
+      totalMiB: 11_264,
+    });
+    expect(readUsage(JSON.stringify({ pools: [] }), 'vms')).toBeNull();
+  });
+
+  test('the address that a host is seen under', () => {
+    const lockers = [
+      { name: 'client.1', cookie: 'other', addr: '10.0.0.12:0/9' },
+      { name: 'client.2', cookie: 'mine', addr: 'v1:10.0.0.11:0/3755255225' },
+    ];
+    expect(addressSeen(JSON.stringify({ lockers }), 'mine')).toBe('10.0.0.11');
+    expect(addressSeen(JSON.stringify({ lockers }), 'gone')).toBeNull();
+  });
+});
+
+describe('the key', () => {
+  test('is in no argument, and is refused when others can read it', async () => {
+    expect(accessArguments(POOL)).toContain(POOL.keyring);
+    const keyring = join(folder, 'keyring');
+    await writeFile(keyring, '', { mode: 0o600 });
+    const client = new CephClient({ ...POOL, keyring, conf: '/dev/null' });
+    await client.requireAccess();
+    await chmod(keyring, 0o640);
+    await expect(client.requireAccess()).rejects.toThrow(/can be read or written by others/);
+    await rm(keyring);
+    await expect(client.requireAccess()).rejects.toThrow(/keyring cannot be read: ENOENT/);
+    const lost = new CephClient({ ...POOL, conf: join(folder, 'ceph.conf') });
+    await expect(lost.requireAccess()).rejects.toThrow(/configuration .* cannot be read: ENOENT/);
+  });
+
+  test('is that of the user who is named', () => {
+    const keyring =
+      '[client.admin]\n\tkey = AAAA\n[client.weft]\n\tcaps mon = "profile rbd"\n\tkey = AQBBBg==\n';
+    expect(keyOf(keyring, 'weft')).toEqual(Buffer.from('AQBBBg==', 'base64'));
+    expect(keyOf(keyring, 'other')).toBeNull();
+  });
+
+  test('is kept by libvirt in memory only, for nobody to read', () => {
+    const xml = composeSecretXml({ uuid: '11111111-2222-8333-8444-555555555555', name: 'weft-5eed-ceph' });
+    const secret = parseXml(xml).child('secret');
+    expect(secret?.attribute('ephemeral')).toBe('yes');
+    expect(secret?.attribute('private')).toBe('yes');
+    expect(secret?.child('usage')?.child('name')?.text).toBe('weft-5eed-ceph');
+  });
+});
+
+test('a storage fence names whole addresses, and a host with one that names none is covered by none', () => {
+  const fence = (addresses: string) => ({ agent: 'fence_ceph_blocklist', options: { addresses } });
+  expect(addressesOf(fence('10.0.0.11, 10.1.0.11'))).toEqual(['10.0.0.11', '10.1.0.11']);
+  for (const wrong of ['', '10.0.0', '10.0.0.256', '10.0.0.1:0/0', '10.0.0.0/24', 'h1'])
+    expect(addressesOf(fence(wrong))).toBeNull();
+  expect(fencedAddresses([{ agent: 'fence_ipmilan', options: {} }])).toBeNull();
+  expect(fencedAddresses([fence('10.0.0.11'), fence('h1')])).toEqual(['10.0.0.11']);
+});
