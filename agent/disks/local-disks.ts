@@ -108,6 +108,33 @@ export class LocalDisks implements Disks {
     return { path, created: true, ...(whole ? { whole } : {}) };
   }
 
+  async requireMachineDisk(key: DiskKey, lastIncarnation: number): Promise<void> {
+    const path = this.path(key);
+    const pool = this.#pool(key.pool);
+    const shared = pool.kind === 'shared';
+    if (shared) await requireMark(pool, this.#fleet);
+    // One that was never opened has no place to come from.
+    await checkOwner(key, path, { present: await exists(path), last: Math.max(1, lastIncarnation), shared });
+  }
+
+  async takeOver(key: DiskKey): Promise<string> {
+    const path = this.path(key);
+    const file = ownerFile('machine', path);
+    const owner = await readOwner(file);
+    if (owner && owner.incarnation > key.incarnation)
+      throw new WeftError(
+        'conflict',
+        `the disk of ${key.vmId} is in use at incarnation ${owner.incarnation} by ${owner.host}`,
+      );
+    if (owner?.host !== this.#host || owner.incarnation !== key.incarnation)
+      await writeOwner(file, {
+        host: this.#host,
+        incarnation: key.incarnation,
+        restored: owner?.restored,
+      });
+    return path;
+  }
+
   async discard(key: DiskKey): Promise<void> {
     if (key.kind === 'machine')
       throw new WeftError('forbidden', `the disk of machine ${key.vmId} is kept until a user deletes it`);

@@ -176,6 +176,13 @@ export class Executor {
     return this.#goal?.vms.find((each) => each.id === vmId) ?? null;
   }
 
+  /** Resolves with the subnet of a VM of the goal, or of one that comes, when it stands on this host. */
+  async readyNetwork(vm: VmGoal): Promise<NetworkGoal> {
+    const network = this.#networkOf(vm);
+    await this.#networks.ready(network);
+    return network;
+  }
+
   /** Stops working; what runs goes on running. */
   async close(): Promise<void> {
     this.#stop.abort();
@@ -388,8 +395,8 @@ export class Executor {
     // Watching that begins anew is no boot; a boot that an agent before this one began is timed from here.
     if (!state.timer.has('boot')) state.timer.begin('boot');
     if (state.phase !== 'ready') state.phase = 'booting';
-    void state
-      .secrets(() => link.fetchSecrets(vm.id, vm.incarnation, signal))
+    void this.#takeOver(vm, state)
+      .then(() => state.secrets(() => link.fetchSecrets(vm.id, vm.incarnation, signal)))
       .then((secrets) =>
         guest.supervise({
           vm,
@@ -422,6 +429,13 @@ export class Executor {
         onChange();
         this.wake();
       });
+  }
+
+  /** A machine that runs here has its disk here, however it came: its next host goes by what is written beside it. */
+  async #takeOver(vm: VmGoal, state: VmState): Promise<void> {
+    if (vm.kind !== 'machine' || state.overlay !== null) return;
+    const { pool, incarnation } = vm;
+    state.overlay = await this.#options.disks.takeOver({ pool, vmId: vm.id, kind: 'machine', incarnation });
   }
 
   #packageFile(vm: VmGoal, signal: AbortSignal): Promise<string> {

@@ -13,7 +13,7 @@ export class Strangers {
   }
 
   update(goal: Goal, domains: readonly DomainView[], disks: readonly DiskView[]): void {
-    const named = new Set(goal.vms.map((vm) => vm.id));
+    const named = new Set([...goal.vms, ...(goal.incoming ?? []).map(({ vm }) => vm)].map(({ id }) => id));
     this.#list = disks
       .filter((disk) => disk.kind === 'machine' && !named.has(disk.vmId))
       .map((disk): Stranger => {

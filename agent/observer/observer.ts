@@ -1,6 +1,6 @@
 import type { BlobCache, Disks } from '../disks/contract.ts';
 import type { Clock, Timer } from '../kit/clock.ts';
-import type { BackupReport, Report } from '../protocol/index.ts';
+import type { BackupReport, MigrationReport, Report } from '../protocol/index.ts';
 import { collectMetrics } from './metrics.ts';
 
 /** Metrics change slowly and cost a few milliseconds. */
@@ -16,6 +16,7 @@ export interface ObserverOptions {
   readonly vms: () => Pick<Report, 'revisionSeen' | 'vms' | 'strangers' | 'leaving'>;
   readonly doctor: () => Report['doctor'];
   readonly backups?: () => readonly BackupReport[];
+  readonly migrations?: () => readonly MigrationReport[];
   readonly send: (report: Omit<Report, 'sequence'>) => void;
 }
 
@@ -39,11 +40,12 @@ export class Observer {
   }
 
   async tell(): Promise<void> {
-    const { bootId, cache, clock, vms, doctor, backups, send } = this.#options;
+    const { bootId, cache, clock, vms, doctor, backups, migrations, send } = this.#options;
     this.#refreshMetrics();
     const blobs = await cache.list();
     const seen = doctor();
     const copies = backups?.() ?? [];
+    const moving = migrations?.() ?? [];
     send({
       type: 'report',
       atMs: clock.now(),
@@ -53,6 +55,7 @@ export class Observer {
       ...(this.#metrics === undefined ? {} : { metrics: this.#metrics }),
       ...(seen === undefined ? {} : { doctor: seen }),
       ...(copies.length === 0 ? {} : { backups: [...copies] }),
+      ...(moving.length === 0 ? {} : { migrations: [...moving] }),
     });
   }
 

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { ApiContext } from './context.ts';
+import { howToMove, moveModeOf } from './move-mode.ts';
 import { name, nothing } from './schemas.ts';
 import type { Api } from './server.ts';
 
@@ -8,7 +9,7 @@ const progress = z.object({
   host: z.string(),
   state: z.string(),
   mode: z.string(),
-  asked: z.object({ atMs: z.number(), by: z.string(), cold: z.boolean() }).nullable(),
+  asked: z.object({ atMs: z.number(), by: z.string(), cold: z.boolean(), live: z.boolean() }).nullable(),
   total: z.number(),
   left: z.array(z.object({ id: z.string(), state: z.string(), waitsFor: z.string(), reason: z.string() })),
 });
@@ -22,14 +23,12 @@ export function drainRoutes(api: Api, { operations }: ApiContext): void {
         description:
           'Places nothing new on a host and moves away what is there; asked again, it tries again what has failed.',
         params,
-        body: z
-          .object({ cold: z.boolean().default(false).describe('Machines on shared pools may be stopped.') })
-          .nullish(),
+        body: z.object(howToMove).nullish(),
         response: { 200: nothing },
       },
     },
     async ({ params: { host }, body, user }) => {
-      await operations.setDraining(host, true, { cold: body?.cold === true, by: user });
+      await operations.setDraining(host, true, { mode: moveModeOf(body ?? {}), by: user });
       return {};
     },
   );

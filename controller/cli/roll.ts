@@ -11,6 +11,7 @@ export interface RollOptions {
   /** Boots the host that is its argument; null: its agent does. */
   readonly program: string | null;
   readonly cold: boolean;
+  readonly live?: boolean;
   readonly timeoutMs: number;
 }
 
@@ -49,7 +50,7 @@ export async function rollOne(
   const ready = new Set(
     (await client.listVms()).filter(({ state }) => state === 'ready').map(({ id }) => id),
   );
-  for (const host of hosts) await client.drainHost(host, { cold: options.cold });
+  for (const host of hosts) await client.drainHost(host, { cold: options.cold, live: options.live === true });
   for (const host of hosts) await waitUntilEmpty(context, client, host, timeoutMs);
   for (const host of hosts) {
     const before = (await rowOf(client, host)).bootId;

@@ -10,6 +10,7 @@ import type { Logger } from '../../agent/kit/log.ts';
 import { NAME_PATTERN } from '../../agent/kit/names.ts';
 import { readText } from '../../agent/kit/read-text.ts';
 import {
+  BYTES_UPGRADE,
   type ControllerFrame,
   type Goal,
   type Heartbeat,
@@ -31,6 +32,7 @@ import { hostOf } from './host-identity.ts';
 import { HostSession } from './host-session.ts';
 import { keepParts } from './kept-parts.ts';
 import type { Leases } from './leases.ts';
+import { MigrationRelay } from './migration-relay.ts';
 import { PendingStreams } from './pending-streams.ts';
 import type { SecretsStore } from './secrets-contract.ts';
 import type { Tokens } from './tokens.ts';
@@ -69,10 +71,16 @@ export class FleetServer implements Fleet {
   readonly #sockets: WebSocketServer;
   readonly #hosts = new Map<string, Host>();
   readonly #streams: PendingStreams;
+  readonly #relay: MigrationRelay;
   readonly #listeners = new Set<(event: FleetEvent) => void>();
 
   constructor(options: FleetServerOptions) {
     this.#options = options;
+    const { store, clock } = options;
+    this.#relay = new MigrationRelay({
+      ...{ store, clock },
+      ask: (host, request) => this.#session(host).send({ type: 'open-stream', ...request }),
+    });
     this.#streams = new PendingStreams(options.clock);
     this.#sockets = new WebSocketServer({
       noServer: true,
@@ -106,6 +114,7 @@ export class FleetServer implements Fleet {
   close(): Promise<void> {
     for (const host of this.#hosts.values()) host.session?.end('the controller stops');
     this.#sockets.close();
+    this.#relay.close();
     this.#server.closeAllConnections();
     return new Promise((resolve) => this.#server.close(() => resolve()));
   }
@@ -258,6 +267,8 @@ export class FleetServer implements Fleet {
     try {
       const { name } = await hostOf(request.socket as TLSSocket, this.#options.store);
       const path = new URL(request.url ?? '/', 'https://controller').pathname;
+      if (request.headers.upgrade === BYTES_UPGRADE)
+        return await this.#relay.accept(name, path, socket, head);
       const streamId = /^\/agent\/v1\/streams\/([0-9a-f-]{36})$/.exec(path)?.[1];
       if (path !== '/agent/v1/session' && streamId === undefined)
         throw new WeftError('not-found', `there is no ${path}`);

@@ -18,6 +18,9 @@ export function keepParts(before: Report | null, report: Report): Report {
     ...(report.backups === undefined || before.backups === undefined
       ? {}
       : { backups: keep(before.backups, report.backups) }),
+    ...(report.migrations === undefined || before.migrations === undefined
+      ? {}
+      : { migrations: keep(before.migrations, report.migrations) }),
   };
 }
 

@@ -2,6 +2,7 @@ import type { Clock } from '../../agent/kit/clock.ts';
 import { WeftError } from '../../agent/kit/errors.ts';
 import type { Fleet } from '../fleet/contract.ts';
 import type { ClaimsRecord, HostRecord, TombstoneRecord, VmRecord } from '../model/index.ts';
+import type { MoveMode } from '../model/live-move.ts';
 import { sharedPoolOf } from '../reconciler/shared-pools.ts';
 import { change, read } from '../store/change.ts';
 import type { Store } from '../store/contract.ts';
@@ -30,7 +31,7 @@ export class Hosts implements HostOperations {
   setDraining(
     host: string,
     draining: boolean,
-    { cold = false, by = '' }: { readonly cold?: boolean; readonly by?: string } = {},
+    { mode = 'auto', by = '' }: { readonly mode?: MoveMode; readonly by?: string } = {},
   ): Promise<void> {
     return change(this.#store, async () => {
       const { value: record, check } = await read<HostRecord>(this.#store, `hosts/${host}`);
@@ -39,7 +40,8 @@ export class Hosts implements HostOperations {
       const drain = {
         atMs: this.#clock.now(),
         by: by || 'an operator',
-        cold,
+        cold: mode === 'cold',
+        live: mode === 'live',
         vms: (await this.#vmsOn(host)).length,
       };
       const next: HostRecord = { ...record, draining, drain: draining ? drain : null, rebootOf: null };

@@ -7,6 +7,7 @@ import { finishDepartures } from './rules/departures.ts';
 import { fenceRequests, takeProofsIn } from './rules/fencing.ts';
 import { forgive, nextForgivenessMs } from './rules/forgiveness.ts';
 import { followPools } from './rules/full-pools.ts';
+import { followHandOvers, nextHandOverMs } from './rules/hand-overs.ts';
 import { tellHolding } from './rules/holding.ts';
 import { followHosts, type LivenessSettings, nextSilenceMs, nextTrustMs } from './rules/hosts.ts';
 import { takeReportsIn } from './rules/intake.ts';
@@ -52,6 +53,7 @@ export function plan(world: World, nowMs: number, settings: PlanSettings): Plan 
   takeReportsIn(draft);
   forgive(draft);
   followPools(draft);
+  followHandOvers(draft, placement);
   healLostVms(draft, placement, settings.holds);
   followBackups(draft);
   followApplications(draft);
@@ -70,6 +72,7 @@ export function plan(world: World, nowMs: number, settings: PlanSettings): Plan 
     nextTryMs(draft),
     nextForgivenessMs(draft),
     nextBackupMs(draft),
+    nextHandOverMs(draft),
   ]);
   const silenceMs = nextSilenceMs(draft.all('hosts'), live, listeningSinceMs, settings);
   return {

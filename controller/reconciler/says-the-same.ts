@@ -7,5 +7,6 @@ export const saysTheSame = (one: Report, other: Report): boolean =>
   one.leaving === other.leaving &&
   one.doctor === other.doctor &&
   one.backups === other.backups &&
+  one.migrations === other.migrations &&
   one.revisionSeen === other.revisionSeen &&
   one.bootId === other.bootId;

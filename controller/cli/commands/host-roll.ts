@@ -9,7 +9,11 @@ export const hostRoll: Command = {
   summary: 'boot hosts anew, one fault domain at a time, emptied first; stops at the first failure',
   options: [
     ['--with <program>', 'run this program with the host as its argument, instead of the agent’s reboot'],
-    ['--cold', 'machines on shared pools may be stopped, to go on elsewhere'],
+    [
+      '--cold',
+      'machines on shared pools are stopped, to go on elsewhere, even where they could move while they run',
+    ],
+    ['--live', 'machines are never stopped for it: what cannot move while it runs stays'],
     ['--timeout <duration>', 'how long one host may take to be empty, and to be back', '30m'],
   ],
   async run(context, names, given) {
@@ -17,6 +21,7 @@ export const hostRoll: Command = {
     const options: RollOptions = {
       program: typeof given.with === 'string' ? given.with : null,
       cold: given.cold === true,
+      live: given.live === true,
       timeoutMs: parseTimeout(given.timeout),
     };
     const rounds = roundsOf(await client.listHosts(), names);

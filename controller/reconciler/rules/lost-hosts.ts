@@ -1,3 +1,4 @@
+import { isHandedOver } from '../../model/live-move.ts';
 import type { HostRecord, Proof, VmRecord } from '../../model/records.ts';
 import type { Draft } from '../draft.ts';
 import { change } from '../instance-states.ts';
@@ -43,7 +44,8 @@ function healMachine(
   host: HostRecord | undefined,
 ): void {
   if (record.deleting || !host || !outlivesItsHost(draft, record)) waitForHost(draft, record);
-  else if (host.proof === null) waitForProof(draft, record, host);
+  // Which host has it is for the end of its hand-over to say: the other one may run it at this moment.
+  else if (host.proof === null || isHandedOver(record)) waitForProof(draft, record, host);
   else if (!restart(draft, placement, record, host.proof))
     // With the reasons why no host takes it.
     waitForProof(draft, draft.get('vms', record.id) ?? record, host);

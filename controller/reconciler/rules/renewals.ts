@@ -1,4 +1,5 @@
 import type { RestoreGoal } from '../../../agent/protocol/index.ts';
+import { isHandedOver } from '../../model/live-move.ts';
 import type { VmRecord } from '../../model/records.ts';
 import type { Draft } from '../draft.ts';
 import { FORGIVEN, isGivenUp } from '../failures.ts';
@@ -42,6 +43,7 @@ const RENEWED: ReadonlySet<VmRecord['state']> = new Set(['pending', 'backing-off
 /** Most records need nothing, and are not put in order either. */
 const mayNeedRenewal = (draft: Draft, record: VmRecord): boolean =>
   !record.deleting &&
+  !isHandedOver(record) &&
   (RENEWED.has(record.state) ||
     record.reimageRequested ||
     Boolean(record.restoreRequested) ||
@@ -137,7 +139,8 @@ function replaceOutdated(draft: Draft, placement: Placement): void {
     const blocked = new Set<string>();
     for (const made of declaredVms(application)) {
       const record = draft.get('vms', made.id);
-      if (!record || record.deleting || record.definition === made.definition) continue;
+      if (!record || record.deleting || isHandedOver(record) || record.definition === made.definition)
+        continue;
       const patch = { definition: made.definition, size: made.size, pool: made.pool, kind: made.kind };
       if (record.host === null) {
         draft.put('vms', record.id, { ...record, ...patch, failedOn: {}, retryAtMs: null });

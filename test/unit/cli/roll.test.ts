@@ -18,7 +18,13 @@ test('nobody is rolled while another host is away, whichever is asked for', () =
 });
 
 const draining = (left: DrainRow['left'], overrides: Partial<DrainRow> = {}): DrainRow => ({
-  ...{ host: 'h1', state: 'up', mode: 'draining', asked: { atMs: 1, by: 'ann', cold: false }, total: 3 },
+  ...{
+    host: 'h1',
+    state: 'up',
+    mode: 'draining',
+    asked: { atMs: 1, by: 'ann', cold: false, live: false },
+    total: 3,
+  },
   left,
   ...overrides,
 });
