@@ -1,4 +1,9 @@
-import { type MigrationReport, PROVES_STOPS, type Report, type VmReport } from '../../../agent/protocol/index.ts';
+import {
+  type MigrationReport,
+  PROVES_STOPS,
+  type Report,
+  type VmReport,
+} from '../../../agent/protocol/index.ts';
 import type { HostRecord, VmRecord } from '../../../controller/model/index.ts';
 import { successorView } from '../../../controller/model/successor.ts';
 import type { Plan } from '../../../controller/reconciler/plan.ts';

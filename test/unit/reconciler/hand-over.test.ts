@@ -10,7 +10,15 @@ import {
 
 const FILES = { disk: '/san/disk.qcow2', seed: '/run/seed-2.iso', console: '/run/console.log' };
 const LIVE: LiveMove = {
-  ...{ state: 'moving', sinceMs: 0, files: FILES, reason: null, failed: false, resume: false, goneAtMs: null },
+  ...{
+    state: 'moving',
+    sinceMs: 0,
+    files: FILES,
+    reason: null,
+    failed: false,
+    resume: false,
+    goneAtMs: null,
+  },
 };
 const STOPPING: LiveMove = { ...LIVE, state: 'stopping', reason: 'it was called off' };
 const ID = { id: 'crm/db', incarnation: 2 };

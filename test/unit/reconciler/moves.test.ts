@@ -56,7 +56,13 @@ class Fabric {
   }
 
   drain(name: string, options: { cold?: boolean; live?: boolean } = {}): void {
-    const drain = { atMs: this.world.nowMs, by: 'ann', cold: options.cold === true, live: options.live === true, vms: 1 };
+    const drain = {
+      atMs: this.world.nowMs,
+      by: 'ann',
+      cold: options.cold === true,
+      live: options.live === true,
+      vms: 1,
+    };
     this.world.put(`hosts/${name}`, { ...this.host(name), draining: true, drain });
   }
 
