@@ -236,6 +236,7 @@ async function run({ log, configuration, paths, identities, ...joined }: Parts):
           if (keeper === null || keeper.isHeld() || !sharedPools.some(({ name }) => name === pool)) return;
           throw new WeftError('host-unreachable', `this host holds no lease for pool ${pool} of ${id}`);
         },
+        clock,
         log,
         onChange: changed,
       }),

@@ -7,6 +7,7 @@ import type { VmFolders } from '../executor/vm-folders.ts';
 import type { SeedFiles } from '../guest/contract.ts';
 import type { DomainView } from '../hypervisor/driver.ts';
 import type { MigrationDriver } from '../hypervisor/migration-driver.ts';
+import type { Clock } from '../kit/clock.ts';
 import { WeftError } from '../kit/errors.ts';
 import type { Logger } from '../kit/log.ts';
 import {
@@ -45,6 +46,7 @@ export interface ArrivalOptions {
   readonly writeSeedIso: (path: string, files: SeedFiles) => Promise<void>;
   /** @throws when this host may not run it now: it holds no lease for its pool. */
   readonly requireLease: (vm: VmGoal) => void;
+  readonly clock: Clock;
   readonly log: Logger;
   readonly onChange: () => void;
 }
@@ -60,9 +62,13 @@ interface Arrival {
   /** Null: nobody has looked yet. */
   guest: GuestSeen | null;
   arrived: Arrived | null;
+  /** How often libvirt was asked how it came. */
+  asked: number;
 }
 
 const CONNECT_LIMIT_MS = 10_000;
+/** libvirt says how a guest came a moment after that guest runs; what it does not say soon it never will. */
+const ASK = { everyMs: 50, atMost: 20 };
 
 /**
  * Machines that come to this host while they run. Everything is there before they come; nothing here starts them, and that they run here
@@ -135,7 +141,7 @@ export class Arrivals {
     const { log, onChange } = this.#options;
     const arrival: Arrival = {
       ...{ vm, abort: new AbortController(), state: 'preparing', message: null },
-      ...{ files: null, guest: null, arrived: null },
+      ...{ files: null, guest: null, arrived: null, asked: 0 },
     };
     this.#all.set(key, arrival);
     const { signal } = arrival.abort;
@@ -184,7 +190,7 @@ export class Arrivals {
   }
 
   async #lookAt(arrival: Arrival, domains: readonly DomainView[]): Promise<void> {
-    const { fleet, disks, driver } = this.#options;
+    const { fleet, disks, driver, clock, onChange } = this.#options;
     const { vm } = arrival;
     const domain = domains.find(({ mark }) => mark?.id === vm.id && mark.incarnation === vm.incarnation);
     const guest = guestOf(domain);
@@ -192,6 +198,11 @@ export class Arrivals {
       // Whoever hears that it runs here finds it written down.
       await disks.takeOver(diskKeyOf(vm));
       arrival.arrived = await driver.migrations.arrival(domainName(fleet, vm.id)).catch(() => null);
+      if (arrival.arrived === null && ++arrival.asked < ASK.atMost) {
+        arrival.guest ??= 'paused';
+        clock.after(ASK.everyMs, onChange);
+        return;
+      }
     }
     arrival.guest = guest;
   }

@@ -4,7 +4,7 @@ import { performance } from 'node:perf_hooks';
 import type { VmDetail, VmRow, WeftClient } from '../../controller/client/index.ts';
 import { createClient } from '../lab/client.ts';
 import { diskOf, supervisedPid } from '../lab/host.ts';
-import { Lab } from '../lab/lab.ts';
+import { Lab, type UpOptions } from '../lab/lab.ts';
 import type { Pattern } from './bare/guests.ts';
 
 const LIMIT_MS = 900_000;
@@ -19,8 +19,13 @@ export class BenchFleet {
     this.api = api;
   }
 
-  static async up(name: string, hosts: number, say: (line: string) => void): Promise<BenchFleet> {
-    const lab = await Lab.up({ name, hosts, say });
+  static async up(
+    name: string,
+    hosts: number,
+    say: (line: string) => void,
+    options: Pick<UpOptions, 'shared'> = {},
+  ): Promise<BenchFleet> {
+    const lab = await Lab.up({ name, hosts, say, ...options });
     return new BenchFleet(lab, (await createClient(lab.layout.clientConfig)).api);
   }
 

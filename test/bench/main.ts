@@ -8,12 +8,21 @@ import { bootOne } from './benchmarks/boot-one.ts';
 import { bootTwenty } from './benchmarks/boot-twenty.ts';
 import { drainTwenty } from './benchmarks/drain-twenty.ts';
 import { goalLatency } from './benchmarks/goal-latency.ts';
+import { liveMigration } from './benchmarks/live-migration.ts';
 import { overlay } from './benchmarks/overlay.ts';
 import { placement } from './benchmarks/placement.ts';
 import type { Benchmark, Measurement } from './contract.ts';
 import { renderTable } from './table.ts';
 
-const BENCHMARKS: readonly Benchmark[] = [overlay, goalLatency, placement, bootOne, bootTwenty, drainTwenty];
+const BENCHMARKS: readonly Benchmark[] = [
+  overlay,
+  goalLatency,
+  placement,
+  bootOne,
+  bootTwenty,
+  drainTwenty,
+  liveMigration,
+];
 
 const program = new Command('npm run bench --')
   .description(
