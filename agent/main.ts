@@ -199,6 +199,7 @@ async function run({ log, configuration, paths, identities, ...joined }: Parts):
     onChange: () => observer.changed(),
   });
   const sockets = new MigrationSockets();
+  await sockets.sweep();
   const dial = (path: string) => dialBytes(identity, path, DIAL_LIMIT_MS);
   const migrations = new MigrationKeeper({
     driver,

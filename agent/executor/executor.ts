@@ -435,7 +435,13 @@ export class Executor {
   async #takeOver(vm: VmGoal, state: VmState): Promise<void> {
     if (vm.kind !== 'machine' || state.overlay !== null) return;
     const { pool, incarnation } = vm;
-    state.overlay = await this.#options.disks.takeOver({ pool, vmId: vm.id, kind: 'machine', incarnation });
+    const key = { pool, vmId: vm.id, kind: 'machine', incarnation } as const;
+    state.overlay = await this.#options.disks.takeOver(key).catch((error: unknown) => {
+      // No failing of the guest's, which runs on meanwhile.
+      throw new WeftError('host-unreachable', `it cannot be written down who has the disk of ${vm.id}`, {
+        cause: error,
+      });
+    });
   }
 
   #packageFile(vm: VmGoal, signal: AbortSignal): Promise<string> {

@@ -42,14 +42,10 @@ export class MigrationSockets {
     await rm(this.#folder(uuid, incarnation), { recursive: true, force: true });
   }
 
-  /** What an agent before this one left. */
-  async sweep(keep: ReadonlySet<string>): Promise<void> {
+  /** What an agent before this one left: what went through it ended with it. */
+  async sweep(): Promise<void> {
     for (const { name } of await entriesOf(this.#root))
-      if (!keep.has(name)) await rm(join(this.#root, name), { recursive: true, force: true });
-  }
-
-  static nameOf(uuid: string, incarnation: number): string {
-    return `${uuid}-${incarnation}`;
+      await rm(join(this.#root, name), { recursive: true, force: true });
   }
 
   async #make(uuid: string, incarnation: number, mode: number): Promise<string> {
@@ -63,6 +59,6 @@ export class MigrationSockets {
   }
 
   #folder(uuid: string, incarnation: number): string {
-    return join(this.#root, MigrationSockets.nameOf(uuid, incarnation));
+    return join(this.#root, `${uuid}-${incarnation}`);
   }
 }

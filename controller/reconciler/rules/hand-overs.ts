@@ -164,8 +164,9 @@ export function nextHandOverMs(draft: Draft): number | null {
   let next: number | null = null;
   for (const { successor } of draft.all('vms')) {
     const goneAtMs = successor?.live?.goneAtMs;
-    if (goneAtMs == null) continue;
-    next = Math.min(next ?? Number.POSITIVE_INFINITY, Math.max(draft.nowMs + 1, goneAtMs + ARRIVAL_MS));
+    // Once that time is over, the next thing that is heard decides.
+    if (goneAtMs == null || goneAtMs + ARRIVAL_MS <= draft.nowMs) continue;
+    next = Math.min(next ?? Number.POSITIVE_INFINITY, goneAtMs + ARRIVAL_MS);
   }
   return next;
 }
