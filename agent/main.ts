@@ -215,6 +215,7 @@ async function run({ log, configuration, paths, identities, ...joined }: Parts):
         }),
         dial: ({ id, incarnation }, channel) => dial(`/agent/v1/migrations/${id}/${incarnation}/${channel}`),
         limitMs: configuration.migration.limitMs,
+        bandwidthMiBps: configuration.migration.bandwidthMiBps ?? null,
         clock,
         log,
         onChange: changed,

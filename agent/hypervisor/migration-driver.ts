@@ -10,6 +10,8 @@ export interface MigrationOrder {
   /** Unix sockets: libvirt's connection to the other libvirt, and QEMU's to the other QEMU, which listens on the same path there. */
   readonly control: string;
   readonly memory: string;
+  /** Null: as fast as it goes. */
+  readonly bandwidthMiBps: number | null;
 }
 
 export interface MigrationJob {

@@ -27,6 +27,8 @@ export interface DepartureOptions {
   readonly dial: (order: OutgoingMigration, channel: MigrationChannel) => Promise<Duplex>;
   /** A guest that changes its memory faster than it can be sent is given up after this long. */
   readonly limitMs: number;
+  /** Null: as fast as it goes. */
+  readonly bandwidthMiBps: number | null;
   readonly clock: Clock;
   readonly log: Logger;
   /** Something has changed: to be looked at, and told. */
@@ -155,7 +157,7 @@ export class Departures {
   }
 
   async #migrate(departure: Departure, domain: DomainView): Promise<void> {
-    const { driver, sockets, fleet, filesOf, dial, limitMs, clock, log } = this.#options;
+    const { driver, sockets, fleet, filesOf, dial, limitMs, bandwidthMiBps, clock, log } = this.#options;
     const { order, vm } = departure;
     const name = domainName(fleet, order.id);
     const uuid = domainUuid(fleet, order.id);
@@ -183,6 +185,7 @@ export class Departures {
         to: order.files,
         control: sockets.path(uuid, order.incarnation, 'control'),
         memory: sockets.path(uuid, order.incarnation, 'memory'),
+        bandwidthMiBps,
       });
     } catch (error) {
       throw why === null ? error : new WeftError('hypervisor-failed', why, { cause: error });

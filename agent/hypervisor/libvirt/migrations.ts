@@ -68,6 +68,7 @@ export class LibvirtMigrations implements MigrationDriver {
           migrationUri: `unix://${order.memory}`,
           destinationXml: await there(0),
           persistentXml: await there(DomainXmlFlag.INACTIVE),
+          ...(order.bandwidthMiBps === null ? {} : { bandwidthMiBps: BigInt(order.bandwidthMiBps) }),
         },
         // However long it takes: who began it ends it, by `abort`.
       );
