@@ -45,9 +45,14 @@ export class PlainGuest {
     const xml = await guest.#on('virsh', 'dumpxml', '--inactive', domain);
     const layer = /<source file='([^']*blobs[^']*\.qcow2)'/.exec(xml)?.[1];
     if (layer === undefined) throw new Error(`the disk of ${id} has no layer below it`);
-    const disk = `${overlay}.plain.qcow2`;
+    const seed = /<source file='([^']*seed-\d+\.iso)'/.exec(xml)?.[1] ?? '';
+    // On storage that both hosts have.
+    const [disk, copy] = [`${overlay}.plain.qcow2`, `${overlay}.plain.iso`];
+    await guest.#on('cp', seed, copy);
     await guest.#on('qemu-img', 'create', '-q', '-f', 'qcow2', '-F', 'qcow2', '-b', layer, disk, '256M');
-    await fleet.lab.exec(host, ['virsh', 'create', '/dev/stdin'], { input: described(xml, overlay, disk) });
+    await fleet.lab.exec(host, ['virsh', 'create', '/dev/stdin'], {
+      input: described(xml, [overlay, disk], [seed, copy]),
+    });
     await guest.#isQuiet();
     return guest;
   }
@@ -89,14 +94,17 @@ export class PlainGuest {
 }
 
 /** Another name and address, nothing of ours about it, and another disk and console; all else stays as it is. */
-const described = (xml: string, overlay: string, disk: string): string =>
+const described = (xml: string, ...files: readonly (readonly [from: string, to: string])[]): string =>
   xml
     .replace(/<name>[^<]*<\/name>/, `<name>${NAME}</name>`)
     .replace(/<uuid>[^<]*<\/uuid>/, `<uuid>${randomUUID()}</uuid>`)
     .replace(/<metadata>[\s\S]*?<\/metadata>/, '')
     .replace(/<mac address='([^']*)..'\/>/, "<mac address='$1fe'/>")
-    .replace(`'${overlay}'`, `'${disk}'`)
-    .replace(/<log file='[^']*'/, `<log file='${CONSOLE}'`);
+    .replace(/<log file='[^']*'/, `<log file='${CONSOLE}'`)
+    .replace(/(?<=file=)'([^']*)'/g, (all, path) => {
+      const place = files.find(([from]) => from === path)?.[1];
+      return place === undefined ? all : `'${place}'`;
+    });
 
 /** One to this host's libvirt from the network, and one from here to that of the other host. */
 function doorsOf(host: HostState, hosts: readonly HostState[]): ChildProcess[] {
