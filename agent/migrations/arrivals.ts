@@ -1,7 +1,7 @@
 import { createConnection } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { BlobCache, DiskKey, Disks } from '../disks/contract.ts';
-import { domainName, domainUuid } from '../executor/names.ts';
+import { domainName } from '../executor/names.ts';
 import type { AgentPaths } from '../executor/paths.ts';
 import type { VmFolders } from '../executor/vm-folders.ts';
 import type { SeedFiles } from '../guest/contract.ts';
@@ -93,9 +93,10 @@ export class Arrivals {
       this.#all.delete(key);
       arrival.abort.abort(new WeftError('conflict', 'it comes here no more'));
       const { id, incarnation } = arrival.vm;
-      void this.#options.sockets
-        .remove(domainUuid(this.#options.fleet, id), incarnation)
-        .catch((error: unknown) => this.#options.log.warn({ err: error, vm: id }, 'its sockets are left'));
+      const { sockets, fleet, log } = this.#options;
+      void sockets
+        .remove(domainName(fleet, id), incarnation)
+        .catch((error: unknown) => log.warn({ err: error, vm: id }, 'a socket is left'));
     }
     for (const [key, vm] of wanted) if (!this.#all.has(key)) this.#begin(key, vm);
   }
@@ -129,7 +130,7 @@ export class Arrivals {
     return connectTo(
       channel === 'control'
         ? await libvirtSocket()
-        : sockets.path(domainUuid(fleet, vmId), incarnation, channel),
+        : sockets.path(domainName(fleet, vmId), incarnation, channel),
     );
   }
 
@@ -159,8 +160,7 @@ export class Arrivals {
   }
 
   async #prepare(vm: VmGoal, signal: AbortSignal): Promise<MigrationFiles> {
-    const { fleet, disks, cache, folders, paths, sockets, driver, networkReady, requireLease } =
-      this.#options;
+    const { disks, cache, folders, paths, sockets, driver, networkReady, requireLease } = this.#options;
     requireLease(vm);
     const key = diskKeyOf(vm);
     await disks.requireMachineDisk(key, vm.diskIncarnation);
@@ -170,11 +170,7 @@ export class Arrivals {
       folders.prepare(vm.id),
     ]);
     const seed = await this.#seed(vm, network, signal);
-    await sockets.prepareIncoming(
-      domainUuid(fleet, vm.id),
-      vm.incarnation,
-      await driver.migrations.guestOwner(),
-    );
+    await sockets.prepare(await driver.migrations.guestOwner());
     signal.throwIfAborted();
     return { disk: disks.path(key), seed, console: paths.consoleLog(vm.id) };
   }

@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream';
-import { domainName, domainUuid } from '../executor/names.ts';
+import { domainName } from '../executor/names.ts';
 import type { DomainView, HypervisorDriver } from '../hypervisor/driver.ts';
 import type { MigrationDriver } from '../hypervisor/migration-driver.ts';
 import type { Clock } from '../kit/clock.ts';
@@ -160,12 +160,11 @@ export class Departures {
     const { driver, sockets, fleet, filesOf, dial, limitMs, bandwidthMiBps, clock, log } = this.#options;
     const { order, vm } = departure;
     const name = domainName(fleet, order.id);
-    const uuid = domainUuid(fleet, order.id);
     if (!domain.mark) throw new WeftError('internal', `${name} has no mark`);
     let why: string | null = null;
     const owner = await driver.migrations.guestOwner();
     const tunnel = await OutgoingTunnel.open(sockets, owner, {
-      uuid,
+      domain: name,
       incarnation: order.incarnation,
       dial: (channel) => dial(order, channel),
       onFailed: (error) => {
@@ -183,16 +182,16 @@ export class Departures {
         mark: { ...domain.mark, incarnation: order.incarnation },
         from: filesOf(vm, domain),
         to: order.files,
-        control: sockets.path(uuid, order.incarnation, 'control'),
-        memory: sockets.path(uuid, order.incarnation, 'memory'),
+        control: sockets.path(name, order.incarnation, 'control'),
+        memory: sockets.path(name, order.incarnation, 'memory'),
         bandwidthMiBps,
       });
     } catch (error) {
       throw why === null ? error : new WeftError('hypervisor-failed', why, { cause: error });
     } finally {
       limit.cancel();
+      // Its sockets go with it.
       tunnel.close();
-      await sockets.remove(uuid, order.incarnation).catch(() => undefined);
     }
   }
 }

@@ -7,7 +7,8 @@ import { MIGRATION_CHANNELS, type MigrationChannel } from '../protocol/index.ts'
 import type { GuestOwner, MigrationSockets } from './sockets.ts';
 
 export interface TunnelEnd {
-  readonly uuid: string;
+  /** libvirt's name of it. */
+  readonly domain: string;
   readonly incarnation: number;
   /** A connection to the same channel on the other host. */
   readonly dial: (channel: MigrationChannel) => Promise<Duplex>;
@@ -23,10 +24,10 @@ export class OutgoingTunnel {
 
   static async open(sockets: MigrationSockets, owner: GuestOwner, end: TunnelEnd): Promise<OutgoingTunnel> {
     const tunnel = new OutgoingTunnel();
-    await sockets.prepareOutgoing(end.uuid, end.incarnation);
+    await sockets.prepare(owner);
     try {
       for (const channel of MIGRATION_CHANNELS) {
-        const path = sockets.path(end.uuid, end.incarnation, channel);
+        const path = sockets.path(end.domain, end.incarnation, channel);
         await rm(path, { force: true });
         await tunnel.#listen(path, (socket) => tunnel.#carry(socket, channel, end));
         await sockets.give(path, owner);

@@ -1,35 +1,38 @@
+import { createHash } from 'node:crypto';
 import { chmod, chown, mkdir, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { entriesOf } from '../kit/entries.ts';
 import type { MigrationChannel } from '../protocol/index.ts';
 
-/** Short: the path of a unix socket has at most 107 characters. */
-export const DEFAULT_MIGRATION_FOLDER = '/run/weft/migrations';
+/** Below libvirt's own: where AppArmor confines guests, their processes may use sockets there, and by such names, and no others. */
+const FOLDER = '/run/libvirt/weft';
+/** Of `sun_path` in Linux's sockaddr_un, less the byte that ends it. */
+const LONGEST_PATH = 107;
 
 /** Whom the guests' processes belong to. */
 export type GuestOwner = { readonly uid: number; readonly gid: number } | null;
 
-/** The unix sockets of hand-overs: a folder for each, below one of our own. They have the same paths on every host, as libvirt wants it. */
+/** The unix sockets of hand-overs, in one folder of the guests' processes. They have the same paths on every host, as libvirt wants it. */
 export class MigrationSockets {
-  readonly #root: string;
+  readonly #folder: string;
 
-  constructor(root = DEFAULT_MIGRATION_FOLDER) {
-    this.#root = root;
+  constructor(folder = FOLDER) {
+    this.#folder = folder;
   }
 
-  path(uuid: string, incarnation: number, channel: MigrationChannel): string {
-    return join(this.#folder(uuid, incarnation), `${channel}.sock`);
+  /** @param domain libvirt's name of it. The form is one that virt-aa-helper lets a guest's process use; a name too long for it is shortened. */
+  path(domain: string, incarnation: number, channel: MigrationChannel): string {
+    const path = join(this.#folder, `${incarnation}.${channel}.tunnelmigrate.dest.${domain}`);
+    if (Buffer.byteLength(path) <= LONGEST_PATH) return path;
+    const short = createHash('sha256').update(domain).digest('hex').slice(0, 16);
+    return join(this.#folder, `${incarnation}.${channel}.${short}`);
   }
 
-  /** For sockets that the agent listens on: a guest's process may reach them, and list nothing. */
-  async prepareOutgoing(uuid: string, incarnation: number): Promise<void> {
-    await this.#make(uuid, incarnation, 0o711);
-  }
-
-  /** For a socket that the guest's process makes: the folder is its own. */
-  async prepareIncoming(uuid: string, incarnation: number, owner: GuestOwner): Promise<void> {
-    const folder = await this.#make(uuid, incarnation, 0o700);
-    if (owner) await chown(folder, owner.uid, owner.gid);
+  /** Guests' processes make sockets in it, and connect to those that the agent makes. */
+  async prepare(owner: GuestOwner): Promise<void> {
+    await mkdir(this.#folder, { recursive: true });
+    await chmod(this.#folder, 0o700);
+    if (owner) await chown(this.#folder, owner.uid, owner.gid);
   }
 
   /** A socket that the agent listens on: for nobody but a guest's process, and root. */
@@ -38,27 +41,13 @@ export class MigrationSockets {
     if (owner) await chown(path, owner.uid, owner.gid);
   }
 
-  async remove(uuid: string, incarnation: number): Promise<void> {
-    await rm(this.#folder(uuid, incarnation), { recursive: true, force: true });
+  /** What a guest's process has made. */
+  async remove(domain: string, incarnation: number): Promise<void> {
+    await rm(this.path(domain, incarnation, 'memory'), { force: true });
   }
 
   /** What an agent before this one left: what went through it ended with it. */
   async sweep(): Promise<void> {
-    for (const { name } of await entriesOf(this.#root))
-      await rm(join(this.#root, name), { recursive: true, force: true });
-  }
-
-  async #make(uuid: string, incarnation: number, mode: number): Promise<string> {
-    const folder = this.#folder(uuid, incarnation);
-    await mkdir(folder, { recursive: true });
-    // To be walked through by whoever has something below.
-    await chmod(dirname(this.#root), 0o711);
-    await chmod(this.#root, 0o711);
-    await chmod(folder, mode);
-    return folder;
-  }
-
-  #folder(uuid: string, incarnation: number): string {
-    return join(this.#root, `${uuid}-${incarnation}`);
+    for (const { name } of await entriesOf(this.#folder)) await rm(join(this.#folder, name), { force: true });
   }
 }
