@@ -91,6 +91,14 @@ const agentConfiguration = z.strictObject({
       folder: z.string().startsWith('/').default(DEFAULT_GUARD_FOLDER),
     })
     .prefault({}),
+  migration: z
+    .strictObject({
+      /** A machine that leaves while it runs, and changes its memory faster than it can be sent, is slowed down, and stays after this long. */
+      limitMs: z.number().int().min(1_000).default(300_000),
+      /** At most so much of its memory is sent in a second; by default as fast as it goes. */
+      bandwidthMiBps: z.number().int().min(1).max(1_000_000).optional(),
+    })
+    .prefault({}),
   /** What boots this host anew when its operator asks for it through the controller: a program and its arguments. */
   reboot: z.array(z.string().max(1024)).min(1).max(32).default(['systemctl', 'reboot']),
   doctor: z

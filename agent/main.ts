@@ -34,11 +34,24 @@ import { WeftError } from './kit/errors.ts';
 import { exec } from './kit/exec.ts';
 import { createLogger, type Logger } from './kit/log.ts';
 import { repeat } from './kit/repeat.ts';
+import { Arrivals } from './migrations/arrivals.ts';
+import { Departures } from './migrations/departures.ts';
+import { MigrationKeeper } from './migrations/keeper.ts';
+import { libvirtSocket } from './migrations/libvirt-socket.ts';
+import { serveMigration } from './migrations/serve.ts';
+import { MigrationSockets } from './migrations/sockets.ts';
 import { KernelLinks } from './network/host-links.ts';
 import { NftHostNetwork } from './network/nft-host-network.ts';
 import { collectFacts, hasCpuQuota, readBootId } from './observer/facts.ts';
 import { Observer } from './observer/observer.ts';
-import { fencedAddresses, type Hello, PROTOCOL_VERSION, PROVES_STOPS } from './protocol/index.ts';
+import {
+  fencedAddresses,
+  type Hello,
+  MIGRATES_LIVE,
+  PROTOCOL_VERSION,
+  PROVES_STOPS,
+} from './protocol/index.ts';
+import { dialBytes } from './session/bytes.ts';
 import { HttpsLink } from './session/https-link.ts';
 import { identify } from './session/identify.ts';
 import { type Identity, IdentityFolder } from './session/identity.ts';
@@ -48,6 +61,8 @@ import { serveStream } from './session/streams.ts';
 import { AGENT_VERSION } from './version.ts';
 
 const POOLS_EVERY_MS = 5_000;
+/** Of a connection to the controller for bytes. */
+const DIAL_LIMIT_MS = 20_000;
 /** Of the program that boots this host anew; it begins it, and ends. */
 const REBOOT_LIMIT_MS = 120_000;
 
@@ -151,6 +166,7 @@ async function run({ log, configuration, paths, identities, ...joined }: Parts):
     log,
     onChange: () => observer.changed(),
   });
+  const folders = new LocalVmFolders(paths);
   const sharedPools = configuration.pools.filter(({ kind }) => kind !== 'local');
   const guardFolder = new GuardFolder(configuration.guard.folder, bootId);
   const keeper = configuration.guard.enabled
@@ -172,7 +188,7 @@ async function run({ log, configuration, paths, identities, ...joined }: Parts):
     link,
     seed: { composeSeed, writeSeedIso },
     paths,
-    folders: new LocalVmFolders(paths),
+    folders,
     readBackup: (restore, file, signal) => backups.readBackup(restore, file, signal),
     clock,
     log,
@@ -211,6 +227,54 @@ async function run({ log, configuration, paths, identities, ...joined }: Parts):
     onLooked: () => executor.wake(),
     onChange: () => observer.changed(),
   });
+  const sockets = new MigrationSockets();
+  await sockets.sweep();
+  const dial = (path: string) => dialBytes(identity, path, DIAL_LIMIT_MS);
+  const migrations = new MigrationKeeper({
+    driver,
+    departures: (changed) =>
+      new Departures({
+        fleet,
+        driver,
+        sockets,
+        filesOf: (vm, domain) => ({
+          disk: domain.overlay ?? disks.path({ ...vm, vmId: vm.id, kind: 'machine' }),
+          seed: paths.seed(vm.id, vm.incarnation),
+          console: paths.consoleLog(vm.id),
+        }),
+        dial: ({ id, incarnation }, channel) => dial(`/agent/v1/migrations/${id}/${incarnation}/${channel}`),
+        limitMs: configuration.migration.limitMs,
+        bandwidthMiBps: configuration.migration.bandwidthMiBps ?? null,
+        clock,
+        log,
+        onChange: changed,
+      }),
+    arrivals: (changed) =>
+      new Arrivals({
+        fleet,
+        driver,
+        disks,
+        cache,
+        folders,
+        paths,
+        sockets,
+        libvirtSocket: () => libvirtSocket(configuration.libvirtUri),
+        networkReady: (vm) => executor.readyNetwork(vm),
+        fetchSecrets: (vm, signal) => link.fetchSecrets(vm.id, vm.incarnation, signal),
+        composeSeed,
+        writeSeedIso,
+        requireLease: ({ id, pool }) => {
+          if (keeper === null || keeper.isHeld() || !sharedPools.some(({ name }) => name === pool)) return;
+          throw new WeftError('host-unreachable', `this host holds no lease for pool ${pool} of ${id}`);
+        },
+        clock,
+        log,
+        onChange: changed,
+      }),
+    clock,
+    log,
+    onChange: () => observer.changed(),
+  });
   const observer: Observer = new Observer({
     bootId,
     cache,
@@ -220,6 +284,7 @@ async function run({ log, configuration, paths, identities, ...joined }: Parts):
     doctor: () => doctor.report(),
     backups: () => backups.report(),
     peers: () => peers.report(),
+    migrations: () => migrations.report(),
     send: (report) => session.send(report),
   });
   const hello = (): Hello => ({
@@ -228,7 +293,16 @@ async function run({ log, configuration, paths, identities, ...joined }: Parts):
     hostName: identity.hostName,
     bootId,
     agentVersion: AGENT_VERSION,
-    capabilities: ['console', 'ssh', 'console-log', 'screenshot', 'doctor', 'backups', PROVES_STOPS],
+    capabilities: [
+      'console',
+      'ssh',
+      'console-log',
+      'screenshot',
+      'doctor',
+      'backups',
+      PROVES_STOPS,
+      MIGRATES_LIVE,
+    ],
     facts: { ...facts, notes: [...facts.notes, ...pools.flatMap(({ problem }) => problem ?? [])] },
     offer: {
       faultDomain: configuration.faultDomain,
@@ -278,9 +352,16 @@ async function run({ log, configuration, paths, identities, ...joined }: Parts):
       obey(goal.epoch);
       executor.setGoal(goal);
       hostReboot.follow(goal);
-      if (executor.goal) backups.follow(executor.goal);
+      if (!executor.goal) return;
+      backups.follow(executor.goal);
+      migrations.follow(executor.goal);
     },
-    onOpenStream: (request) =>
+    onOpenStream: (request) => {
+      if (request.target.kind === 'migration') {
+        const connect = migrations.connect.bind(migrations);
+        void serveMigration(request, { dial, connect, log });
+        return;
+      }
       void serveStream(
         request,
         {
@@ -294,7 +375,8 @@ async function run({ log, configuration, paths, identities, ...joined }: Parts):
         },
         identity,
         log,
-      ),
+      );
+    },
     onExamine: (request) => void doctor.lookNow(request),
     onHeartbeat: () => void observer.tell(),
   });
@@ -345,6 +427,7 @@ async function run({ log, configuration, paths, identities, ...joined }: Parts):
     session.close();
     doctor.close();
     backups.close();
+    migrations.close();
     void executor
       .close()
       .then(() => driver.close())

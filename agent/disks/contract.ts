@@ -102,6 +102,13 @@ export interface Disks {
     source?: DiskSource | null,
     below?: readonly string[],
   ): Promise<MadeDisk>;
+  /**
+   * A machine that comes here while it runs would find its disk: as `ensureOverlay` checks it, and nothing is written.
+   * @throws WeftError `conflict`, `not-found` as there.
+   */
+  requireMachineDisk(key: DiskKey, lastIncarnation: number): Promise<void>;
+  /** Writes down that this host has a machine's disk, which a guest here has open already. @returns its path. */
+  takeOver(key: DiskKey): Promise<string>;
   /** Removes an instance's overlay. Refuses a machine's. */
   discard(key: DiskKey): Promise<void>;
   /** Removes a machine's disk. Only for a tombstone. */

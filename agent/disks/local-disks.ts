@@ -9,7 +9,7 @@ import type { DiskKey, DiskSource, Disks, DiskView, PoolConfiguration, PoolView 
 import { createOverlay, writeWhole } from './make-disk.ts';
 import { ownerFile, readOwner, writeOwner } from './owner.ts';
 import { markPool, requireMark } from './pool-mark.ts';
-import { requireDisk } from './require-disk.ts';
+import { requireDisk, requireNotSuperseded } from './require-disk.ts';
 import { spaceAt } from './space.ts';
 
 /** What a crash leaves of a disk, or of a file beside it. */
@@ -108,6 +108,35 @@ export class LocalDisks implements Disks {
         restored: source.request,
       });
     return { path, created: true, ...(whole ? { whole } : {}) };
+  }
+
+  async requireMachineDisk(key: DiskKey, lastIncarnation: number): Promise<void> {
+    const path = this.path(key);
+    const pool = this.#pool(key.pool);
+    const shared = pool.kind === 'shared';
+    if (shared) await requireMark(pool, this.#fleet);
+    const owner = await readOwner(ownerFile('machine', path));
+    // One that was never opened has no place to come from.
+    requireDisk(key, path, {
+      owner,
+      present: await exists(path),
+      last: Math.max(1, lastIncarnation),
+      shared,
+    });
+  }
+
+  async takeOver(key: DiskKey): Promise<string> {
+    const path = this.path(key);
+    const file = ownerFile('machine', path);
+    const owner = await readOwner(file);
+    requireNotSuperseded(key, path, owner);
+    if (owner?.host !== this.#host || owner.incarnation !== key.incarnation)
+      await writeOwner(file, {
+        host: this.#host,
+        incarnation: key.incarnation,
+        restored: owner?.restored,
+      });
+    return path;
   }
 
   async discard(key: DiskKey): Promise<void> {

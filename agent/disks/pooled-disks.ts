@@ -41,6 +41,14 @@ export class PooledDisks implements Disks {
     return disks.ensureOverlay(key, backingFile, virtualSizeBytes, lastIncarnation, source, below);
   }
 
+  requireMachineDisk(key: DiskKey, lastIncarnation: number): Promise<void> {
+    return this.#of(key.pool).requireMachineDisk(key, lastIncarnation);
+  }
+
+  takeOver(key: DiskKey): Promise<string> {
+    return this.#of(key.pool).takeOver(key);
+  }
+
   discard(key: DiskKey): Promise<void> {
     return this.#of(key.pool).discard(key);
   }

@@ -9,12 +9,7 @@ export function requireDisk(
   { owner, present, last, shared }: { owner: Owner | null; present: boolean; last: number; shared: boolean },
 ): void {
   const details = { disk: path, owner, last };
-  if (owner && owner.incarnation > key.incarnation)
-    throw new WeftError(
-      'conflict',
-      `the disk of ${key.vmId} is in use at incarnation ${owner.incarnation} by ${owner.host}; this is ${key.incarnation}`,
-      { remedy: 'Nothing is to be done: this copy is over.', details },
-    );
+  requireNotSuperseded(key, path, owner);
   if (last === 0) return;
   if (!present)
     throw new WeftError(
@@ -32,4 +27,14 @@ export function requireDisk(
       `pool ${key.pool} has a disk of ${key.vmId} of incarnation ${owner?.incarnation ?? 'unknown'}, and the last one was ${last}: it is another pool, or a copy`,
       { remedy: 'Mount the same storage on every host that offers the pool under this name.', details },
     );
+}
+
+/** Whoever is of an older incarnation than the disk's owner has it no more. */
+export function requireNotSuperseded(key: DiskKey, path: string, owner: Owner | null): void {
+  if (owner === null || owner.incarnation <= key.incarnation) return;
+  throw new WeftError(
+    'conflict',
+    `the disk of ${key.vmId} is in use at incarnation ${owner.incarnation} by ${owner.host}; this is ${key.incarnation}`,
+    { remedy: 'Nothing is to be done: this copy is over.', details: { disk: path, owner } },
+  );
 }

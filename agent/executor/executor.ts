@@ -1,6 +1,6 @@
 import type { DomainEvent } from '../hypervisor/driver.ts';
 import type { Timer } from '../kit/clock.ts';
-import type { Goal, Report, VmGoal } from '../protocol/index.ts';
+import type { Goal, NetworkGoal, Report, VmGoal } from '../protocol/index.ts';
 import { BootSlots } from './boot-slots.ts';
 import { Failures } from './failures.ts';
 import { domainName, networkName } from './names.ts';
@@ -115,6 +115,13 @@ export class Executor {
   /** The goal of a VM, for streams into it. */
   vm(vmId: string): VmGoal | null {
     return this.#vms.find(vmId);
+  }
+
+  /** Resolves with the subnet of a VM of the goal, or of one that comes, when it stands on this host. */
+  async readyNetwork(vm: VmGoal): Promise<NetworkGoal> {
+    const network = this.#vms.networkOf(vm);
+    await this.#networks.ready(network);
+    return network;
   }
 
   /** Stops working; what runs goes on running. */

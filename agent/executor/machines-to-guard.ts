@@ -20,7 +20,7 @@ export function machinesToGuard(
     fleet,
     watchdog: watchdog === 'none' ? null : watchdog,
     sharedPools: sharedPools.map((pool) => (pool.kind === 'rbd' ? `${RBD_PREFIX}${pool.pool}` : pool.path)),
-    machines: goal.vms
+    machines: [...goal.vms, ...(goal.incoming ?? []).map(({ vm }) => vm)]
       .filter(({ kind, pool }) => kind === 'machine' && isShared(pool))
       .map(({ id }) => ({ name: domainName(fleet, id), uuid: domainUuid(fleet, id) })),
   };

@@ -68,15 +68,26 @@ export interface PlanOptions {
  */
 export function plan(goal: Goal, observed: Observed, nowMs: number, options: PlanOptions): readonly Step[] {
   const wanted = new Map(goal.vms.map((vm) => [vm.id, vm]));
+  const outgoing = new Set((goal.outgoing ?? []).map(({ id }) => id));
   return [
     ...retirements(goal, wanted, observed, nowMs, options),
     ...burials(goal, wanted, observed),
     ...discards(goal, wanted, observed, nowMs, options),
-    ...goal.vms.flatMap((vm) => stepsOf(vm, observed, nowMs, options)),
-    ...bare(wanted, observed).map((vmId): Step => ({ kind: 'sweep', vmId })),
+    ...goal.vms.flatMap((vm) => stepsOf(vm, observed, nowMs, options).filter(maySo(vm, outgoing))),
+    ...bare(expected(goal), observed).map((vmId): Step => ({ kind: 'sweep', vmId })),
     ...networkRemovals(wanted, observed, options),
   ];
 }
+
+/** Whom it belongs to is open while it is handed over: it is watched here, and neither started, stopped nor taken down. */
+const maySo =
+  ({ id }: VmGoal, outgoing: ReadonlySet<string>) =>
+  ({ kind }: Step) =>
+    kind === 'supervise' || !outgoing.has(id);
+
+/** Of whom the goal speaks as of one that is here, or that comes. */
+const expected = (goal: Goal): ReadonlySet<string> =>
+  new Set([...goal.vms, ...(goal.incoming ?? []).map(({ vm }) => vm)].map(({ id }) => id));
 
 function retirements(
   goal: Goal,
@@ -206,7 +217,7 @@ export function unnamed(goal: Goal, observed: Pick<Observed, 'domains' | 'disks'
 
 /** Folders behind which there is no domain and no disk, of VMs that the goal does not name. */
 function bare(
-  wanted: ReadonlyMap<string, VmGoal>,
+  wanted: ReadonlySet<string>,
   observed: Pick<Observed, 'domains' | 'disks' | 'folders'>,
 ): readonly string[] {
   const held = new Set([
@@ -225,7 +236,7 @@ export function leaving(
   observed: Pick<Observed, 'domains' | 'disks' | 'folders'>,
   busy: Iterable<string>,
 ): readonly string[] {
-  const wanted = new Map(goal.vms.map((vm) => [vm.id, vm]));
+  const wanted = expected(goal);
   const buried = new Set(goal.tombstones.map((each) => each.id));
   const ids = [
     ...observed.domains.flatMap(({ mark }) =>

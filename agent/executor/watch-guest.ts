@@ -15,8 +15,8 @@ export function watchGuest(context: StepContext, vm: VmGoal): void {
   // Watching that begins anew is no boot; a boot that an agent before this one began is timed from here.
   if (!state.timer.has('boot')) state.timer.begin('boot');
   if (state.phase !== 'ready') state.phase = 'booting';
-  void state
-    .secrets(() => link.fetchSecrets(vm.id, vm.incarnation, signal))
+  void takeOver(context, vm, state)
+    .then(() => state.secrets(() => link.fetchSecrets(vm.id, vm.incarnation, signal)))
     .then((secrets) =>
       guest.supervise({
         vm,
@@ -55,6 +55,19 @@ function take(progress: GuestProgress, state: VmState): void {
   }
   state.progress = progress;
   state.phase = progress.phase;
+}
+
+/** A machine that runs here has its disk here, however it came: its next host goes by what is written beside it. */
+async function takeOver({ options }: StepContext, vm: VmGoal, state: VmState): Promise<void> {
+  if (vm.kind !== 'machine' || state.overlay !== null) return;
+  const { pool, incarnation } = vm;
+  const key = { pool, vmId: vm.id, kind: 'machine', incarnation } as const;
+  state.overlay = await options.disks.takeOver(key).catch((error: unknown) => {
+    // No failing of the guest's, which runs on meanwhile.
+    throw new WeftError('host-unreachable', `it cannot be written down who has the disk of ${vm.id}`, {
+      cause: error,
+    });
+  });
 }
 
 function packageFile({ options }: StepContext, vm: VmGoal, signal: AbortSignal): Promise<string> {

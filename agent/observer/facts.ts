@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { arch, cpus, totalmem } from 'node:os';
 import { osInfo } from 'systeminformation';
@@ -18,11 +19,12 @@ export async function readBootId(): Promise<string> {
 
 /** What an operator should know of this host, and what placement needs. */
 export async function collectFacts(accelerator: HostFacts['accelerator']): Promise<HostFacts> {
-  const [os, qemuVersion, libvirtVersion, notes] = await Promise.all([
+  const [os, qemuVersion, libvirtVersion, notes, cpu] = await Promise.all([
     osInfo(),
     versionOf('qemu-system-x86_64', /version ([0-9.]+)/),
     versionOf('libvirtd', /([0-9]+\.[0-9.]+)/),
     collectNotes(),
+    readCpu(),
   ]);
   return {
     hostname: os.hostname.slice(0, 253),
@@ -34,7 +36,21 @@ export async function collectFacts(accelerator: HostFacts['accelerator']): Promi
     libvirtVersion,
     qemuVersion,
     accelerator,
+    ...(cpu === null ? {} : { cpu }),
     notes: accelerator.kind === 'kvm' ? notes : [`no KVM: ${accelerator.reason}`, ...notes],
+  };
+}
+
+/** Model and features of the first processor, as the kernel has them; of the features a digest, to be compared. */
+async function readCpu(): Promise<HostFacts['cpu'] | null> {
+  const text = await read('/proc/cpuinfo');
+  const field = (pattern: RegExp) => pattern.exec(text ?? '')?.[1]?.trim() ?? null;
+  const features = field(/^(?:flags|Features)\s*:(.*)$/m);
+  if (features === null) return null;
+  const sorted = features.split(/\s+/).sort().join(' ');
+  return {
+    model: (field(/^model name\s*:(.*)$/m) ?? 'unknown').slice(0, 256),
+    features: createHash('sha256').update(sorted).digest('hex').slice(0, 16),
   };
 }
 

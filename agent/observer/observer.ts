@@ -1,7 +1,7 @@
 import type { BlobCache, PoolView } from '../disks/contract.ts';
 import type { PeersSeen } from '../disks/pool-peers.ts';
 import type { Clock, Timer } from '../kit/clock.ts';
-import type { BackupReport, Report } from '../protocol/index.ts';
+import type { BackupReport, MigrationReport, Report } from '../protocol/index.ts';
 import { collectMetrics } from './metrics.ts';
 
 /** Metrics change slowly and cost a few milliseconds. */
@@ -19,6 +19,7 @@ export interface ObserverOptions {
   readonly doctor: () => Report['doctor'];
   readonly backups?: () => readonly BackupReport[];
   readonly peers?: () => PeersSeen | null;
+  readonly migrations?: () => readonly MigrationReport[];
   readonly send: (report: Omit<Report, 'sequence'>) => void;
 }
 
@@ -42,12 +43,13 @@ export class Observer {
   }
 
   async tell(): Promise<void> {
-    const { bootId, cache, clock, vms, doctor, backups, peers, send } = this.#options;
+    const { bootId, cache, clock, vms, doctor, backups, peers, migrations, send } = this.#options;
     this.#refreshMetrics();
     const blobs = await cache.list();
     const seen = doctor();
     const copies = backups?.() ?? [];
     const others = peers?.() ?? null;
+    const moving = migrations?.() ?? [];
     send({
       type: 'report',
       atMs: clock.now(),
@@ -58,6 +60,7 @@ export class Observer {
       ...(seen === undefined ? {} : { doctor: seen }),
       ...(copies.length === 0 ? {} : { backups: [...copies] }),
       ...(others === null ? {} : { peers: [...others.pools], peersAgeMs: others.ageMs }),
+      ...(moving.length === 0 ? {} : { migrations: [...moving] }),
     });
   }
 

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { examineRequest } from './doctor.ts';
 import { goal } from './goal.ts';
 import { heartbeat, lease } from './lease.ts';
+import { migrationChannel } from './migrations.ts';
 import { count, timeMs, uuid, vmId } from './primitives.ts';
 import { hello, report } from './report.ts';
 
@@ -33,6 +34,8 @@ export const openStream = z.object({
     z.object({ kind: z.literal('console-log'), bytes: count }),
     /** A picture of the guest's screen, as it is now or as it was when the guest last crashed or hung; then end of stream. */
     z.object({ kind: z.literal('screenshot'), of: z.enum(['now', 'end']) }),
+    /** One connection of a migration that comes here; the agent dials with `Upgrade: weft-bytes`. */
+    z.object({ kind: z.literal('migration'), incarnation: count, channel: migrationChannel }),
   ]),
 });
 export type OpenStream = z.infer<typeof openStream>;

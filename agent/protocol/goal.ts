@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { backupTask, restoreGoal } from './backups.ts';
+import { outgoingMigration } from './migrations.ts';
 import { cidrv4, count, digest, ipv4, mac, name, port, timeMs, uuid, vmId } from './primitives.ts';
 
 /** A blob the host fetches from the controller: an image layer, a kernel, an initrd or a package. */
@@ -154,5 +155,9 @@ export const goal = z.object({
   reboot: z.string().max(64).optional(),
   /** What this host is to do with backups. */
   backups: z.array(backupTask).optional(),
+  /** Machines that come here while they run: made ready for, and started by nobody here. */
+  incoming: z.array(z.object({ vm: vmGoal, from: z.string() })).optional(),
+  /** Machines of `vms` that leave while they run. */
+  outgoing: z.array(outgoingMigration).optional(),
 });
 export type Goal = z.infer<typeof goal>;

@@ -3,6 +3,7 @@ export * from './doctor.ts';
 export * from './frames.ts';
 export * from './goal.ts';
 export * from './lease.ts';
+export * from './migrations.ts';
 export * from './pools.ts';
 export { PROTOCOL_VERSION } from './primitives.ts';
 export * from './report.ts';

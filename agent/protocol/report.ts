@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { backupReport, backupTarget } from './backups.ts';
 import { doctorReport } from './doctor.ts';
 import { guardState } from './lease.ts';
+import { migrationReport } from './migrations.ts';
 import { poolPeers } from './pools.ts';
 import { count, digest, name, timeMs, uuid, vmId } from './primitives.ts';
 import { step, taskResult } from './steps.ts';
@@ -111,6 +112,8 @@ export const report = z.object({
   peers: z.array(poolPeers).max(64).optional(),
   /** How long ago the look at them began, ms. */
   peersAgeMs: count.optional(),
+  /** How the goal's hand-overs go. */
+  migrations: z.array(migrationReport).max(4096).optional(),
 });
 export type Report = z.infer<typeof report>;
 
@@ -125,6 +128,8 @@ export const hostFacts = z.object({
   qemuVersion: z.string().max(32),
   /** Which accelerator was chosen by trying, and why. */
   accelerator: z.object({ kind: z.enum(['kvm', 'tcg']), reason: z.string().max(1024) }),
+  /** The processor's model, and what it can do: a guest that uses it as it is goes only to an equal one. Absent: an older agent. */
+  cpu: z.object({ model: z.string().max(256), features: z.string().max(64) }).optional(),
   /** Things an operator should know: AppArmor mode, br_netfilter, missing modules … */
   notes: z.array(z.string().max(512)),
 });

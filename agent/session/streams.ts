@@ -60,6 +60,8 @@ async function openTarget(request: OpenStream, targets: StreamTargets): Promise<
       return bytesOf(await targets.screenshot(request.vmId, request.target.of));
     case 'ssh':
       return connect(targets.address(request.vmId));
+    case 'migration':
+      throw new Error('a migration is carried by connections of its own');
   }
 }
 

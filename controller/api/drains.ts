@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { ApiContext } from './context.ts';
+import { howToMove, moveModeOf } from './move-mode.ts';
 import { name, nothing } from './schemas.ts';
 import type { Api } from './server.ts';
 
@@ -8,7 +9,7 @@ const progress = z.object({
   host: z.string(),
   state: z.string(),
   mode: z.string(),
-  asked: z.object({ atMs: z.number(), by: z.string(), cold: z.boolean() }).nullable(),
+  asked: z.object({ atMs: z.number(), by: z.string(), cold: z.boolean(), live: z.boolean() }).nullable(),
   total: z.number(),
   left: z.array(z.object({ id: z.string(), state: z.string(), waitsFor: z.string(), reason: z.string() })),
 });
@@ -24,7 +25,7 @@ export function drainRoutes(api: Api, { operations }: ApiContext): void {
         params,
         body: z
           .object({
-            cold: z.boolean().default(false).describe('Machines on shared pools may be stopped.'),
+            ...howToMove,
             roll: z
               .object({ id: z.string().max(64), hosts: z.array(name).max(10_000) })
               .optional()
@@ -36,7 +37,7 @@ export function drainRoutes(api: Api, { operations }: ApiContext): void {
     },
     async ({ params: { host }, body, user }) => {
       await operations.setDraining(host, true, {
-        cold: body?.cold === true,
+        mode: moveModeOf(body ?? {}),
         by: user,
         roll: body?.roll,
       });

@@ -25,6 +25,8 @@ export function vmRow(record: VmRecord) {
           state: record.successor.state,
         }
       : null,
+    /** How it last came from one host to another while it ran; null: it never has. */
+    lastMove: record.lastMove ?? null,
     failure: record.failure ? { code: record.failure.code, message: record.failure.message } : null,
     sinceMs: record.stateSinceMs,
   };

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { WeftError } from '../../agent/kit/errors.ts';
 import type { VmRecord } from '../model/records.ts';
 import type { ApiContext } from './context.ts';
+import { howToMove, moveModeOf } from './move-mode.ts';
 import { vmRow } from './rows.ts';
 import { document, name, nothing, vmIdOf, vmParams } from './schemas.ts';
 import type { Api } from './server.ts';
@@ -57,14 +58,28 @@ export function vmRoutes(api: Api, context: ApiContext): void {
     {
       schema: {
         description:
-          'Makes an instance anew on another host, and removes it here when it is ready there. Stops a machine on a shared pool (cold) and goes on with it there.',
+          'Makes an instance anew on another host, and removes it here when it is ready there. A machine on a shared pool goes there while it runs, or stopped where that cannot be.',
         params: vmParams,
-        body: z.object({ to: name.optional(), cold: z.boolean().optional() }),
+        body: z.object({ to: name.optional(), ...howToMove }),
         response: { 200: nothing },
       },
     },
     async ({ params, body }) => {
-      await operations.move(vmIdOf(params), body.to ?? null, { cold: body.cold === true });
+      await operations.move(vmIdOf(params), body.to ?? null, { mode: moveModeOf(body) });
+      return {};
+    },
+  );
+  api.delete(
+    '/v1/vms/:app/:name/move',
+    {
+      schema: {
+        description: 'Ends a move that was asked for, as far as it is not done: the VM stays where it is.',
+        params: vmParams,
+        response: { 200: nothing },
+      },
+    },
+    async ({ params }) => {
+      await operations.abortMove(vmIdOf(params));
       return {};
     },
   );

@@ -1,5 +1,6 @@
 import type { Step, TaskResult } from '../../agent/protocol/index.ts';
 import type { Dossier, ProofRow, VmDetail } from '../client/index.ts';
+import { lastMoveText } from './move-wait.ts';
 import { moment, paint, paintState, seconds } from './output.ts';
 import { timelineTable } from './timeline-table.ts';
 
@@ -37,6 +38,7 @@ function head({ vm, givenUp }: Dossier): string {
     lines.push(
       `  incarnation ${successor.incarnation} is to follow it on ${successor.host}: ${successor.state}`,
     );
+  if (vm.lastMove) lines.push(`  ${lastMoveText(vm.lastMove)}, at ${moment(vm.lastMove.atMs)}`);
   if (stay) lines.push(`  it could not leave yet: ${stay.message} (tried ${stay.failures} times)`);
   if (failure) lines.push(`  ${paint('red', failure.code)}: ${failure.message}`);
   if (failure?.remedy) lines.push(`  ${failure.remedy}`);

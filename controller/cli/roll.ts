@@ -12,6 +12,7 @@ export interface RollOptions {
   /** Boots the host that is its argument; null: its agent does. */
   readonly program: string | null;
   readonly cold: boolean;
+  readonly live?: boolean;
   readonly timeoutMs: number;
 }
 
@@ -57,7 +58,8 @@ export async function rollOne(
   const ready = new Set(
     (await client.listVms()).filter(({ state }) => state === 'ready').map(({ id }) => id),
   );
-  for (const host of hosts) await client.drainHost(host, { cold: options.cold, roll: options.roll });
+  for (const host of hosts)
+    await client.drainHost(host, { cold: options.cold, live: options.live === true, roll: options.roll });
   for (const host of hosts) await waitUntilEmpty(context, client, host, timeoutMs);
   for (const host of hosts) {
     const found = await rowOf(client, host);

@@ -29,7 +29,19 @@ export interface VmRow {
   readonly sinceMs: number;
 }
 
-export interface VmDetail extends Omit<VmRow, 'failure' | 'step' | 'image'> {
+/** How a machine last came from one host to another while it ran. */
+export interface LastMoveRow {
+  readonly atMs: number;
+  readonly from: string;
+  readonly to: string;
+  /** Null: the hypervisor did not say. */
+  readonly downtimeMs: number | null;
+  readonly totalMs: number | null;
+}
+
+export interface VmDetail extends Omit<VmRow, 'failure' | 'step' | 'image' | 'lastMove'> {
+  readonly lastMove?: LastMoveRow | null;
+  readonly moveTo?: string | null;
   readonly steps: readonly Step[];
   readonly tasks: readonly TaskResult[];
   /** Where its disk lies. */
@@ -133,7 +145,12 @@ export interface DrainRow {
   readonly state: string;
   readonly mode: string;
   /** Null: it does not drain. */
-  readonly asked: { readonly atMs: number; readonly by: string; readonly cold: boolean } | null;
+  readonly asked: {
+    readonly atMs: number;
+    readonly by: string;
+    readonly cold: boolean;
+    readonly live: boolean;
+  } | null;
   readonly total: number;
   readonly left: readonly {
     readonly id: string;

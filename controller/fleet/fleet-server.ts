@@ -5,11 +5,17 @@ import type { Duplex } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import { WebSocketServer } from 'ws';
 import { ERROR_CODES, WeftError } from '../../agent/kit/errors.ts';
-import { type Goal, MAXIMUM_FRAME_BYTES, type OpenStream } from '../../agent/protocol/index.ts';
+import {
+  BYTES_UPGRADE,
+  type Goal,
+  MAXIMUM_FRAME_BYTES,
+  type OpenStream,
+} from '../../agent/protocol/index.ts';
 import { answerAgent } from './agent-requests.ts';
 import { ConnectedHosts } from './connected-hosts.ts';
 import type { Fleet, FleetEvent, HostLink } from './contract.ts';
 import { hostOf } from './host-identity.ts';
+import { MigrationRelay } from './migration-relay.ts';
 import type { FleetServerOptions } from './options.ts';
 import { PendingStreams } from './pending-streams.ts';
 
@@ -20,10 +26,16 @@ export class FleetServer implements Fleet {
   readonly #sockets: WebSocketServer;
   readonly #hosts: ConnectedHosts;
   readonly #streams: PendingStreams;
+  readonly #relay: MigrationRelay;
 
   constructor(options: FleetServerOptions) {
     this.#options = options;
     this.#hosts = new ConnectedHosts(options);
+    const { store, clock } = options;
+    this.#relay = new MigrationRelay({
+      ...{ store, clock },
+      ask: (host, request) => this.#hosts.session(host).send({ type: 'open-stream', ...request }),
+    });
     this.#streams = new PendingStreams(options.clock);
     this.#sockets = new WebSocketServer({
       noServer: true,
@@ -60,6 +72,7 @@ export class FleetServer implements Fleet {
   close(): Promise<void> {
     this.#hosts.endAll('the controller stops');
     this.#sockets.close();
+    this.#relay.close();
     this.#server.closeAllConnections();
     return new Promise((resolve) => this.#server.close(() => resolve()));
   }
@@ -113,6 +126,8 @@ export class FleetServer implements Fleet {
     try {
       const { name } = await hostOf(request.socket as TLSSocket, this.#options.store);
       const path = new URL(request.url ?? '/', 'https://controller').pathname;
+      if (request.headers.upgrade === BYTES_UPGRADE)
+        return await this.#relay.accept(name, path, socket, head);
       const streamId = /^\/agent\/v1\/streams\/([0-9a-f-]{36})$/.exec(path)?.[1];
       if (path !== '/agent/v1/session' && streamId === undefined)
         throw new WeftError('not-found', `there is no ${path}`);

@@ -21,6 +21,9 @@ export function keepParts(before: Report | null, report: Report): Report {
     ...(report.peers === undefined || before.peers === undefined
       ? {}
       : { peers: keep(before.peers, report.peers) }),
+    ...(report.migrations === undefined || before.migrations === undefined
+      ? {}
+      : { migrations: keep(before.migrations, report.migrations) }),
   };
 }
 

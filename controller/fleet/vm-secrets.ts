@@ -1,7 +1,7 @@
 import { WeftError } from '../../agent/kit/errors.ts';
 import type { VmSecrets } from '../../agent/protocol/index.ts';
 import type { ImageRecord, VmRecord } from '../model/records.ts';
-import { successorView } from '../model/successor.ts';
+import { arrivingView, successorView } from '../model/successor.ts';
 import type { Store } from '../store/contract.ts';
 import type { SecretsStore } from './secrets-contract.ts';
 
@@ -21,7 +21,7 @@ export async function secretsForHost(
   request: { host: string; vmId: string; incarnation: number },
 ): Promise<VmSecrets> {
   const record = (await store.get(`vms/${request.vmId}`))?.value as VmRecord | undefined;
-  const vm = [record, record && successorView(record)].find(
+  const vm = [record, record && successorView(record), record && arrivingView(record)].find(
     (each) => each?.host === request.host && each.incarnation === request.incarnation,
   );
   if (!vm)

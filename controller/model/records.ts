@@ -13,6 +13,7 @@ import type {
   TaskResult,
   VmPhase,
 } from '../../agent/protocol/index.ts';
+import type { LastMove, LiveMove, MoveMode } from './live-move.ts';
 import type { Service, Size } from './service.ts';
 
 /** What the store holds. Key of each record in its comment. */
@@ -92,8 +93,12 @@ export interface VmRecord {
   readonly rebootGeneration: number;
   /** Set by `weft reimage`; the next plan gives a new incarnation on the same host and clears it. */
   readonly reimageRequested: boolean;
-  /** Set by `weft move`; host name, or `*` for anywhere else. A machine's is stopped for it. */
+  /** Set by `weft move`; host name, or `*` for anywhere else. */
   readonly moveTo: string | null;
+  /** How a machine may be moved by `moveTo`. Absent: stopped, as it was asked for by an older build. */
+  readonly moveMode?: MoveMode;
+  /** Absent or null: it never has. */
+  readonly lastMove?: LastMove | null;
   /** What is to take its place, on another host. Absent or null: nothing is. */
   readonly successor?: Successor | null;
   /** The highest incarnation that any successor was given, also of those that came to nothing. Absent: no successor ever was. */
@@ -124,8 +129,8 @@ export interface VmRecord {
 
 /**
  * A new incarnation on another host, while the present one goes on here. Of an instance: it is made there, and takes the
- * present one's place, in one transaction, when it is ready. Of a machine: its place there is kept until its agent here has
- * said that it has stopped; no host hears of it before.
+ * present one's place, in one transaction, when it is ready. Of a machine that moves while it runs: it comes there from here. Of one
+ * that is stopped for it: its place there is kept until its agent here has said that it has stopped; no host hears of it before.
  */
 export interface Successor {
   readonly host: string;
@@ -147,6 +152,8 @@ export interface Successor {
   readonly overlay: string | null;
   readonly placement: PlacementExplanation;
   readonly sinceMs: number;
+  /** Of a machine that moves while it runs. Absent or null: it is stopped for it. */
+  readonly live?: LiveMove | null;
 }
 
 /** Tries to leave that failed. */
@@ -229,8 +236,10 @@ export interface HostRecord {
   readonly drain?: {
     readonly atMs: number;
     readonly by: string;
-    /** Machines on shared pools are stopped and go on elsewhere; otherwise they stay. */
+    /** Machines on shared pools are stopped for it, even where they could move while they run. */
     readonly cold: boolean;
+    /** Machines on shared pools are never stopped for it: what cannot move while it runs stays. */
+    readonly live?: boolean;
     /** VMs that were on it then. */
     readonly vms: number;
     /** The roll that it drains for, and the boot that this is to end. Absent: none. */

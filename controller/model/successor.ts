@@ -1,10 +1,20 @@
-import type { VmRecord } from './records.ts';
+import type { Successor, VmRecord } from './records.ts';
 
-/** A VM's successor as if it were the VM: what its host is told, and says, of it. Null: there is none, or no host hears of it. */
+/** A VM's successor as if it were the VM: what its host is told, and says, of it. Null: there is none, or it is a machine's. */
 export function successorView(record: VmRecord): VmRecord | null {
   const { successor } = record;
   if (!successor || record.deleting || record.kind === 'machine') return null;
-  const { sinceMs, ...made } = successor;
+  return asVm(record, successor);
+}
+
+/** A machine that comes to another host while it runs, as that host is to have it. Null: none does. */
+export function arrivingView(record: VmRecord): VmRecord | null {
+  const { successor } = record;
+  return successor?.live ? { ...asVm(record, successor), power: 'running' } : null;
+}
+
+function asVm(record: VmRecord, successor: Successor): VmRecord {
+  const { sinceMs, live: _live, ...made } = successor;
   return { ...record, ...made, stateSinceMs: sinceMs, retryAtMs: null, successor: null };
 }
 

@@ -1,4 +1,5 @@
 import type { DeviceTest } from '../fencing/contract.ts';
+import type { MoveMode } from '../model/live-move.ts';
 import type { PlacementExplanation, Roll } from '../model/records.ts';
 import type { PackageRef } from '../model/service.ts';
 import type { DrainProgress } from './drain-progress.ts';
@@ -16,8 +17,8 @@ export interface PlanPreview {
 }
 
 export interface DrainRequest {
-  /** Machines on shared pools may be stopped. */
-  readonly cold?: boolean;
+  /** How machines may leave; absent: `auto`. */
+  readonly mode?: MoveMode;
   /** Who asks. */
   readonly by?: string;
   /** Absent: it is not for a roll. */
@@ -49,10 +50,12 @@ export interface Operations {
   /** A new incarnation on the same host. A machine is refused: its disk is kept. */
   reimage(id: string): Promise<void>;
   /**
-   * An instance is made anew on another host, and goes from its own when the new one is ready. A machine on a pool that hosts share is
-   * stopped, and goes on elsewhere: only when it may be (`cold`). One on a `local` pool is refused.
+   * An instance is made anew on another host, and goes from its own when the new one is ready. A machine on a pool that hosts share
+   * goes there while it runs, or, where that cannot be and it may be, stopped. One on a `local` pool is refused.
    */
-  move(id: string, to: string | null, options?: { readonly cold?: boolean }): Promise<void>;
+  move(id: string, to: string | null, options?: { readonly mode?: MoveMode }): Promise<void>;
+  /** What was asked for by `move` is given up, as far as it is not done. @throws WeftError `conflict` when nothing was asked for. */
+  abortMove(id: string): Promise<void>;
   /** To drain a host that drains already tries again what has failed to leave. To undrain one is the end of it, wherever it is. */
   setDraining(host: string, draining: boolean, request?: DrainRequest): Promise<void>;
   /** @throws WeftError `not-found`. */

@@ -1,16 +1,31 @@
+import type { LiveMove } from '../model/live-move.ts';
 import type { HostMode, HostRecord, VmRecord } from '../model/records.ts';
 import { sharedPoolOf } from '../reconciler/shared-pools.ts';
 import { summarize } from '../scheduler/explain.ts';
 
 /** What a VM that is to leave waits for. `operator`: for nothing that comes by itself. */
-export type LeavingWait = 'successor' | 'turn' | 'room' | 'stop' | 'retry' | 'host' | 'removal' | 'operator';
+export type LeavingWait =
+  | 'successor'
+  | 'migration'
+  | 'turn'
+  | 'room'
+  | 'stop'
+  | 'retry'
+  | 'host'
+  | 'removal'
+  | 'operator';
 
 export interface DrainProgress {
   readonly host: string;
   readonly state: HostRecord['state'];
   readonly mode: HostMode;
   /** Null: it is not draining. */
-  readonly asked: { readonly atMs: number; readonly by: string; readonly cold: boolean } | null;
+  readonly asked: {
+    readonly atMs: number;
+    readonly by: string;
+    readonly cold: boolean;
+    readonly live: boolean;
+  } | null;
   /** VMs to leave in all. */
   readonly total: number;
   readonly left: readonly {
@@ -52,7 +67,7 @@ export function drainProgress(host: HostRecord, vms: readonly VmRecord[], nowMs:
     host: host.name,
     state: host.state,
     mode: host.mode ?? 'in-service',
-    asked: drain ? { atMs: drain.atMs, by: drain.by, cold: drain.cold } : null,
+    asked: drain ? { atMs: drain.atMs, by: drain.by, cold: drain.cold, live: drain.live === true } : null,
     total: Math.max(drain?.vms ?? 0, left.length),
     left,
   };
@@ -61,7 +76,7 @@ export function drainProgress(host: HostRecord, vms: readonly VmRecord[], nowMs:
 function waitOf(host: HostRecord, vm: VmRecord, moving: readonly VmRecord[], nowMs: number): Wait {
   if (vm.deleting) return ['removal', 'it is being deleted'];
   if (host.state !== 'up') return ['host', `host ${host.name} is ${host.state}: ${host.evidence}`];
-  if (vm.role === null) return waitOfMachine(host, vm, moving);
+  if (vm.role === null) return waitOfMachine(host, vm, moving, nowMs);
   if (vm.successor) {
     const { host: there, state, sinceMs } = vm.successor;
     return [
@@ -74,17 +89,29 @@ function waitOf(host: HostRecord, vm: VmRecord, moving: readonly VmRecord[], now
   return waitOfRoom(vm);
 }
 
-function waitOfMachine(host: HostRecord, vm: VmRecord, moving: readonly VmRecord[]): Wait {
+function waitOfMachine(host: HostRecord, vm: VmRecord, moving: readonly VmRecord[], nowMs: number): Wait {
   const machine = `machine ${vm.id} on`;
   const pool = sharedPoolOf(host, vm.pool);
   if (!pool)
     return ['operator', `waits for an operator: ${machine} local pool ${vm.pool}, its disk is on this host`];
+  if (vm.successor?.live) return waitOfHandOver(vm.successor.host, vm.successor.live, nowMs);
   if (vm.successor) return ['stop', `it is stopped here, to go on at ${vm.successor.host}`];
-  if (host.drain?.cold || vm.moveTo !== null) return waitOfTurn(vm, moving) ?? waitOfRoom(vm);
-  return [
-    'operator',
-    `waits for an operator: ${machine} shared pool ${vm.pool} moves only if it may be stopped: weft host drain ${host.name} --cold, or weft move ${vm.id} --cold`,
-  ];
+  if (vm.stay?.askedAtMs === (host.drain?.atMs ?? 0) && vm.moveTo === null) {
+    if (vm.stay?.retryAtMs != null) return ['retry', `${vm.stay.message}; it is tried again`];
+    if (vm.stay)
+      return [
+        'operator',
+        `waits for an operator: ${vm.stay.message}. If it may be stopped for it: weft move ${vm.id} --cold`,
+      ];
+  }
+  return waitOfTurn(vm, moving) ?? waitOfRoom(vm);
+}
+
+function waitOfHandOver(there: string, { state, sinceMs, reason }: LiveMove, nowMs: number): Wait {
+  const seconds = Math.max(0, Math.round((nowMs - sinceMs) / 1000));
+  if (state === 'preparing') return ['migration', `${there} makes ready for it, for ${seconds} s`];
+  if (state === 'stopping') return ['migration', `its way to ${there} is being ended: ${reason}`];
+  return ['migration', `it goes to ${there} while it runs, for ${seconds} s`];
 }
 
 function waitOfStay({ name }: HostRecord, { stay }: VmRecord): Wait {

@@ -30,7 +30,7 @@ export class Hosts implements HostOperations {
   setDraining(
     host: string,
     draining: boolean,
-    { cold = false, by = '', roll }: DrainRequest = {},
+    { mode = 'auto', by = '', roll }: DrainRequest = {},
   ): Promise<void> {
     return change(this.#store, async () => {
       const { value: record, check } = await read<HostRecord>(this.#store, `hosts/${host}`);
@@ -39,7 +39,8 @@ export class Hosts implements HostOperations {
       const drain = {
         atMs: this.#clock.now(),
         by: by || 'an operator',
-        cold,
+        cold: mode === 'cold',
+        live: mode === 'live',
         vms: (await this.#vmsOn(host)).length,
       };
       const marked = rollMark(record, roll);

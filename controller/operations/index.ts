@@ -36,6 +36,7 @@ export function createOperations(options: OperationsOptions): Operations {
     reboot: (id) => vms.reboot(id),
     reimage: (id) => vms.reimage(id),
     move: (id, to, given) => vms.move(id, to, given),
+    abortMove: (id) => vms.abortMove(id),
     setDraining: (host, draining, given) => hosts.setDraining(host, draining, given),
     drainProgress: (host) => hosts.drainProgress(host),
     rebootHost: (host) => hosts.rebootHost(host),

@@ -1,12 +1,13 @@
 import type { Clock } from '../../agent/kit/clock.ts';
 import { WeftError } from '../../agent/kit/errors.ts';
 import type { ApplicationRecord, HostRecord, TombstoneRecord, VmRecord } from '../model/index.ts';
+import { isHandedOver, type MoveMode } from '../model/live-move.ts';
 import { sharedPoolOf } from '../reconciler/shared-pools.ts';
 import { change, read } from '../store/change.ts';
 import type { Check, Store } from '../store/contract.ts';
 import type { Operations } from './contract.ts';
 
-type VmOperations = Pick<Operations, 'reboot' | 'reimage' | 'move' | 'deleteMachine'>;
+type VmOperations = Pick<Operations, 'reboot' | 'reimage' | 'move' | 'abortMove' | 'deleteMachine'>;
 
 /** What is asked of one VM is written on its record; the next plan acts on it. */
 export class Vms implements VmOperations {
@@ -39,18 +40,30 @@ export class Vms implements VmOperations {
     });
   }
 
-  move(id: string, to: string | null, { cold = false }: { readonly cold?: boolean } = {}): Promise<void> {
+  move(id: string, to: string | null, { mode = 'auto' }: { readonly mode?: MoveMode } = {}): Promise<void> {
     return this.#patch(id, async (vm) => {
       refuseUnplaced(vm);
-      const own = vm.role === null ? await this.#refuseMachine(vm, cold) : [];
+      const own = vm.role === null ? await this.#refuseMachine(vm) : [];
+      // Asked anew: what failed before is tried again.
+      const patch = { moveMode: mode, ...(vm.role === null ? { stay: null } : {}) };
       return to === null
-        ? { patch: { moveTo: '*' }, checks: own }
-        : { patch: { moveTo: to }, checks: [...own, ...(await this.#target(vm, to))] };
+        ? { patch: { ...patch, moveTo: '*' }, checks: own }
+        : { patch: { ...patch, moveTo: to }, checks: [...own, ...(await this.#target(vm, to))] };
     });
   }
 
-  /** A machine leaves its host only with its disk, and only when it may be stopped for it. */
-  async #refuseMachine(vm: VmRecord, cold: boolean): Promise<readonly Check[]> {
+  abortMove(id: string): Promise<void> {
+    return this.#patch(id, async (vm) => {
+      if (vm.moveTo === null)
+        throw new WeftError('conflict', `${id} is not being moved`, {
+          remedy: 'What leaves because its host drains stays when that is ended: weft host undrain HOST.',
+        });
+      return { patch: { moveTo: null } };
+    });
+  }
+
+  /** A machine leaves its host only with its disk. */
+  async #refuseMachine(vm: VmRecord): Promise<readonly Check[]> {
     const { value: host, check } = await read<HostRecord>(this.#store, `hosts/${vm.host}`);
     if (!sharedPoolOf(host ?? undefined, vm.pool))
       throw new WeftError(
@@ -58,10 +71,6 @@ export class Vms implements VmOperations {
         `${vm.id} is a machine with its disk in pool ${vm.pool} of host ${vm.host ?? '-'} alone`,
         { remedy: 'A machine moves only on a pool that hosts share: it stays where its disk is.' },
       );
-    if (!cold)
-      throw new WeftError('not-supported', `${vm.id} is a machine: it has to be stopped to be moved`, {
-        remedy: `If it may be off for as long as that takes: weft move ${vm.id} --cold.`,
-      });
     return [check];
   }
 
@@ -76,6 +85,10 @@ export class Vms implements VmOperations {
         });
       const application = await read<ApplicationRecord>(this.#store, `apps/${vm.app}`);
       if (vm.deleting) return { answer: undefined };
+      if (isHandedOver(vm))
+        throw new WeftError('conflict', `${id} is on its way from ${vm.host} to ${vm.successor?.host}`, {
+          remedy: `Wait until it is there, or end that: weft move ${id} --abort. Then delete it.`,
+        });
       const puts: { key: string; value: unknown }[] = [{ key: check.key, value: { ...vm, deleting: true } }];
       if (vm.host !== null && vm.incarnation > 0) {
         const tombstone: TombstoneRecord = {

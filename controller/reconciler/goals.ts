@@ -7,6 +7,7 @@ import {
 } from '../../agent/protocol/index.ts';
 import type { ApplicationRecord, HostRecord, NetworkRecord, VmRecord } from '../model/records.ts';
 import type { Role } from '../model/service.ts';
+import { arrivingView } from '../model/successor.ts';
 import { backupTasksFor } from './backup-tasks.ts';
 import { nameOf } from './placement.ts';
 import type { World } from './world.ts';
@@ -27,6 +28,7 @@ export function goalOf(
   world: GoalWorld,
 ): Omit<Goal, 'revision' | 'atMs'> {
   const present = vms.filter((record) => !record.deleting && record.image !== null && record.incarnation > 0);
+  const arriving = arrivingOn(host, world);
   const goals = present.flatMap((record) => {
     const application = world.applications.get(record.app);
     return application ? [vmGoalOf(record, application, peersOf(record.app))] : [];
@@ -36,12 +38,44 @@ export function goalOf(
     fleet: world.fleet.uuid,
     epoch: world.fleet.epoch,
     vms: goals.sort((one, other) => (one.id < other.id ? -1 : 1)),
-    networks: networksOf(present, world),
+    networks: networksOf([...present, ...arriving], world),
     prefetch: prefetchFor(host, world),
     tombstones: tombstonesOf(host, vms, world),
     superseded: supersededOn(host, present, world),
     ...rebootOf(world.hosts.get(host)),
     backups: backupTasksFor(host, world),
+    ...handOvers(present, arriving, peersOf, world),
+  };
+}
+
+const arrivingOn = (host: string, world: GoalWorld): readonly VmRecord[] =>
+  [...world.vms.values()].flatMap((record) => {
+    const arriving = record.successor?.host === host ? arrivingView(record) : null;
+    return arriving ?? [];
+  });
+
+/** Machines that come here, or leave, while they run. The one that gives hears of it when the one that takes is ready. */
+function handOvers(
+  present: readonly VmRecord[],
+  arriving: readonly VmRecord[],
+  peersOf: (app: string) => Peers,
+  world: GoalWorld,
+): Pick<Goal, 'incoming' | 'outgoing'> {
+  const incoming = arriving.flatMap((view) => {
+    const application = world.applications.get(view.app);
+    const from = world.vms.get(view.id)?.host;
+    return application && from ? [{ vm: vmGoalOf(view, application, peersOf(view.app)), from }] : [];
+  });
+  const outgoing = present.flatMap(({ id, successor }): NonNullable<Goal['outgoing']> => {
+    const live = successor?.live;
+    if (!successor || !live?.files || live.state === 'preparing') return [];
+    const { host: to, incarnation } = successor;
+    const order = live.state === 'moving' ? 'move' : 'stop';
+    return [{ id, incarnation, to, order, resume: live.resume, files: live.files }];
+  });
+  return {
+    ...(incoming.length === 0 ? {} : { incoming }),
+    ...(outgoing.length === 0 ? {} : { outgoing }),
   };
 }
 

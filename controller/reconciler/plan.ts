@@ -8,6 +8,7 @@ import { finishDepartures } from './rules/departures.ts';
 import { fenceRequests, takeProofsIn } from './rules/fencing.ts';
 import { forgive, nextForgivenessMs } from './rules/forgiveness.ts';
 import { followPools } from './rules/full-pools.ts';
+import { followHandOvers, nextHandOverMs } from './rules/hand-overs.ts';
 import { tellHolding } from './rules/holding.ts';
 import { followHosts, type LivenessSettings, nextSilenceMs, nextTrustMs } from './rules/hosts.ts';
 import { takeReportsIn } from './rules/intake.ts';
@@ -63,6 +64,7 @@ export function plan(world: World, nowMs: number, settings: PlanSettings): Plan 
   followPools(draft);
   followPoolPeers(draft);
   followApartPools(draft);
+  followHandOvers(draft, placement);
   healLostVms(draft, placement, settings.holds);
   followStorageFences(draft, placement);
   followBackups(draft);
@@ -83,6 +85,7 @@ export function plan(world: World, nowMs: number, settings: PlanSettings): Plan 
     nextForgivenessMs(draft),
     nextBackupMs(draft),
     nextPoolPeersMs(draft),
+    nextHandOverMs(draft),
   ]);
   const silenceMs = nextSilenceMs(draft.all('hosts'), live, listeningSinceMs, settings);
   return {

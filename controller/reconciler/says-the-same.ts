@@ -8,5 +8,6 @@ export const saysTheSame = (one: Report, other: Report): boolean =>
   one.doctor === other.doctor &&
   one.backups === other.backups &&
   one.peers === other.peers &&
+  one.migrations === other.migrations &&
   one.revisionSeen === other.revisionSeen &&
   one.bootId === other.bootId;

@@ -36,8 +36,9 @@ export function dropSuccessor(draft: Draft, placement: Placement, record: VmReco
   const { successor } = record;
   if (!successor) return record;
   placement.releaseSuccessor(record);
-  // No host ever heard of a machine's.
-  if (record.kind !== 'machine') supersedeOn(draft, successor.host, record.id, successor.incarnation);
+  // Of a machine that is stopped for its move no other host has heard.
+  if (record.kind !== 'machine' || successor.live)
+    supersedeOn(draft, successor.host, record.id, successor.incarnation);
   const next = { ...record, power: record.deleting ? record.power : 'running', successor: null } as const;
   draft.put('vms', record.id, next);
   draft.tell(
@@ -98,7 +99,7 @@ export function promote(
       successor: keptName(record.id, successor.incarnation),
       old: keptName(record.id, record.incarnation),
     });
-  const { sinceMs: _sinceMs, state, ...made } = successor;
+  const { sinceMs: _sinceMs, live: _live, state, ...made } = successor;
   const patch: Partial<VmRecord> = {
     ...made,
     ...FORGIVEN,

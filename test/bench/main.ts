@@ -9,6 +9,7 @@ import { bootTwenty } from './benchmarks/boot-twenty.ts';
 import { drainTwenty } from './benchmarks/drain-twenty.ts';
 import { failover } from './benchmarks/failover.ts';
 import { goalLatency } from './benchmarks/goal-latency.ts';
+import { liveMigration } from './benchmarks/live-migration.ts';
 import { overlay } from './benchmarks/overlay.ts';
 import { placement } from './benchmarks/placement.ts';
 import type { Benchmark, Measurement } from './contract.ts';
@@ -22,6 +23,7 @@ const BENCHMARKS: readonly Benchmark[] = [
   bootTwenty,
   drainTwenty,
   failover,
+  liveMigration,
 ];
 
 const program = new Command('npm run bench --')

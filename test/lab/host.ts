@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -29,7 +30,8 @@ export async function prepareDisk(layout: Layout, host: HostState): Promise<void
   await rm(join(disk, 'etc/libvirt/qemu'), { recursive: true, force: true });
   await writeFile(
     join(disk, 'etc/libvirt/libvirtd.conf'),
-    'unix_sock_group = "root"\nunix_sock_rw_perms = "0700"\nauth_unix_rw = "none"\n',
+    // One of its own, as each real host has: libvirt hands no guest over to what it takes for the same host.
+    `host_uuid = "${randomUUID()}"\nunix_sock_group = "root"\nunix_sock_rw_perms = "0700"\nauth_unix_rw = "none"\n`,
   );
   await writeFile(join(disk, 'etc/libvirt/qemu.conf'), 'security_driver = "none"\nremember_owner = 0\n');
   await cp(CAPABILITY_CACHE, join(disk, 'var/cache/libvirt'), {

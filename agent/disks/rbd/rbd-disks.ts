@@ -13,7 +13,7 @@ import type {
   RbdPoolConfiguration,
 } from '../contract.ts';
 import { composeOwner, type Owner, parseOwner } from '../owner.ts';
-import { requireDisk } from '../require-disk.ts';
+import { requireDisk, requireNotSuperseded } from '../require-disk.ts';
 import { CephClient } from './ceph-client.ts';
 import {
   breakLocks,
@@ -133,6 +133,27 @@ export class RbdDisks implements Disks {
     if (due) await this.#own(client, key, source.request);
     pool.listing.forget(key.vmId);
     return made;
+  }
+
+  async requireMachineDisk(key: DiskKey, lastIncarnation: number): Promise<void> {
+    const { client, watch } = this.#pool(key.pool);
+    await watch.require();
+    const [info, owner] = await Promise.all([
+      infoOf(client, machineImage(key.vmId)),
+      this.#owner(client, key.vmId),
+    ]);
+    const last = Math.max(1, lastIncarnation);
+    requireDisk(key, this.path(key), { owner, present: info !== null, last, shared: true });
+  }
+
+  async takeOver(key: DiskKey): Promise<string> {
+    const { client, watch } = this.#pool(key.pool);
+    await watch.require();
+    const owner = await this.#owner(client, key.vmId);
+    requireNotSuperseded(key, this.path(key), owner);
+    if (owner?.host !== this.#host || owner.incarnation !== key.incarnation)
+      await this.#own(client, key, owner?.restored);
+    return this.path(key);
   }
 
   async discard(key: DiskKey): Promise<void> {

@@ -24,7 +24,7 @@ import type {
 } from '../driver.ts';
 import { requireOurs, requireSameLife } from '../marks.ts';
 import { noScreen } from '../no-screen.ts';
-import { LibvirtBackups } from './backups.ts';
+import { LibvirtBackups, type WithDomain } from './backups.ts';
 import { keepKey, removeKeys } from './ceph-keys.ts';
 import { consoleStream } from './console-stream.ts';
 import {
@@ -38,6 +38,7 @@ import {
 } from './domain-xml.ts';
 import { forwardEvents, waitForEvent } from './events.ts';
 import { composeMark, MARK_PREFIX, MARK_URI } from './mark.ts';
+import { LibvirtMigrations } from './migrations.ts';
 import { LibvirtNetworks } from './networks.ts';
 import { toDomainState, toWeftError } from './translate.ts';
 
@@ -61,6 +62,7 @@ export interface LibvirtDriverOptions {
 /** Domains and networks through libvirt. libvirt keeps the truth; here is only a cache of what our own marks say. */
 export class LibvirtDriver implements HypervisorDriver {
   readonly backups: LibvirtBackups;
+  readonly migrations: LibvirtMigrations;
   readonly #fleet: string;
   readonly #connection: ReconnectingConnection;
   readonly #abilities: HostAbilities;
@@ -86,12 +88,15 @@ export class LibvirtDriver implements HypervisorDriver {
       backOff: { firstMs: 100, maximumMs: 2_000, factor: 2 },
     });
     this.#networks = new LibvirtNetworks(options.fleet);
-    this.backups = new LibvirtBackups((what, name, work) =>
+    const withDomain: WithDomain = (what, name, work) =>
       this.#use(what, async (connection) => {
         const domain = await this.#require(connection, name);
         await this.#ours(domain);
         return work(domain);
-      }),
+      });
+    this.backups = new LibvirtBackups(withDomain);
+    this.migrations = new LibvirtMigrations(options.uri, withDomain, () =>
+      this.#use('ask what libvirt can do', (connection) => connection.getCapabilities(WORK)),
     );
     this.#connection.on('lifecycle', ({ type, domain }) => {
       if (type === 'defined' || type === 'undefined') this.#read.delete(domain.name);

@@ -19,6 +19,8 @@ export function composeNetworkXml(spec: NetworkSpec): string {
       // Our own table has the rules; libvirt writes none.
       forward: { '@mode': 'open' },
       bridge: { '@name': spec.bridge, '@stp': 'off', '@delay': 0 },
+      // The same on every host: a guest that comes here while it runs finds its gateway where it knows it to be.
+      mac: { '@address': gatewayMac(spec.gateway) },
       ip: {
         '@address': spec.gateway,
         '@prefix': spec.prefix,
@@ -27,6 +29,10 @@ export function composeNetworkXml(spec: NetworkSpec): string {
     },
   });
 }
+
+/** Made as those of guests are, from an address that no guest has. */
+const gatewayMac = (gateway: string): string =>
+  ['52', '54', ...gateway.split('.').map((part) => Number(part).toString(16).padStart(2, '0'))].join(':');
 
 const hostOf = (lease: Lease) => ({ '@mac': lease.mac, '@name': lease.hostname, '@ip': lease.address });
 

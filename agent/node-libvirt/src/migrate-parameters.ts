@@ -10,6 +10,8 @@ export interface MigrateParameters {
   readonly bandwidthMiBps?: bigint;
   readonly listenAddress?: string;
   readonly disksPort?: number;
+  /** Where QEMU connects to for copying disks: `unix:///path`, or `tcp://…`. Not together with `disksPort`. */
+  readonly disksUri?: string;
   /** Targets of the disks to copy with NON_SHARED_DISK or NON_SHARED_INC. */
   readonly migrateDisks?: readonly string[];
   readonly parallelConnections?: number;
@@ -30,6 +32,7 @@ export function migrateParameters(parameters: MigrateParameters): readonly Typed
   text('destination_xml', parameters.destinationXml);
   text('persistent_xml', parameters.persistentXml);
   text('listen_address', parameters.listenAddress);
+  text('disks_uri', parameters.disksUri);
   text('tls.destination', parameters.tlsDestination);
   integer('disks_port', parameters.disksPort);
   integer('parallel.connections', parameters.parallelConnections);

@@ -7,14 +7,18 @@ export const hostDrain: Command = {
   usage: '<host>',
   summary: 'empty a host: its instances are made elsewhere first; nothing new is placed on it',
   options: [
-    ['--cold', 'machines on shared pools may be stopped, to go on elsewhere'],
+    [
+      '--cold',
+      'machines on shared pools are stopped, to go on elsewhere, even where they could move while they run',
+    ],
+    ['--live', 'machines are never stopped for it: what cannot move while it runs stays'],
     ['--wait', 'until nothing is left on it'],
     ['--timeout <duration>', 'how long to wait', '30m'],
   ],
   async run(context, [host = ''], options) {
     const timeoutMs = parseTimeout(options.timeout);
     const client = await context.client();
-    await client.drainHost(host, { cold: options.cold === true });
+    await client.drainHost(host, { cold: options.cold === true, live: options.live === true });
     const progress = options.wait
       ? await waitUntilEmpty(context, client, host, timeoutMs)
       : await client.drainProgress(host);

@@ -14,7 +14,11 @@ export const hostRoll: Command = {
     'boot hosts anew, one fault domain at a time, emptied first; stops at the first failure, and goes on where it was',
   options: [
     ['--with <program>', 'run this program with the host as its argument, instead of the agent’s reboot'],
-    ['--cold', 'machines on shared pools may be stopped, to go on elsewhere'],
+    [
+      '--cold',
+      'machines on shared pools are stopped, to go on elsewhere, even where they could move while they run',
+    ],
+    ['--live', 'machines are never stopped for it: what cannot move while it runs stays'],
     ['--anew', 'begin with the first host, although a roll was not finished'],
     ['--timeout <duration>', 'how long one host may take to be empty, and to be back', '30m'],
   ],
@@ -33,6 +37,7 @@ export const hostRoll: Command = {
       roll,
       program: typeof given.with === 'string' ? given.with : null,
       cold: given.cold === true,
+      live: given.live === true,
       timeoutMs: parseTimeout(given.timeout),
     };
     const done: string[] = [...(goesOn?.done ?? [])];

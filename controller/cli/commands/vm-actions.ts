@@ -1,6 +1,8 @@
 import type { WeftClient } from '../../client/index.ts';
 import type { Command } from '../context.ts';
+import { describeMove, waitUntilMoved } from '../move-wait.ts';
 import { json } from '../output.ts';
+import { parseTimeout } from '../wait.ts';
 
 const action = (
   summary: string,
@@ -29,13 +31,40 @@ export const reimage = action(
   (client, id) => client.reimageVm(id),
 );
 
-export const move = action(
-  'make an instance on another host, then remove it here; a machine on a shared pool with --cold',
-  'goes to another host',
-  (client, id, { to, cold }) =>
-    client.moveVm(id, { ...(typeof to === 'string' ? { to } : {}), cold: cold === true }),
-  [
+export const move: Command = {
+  usage: '<id>',
+  summary:
+    'make an instance on another host, then remove it here; a machine on a shared pool goes there while it runs',
+  options: [
     ['--to <host>', 'which host; default: the best other one'],
-    ['--cold', 'a machine may be stopped for it'],
+    ['--cold', 'a machine is stopped for it; default: only where it cannot move while it runs'],
+    ['--live', 'a machine is never stopped for it: where it cannot move while it runs, it stays'],
+    ['--abort', 'end a move that was asked for, as far as it is not done'],
+    ['--wait', 'until it is there, or stays'],
+    ['--timeout <duration>', 'how long to wait', '30m'],
   ],
-);
+  async run(context, [id = ''], given) {
+    const timeoutMs = parseTimeout(given.timeout);
+    const client = await context.client();
+    if (given.abort === true) {
+      await client.abortMove(id);
+      context.say(`${id}: stays where it is, unless it is there already. See: weft ps`);
+      if (context.json) context.print(json({ id }));
+      return 0;
+    }
+    const before = await client.getVm(id);
+    await client.moveVm(id, {
+      ...(typeof given.to === 'string' ? { to: given.to } : {}),
+      ...{ cold: given.cold === true, live: given.live === true },
+    });
+    if (given.wait !== true) {
+      context.say(`${id}: goes to another host. Follow it with: weft ps`);
+      if (context.json) context.print(json({ id }));
+      return 0;
+    }
+    const moved = await waitUntilMoved(client, before, timeoutMs);
+    for (const line of describeMove(before, moved)) context.say(line);
+    if (context.json) context.print(json({ id, host: moved.host, lastMove: moved.lastMove ?? null }));
+    return moved.host === before.host ? 1 : 0;
+  },
+};

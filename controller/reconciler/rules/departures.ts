@@ -1,3 +1,4 @@
+import { isHandedOver } from '../../model/live-move.ts';
 import type { VmRecord } from '../../model/records.ts';
 import { releaseAddress } from '../addresses.ts';
 import { restlessVms } from '../at-rest.ts';
@@ -10,7 +11,7 @@ import { supersede } from './superseded.ts';
 /** Ends what is going: a record goes when nothing of the VM is on its host any more, an application when its last VM has gone. */
 export function finishDepartures(draft: Draft, placement: Placement): void {
   for (const record of draft.of('vms', restlessVms)) {
-    if (!record.deleting) continue;
+    if (!record.deleting || isHandedOver(record)) continue;
     const alone = dropSuccessor(draft, placement, record, 'nobody wants it');
     if (isGone(draft, alone)) forget(draft, alone, placement);
   }

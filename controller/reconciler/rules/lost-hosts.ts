@@ -1,3 +1,4 @@
+import { isHandedOver } from '../../model/live-move.ts';
 import type { HostRecord, Proof, VmRecord } from '../../model/records.ts';
 import { livingHosts } from '../at-rest.ts';
 import type { Draft } from '../draft.ts';
@@ -49,7 +50,8 @@ function healMachine(
   if (record.deleting || !host || !outlivesItsHost(draft, record)) waitForHost(draft, record);
   else {
     const proof = host.proof ?? storageProofOf(draft, record);
-    if (proof === null) waitForProof(draft, record, host, null);
+    // Which host has it is for the end of its hand-over to say: the other one may run it at this moment.
+    if (proof === null || isHandedOver(record)) waitForProof(draft, record, host, proof);
     else if (!restart(draft, placement, record, proof))
       // With the reasons why no host takes it.
       waitForProof(draft, draft.get('vms', record.id) ?? record, host, proof);

@@ -1,17 +1,22 @@
 import { PROVES_STOPS } from '../../../agent/protocol/index.ts';
-import type { Proof, VmRecord } from '../../model/records.ts';
+import { isHandedOver, type LiveMove } from '../../model/live-move.ts';
+import type { HostRecord, Proof, VmRecord } from '../../model/records.ts';
+import { FAILURES_HELD_AGAINST_A_HOST } from '../../scheduler/scorers/earlier-failures.ts';
 import type { Draft } from '../draft.ts';
+import { unfitHosts, whyNotFrom } from '../live-moves.ts';
 import type { Placement } from '../placement.ts';
 import { sharedPoolOf } from '../shared-pools.ts';
 import { dropSuccessor, promote } from '../successors.ts';
+import { targetWord } from './hand-overs.ts';
 import { isLost } from './hosts.ts';
-import { canTry, dropMove } from './stays.ts';
+import { canTry, dropMove, noteFailure, noteStay } from './stays.ts';
 import { isElsewhere, type Wish } from './wishes.ts';
 
 /**
- * A machine on a pool that hosts share moves cold: a place is kept on another host, it is stopped here, its agent's word that it
- * has stopped is the proof, and it goes on there at the next incarnation. When its host falls silent on the way, that word is
- * not to be had, and it needs another proof, as ever. Everything else stays with its disk.
+ * A machine on a pool that hosts share moves while it runs, where both hosts can do that: a place is kept on another host, that host
+ * makes ready, and then the machine's own host hands it over (`hand-overs.ts`). Where they cannot, and it may be stopped, it moves
+ * cold: it is stopped here, its agent's word that it has stopped is the proof, and it goes on there at the next incarnation. When its
+ * host falls silent on the way, that word is not to be had, and it needs another proof, as ever. Everything else stays with its disk.
  */
 export function moveMachine(
   draft: Draft,
@@ -21,37 +26,115 @@ export function moveMachine(
   moving: ReadonlySet<string>,
 ): void {
   const host = draft.get('hosts', String(record.host));
-  // Silent: healing decides.
-  if (!host || isLost(host)) return;
+  // Silent: healing decides. Under way: neither of both hosts is to be asked for anything else.
+  if (!host || isLost(host) || isHandedOver(record)) return;
   if (record.successor) {
     tend(draft, placement, record, wish);
     return;
   }
-  if (!wish?.cold || host.state !== 'up' || !sharedPoolOf(host, record.pool)) return;
-  if (!provesStops(draft, host.name)) return;
+  if (!wish || host.state !== 'up' || !sharedPoolOf(host, record.pool)) return;
   if ((record.moveTo === null && moving.has(record.networkId)) || !canTry(draft, record)) return;
+  begin(draft, placement, record, host, wish);
+}
+
+function begin(draft: Draft, placement: Placement, record: VmRecord, host: HostRecord, wish: Wish): void {
   const { kind, definition, size, pool } = record;
-  const target = { only: wish.to, avoid: record.host, failedOn: {} };
+  const unfit = unfitHosts(draft, record, host);
+  const here = wish.mode === 'cold' ? 'it was asked for' : whyNotFrom(draft, record, host);
+  if (here !== null && wish.mode === 'live') {
+    refuse(draft, record, wish, here);
+    return;
+  }
+  if (here !== null && !provesStops(draft, host.name)) return;
+  // Where it can go as it runs comes before all others; among those it is as ever.
+  const failedOn = here === null ? heldAgainst(unfit.keys()) : {};
+  const target = { only: wish.to, avoid: record.host, failedOn };
   const kept = placement.placeSuccessor(record, { kind, definition, size, pool }, target, wish.why);
-  if (kept) draft.put('vms', record.id, { ...kept, power: 'stopped' });
-  else if (record.moveTo !== null) dropMove(draft, record);
+  if (!kept?.successor) {
+    if (record.moveTo !== null) dropMove(draft, record);
+    return;
+  }
+  const why = here ?? unfit.get(kept.successor.host) ?? null;
+  if (why === null) beginLive(draft, kept);
+  else if (wish.mode !== 'live' && provesStops(draft, host.name)) beginCold(draft, kept, wish, why);
+  else refuse(draft, dropSuccessor(draft, placement, kept, why), wish, why);
+}
+
+const heldAgainst = (hosts: Iterable<string>): Readonly<Record<string, number>> =>
+  Object.fromEntries([...hosts].map((name) => [name, FAILURES_HELD_AGAINST_A_HOST]));
+
+function beginLive(draft: Draft, kept: VmRecord): void {
+  const { successor } = kept;
+  if (!successor) return;
+  const live: LiveMove = {
+    ...{ sinceMs: draft.nowMs, files: null, reason: null, failed: false, resume: false, goneAtMs: null },
+    state: 'preparing',
+  };
+  draft.put('vms', kept.id, { ...kept, successor: { ...successor, live } });
+}
+
+function beginCold(draft: Draft, kept: VmRecord, wish: Wish, why: string): void {
+  draft.put('vms', kept.id, { ...kept, power: 'stopped' });
+  if (wish.mode === 'cold') return;
+  draft.tell('vm-moves-cold', kept.id, `it is stopped, to go on at ${kept.successor?.host}: ${why}`, {
+    from: kept.host,
+    to: kept.successor?.host,
+    reason: why,
+  });
+}
+
+/** It is never to be stopped for it, so it stays, until it is asked again. */
+function refuse(draft: Draft, record: VmRecord, wish: Wish, why: string): void {
+  noteStay(draft, record, wish, `it cannot move while it runs: ${why}`);
 }
 
 function tend(draft: Draft, placement: Placement, record: VmRecord, wish: Wish | null): void {
   const { successor } = record;
   if (!successor) return;
   const there = draft.get('hosts', successor.host);
+  const drop = (why: string) => dropSuccessor(draft, placement, record, why);
+  if (!there || isLost(there)) drop(`host ${successor.host} is ${there?.state ?? 'gone'}`);
+  else if (there.draining) drop(`host ${successor.host} drains`);
+  else if (isElsewhere(wish, successor)) drop(`it is to go to ${wish?.to}`);
+  else if (!wish) drop('it is not to leave any more');
+  else if (successor.live) handOverWhenReady(draft, placement, record, wish);
+  else tendCold(draft, placement, record, wish, there);
+}
+
+function tendCold(draft: Draft, placement: Placement, record: VmRecord, wish: Wish, there: HostRecord): void {
   const proof = proofOfStop(draft, record);
-  if (!there || isLost(there))
-    dropSuccessor(draft, placement, record, `host ${successor.host} is ${there?.state ?? 'gone'}`);
-  else if (there.draining) dropSuccessor(draft, placement, record, `host ${successor.host} drains`);
-  else if (isElsewhere(wish, successor))
-    dropSuccessor(draft, placement, record, `it is to go to ${wish?.to}`);
-  else if (!wish?.cold) dropSuccessor(draft, placement, record, 'it is not to leave any more');
+  // Asked again in the middle: as it was begun, so it ends, unless it must not be stopped.
+  if (wish.mode === 'live') dropSuccessor(draft, placement, record, 'it is not to be stopped for it');
   else if (proof && there.state === 'up')
     promote(draft, placement, record, `its agent on ${record.host} has stopped it`, proof);
 }
 
+/** The machine's own host has not heard of it before this. */
+function handOverWhenReady(draft: Draft, placement: Placement, record: VmRecord, wish: Wish): void {
+  const { successor } = record;
+  if (!successor?.live) return;
+  const word = targetWord(draft, record);
+  if (wish.mode === 'cold') {
+    dropSuccessor(draft, placement, record, 'it is to be stopped for it');
+    return;
+  }
+  if (word?.state === 'refused') {
+    const message = word.message ?? 'its host gave no reason';
+    const failed = { ...successor, failure: { code: 'hypervisor-failed', message } };
+    const kept = dropSuccessor(draft, placement, record, message);
+    noteFailure(draft, kept, { ...record, successor: failed }, wish);
+    return;
+  }
+  if (word?.state !== 'ready' || !word.files || word.guest !== 'absent') return;
+  if (draft.get('hosts', String(record.host))?.state !== 'up') return;
+  const live = { ...successor.live, state: 'moving', files: word.files, sinceMs: draft.nowMs } as const;
+  draft.put('vms', record.id, { ...record, successor: { ...successor, state: 'migrating', live } });
+  draft.tell('vm-migrating', record.id, `from ${record.host} to ${successor.host} while it runs`, {
+    from: record.host,
+    to: successor.host,
+    incarnation: successor.incarnation,
+  });
+}
 const provesStops = (draft: Draft, host: string): boolean => {
   const live = draft.world.live.get(host);
   return live?.connected === true && live.hello?.capabilities.includes(PROVES_STOPS) === true;

@@ -1,4 +1,5 @@
 import type { RestoreGoal } from '../../../agent/protocol/index.ts';
+import { isHandedOver } from '../../model/live-move.ts';
 import type { ApplicationRecord, VmRecord } from '../../model/records.ts';
 import { restlessVms } from '../at-rest.ts';
 import { derived } from '../derived.ts';
@@ -48,6 +49,7 @@ function dueRecords(draft: Draft): VmRecord[] {
   return records.filter(
     (record) =>
       !record.deleting &&
+      !isHandedOver(record) &&
       (RENEWED.has(record.state) ||
         record.reimageRequested ||
         Boolean(record.restoreRequested) ||
@@ -146,7 +148,8 @@ function replaceOutdated(draft: Draft, placement: Placement): void {
     const blocked = new Set<string>();
     for (const made of declaredVms(application)) {
       const record = draft.get('vms', made.id);
-      if (!record || record.deleting || record.definition === made.definition) continue;
+      if (!record || record.deleting || isHandedOver(record) || record.definition === made.definition)
+        continue;
       const patch = { definition: made.definition, size: made.size, pool: made.pool, kind: made.kind };
       if (record.host === null) {
         draft.put('vms', record.id, { ...record, ...patch, failedOn: {}, retryAtMs: null });

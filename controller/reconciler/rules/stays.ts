@@ -46,6 +46,17 @@ export function noteFailure(draft: Draft, record: VmRecord, before: VmRecord, wi
   draft.tell('vm-move-failed', record.id, `${message}; ${end}`, { failures, host: successor.host });
 }
 
+/** What cannot leave as it was asked to stays until it is asked again; the reason is told. */
+export function noteStay(draft: Draft, record: VmRecord, wish: Wish, message: string): void {
+  const current = draft.get('vms', record.id) ?? record;
+  const stay: Stay = {
+    ...{ askedAtMs: wish.askedAtMs, failures: current.stay?.failures ?? 0, failedOn: {} },
+    ...{ retryAtMs: null, message: message.slice(0, 1024) },
+  };
+  draft.put('vms', record.id, { ...current, stay, moveTo: null });
+  draft.tell('vm-move-failed', record.id, `${message}; it stays on ${record.host}`);
+}
+
 /** A move that no host takes is told once and given up; the VM stays. */
 export function dropMove(draft: Draft, record: VmRecord): void {
   const current = draft.get('vms', record.id) ?? record;

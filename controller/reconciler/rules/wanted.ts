@@ -1,4 +1,5 @@
 import { WeftError } from '../../../agent/kit/errors.ts';
+import { isHandedOver } from '../../model/live-move.ts';
 import type { ApplicationRecord, VmRecord } from '../../model/records.ts';
 import { MACHINES, networkOf, takeAddress } from '../addresses.ts';
 import { machineDefinition, roleDefinition } from '../definition.ts';
@@ -91,9 +92,9 @@ function isAsDeclared(draft: Draft, application: ApplicationRecord): boolean {
   return true;
 }
 
-/** A machine goes by a user's delete alone: of itself, or of its application. */
+/** A machine goes by a user's delete alone: of itself, or of its application; and when it is known which host has it. */
 const canGo = (application: ApplicationRecord, record: VmRecord) =>
-  record.role !== null || application.deleting;
+  record.role !== null || (application.deleting && !isHandedOver(record));
 
 function letGo(draft: Draft, record: VmRecord, application: ApplicationRecord): void {
   if (record.kind === 'machine' && record.host !== null)

@@ -1,3 +1,4 @@
+import type { MoveMode } from '../../model/live-move.ts';
 import type { Successor, VmRecord } from '../../model/records.ts';
 import type { Draft } from '../draft.ts';
 
@@ -8,8 +9,8 @@ export interface Wish {
   readonly why: string;
   /** Which asking it is: what failed under an earlier one is tried again. */
   readonly askedAtMs: number;
-  /** A machine may be stopped for it. */
-  readonly cold: boolean;
+  /** How a machine may leave. */
+  readonly mode: MoveMode;
 }
 
 /** Null: it may stay. */
@@ -21,14 +22,14 @@ export function wishOf(draft: Draft, record: VmRecord): Wish | null {
       to: record.moveTo === '*' ? null : record.moveTo,
       why: 'it was moved',
       askedAtMs: 0,
-      cold: true,
+      mode: record.moveMode ?? 'cold',
     };
   if (!host?.draining) return null;
   return {
     to: null,
     why: `host ${host.name} drains`,
     askedAtMs: host.drain?.atMs ?? 0,
-    cold: host.drain?.cold === true,
+    mode: host.drain?.cold ? 'cold' : host.drain?.live ? 'live' : 'auto',
   };
 }
 

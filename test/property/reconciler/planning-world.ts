@@ -1,4 +1,9 @@
-import type { Report, VmReport } from '../../../agent/protocol/index.ts';
+import {
+  type MigrationReport,
+  PROVES_STOPS,
+  type Report,
+  type VmReport,
+} from '../../../agent/protocol/index.ts';
 import type { HostRecord, VmRecord } from '../../../controller/model/index.ts';
 import { successorView } from '../../../controller/model/successor.ts';
 import type { Plan } from '../../../controller/reconciler/plan.ts';
@@ -12,6 +17,10 @@ type Records = { readonly [K in Kind]: Map<string, RecordOf[K]> };
 /** Records, hosts that do at once what the records say, and a time of one's own. */
 export class PlanningWorld {
   nowMs = 1_000_000;
+  /** What agents can do. */
+  capabilities: readonly string[] = [PROVES_STOPS];
+  /** What a host says of machines that are handed over. */
+  sayOfMigrations: (host: string) => readonly MigrationReport[] = () => [];
   readonly records: Records = {
     applications: new Map(),
     vms: new Map(),
@@ -106,7 +115,13 @@ export class PlanningWorld {
   /** It offers what its record says. */
   #helloOf(name: string) {
     const hello = aHello(name);
-    return { ...hello, offer: this.records.hosts.get(name)?.offer ?? hello.offer };
+    const { offer, facts } = this.records.hosts.get(name) ?? hello;
+    return {
+      ...hello,
+      capabilities: [...this.capabilities],
+      offer: offer ?? hello.offer,
+      facts: facts ?? hello.facts,
+    };
   }
 
   #named(host: string) {
@@ -136,6 +151,7 @@ export class PlanningWorld {
       blobs: [],
       strangers: [],
       leaving: [],
+      migrations: [...this.sayOfMigrations(host)],
     };
   }
 

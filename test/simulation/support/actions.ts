@@ -89,9 +89,9 @@ export const ACTIONS = {
   reboot: ({ operations }, id) => operations.reboot(id),
   move: ({ operations }, id, host) => operations.move(id, host === '' ? null : String(host)),
   'move cold': ({ operations }, id, host) =>
-    operations.move(id, host === '' ? null : String(host), { cold: true }),
+    operations.move(id, host === '' ? null : String(host), { mode: 'cold' }),
   drain: ({ operations }, host) => operations.setDraining(host, true),
-  'drain cold': ({ operations }, host) => operations.setDraining(host, true, { cold: true }),
+  'drain cold': ({ operations }, host) => operations.setDraining(host, true, { mode: 'cold' }),
   undrain: ({ operations }, host) => operations.setDraining(host, false),
   'confirm dead': ({ operations }, host) => operations.confirmDead(host, 'alice'),
   panic: (simulation, id) => failGuest(simulation, id, 'panic'),

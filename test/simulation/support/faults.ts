@@ -90,12 +90,12 @@ export const FAULTS = {
   },
   drain: ({ operations, hosts }, random) => operations.setDraining(random.pick(hosts)?.name ?? 'h1', true),
   'drain cold': ({ operations, hosts }, random) =>
-    operations.setDraining(random.pick(hosts)?.name ?? 'h1', true, { cold: true }),
+    operations.setDraining(random.pick(hosts)?.name ?? 'h1', true, { mode: 'cold' }),
   undrain: ({ operations, hosts }, random) => operations.setDraining(random.pick(hosts)?.name ?? 'h1', false),
   reimage: ({ operations }, random) => operations.reimage(`shop/web-${random.between(0, 1)}`),
   reboot: ({ operations }, random) => operations.reboot(random.pick(MACHINES) ?? 'shop/db'),
   move: ({ operations }, random) => operations.move(`shop/reports-${random.between(0, 3)}`, null),
-  'move machine': ({ operations }) => operations.move('shop/san', null, { cold: true }),
+  'move machine': ({ operations }) => operations.move('shop/san', null, { mode: 'cold' }),
   'delete machine': async (simulation, random) => {
     const id = random.pick(MACHINES) ?? 'shop/db';
     simulation.allowDiskRemoval([id]);

@@ -65,6 +65,20 @@ export class SimulatedDisks implements Disks {
     return { path, created: !present };
   }
 
+  async requireMachineDisk({ vmId }: DiskKey): Promise<void> {
+    await this.#work();
+    if (!this.#options.shared.owners.has(vmId))
+      throw new WeftError('not-found', `the disk of ${vmId} is not there`);
+  }
+
+  async takeOver(key: DiskKey): Promise<string> {
+    const isShared = key.kind === 'machine' && this.kindOf(key.pool) === 'shared';
+    const owner = this.#options.shared.owners.get(key.vmId);
+    if (isShared && (owner?.host !== this.#options.host || owner.incarnation !== key.incarnation))
+      this.#takeShared(key, 0);
+    return this.path(key);
+  }
+
   async discard(key: DiskKey): Promise<void> {
     if (key.kind === 'machine') throw new WeftError('forbidden', 'a machine’s disk is never discarded');
     await this.#work();

@@ -27,6 +27,14 @@ export class FakeDisks implements Disks {
     return { path, created };
   }
 
+  async requireMachineDisk(): Promise<void> {}
+
+  async takeOver(key: DiskKey): Promise<string> {
+    const path = this.path(key);
+    this.disks.set(path, { pool: key.pool, path, vmId: key.vmId, kind: key.kind, incarnation: null });
+    return path;
+  }
+
   async discard(key: DiskKey): Promise<void> {
     if (key.kind === 'machine') throw new Error('a machine’s disk is never discarded');
     this.disks.delete(this.path(key));

@@ -45,7 +45,7 @@ const rowOf = async (name: string) => {
 
 test('a drain is in the name of who asked, with or without a body, and shows in the host’s state', async () => {
   expect((await ask('POST', '/v1/hosts/h1/drain', { cold: true })).statusCode).toBe(200);
-  expect((await host('h1')).drain).toEqual({ atMs: 7_000, by: 'ann', cold: true, vms: 1 });
+  expect((await host('h1')).drain).toEqual({ atMs: 7_000, by: 'ann', cold: true, live: false, vms: 1 });
   expect((await ask('POST', '/v1/hosts/h2/drain')).statusCode).toBe(200);
   expect((await host('h2')).drain?.cold).toBe(false);
   expect((await ask('POST', '/v1/hosts/h2/drain', { cold: 'yes' })).statusCode).toBe(400);

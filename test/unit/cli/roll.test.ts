@@ -81,7 +81,13 @@ describe('a roll that was not finished', () => {
 });
 
 const draining = (left: DrainRow['left'], overrides: Partial<DrainRow> = {}): DrainRow => ({
-  ...{ host: 'h1', state: 'up', mode: 'draining', asked: { atMs: 1, by: 'ann', cold: false }, total: 3 },
+  ...{
+    host: 'h1',
+    state: 'up',
+    mode: 'draining',
+    asked: { atMs: 1, by: 'ann', cold: false, live: false },
+    total: 3,
+  },
   left,
   ...overrides,
 });

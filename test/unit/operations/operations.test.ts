@@ -209,9 +209,11 @@ describe('one VM', () => {
     expect((await refusal(operations.move('crm/db', 'h2'))).code).toBe('not-supported');
     await put('hosts/h1', aHost('h1', { pools: [{ name: 'san', kind: 'shared', id: SAN, sizeMiB: 1 }] }));
     await put('vms/crm/files', { ...machine, id: 'crm/files', pool: 'san' });
-    expect((await refusal(operations.move('crm/files', null))).remedy).toContain('--cold');
-    await operations.move('crm/files', null, { cold: true });
-    expect((await recordAt<VmRecord>('vms/crm/files'))?.moveTo).toBe('*');
+    await operations.move('crm/files', null, { mode: 'cold' });
+    expect(await recordAt<VmRecord>('vms/crm/files')).toMatchObject({ moveTo: '*', moveMode: 'cold' });
+    await operations.abortMove('crm/files');
+    expect((await recordAt<VmRecord>('vms/crm/files'))?.moveTo).toBe(null);
+    expect((await refusal(operations.abortMove('crm/files'))).code).toBe('conflict');
     expect((await refusal(operations.deleteMachine('crm/web-0'))).code).toBe('not-supported');
     expect((await refusal(operations.reboot('crm/nope'))).code).toBe('not-found');
     expect((await refusal(operations.move('crm/web-0', 'nope'))).code).toBe('not-found');
@@ -262,9 +264,9 @@ describe('a host', () => {
   test('that drains keeps how it was asked; asked again, it is asked anew', async () => {
     await put('hosts/h1', aHost('h1'));
     await put('vms/crm/web-0', aVm());
-    await operations.setDraining('h1', true, { cold: true, by: 'ann' });
+    await operations.setDraining('h1', true, { mode: 'cold', by: 'ann' });
     expect((await recordAt<HostRecord>('hosts/h1'))?.drain).toEqual({
-      ...{ atMs: 5_000, by: 'ann', cold: true, vms: 1 },
+      ...{ atMs: 5_000, by: 'ann', cold: true, live: false, vms: 1 },
     });
     await operations.setDraining('h1', true);
     expect((await recordAt<HostRecord>('hosts/h1'))?.drain?.cold).toBe(false);

@@ -55,8 +55,14 @@ class Fabric {
     return host;
   }
 
-  drain(name: string, options: { cold?: boolean } = {}): void {
-    const drain = { atMs: this.world.nowMs, by: 'ann', cold: options.cold === true, vms: 1 };
+  drain(name: string, options: { cold?: boolean; live?: boolean } = {}): void {
+    const drain = {
+      atMs: this.world.nowMs,
+      by: 'ann',
+      cold: options.cold === true,
+      live: options.live === true,
+      vms: 1,
+    };
     this.world.put(`hosts/${name}`, { ...this.host(name), draining: true, drain });
   }
 
@@ -238,14 +244,14 @@ describe('an instance of a host that drains', () => {
 describe('a machine of a host that drains', () => {
   const machines = { roles: {}, machines: { db: aMachine({ pool: SHARED_POOL.name }), own: aMachine() } };
 
-  test('stays, and says for whom it waits', () => {
+  test('stays when it is never to be stopped and cannot move while it runs, and says for whom it waits', () => {
     const fabric = new Fabric(['h1'], machines);
     fabric.world.addHost(aHost('h2', { pools: SAN }));
-    fabric.drain('h1');
+    fabric.drain('h1', { live: true });
     fabric.settle();
     expect(fabric.left('h1')).toEqual([
       expect.stringMatching(
-        /crm\/db operator: waits for an operator: .*shared pool san moves only if .*--cold/,
+        /crm\/db operator: waits for an operator: it cannot move while it runs: .* weft move crm\/db --cold/,
       ),
       expect.stringMatching(/crm\/own operator: waits for an operator: machine crm\/own on local pool/),
     ]);

@@ -1,0 +1,133 @@
+import {
+  Connection,
+  type Domain,
+  DomainJobStatsFlag,
+  DomainMigrateFlag,
+  DomainXmlFlag,
+  ErrorCode,
+  isLibvirtError,
+} from '@weft/node-libvirt';
+import type { MigrationDriver, MigrationJob, MigrationOrder } from '../migration-driver.ts';
+import type { WithDomain } from './backups.ts';
+import { describeThere } from './migration-xml.ts';
+import { toWeftError } from './translate.ts';
+import { parseXml } from './xml.ts';
+
+const ASK = { timeoutMs: 15_000 };
+const WORK = { timeoutMs: 90_000 };
+/** Of `virDomainJobOperation` in libvirt-domain.h. */
+const OPERATION = { MIGRATION_IN: 4, MIGRATION_OUT: 5 } as const;
+
+/**
+ * UNSAFE: libvirt goes by the type of the file system, and takes many that hosts share for a host's own. That both hosts have the
+ * very same pool is known by its mark, and what is on one is written past the page cache.
+ */
+const FLAGS =
+  DomainMigrateFlag.LIVE |
+  DomainMigrateFlag.PEER2PEER |
+  DomainMigrateFlag.PERSIST_DEST |
+  DomainMigrateFlag.UNDEFINE_SOURCE |
+  DomainMigrateFlag.ABORT_ON_ERROR |
+  DomainMigrateFlag.AUTO_CONVERGE |
+  DomainMigrateFlag.UNSAFE;
+
+/** libvirt's own migration, from daemon to daemon: https://libvirt.org/migration.html. */
+export class LibvirtMigrations implements MigrationDriver {
+  readonly #uri: string;
+  readonly #with: WithDomain;
+  readonly #capabilities: () => Promise<string>;
+
+  constructor(uri: string, withDomain: WithDomain, capabilities: () => Promise<string>) {
+    this.#uri = uri;
+    this.#with = withDomain;
+    this.#capabilities = capabilities;
+  }
+
+  async guestOwner(): Promise<{ uid: number; gid: number } | null> {
+    return readGuestOwner(await this.#capabilities());
+  }
+
+  async migrate(name: string, order: MigrationOrder): Promise<void> {
+    // That it is ours is seen on the connection that everything else uses.
+    await this.#with(`migrate ${name}`, name, async () => undefined);
+    // A call that lasts as long as the migration takes a worker, and one of the daemon's calls of this client: not those of the others.
+    const connection = await Connection.open(this.#uri, { events: [], workers: 1, timeoutMs: 15_000 });
+    try {
+      const domain = await connection.lookupDomainByName(name, ASK);
+      const there = async (flags: number) =>
+        describeThere(
+          await domain.getXML(flags | DomainXmlFlag.SECURE | DomainXmlFlag.MIGRATABLE, ASK),
+          order.mark.incarnation,
+          order.from,
+          order.to,
+        );
+      await domain.migrateToURI(
+        `qemu+unix:///system?socket=${order.control}`,
+        FLAGS,
+        {
+          migrationUri: `unix://${order.memory}`,
+          destinationXml: await there(0),
+          persistentXml: await there(DomainXmlFlag.INACTIVE),
+          ...(order.bandwidthMiBps === null ? {} : { bandwidthMiBps: BigInt(order.bandwidthMiBps) }),
+        },
+        // However long it takes: who began it ends it, by `abort`.
+      );
+    } catch (error) {
+      throw toWeftError(`migrate ${name}`, error);
+    } finally {
+      await connection.close({ timeoutMs: 2_000 }).catch(() => undefined);
+    }
+  }
+
+  job(name: string): Promise<MigrationJob> {
+    return this.#with(`look at the migration of ${name}`, name, async (domain) => {
+      if (!(await domain.isActive(ASK))) return { kind: 'none', percent: null };
+      const { type, statistics } = await domain.getJobStatistics(0, ASK);
+      if (type === 'none') return { kind: 'none', percent: null };
+      const isMigration = Number(statistics.operation) === OPERATION.MIGRATION_OUT;
+      return { kind: isMigration ? 'migration' : 'other', percent: percentOf(statistics) };
+    });
+  }
+
+  abort(name: string): Promise<void> {
+    return this.#with(`stop the migration of ${name}`, name, async (domain) => {
+      if (!(await isMigrating(domain))) return;
+      await domain.abortJob(WORK).catch((error: unknown) => {
+        // It has just ended.
+        if (!isLibvirtError(error, ErrorCode.OPERATION_INVALID)) throw error;
+      });
+    });
+  }
+
+  arrival(name: string): Promise<{ downtimeMs: number; totalMs: number } | null> {
+    return this.#with(`ask how ${name} came`, name, async (domain) => {
+      const flags = DomainJobStatsFlag.COMPLETED | DomainJobStatsFlag.KEEP_COMPLETED;
+      const { type, statistics } = await domain.getJobStatistics(flags, ASK);
+      if (type !== 'completed' || Number(statistics.operation) !== OPERATION.MIGRATION_IN) return null;
+      const { downtime, time_elapsed: total } = statistics;
+      return downtime === undefined || total === undefined
+        ? null
+        : { downtimeMs: Number(downtime), totalMs: Number(total) };
+    });
+  }
+}
+
+async function isMigrating(domain: Domain): Promise<boolean> {
+  if (!(await domain.isActive(ASK))) return false;
+  const { type, statistics } = await domain.getJobStatistics(0, ASK);
+  return type !== 'none' && Number(statistics.operation) === OPERATION.MIGRATION_OUT;
+}
+
+function percentOf(statistics: Readonly<Record<string, unknown>>): number | null {
+  const total = Number(statistics.data_total ?? 0);
+  const remaining = Number(statistics.data_remaining ?? 0);
+  return total > 0 ? Math.max(0, Math.min(100, Math.floor((100 * (total - remaining)) / total))) : null;
+}
+
+/** Of libvirt's DAC model: `+64055:+109`. Format: https://libvirt.org/formatcaps.html */
+export function readGuestOwner(capabilities: string): { uid: number; gid: number } | null {
+  const models = parseXml(capabilities).child('capabilities')?.child('host')?.children('secmodel') ?? [];
+  const dac = models.find((model) => model.child('model')?.text === 'dac');
+  const label = /^\+(\d+):\+(\d+)$/.exec(dac?.child('baselabel')?.text ?? '');
+  return label ? { uid: Number(label[1]), gid: Number(label[2]) } : null;
+}

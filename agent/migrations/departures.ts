@@ -1,0 +1,205 @@
+import type { Duplex } from 'node:stream';
+import { domainName } from '../executor/names.ts';
+import type { DomainView, HypervisorDriver } from '../hypervisor/driver.ts';
+import type { MigrationDriver } from '../hypervisor/migration-driver.ts';
+import type { Clock } from '../kit/clock.ts';
+import { WeftError } from '../kit/errors.ts';
+import type { Logger } from '../kit/log.ts';
+import type {
+  Goal,
+  MigrationChannel,
+  MigrationFiles,
+  MigrationReport,
+  OutgoingMigration,
+  VmGoal,
+} from '../protocol/index.ts';
+import { type DepartureSeen, nextAct, stateOf } from './decide.ts';
+import { guestOf } from './guest-seen.ts';
+import { OutgoingTunnel } from './outgoing-tunnel.ts';
+import type { MigrationSockets } from './sockets.ts';
+
+export interface DepartureOptions {
+  readonly fleet: string;
+  readonly driver: Pick<HypervisorDriver, 'unpauseDomain'> & { readonly migrations: MigrationDriver };
+  readonly sockets: MigrationSockets;
+  /** Where what belongs to a machine lies here. */
+  readonly filesOf: (vm: VmGoal, domain: DomainView) => MigrationFiles;
+  readonly dial: (order: OutgoingMigration, channel: MigrationChannel) => Promise<Duplex>;
+  /** A guest that changes its memory faster than it can be sent is given up after this long. */
+  readonly limitMs: number;
+  /** Null: as fast as it goes. */
+  readonly bandwidthMiBps: number | null;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** Something has changed: to be looked at, and told. */
+  readonly onChange: () => void;
+}
+
+interface Departure {
+  order: OutgoingMigration;
+  vm: VmGoal;
+  call: Promise<void> | null;
+  failure: string | null;
+  wasResumed: boolean;
+  /** Under the order as it is now; null: nobody has looked yet. */
+  seen: DepartureSeen | null;
+  percent: number | null;
+}
+
+/** Machines that leave this host while they run. */
+export class Departures {
+  readonly #options: DepartureOptions;
+  readonly #all = new Map<string, Departure>();
+
+  constructor(options: DepartureOptions) {
+    this.#options = options;
+  }
+
+  get isEmpty(): boolean {
+    return this.#all.size === 0;
+  }
+
+  follow(goal: Goal): void {
+    const orders = new Map((goal.outgoing ?? []).map((order) => [keyOf(order), order]));
+    for (const [key, departure] of this.#all) {
+      if (orders.has(key)) continue;
+      if (departure.call === null) this.#all.delete(key);
+      // Nobody wants it any more. Where it has just come to its end, there is nothing to be stopped.
+      else departure.order = { ...departure.order, order: 'stop', resume: false };
+    }
+    for (const [key, order] of orders) {
+      const vm = goal.vms.find(({ id }) => id === order.id);
+      if (!vm) continue;
+      const known = this.#all.get(key);
+      if (!known)
+        this.#all.set(key, {
+          ...{ order, vm, call: null, failure: null, wasResumed: false, seen: null, percent: null },
+        });
+      else {
+        if (known.order.order !== order.order || known.order.resume !== order.resume) known.seen = null;
+        known.order = order;
+        known.vm = vm;
+      }
+    }
+  }
+
+  report(): MigrationReport[] {
+    return [...this.#all.values()].flatMap((departure): MigrationReport[] => {
+      const { order, seen, failure, percent } = departure;
+      if (!seen) return [];
+      return [
+        {
+          role: 'out',
+          id: order.id,
+          incarnation: order.incarnation,
+          order: order.order,
+          resume: order.resume,
+          guest: seen.guest,
+          state: stateOf(order, seen),
+          ...(failure === null ? {} : { message: failure.slice(0, 1024) }),
+          ...(percent === null || !seen.isOurs ? {} : { percent }),
+        },
+      ];
+    });
+  }
+
+  /** @param domains all of this host, looked at just now. */
+  async look(domains: readonly DomainView[]): Promise<void> {
+    for (const departure of this.#all.values()) await this.#lookAt(departure, domains);
+  }
+
+  async #lookAt(departure: Departure, domains: readonly DomainView[]): Promise<void> {
+    const { driver, fleet } = this.#options;
+    const { order, vm } = departure;
+    const name = domainName(fleet, order.id);
+    const domain = domains.find(({ mark }) => mark?.id === order.id && mark.incarnation === vm.incarnation);
+    const guest = guestOf(domain);
+    const job = guest === 'absent' ? null : await driver.migrations.job(name).catch(noSuchDomain);
+    // Asked for while the domain was there: what it says now is for the next look.
+    if (departure.order !== order) return;
+    departure.percent = job?.percent ?? departure.percent;
+    departure.seen = {
+      guest,
+      job: job?.kind ?? 'none',
+      isOurs: departure.call !== null,
+      hasFailed: departure.failure !== null,
+      wasResumed: departure.wasResumed,
+    };
+    const act = nextAct(order, departure.seen);
+    if (act === 'begin' && domain) this.#begin(departure, domain);
+    if (act === 'abort') await driver.migrations.abort(name);
+    if (act === 'resume') {
+      // A lock on its disk keeps it from running where the other one does after all.
+      await driver
+        .unpauseDomain(name)
+        .catch((error: unknown) => this.#options.log.warn({ err: error, vm: order.id }, 'it cannot run on'));
+      departure.wasResumed = true;
+      departure.seen = null;
+      this.#options.onChange();
+    }
+  }
+
+  #begin(departure: Departure, domain: DomainView): void {
+    const { log, onChange } = this.#options;
+    const { order } = departure;
+    departure.call = this.#migrate(departure, domain)
+      .catch((thrown: unknown) => {
+        const error = WeftError.from(thrown);
+        log.warn({ err: error, vm: order.id, to: order.to }, 'a migration failed');
+        departure.failure = error.message;
+      })
+      .finally(() => {
+        departure.call = null;
+        departure.seen = null;
+        onChange();
+      });
+    if (departure.seen) departure.seen = { ...departure.seen, isOurs: true };
+  }
+
+  async #migrate(departure: Departure, domain: DomainView): Promise<void> {
+    const { driver, sockets, fleet, filesOf, dial, limitMs, bandwidthMiBps, clock, log } = this.#options;
+    const { order, vm } = departure;
+    const name = domainName(fleet, order.id);
+    if (!domain.mark) throw new WeftError('internal', `${name} has no mark`);
+    let why: string | null = null;
+    const owner = await driver.migrations.guestOwner();
+    const tunnel = await OutgoingTunnel.open(sockets, owner, {
+      domain: name,
+      incarnation: order.incarnation,
+      dial: (channel) => dial(order, channel),
+      onFailed: (error) => {
+        why ??= error.message;
+      },
+    });
+    const limit = clock.after(limitMs, () => {
+      why = `it changed its memory faster than it could be sent, for ${Math.round(limitMs / 1000)} s`;
+      void driver.migrations
+        .abort(name)
+        .catch((error: unknown) => log.warn({ err: error, vm: order.id }, 'it could not be stopped'));
+    });
+    try {
+      await driver.migrations.migrate(name, {
+        mark: { ...domain.mark, incarnation: order.incarnation },
+        from: filesOf(vm, domain),
+        to: order.files,
+        control: sockets.path(name, order.incarnation, 'control'),
+        memory: sockets.path(name, order.incarnation, 'memory'),
+        bandwidthMiBps,
+      });
+    } catch (error) {
+      throw why === null ? error : new WeftError('hypervisor-failed', why, { cause: error });
+    } finally {
+      limit.cancel();
+      // Its sockets go with it.
+      tunnel.close();
+    }
+  }
+}
+
+const keyOf = ({ id, incarnation }: OutgoingMigration) => `${id}@${incarnation}`;
+
+/** It has just gone. */
+const noSuchDomain = (error: unknown) => {
+  if (WeftError.from(error).code === 'not-found') return null;
+  throw error;
+};

@@ -1,0 +1,97 @@
+import type { Duplex } from 'node:stream';
+import type { HypervisorDriver } from '../hypervisor/driver.ts';
+import type { Clock, Timer } from '../kit/clock.ts';
+import type { Logger } from '../kit/log.ts';
+import type { Goal, MigrationChannel, MigrationReport } from '../protocol/index.ts';
+import type { Arrivals } from './arrivals.ts';
+import type { Departures } from './departures.ts';
+
+/** How often what goes on is looked at, although libvirt tells nothing. */
+const LOOK_EVERY_MS = 1_000;
+
+export interface MigrationKeeperOptions {
+  readonly driver: Pick<HypervisorDriver, 'listDomains' | 'onEvent'>;
+  /** @param changed to be called when something has changed. */
+  readonly departures: (changed: () => void) => Departures;
+  readonly arrivals: (changed: () => void) => Arrivals;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** What is reported has changed. */
+  readonly onChange: () => void;
+}
+
+/** Does what the newest goal says of hand-overs, beside the queues of the VMs. All of it is found out anew from what libvirt has. */
+export class MigrationKeeper {
+  readonly #options: MigrationKeeperOptions;
+  readonly #departures: Departures;
+  readonly #arrivals: Arrivals;
+  readonly #stopListening: () => void;
+  #looking: Promise<void> | null = null;
+  #again = false;
+  #timer: Timer | null = null;
+  #told = '';
+  #closed = false;
+
+  constructor(options: MigrationKeeperOptions) {
+    this.#options = options;
+    this.#departures = options.departures(() => this.#wake());
+    this.#arrivals = options.arrivals(() => this.#wake());
+    this.#stopListening = options.driver.onEvent(() => this.#wake());
+  }
+
+  follow(goal: Goal): void {
+    this.#departures.follow(goal);
+    this.#arrivals.follow(goal);
+    this.#wake();
+  }
+
+  report(): MigrationReport[] {
+    return [...this.#departures.report(), ...this.#arrivals.report()];
+  }
+
+  connect(vmId: string, incarnation: number, channel: MigrationChannel): Promise<Duplex> {
+    return this.#arrivals.connect(vmId, incarnation, channel);
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#stopListening();
+    this.#timer?.cancel();
+    this.#arrivals.close();
+  }
+
+  #wake(): void {
+    if (this.#closed) return;
+    if (this.#looking) {
+      this.#again = true;
+      return;
+    }
+    this.#looking = this.#look().finally(() => {
+      this.#looking = null;
+      if (!this.#again) return;
+      this.#again = false;
+      this.#wake();
+    });
+  }
+
+  async #look(): Promise<void> {
+    const { driver, clock, log, onChange } = this.#options;
+    this.#timer?.cancel();
+    this.#timer = null;
+    if (!this.#departures.isEmpty || !this.#arrivals.isEmpty) {
+      try {
+        const domains = await driver.listDomains();
+        // Who waits for an arrival waits for this first.
+        await this.#arrivals.look(domains);
+        await this.#departures.look(domains);
+      } catch (error) {
+        log.warn({ err: error }, 'could not look at what is handed over; trying again');
+      }
+      if (!this.#closed) this.#timer = clock.after(LOOK_EVERY_MS, () => this.#wake());
+    }
+    const told = JSON.stringify(this.report());
+    if (told === this.#told) return;
+    this.#told = told;
+    onChange();
+  }
+}

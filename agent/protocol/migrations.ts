@@ -1,0 +1,72 @@
+import { z } from 'zod';
+import { count, vmId } from './primitives.ts';
+
+/** Where what belongs to a machine lies on the host that it goes to. */
+export const migrationFiles = z.object({
+  disk: z.string().startsWith('/').max(4096),
+  seed: z.string().startsWith('/').max(4096).nullable(),
+  console: z.string().startsWith('/').max(4096),
+});
+export type MigrationFiles = z.infer<typeof migrationFiles>;
+
+/** A machine of this host that goes to another one while it runs. Until the goal says otherwise, it is started by nobody here. */
+export const outgoingMigration = z.object({
+  id: vmId,
+  /** Which incarnation it is there. */
+  incarnation: z.number().int().min(1),
+  to: z.string(),
+  /** `move`: it is to be handed over. `stop`: what is under way is to be given up, and nothing new is begun. */
+  order: z.enum(['move', 'stop']),
+  /** Nothing of it is, or will be, on the other host: a guest that stands still since then runs on here. */
+  resume: z.boolean(),
+  files: migrationFiles,
+});
+export type OutgoingMigration = z.infer<typeof outgoingMigration>;
+
+/** What libvirt has of a guest. `absent`: nothing that runs, or could be let run on. */
+export const guestSeen = z.enum(['absent', 'paused', 'running']);
+export type GuestSeen = z.infer<typeof guestSeen>;
+
+const common = {
+  id: vmId,
+  /** As in the goal: that of the copy on the host that it goes to. */
+  incarnation: z.number().int().min(1),
+  guest: guestSeen,
+  message: z.string().max(1024).optional(),
+};
+
+export const migrationReport = z.discriminatedUnion('role', [
+  z.object({
+    ...common,
+    role: z.literal('in'),
+    /** `ready`: it may come. `refused`: it cannot come here, as `message` says. */
+    state: z.enum(['preparing', 'ready', 'refused']),
+    files: migrationFiles.optional(),
+    /** Once it runs here: how long it stood still, and how long all of it took, by the hypervisor's own count. */
+    downtimeMs: count.optional(),
+    totalMs: count.optional(),
+  }),
+  z.object({
+    ...common,
+    role: z.literal('out'),
+    /** The order under which this was seen. */
+    order: z.enum(['move', 'stop']),
+    resume: z.boolean(),
+    /** `working`: a migration is under way, or is being begun or ended. `failed`: it was tried, and is not tried again. */
+    state: z.enum(['idle', 'working', 'failed']),
+    /** Of its memory, and disk, how much was sent. */
+    percent: z.number().int().min(0).max(100).optional(),
+  }),
+]);
+export type MigrationReport = z.infer<typeof migrationReport>;
+
+/** What a tunnel carries. `control`: libvirt to libvirt. `memory`: QEMU to QEMU. */
+export const MIGRATION_CHANNELS = ['control', 'memory'] as const;
+export const migrationChannel = z.enum(MIGRATION_CHANNELS);
+export type MigrationChannel = z.infer<typeof migrationChannel>;
+
+/** Capability of an agent that can hand machines over while they run. */
+export const MIGRATES_LIVE = 'migrates-live';
+
+/** The `Upgrade` of connections that carry bytes as they are, both ways, once they have begun. */
+export const BYTES_UPGRADE = 'weft-bytes';

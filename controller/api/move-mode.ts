@@ -1,0 +1,28 @@
+import { z } from 'zod';
+import { WeftError } from '../../agent/kit/errors.ts';
+import type { MoveMode } from '../model/live-move.ts';
+
+/** How machines on shared pools may leave their host; neither: while they run where that is possible, else stopped. */
+export const howToMove = {
+  cold: z
+    .boolean()
+    .optional()
+    .describe('Machines on shared pools are stopped for it, even where they could move while they run.'),
+  live: z
+    .boolean()
+    .optional()
+    .describe('Machines on shared pools are never stopped for it: what cannot move while it runs stays.'),
+};
+
+/** @throws WeftError `bad-request` for both. */
+export function moveModeOf({
+  cold,
+  live,
+}: {
+  readonly cold?: boolean | undefined;
+  readonly live?: boolean | undefined;
+}): MoveMode {
+  if (cold && live)
+    throw new WeftError('bad-request', 'a machine is either stopped for its move, or not: cold, or live');
+  return cold ? 'cold' : live ? 'live' : 'auto';
+}

@@ -1,0 +1,61 @@
+import { MIGRATES_LIVE } from '../../agent/protocol/index.ts';
+import type { HostRecord, VmRecord } from '../model/records.ts';
+import type { Draft } from './draft.ts';
+import { sharedPoolOf } from './shared-pools.ts';
+
+/** After so many tries that failed a machine that may be stopped for its move is. */
+export const LIVE_TRIES = 2;
+
+const RUNS: ReadonlySet<VmRecord['state']> = new Set(['booting', 'starting', 'ready', 'unready']);
+
+/** Why a machine cannot leave its host while it runs; null: it can. */
+export function whyNotFrom(draft: Draft, record: VmRecord, host: HostRecord): string | null {
+  if (!RUNS.has(record.state)) return `it is ${record.state}, so there is nothing to be moved while it runs`;
+  if (!migrates(draft, host.name))
+    return `the agent of ${host.name} is too old to hand it over while it runs`;
+  if (sharedPoolOf(host, record.pool)?.kind === 'rbd')
+    return `its disk is in Ceph (pool ${record.pool}), from where machines move stopped`;
+  const { stay } = record;
+  return stay && stay.failures >= LIVE_TRIES ? stay.message : null;
+}
+
+/** Why it cannot go to that host while it runs; null: it can, as far as can be told before it is tried. */
+export function whyNotTo(draft: Draft, from: HostRecord, to: HostRecord): string | null {
+  if (!migrates(draft, to.name)) return `the agent of ${to.name} is too old to take it over while it runs`;
+  const [here, there] = [from.facts, to.facts];
+  if (!here || !there) return `it is not known what ${to.name} can do`;
+  if (here.accelerator.kind !== there.accelerator.kind)
+    return `${from.name} runs guests with ${here.accelerator.kind}, ${to.name} with ${there.accelerator.kind}`;
+  const differs = here.cpu?.model !== there.cpu?.model || here.cpu?.features !== there.cpu?.features;
+  // An emulated processor is the same everywhere.
+  if (here.accelerator.kind === 'kvm' && differs)
+    return `the processor of ${to.name} (${there.cpu?.model ?? 'unknown'}) is another one than that of ${from.name} (${here.cpu?.model ?? 'unknown'})`;
+  return isOlder(there.qemuVersion, here.qemuVersion)
+    ? `QEMU ${there.qemuVersion} of ${to.name} is older than ${here.qemuVersion} of ${from.name}`
+    : null;
+}
+
+/** Other hosts with the very pool that cannot take it over while it runs, each with the reason. */
+export function unfitHosts(draft: Draft, record: VmRecord, from: HostRecord): ReadonlyMap<string, string> {
+  const unfit = new Map<string, string>();
+  for (const to of draft.all('hosts')) {
+    if (to.name === from.name || sharedPoolOf(to, record.pool)?.id !== sharedPoolOf(from, record.pool)?.id)
+      continue;
+    const why = whyNotTo(draft, from, to);
+    if (why !== null) unfit.set(to.name, why);
+  }
+  return unfit;
+}
+
+const migrates = (draft: Draft, host: string): boolean =>
+  draft.world.live.get(host)?.hello?.capabilities.includes(MIGRATES_LIVE) === true;
+
+/** By numbers, part by part; what is no version is older than nothing. */
+function isOlder(one: string, other: string): boolean {
+  const [left, right] = [one, other].map((version) => version.split('.').map(Number));
+  for (const [index, part] of (left ?? []).entries()) {
+    const against = right?.[index] ?? 0;
+    if (!(part === against)) return part < against;
+  }
+  return false;
+}

@@ -1,0 +1,172 @@
+import type { MigrationReport } from '../../../agent/protocol/index.ts';
+import { isHandedOver, type LiveMove } from '../../model/live-move.ts';
+import type { HostRecord, Proof, VmRecord } from '../../model/records.ts';
+import type { Draft } from '../draft.ts';
+import {
+  ARRIVAL_MS,
+  type HandOverSeen,
+  nextOfHandOver,
+  type SourceWord,
+  type TargetWord,
+} from '../hand-over.ts';
+import type { Placement } from '../placement.ts';
+import { dropSuccessor, promote } from '../successors.ts';
+import { noteFailure } from './stays.ts';
+import { isElsewhere, wishOf } from './wishes.ts';
+
+/**
+ * Brings machines that are being handed over to their end, before any other rule asks where they are: until then two hosts may have
+ * them, and only what both of them say, or a proof of death, decides whose they are.
+ */
+export function followHandOvers(draft: Draft, placement: Placement): void {
+  for (const record of [...draft.all('vms')]) if (isHandedOver(record)) followOne(draft, placement, record);
+}
+
+function followOne(draft: Draft, placement: Placement, record: VmRecord): void {
+  const { successor } = record;
+  const live = successor?.live;
+  if (!successor || !live) return;
+  const seen: HandOverSeen = {
+    live,
+    source: sourceWord(draft, record, live),
+    target: targetWord(draft, record),
+    sourceDead: isDead(draft, record.host),
+    targetDead: isDead(draft, successor.host),
+    calledOff: calledOff(draft, record),
+  };
+  const next = nextOfHandOver(seen, draft.nowMs);
+  switch (next.kind) {
+    case 'there':
+      arrive(draft, placement, record, seen, next.proof);
+      break;
+    case 'stop':
+      draft.tell('vm-migration-stopped', record.id, `its way to ${successor.host} ends: ${next.reason}`, {
+        from: record.host,
+        to: successor.host,
+      });
+      put(draft, record, { state: 'stopping', reason: next.reason, failed: next.failed });
+      break;
+    case 'resume':
+      put(draft, record, { resume: true });
+      break;
+    case 'gone-here':
+      put(draft, record, { goneAtMs: draft.nowMs });
+      break;
+    case 'here':
+      stay(draft, placement, record, live);
+      break;
+    case 'wait':
+      break;
+  }
+}
+
+const put = (draft: Draft, record: VmRecord, patch: Partial<LiveMove>): void => {
+  const { successor } = record;
+  if (!successor?.live) return;
+  const live = { ...successor.live, ...patch };
+  draft.put('vms', record.id, { ...record, successor: { ...successor, live } });
+};
+
+function stay(draft: Draft, placement: Placement, record: VmRecord, live: LiveMove): void {
+  const reason = live.reason ?? 'it was called off';
+  const kept = dropSuccessor(draft, placement, record, reason);
+  if (!live.failed || !record.successor) return;
+  const failure = { code: 'hypervisor-failed', message: reason };
+  const failed = { ...record, successor: { ...record.successor, failure } };
+  noteFailure(draft, kept, failed, wishOf(draft, record));
+}
+
+function arrive(
+  draft: Draft,
+  placement: Placement,
+  record: VmRecord,
+  { target }: HandOverSeen,
+  by: 'source' | 'target' | 'death',
+): void {
+  const { successor, host: from } = record;
+  if (!successor) return;
+  const runs = target?.guest === 'running';
+  const lastMove = {
+    ...{ atMs: draft.nowMs, from: String(from), to: successor.host },
+    ...{ downtimeMs: target?.downtimeMs ?? null, totalMs: target?.totalMs ?? null },
+  };
+  const why = runs ? 'it runs there' : by === 'death' ? `host ${from} is dead` : 'it ended here on its way';
+  const there = {
+    ...successor,
+    state: runs ? 'starting' : 'placing',
+    overlay: runs ? (successor.live?.files?.disk ?? null) : null,
+  } as const;
+  promote(draft, placement, { ...record, successor: there }, why, proofOf(draft, record, by));
+  if (!runs) return;
+  const moved = draft.get('vms', record.id);
+  // The guest never stopped: what its host says of it from now on is no new beginning.
+  if (moved) draft.put('vms', record.id, { ...moved, lastMove, readyAtMs: record.readyAtMs });
+  const { downtimeMs, totalMs } = lastMove;
+  const took =
+    downtimeMs === null || totalMs === null
+      ? ''
+      : `; it stood still for ${downtimeMs} ms, and all of it took ${totalMs} ms`;
+  draft.tell('vm-migrated', record.id, `from ${from} to ${successor.host} while it ran${took}`, lastMove);
+}
+
+function proofOf(draft: Draft, record: VmRecord, by: 'source' | 'target' | 'death'): Proof | null {
+  const host = String(record.host);
+  if (by === 'death') return draft.get('hosts', host)?.proof ?? null;
+  const detail =
+    by === 'target'
+      ? `the agent of ${record.successor?.host} says that it runs there, handed over by ${host}`
+      : `the agent of ${host} says that nothing of it runs there`;
+  return { kind: 'agent', host, atMs: draft.nowMs, detail };
+}
+
+function calledOff(draft: Draft, record: VmRecord): string | null {
+  const wish = wishOf(draft, record);
+  const there = record.successor ? draft.get('hosts', record.successor.host) : undefined;
+  if (!wish) return 'it is not to leave any more';
+  if (record.successor && isElsewhere(wish, record.successor)) return `it is to go to ${wish.to}`;
+  return there?.draining ? `host ${there.name} drains` : null;
+}
+
+const isDead = (draft: Draft, name: string | null): boolean => {
+  const host: HostRecord | undefined = name === null ? undefined : draft.get('hosts', name);
+  return host?.state === 'fenced' && host.proof !== null;
+};
+
+/** What a host that is heard says of its half of a hand-over. */
+function wordOf(draft: Draft, name: string | null, record: VmRecord): readonly MigrationReport[] {
+  const live = name === null ? undefined : draft.world.live.get(name);
+  if (!live?.connected || !live.report || draft.get('hosts', String(name))?.state !== 'up') return [];
+  const { id, successor } = record;
+  return (live.report.migrations ?? []).filter(
+    (each) => each.id === id && each.incarnation === successor?.incarnation,
+  );
+}
+
+/** Only what it says under the order that the store has: it may not have heard of a newer one yet. */
+function sourceWord(draft: Draft, record: VmRecord, live: LiveMove): SourceWord | null {
+  const order = live.state === 'moving' ? 'move' : 'stop';
+  const words = wordOf(draft, record.host, record);
+  return (
+    words.find(
+      (each): each is SourceWord =>
+        each.role === 'out' && each.order === order && each.resume === live.resume,
+    ) ?? null
+  );
+}
+
+export const targetWord = (draft: Draft, record: VmRecord): TargetWord | null =>
+  wordOf(draft, record.successor?.host ?? null, record).find(
+    (each): each is TargetWord => each.role === 'in',
+  ) ?? null;
+
+/** Unix ms: when a hand-over is looked at again although nothing happens; null: never. */
+export function nextHandOverMs(draft: Draft): number | null {
+  let next: number | null = null;
+  for (const { successor } of draft.all('vms')) {
+    const goneAtMs = successor?.live?.goneAtMs;
+    // Once that time is over, the next thing that is heard decides.
+    if (goneAtMs == null || goneAtMs + ARRIVAL_MS <= draft.nowMs) continue;
+    next = Math.min(next ?? Number.POSITIVE_INFINITY, goneAtMs + ARRIVAL_MS);
+  }
+  return next;
+}

@@ -1,0 +1,120 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
+import { performance } from 'node:perf_hooks';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { enterHost } from '../lab/host.ts';
+import { REPOSITORY } from '../lab/layout.ts';
+import type { HostState } from '../lab/state.ts';
+import type { BenchFleet } from './fleet.ts';
+
+const NAME = 'plain';
+const SOCKET = '/run/plain.sock';
+const CONSOLE = '/run/plain.log';
+const PORT = 16_600;
+/** So long a guest that boots says something new on its console. */
+const QUIET_MS = 5_000;
+
+/**
+ * A guest like one of Weft's, of which Weft knows nothing, moved by `virsh migrate` from host to host: QEMU to QEMU over TCP. The lab's
+ * daemons listen on unix sockets only, so libvirt's own few words pass through a door.
+ */
+export class PlainGuest {
+  readonly #fleet: BenchFleet;
+  readonly #doors: readonly ChildProcess[];
+  #host: string;
+
+  private constructor(fleet: BenchFleet, host: string, doors: readonly ChildProcess[]) {
+    this.#fleet = fleet;
+    this.#host = host;
+    this.#doors = doors;
+  }
+
+  /** Boots one beside it, with the same devices, on a disk of its own above the same layer, and waits until it is up. */
+  static async like(fleet: BenchFleet, id: string): Promise<PlainGuest> {
+    const { host, overlay } = await fleet.detail(id);
+    if (host === null || overlay === null) throw new Error(`${id} runs nowhere`);
+    const { hosts } = await fleet.lab.state();
+    const guest = new PlainGuest(
+      fleet,
+      host,
+      hosts.flatMap((each) => doorsOf(each, hosts)),
+    );
+    const listed = await guest.#on('virsh', 'list', '--name');
+    const domain = listed.split('\n').find((name) => name.includes(`-${id.replace('/', '-')}-`)) ?? '';
+    const xml = await guest.#on('virsh', 'dumpxml', '--inactive', domain);
+    const layer = /<source file='([^']*blobs[^']*\.qcow2)'/.exec(xml)?.[1];
+    if (layer === undefined) throw new Error(`the disk of ${id} has no layer below it`);
+    const seed = /<source file='([^']*seed-\d+\.iso)'/.exec(xml)?.[1] ?? '';
+    // On storage that both hosts have.
+    const [disk, copy] = [`${overlay}.plain.qcow2`, `${overlay}.plain.iso`];
+    await guest.#on('cp', seed, copy);
+    await guest.#on('qemu-img', 'create', '-q', '-f', 'qcow2', '-F', 'qcow2', '-b', layer, disk, '256M');
+    await fleet.lab.exec(host, ['virsh', 'create', '/dev/stdin'], {
+      input: described(xml, [overlay, disk], [seed, copy]),
+    });
+    await guest.#isQuiet();
+    return guest;
+  }
+
+  async move(): Promise<{ downtimeMs: number; totalMs: number; wallMs: number }> {
+    const { hosts } = await this.#fleet.lab.state();
+    const there = hosts.find(({ name }) => name !== this.#host);
+    if (!there) throw new Error('there is no other host');
+    const startedMs = performance.now();
+    await this.#on(
+      ...['virsh', 'migrate', '--live', '--p2p', '--unsafe', '--auto-converge', '--abort-on-error', NAME],
+      ...[`qemu+unix:///system?socket=${SOCKET}`, `tcp://${there.address}`],
+    );
+    const wallMs = performance.now() - startedMs;
+    this.#host = there.name;
+    const told = await this.#on('virsh', 'domjobinfo', '--completed', NAME);
+    const figure = (label: string) => Number(new RegExp(`^${label}:\\s+(\\d+)\\s+ms`, 'm').exec(told)?.[1]);
+    return { downtimeMs: figure('Total downtime'), totalMs: figure('Time elapsed'), wallMs };
+  }
+
+  async remove(): Promise<void> {
+    await this.#on('virsh', 'destroy', NAME);
+    for (const door of this.#doors) door.kill('SIGKILL');
+  }
+
+  async #on(...command: string[]): Promise<string> {
+    return (await this.#fleet.lab.exec(this.#host, command, { timeoutMs: 120_000 })).stdout;
+  }
+
+  async #isQuiet(): Promise<void> {
+    let size = '';
+    for (let waitedMs = 0; waitedMs < QUIET_MS; ) {
+      const now = await this.#on('wc', '-c', CONSOLE);
+      waitedMs = now === size && !now.startsWith('0 ') ? waitedMs + 500 : 0;
+      size = now;
+      await sleep(500);
+    }
+  }
+}
+
+/** Another name and address, nothing of ours about it, and another disk and console; all else stays as it is. */
+const described = (xml: string, ...files: readonly (readonly [from: string, to: string])[]): string =>
+  xml
+    .replace(/<name>[^<]*<\/name>/, `<name>${NAME}</name>`)
+    .replace(/<uuid>[^<]*<\/uuid>/, `<uuid>${randomUUID()}</uuid>`)
+    .replace(/<metadata>[\s\S]*?<\/metadata>/, '')
+    .replace(/<mac address='([^']*)..'\/>/, "<mac address='$1fe'/>")
+    .replace(/<log file='[^']*'/, `<log file='${CONSOLE}'`)
+    .replace(/(?<=file=)'([^']*)'/g, (all, path) => {
+      const place = files.find(([from]) => from === path)?.[1];
+      return place === undefined ? all : `'${place}'`;
+    });
+
+/** One to this host's libvirt from the network, and one from here to that of the other host. */
+function doorsOf(host: HostState, hosts: readonly HostState[]): ChildProcess[] {
+  const other = hosts.find(({ name }) => name !== host.name);
+  return [
+    [String(PORT), '/run/libvirt/libvirt-sock'],
+    [SOCKET, `${other?.address}:${PORT}`],
+  ].map(([listen = '', target = '']) => {
+    const [program = '', ...enter] = enterHost(host);
+    const script = join(REPOSITORY, 'test/bench/door.mjs');
+    return spawn(program, [...enter, process.execPath, script, listen, target], { stdio: 'ignore' });
+  });
+}

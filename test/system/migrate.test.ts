@@ -1,0 +1,181 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { supervisedPid } from '../lab/host.ts';
+import { type GoldenLab, goldenLab, TINY } from '../support/golden-lab.ts';
+import { isReady, rowOf, runningQemus } from '../support/hosts.ts';
+import { waitFor } from '../support/wait-for.ts';
+import type { PsRow } from '../support/weft.ts';
+
+const MODEL = `
+apiVersion: weft/v1
+kind: Application
+name: shop
+machines:
+  files: {image: "tiny:stable", size: ${TINY}, pool: san}
+`;
+const ID = 'shop/files';
+const HOSTS = ['h1', 'h2', 'h3'] as const;
+
+/** Goes on whatever becomes of the session that began it. `/run` is memory: a guest that was booted anew has nothing there. */
+const WRITER =
+  'i=0; while :; do i=$((i+1)); echo $i | dd of=/root/log oflag=append conv=notrunc,fsync 2>/dev/null && echo $i >/run/acked.new && mv /run/acked.new /run/acked; done';
+/** Changes its memory faster than it is sent: a migration does not end by itself while this goes on. */
+const DIRTY =
+  'mkdir -p /run/big && mount -t tmpfs -o size=72m big /run/big && while [ ! -e /run/enough ]; do dd if=/dev/zero of=/run/big/a bs=64k count=700 conv=notrunc 2>/dev/null; dd if=/dev/urandom of=/run/big/a bs=64k count=700 conv=notrunc 2>/dev/null; done';
+
+interface Event {
+  readonly sequence: number;
+  readonly kind: string;
+  readonly subject: string;
+  readonly message: string;
+}
+type Row = PsRow & {
+  readonly successor: { readonly host: string; readonly state: string } | null;
+  readonly lastMove: { readonly downtimeMs: number | null; readonly totalMs: number | null } | null;
+};
+
+describe('a machine on a shared pool moves while it runs', () => {
+  let golden: GoldenLab;
+  let boot = '';
+  beforeAll(async () => {
+    // Slow enough to be caught in the middle, of a guest that changes its memory faster than that.
+    golden = await goldenLab('migrate', { shared: ['san'], agent: { migration: { bandwidthMiBps: 4 } } });
+    await golden.weft.ok(['apply', '-f', await golden.model(MODEL), '--wait'], { timeoutMs: 400_000 });
+    await inside(`(setsid sh -c '${WRITER}' </dev/null >/dev/null 2>&1 &)`);
+    boot = await inside('cat /proc/sys/kernel/random/boot_id');
+    await waitFor(
+      'the writer to write',
+      () => acknowledged(),
+      (count) => count > 0,
+    );
+  }, 1_300_000);
+  afterAll(() => golden?.down(), 60_000);
+
+  const row = async () => rowOf(await golden.weft.ps('shop'), ID) as Row;
+  const inside = async (command: string) => (await golden.weft.ok(['ssh', ID, '--', command])).trim();
+  const acknowledged = async () => Number((await inside('cat /run/acked || echo 0')) || 0);
+  const events = async (after: number) =>
+    (await golden.weft.json<Event[]>(['events'])).filter(({ sequence }) => sequence > after);
+  const lastEvent = async () => (await golden.weft.json<Event[]>(['events'])).at(-1)?.sequence ?? 0;
+  const ready = (what: string, wanted: (found: Row) => boolean) =>
+    waitFor(what, row, (found) => isReady(found) && found.successor === null && wanted(found));
+
+  /** The same boot of the same guest: nothing it was told is written is missing, and it goes on writing. One QEMU has the disk. */
+  async function expectUnbroken(before: number): Promise<void> {
+    expect(await inside('cat /proc/sys/kernel/random/boot_id')).toBe(boot);
+    const after = await acknowledged();
+    expect(after).toBeGreaterThanOrEqual(before);
+    await waitFor(
+      'it to go on writing',
+      () => acknowledged(),
+      (count) => count > after,
+    );
+    // Every number up to the last one that was acknowledged, in order.
+    const broken = await inside(
+      `a=$(cat /run/acked); head -n $a /root/log | awk '$1 != NR {print NR; exit}'; [ $(wc -l </root/log) -ge $a ] || echo short`,
+    );
+    expect(broken).toBe('');
+    await waitFor(
+      'one QEMU of it, in the whole lab',
+      () => runningQemus(golden),
+      (qemus) => qemus.length === 1,
+    );
+  }
+
+  test('by name, there and back: the same boot goes on, at the same address, and says for how long it stood still', async () => {
+    for (const _way of ['there', 'back']) {
+      const before = await row();
+      const begun = await lastEvent();
+      const written = await acknowledged();
+      const to = HOSTS.find((name) => name !== before.host) ?? 'h1';
+      const moved = await golden.weft.run(['move', ID, '--live', '--to', to, '--wait'], {
+        timeoutMs: 200_000,
+      });
+      expect(moved).toMatchObject({ exitCode: 0 });
+      expect(moved.stderr).toMatch(/moved from h\d to h\d while it ran: it stood still for \d+ ms/);
+      const after = await ready('it to be ready there', ({ host }) => host === to);
+      expect(after).toMatchObject({ address: before.address, incarnation: before.incarnation + 1 });
+      expect(after.lastMove?.totalMs).toBeGreaterThan(after.lastMove?.downtimeMs ?? Number.NaN);
+      await expectUnbroken(written);
+      const kinds = (await events(begun)).filter(({ subject }) => subject === ID).map(({ kind }) => kind);
+      expect(kinds).toContain('vm-migrated');
+      expect(kinds).not.toContain('vm-moves-cold');
+    }
+  });
+
+  test('off a host that drains, which is then empty', async () => {
+    const { host } = await row();
+    const written = await acknowledged();
+    await golden.weft.ok(['host', 'drain', String(host), '--wait', '--timeout', '5m'], {
+      timeoutMs: 400_000,
+    });
+    await ready('it to be ready elsewhere', (found) => found.host !== host);
+    await expectUnbroken(written);
+    await golden.weft.ok(['host', 'undrain', String(host)]);
+  });
+
+  describe('with its way cut in the middle', () => {
+    beforeAll(() => inside(`(setsid sh -c '${DIRTY}' </dev/null >/dev/null 2>&1 &)`));
+    afterAll(() => inside('touch /run/enough').catch(() => undefined));
+
+    /** Begins a move that does not end by itself soon, and waits until it is under way. */
+    async function underWay(): Promise<{ from: string; to: string; written: number; begun: number }> {
+      const { host: from } = await ready('it to be at rest', () => true);
+      const to = HOSTS.find((name) => name !== from) ?? 'h1';
+      const written = await acknowledged();
+      const begun = await lastEvent();
+      await golden.weft.ok(['move', ID, '--live', '--to', to]);
+      await waitFor(
+        'it to be on its way',
+        async () => events(begun),
+        (told) => told.some(({ kind }) => kind === 'vm-migrating'),
+        180_000,
+        100,
+      );
+      return { from: String(from), to, written, begun };
+    }
+    /** Ends it: it never came to its end by itself, so it is where it was. */
+    async function stays({ from, written }: { from: string; written: number }): Promise<void> {
+      await golden.weft.run(['move', ID, '--abort']);
+      expect(await ready('it to be at rest', () => true)).toMatchObject({ host: from });
+      await expectUnbroken(written);
+    }
+    const kill = async (host: string) =>
+      process.kill(await supervisedPid(await golden.lab.host(host), 'weft-agent'), 'SIGKILL');
+
+    test('by a user: it stays', async () => {
+      const way = await underWay();
+      await stays(way);
+      const told = (await events(way.begun)).map(({ kind }) => kind);
+      expect(told).toContain('vm-migration-stopped');
+      expect(told).not.toContain('vm-migrated');
+    });
+
+    test.each([
+      ['agent that takes', (to: string) => kill(to)],
+      ['controller', async () => process.kill(await golden.lab.controllerPid(), 'SIGKILL')],
+    ])('by the death of the %s: it goes on where it was, and the reason is told', async (_who, strike) => {
+      const way = await underWay();
+      await strike(way.to);
+      await waitFor(
+        'it to be told as failed',
+        // A controller that is on its way back does not answer yet.
+        () => events(way.begun).catch(() => []),
+        (told) => told.some(({ kind }) => kind === 'vm-move-failed'),
+      );
+      await stays(way);
+    });
+
+    test('by the death of the agent that gives: it goes on where it was', async () => {
+      const way = await underWay();
+      const host = await golden.lab.host(way.from);
+      const before = await supervisedPid(host, 'weft-agent');
+      await kill(way.from);
+      await waitFor(
+        'another agent to run',
+        () => supervisedPid(host, 'weft-agent').catch(() => before),
+        (pid) => pid !== before,
+      );
+      await stays(way);
+    });
+  });
+});

@@ -1,0 +1,41 @@
+import { expect, test } from 'vitest';
+import { describeThere } from '../../../agent/hypervisor/libvirt/migration-xml.ts';
+import { readGuestOwner } from '../../../agent/hypervisor/libvirt/migrations.ts';
+
+const FROM = {
+  disk: '/pools/a&b/machines/crm/db/disk.qcow2',
+  seed: '/var/lib/weft/agent/run/crm/db/seed-3.iso',
+  console: '/var/lib/weft/agent/run/crm/db/console.log',
+};
+const TO = { disk: "/mnt/o'san/disk.qcow2", seed: '/srv/seed-4.iso', console: '/srv/console.log' };
+const XML = `<domain type='kvm'>
+  <metadata><weft:vm xmlns:weft="urn:weft:1" fleet="f" id="crm/db" incarnation="3" kind="machine" rebootGeneration="2"/></metadata>
+  <devices>
+    <disk><source file='/pools/a&amp;b/machines/crm/db/disk.qcow2'/><backingStore><source file='/blobs/base.qcow2'/></backingStore></disk>
+    <disk><source file='/var/lib/weft/agent/run/crm/db/seed-3.iso'/></disk>
+    <serial><log file='/var/lib/weft/agent/run/crm/db/console.log' append='on'/></serial>
+  </devices>
+</domain>`;
+
+test('a domain is described as the other host has it: its mark and its files, and nothing else, are another', () => {
+  const there = describeThere(XML, 4, FROM, TO);
+  expect(there).toContain('incarnation="4" kind="machine" rebootGeneration="2"');
+  expect(there).toContain("file='/mnt/o&apos;san/disk.qcow2'");
+  expect(there).toContain("file='/srv/seed-4.iso'");
+  expect(there).toContain("file='/srv/console.log' append='on'");
+  expect(there).toContain("file='/blobs/base.qcow2'");
+  expect(describeThere(there, 3, TO, FROM).replaceAll('&apos;', "'")).toBe(XML);
+});
+
+test('what does not carry exactly one mark of ours is not handed over', () => {
+  expect(() => describeThere('<domain/>', 4, FROM, TO)).toThrow('one mark');
+  expect(() => describeThere(XML + XML, 4, FROM, TO)).toThrow('one mark');
+});
+
+test('whom guests belong to is what libvirt says', () => {
+  const capabilities = (label: string) =>
+    `<capabilities><host><secmodel><model>none</model></secmodel><secmodel><model>dac</model><doi>0</doi><baselabel type='kvm'>${label}</baselabel><baselabel type='qemu'>${label}</baselabel></secmodel></host></capabilities>`;
+  expect(readGuestOwner(capabilities('+64055:+109'))).toEqual({ uid: 64_055, gid: 109 });
+  expect(readGuestOwner(capabilities('nobody'))).toBe(null);
+  expect(readGuestOwner('<capabilities/>')).toBe(null);
+});
