@@ -76,7 +76,7 @@ describe('a roll that was not finished', () => {
     } as unknown as WeftClient;
     const context = { say: () => undefined } as unknown as Context;
     await rollOne(context, client, ['h2'], { roll, program: null, cold: false, timeoutMs: 10_000 });
-    expect(asked).toEqual([`drain h2 ${JSON.stringify({ cold: false, roll })}`, 'undrain h2']);
+    expect(asked).toEqual([`drain h2 ${JSON.stringify({ cold: false, live: false, roll })}`, 'undrain h2']);
   });
 });
 
