@@ -38,6 +38,8 @@ export interface ReconcilerOptions {
 
 /** After a pass that failed, even if nothing happens. */
 const RETRY_MS = 500;
+/** Passes are made when something gives them something to do. Should that ever be missed, it is found this much later. */
+const PASS_AT_LEAST_EVERY_MS = 10_000;
 
 /**
  * Makes passes: world → plan → one transaction → goals. A pass follows whatever happened (a write by a user, a report, a
@@ -148,8 +150,9 @@ export class Reconciler {
     const { clock, log } = this.#options;
     try {
       const { nextMs, nextWaitMs } = await this.#onePass();
-      this.#waitMs = nextWaitMs;
-      this.#setTimer(nextMs);
+      const atLatestMs = clock.now() + PASS_AT_LEAST_EVERY_MS;
+      this.#waitMs = earliest([nextWaitMs, atLatestMs]);
+      this.#setTimer(earliest([nextMs, atLatestMs]));
     } catch (error) {
       log.error({ err: error }, 'a pass of the reconciler failed; trying again');
       this.#timer?.cancel();
