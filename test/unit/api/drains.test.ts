@@ -49,6 +49,9 @@ test('a drain is in the name of who asked, with or without a body, and shows in 
   expect((await ask('POST', '/v1/hosts/h2/drain')).statusCode).toBe(200);
   expect((await host('h2')).drain?.cold).toBe(false);
   expect((await ask('POST', '/v1/hosts/h2/drain', { cold: 'yes' })).statusCode).toBe(400);
+  expect((await ask('POST', '/v1/hosts/h2/drain', { cold: true, live: true })).statusCode).toBe(400);
+  expect((await ask('POST', '/v1/hosts/h2/drain', { live: true })).statusCode).toBe(200);
+  expect((await host('h2')).drain).toMatchObject({ cold: false, live: true });
   expect(await rowOf('h1')).toMatchObject({ state: 'draining', mode: 'draining' });
   await store.transact({
     puts: [{ key: 'hosts/h1', value: { ...(await host('h1')), state: 'down', mode: 'maintenance' } }],
