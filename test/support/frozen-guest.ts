@@ -108,7 +108,9 @@ export class FrozenGuest {
       () => this.virsh('ttyconsole', 'DOMAIN').catch(() => ''),
       (path) => path !== '',
     );
-    const press = ['sh', '-c', 'printf "\\nrm -f /run/hold\\n" >"$0"', terminal];
-    await this.#lab.exec(this.#host, press);
+    // QEMU reads a terminal only while somebody has it open: until the guest has answered. What it echoes has no 2 in it.
+    const say =
+      'exec 3<>"$0"; printf "\\nrm -f /run/hold; echo gone-\\$((1+1))\\n" >&3; grep -q -m1 gone-2 <&3';
+    await this.#lab.exec(this.#host, ['sh', '-c', say, terminal], { timeoutMs: 60_000 });
   }
 }

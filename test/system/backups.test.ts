@@ -2,7 +2,6 @@ import { readFile, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { diskOf, supervisedPid } from '../lab/host.ts';
-import { FrozenGuest } from '../support/frozen-guest.ts';
 import { type GoldenLab, goldenLab, TINY } from '../support/golden-lab.ts';
 import { isReady, rowOf, waitUntilNothingIsLeft } from '../support/hosts.ts';
 import { waitFor } from '../support/wait-for.ts';
@@ -14,15 +13,6 @@ kind: Application
 name: shop
 machines:
   db: {image: "${image}", size: ${TINY}, pool: local}
-`;
-const LEDGER = 'books/ledger';
-/** Its guest has an agent. */
-const BOOKS = `
-apiVersion: weft/v1
-kind: Application
-name: books
-machines:
-  ledger: {image: "tiny-full:stable", size: ${TINY}, pool: local}
 `;
 const BOOT_ID = 'cat /proc/sys/kernel/random/boot_id';
 const BACKUPS = '/var/lib/weft/backups';
@@ -45,13 +35,11 @@ describe('backups of a machine', () => {
     golden = await goldenLab('backups', {
       hosts: 2,
       shared: ['common'],
-      recipes: ['tiny', 'tiny-full'],
       agent: { backups: [{ name: 'vault', path: BACKUPS }] },
     });
-    const files = [await golden.model(MODEL('tiny:stable')), await golden.model(BOOKS, 'books.yaml')];
-    await Promise.all(
-      files.map((file) => golden.weft.ok(['apply', '-f', file, '--wait'], { timeoutMs: 400_000 })),
-    );
+    await golden.weft.ok(['apply', '-f', await golden.model(MODEL('tiny:stable')), '--wait'], {
+      timeoutMs: 400_000,
+    });
   }, 1_300_000);
   afterAll(() => golden?.down(), 60_000);
 
@@ -203,85 +191,6 @@ describe('backups of a machine', () => {
       await golden.weft.ok(['delete', 'shop/after', '--wait'], { timeoutMs: 180_000 });
     },
   );
-
-  describe('of a guest with an agent', () => {
-    let guest: FrozenGuest;
-    let home: string;
-    beforeAll(async () => {
-      home = await homeOf(LEDGER);
-      guest = await FrozenGuest.of(golden.weft, golden.lab, LEDGER, home);
-    }, 200_000);
-
-    test('is frozen for the moment in which it begins: what the guest had not yet written out is in it', async () => {
-      const before = await ssh(
-        LEDGER,
-        'dd if=/dev/urandom of=/root/data bs=1M count=4 2>/dev/null; sha256sum </root/data',
-      );
-      const { backup, made } = await backUp(LEDGER);
-      expect(made?.consistency).toBe('frozen');
-      expect(await guest.freezes()).toEqual(['freeze', 'thaw']);
-      expect(await guest.status()).toBe('thawed');
-      await golden.weft.ok(['machine', 'restore', backup, '--as', 'copy', '--wait'], { timeoutMs: 400_000 });
-      expect(await digest('books/copy')).toBe(before);
-      await golden.weft.ok(['delete', 'books/copy', '--wait'], { timeoutMs: 180_000 });
-    });
-
-    test('that cannot be begun is told as failed; nothing is left of it, the guest runs on thawed, and the next one works', async () => {
-      const boot = await ssh(LEDGER, BOOT_ID);
-      // Another copy of its disk is being made, by somebody else, and for as long as he likes.
-      const busy = '/var/lib/weft/busy.qcow2';
-      await guest.virsh('blockcopy', 'DOMAIN', 'vda', busy, '--transient-job');
-      const refused = await golden.weft.run(
-        ['machine', 'backup', LEDGER, '--to', 'vault', '--wait', '--json'],
-        { timeoutMs: 180_000 },
-      );
-      expect(refused.exitCode).toBe(1);
-      const failed = (await backups(LEDGER)).find(({ state }) => state === 'failed');
-      expect(failed?.failure?.message).toContain('back ');
-      const calls = await guest.freezes();
-      expect([calls[0], calls.at(-1)]).toEqual(['freeze', 'thaw']);
-      expect(await guest.status()).toBe('thawed');
-      expect(await halves(home)).toEqual([]);
-      await guest.virsh('blockjob', 'DOMAIN', 'vda', '--abort');
-      await golden.lab.exec(home, ['rm', '-f', busy]);
-      expect((await backUp(LEDGER)).made?.consistency).toBe('frozen');
-      await write(LEDGER);
-      expect(await ssh(LEDGER, BOOT_ID)).toBe(boot);
-      await guest.freezes();
-    });
-
-    test('its host’s agent is killed between freeze and thaw: the next one thaws it', async () => {
-      await guest.hold();
-      const backup = (await golden.weft.ok(['machine', 'backup', LEDGER, '--to', 'vault'])).trim();
-      await guest.untilHeld();
-      // It stands still, so that the guest stays frozen until somebody has seen it so.
-      const agent = await supervisedPid(await golden.lab.host(home), 'weft-agent');
-      process.kill(agent, 'SIGSTOP');
-      await guest.letGo();
-      await guest.until('frozen');
-      process.kill(agent, 'SIGKILL');
-      expect(await endOf(LEDGER, backup)).toMatchObject({ state: 'done', made: { consistency: 'frozen' } });
-      // Thawed by the agent that found it so, then frozen once more for the copy that is begun anew.
-      const calls = await guest.freezes();
-      expect([...calls.slice(0, 2), ...calls.slice(-2)]).toEqual(['freeze', 'thaw', 'freeze', 'thaw']);
-      expect(calls.length).toBeGreaterThanOrEqual(4);
-      expect(await guest.status()).toBe('thawed');
-      expect(await halves(home)).toEqual([]);
-    });
-
-    test('libvirtd is killed while the guest freezes: it is thawed, and the backup is made', async () => {
-      await guest.hold();
-      const backup = (await golden.weft.ok(['machine', 'backup', LEDGER, '--to', 'vault'])).trim();
-      await guest.untilHeld();
-      await kill(home, 'libvirtd-supervised');
-      await guest.letGo();
-      expect(await endOf(LEDGER, backup)).toMatchObject({ state: 'done' });
-      await guest.until('thawed');
-      expect((await guest.freezes()).slice(0, 2)).toEqual(['freeze', 'thaw']);
-      await write(LEDGER);
-      await golden.weft.ok(['delete', 'books', '--wait'], { timeoutMs: 180_000 });
-    });
-  });
 
   test('in a pool that hosts share, it is restored on another host when its own is lost', async () => {
     const before = await write(DB);

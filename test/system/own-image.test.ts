@@ -133,7 +133,7 @@ test('disks without virtio drivers: one that takes a seed, and one that has keys
     timeoutMs: 400_000,
   });
   const look =
-    'hostname; ls -d /sys/block/[svh]d*; basename "$(readlink -f /sys/class/net/eth0/device/driver)"';
+    'cat /etc/hostname; ls -d /sys/block/[svh]d*; basename "$(readlink -f /sys/class/net/eth0/device/driver)"';
   // The seed is a disc in the one, and the other has no second disk at all.
   expect((await inside('premises/seeded', `${look}; ls /dev/sr0`)).split('\n')).toEqual([
     'seeded',
