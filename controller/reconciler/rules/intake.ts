@@ -16,6 +16,7 @@ export function takeReportsIn(draft: Draft): void {
   for (const [host, live] of draft.world.live) {
     if (!live.connected || !live.report) continue;
     const { vms } = live.report;
+    if (vms.length === 0) continue;
     const before = draft.all('vms');
     const known = nothingNew.get(vms);
     if (known?.host === host && known.records === before) continue;
