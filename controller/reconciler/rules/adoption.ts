@@ -36,7 +36,7 @@ export function forgottenIds(draft: Draft): ReadonlySet<string> {
 const noneNewer = new WeakSet<readonly VmReport[]>();
 
 function hasNewer(vms: readonly VmReport[]): boolean {
-  if (noneNewer.has(vms)) return false;
+  if (vms.length === 0 || noneNewer.has(vms)) return false;
   if (vms.some(({ newerFound }) => newerFound !== undefined)) return true;
   noneNewer.add(vms);
   return false;

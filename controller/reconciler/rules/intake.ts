@@ -13,18 +13,21 @@ const nothingNew = new WeakMap<
 
 /** Takes in what every host that is up says of the VMs that are placed on it. */
 export function takeReportsIn(draft: Draft): void {
+  const records = draft.all('vms');
   for (const [host, live] of draft.world.live) {
     if (!live.connected || !live.report) continue;
     const { vms } = live.report;
-    const before = draft.all('vms');
+    if (vms.length === 0) continue;
     const known = nothingNew.get(vms);
-    if (known?.host === host && known.records === before) continue;
+    if (known?.host === host && known.records === records) continue;
     if (draft.get('hosts', host)?.state !== 'up') continue;
+    const before = draft.changes;
     for (const report of vms) {
       const record = draft.get('vms', report.id);
       if (record?.host === host) follow(draft, record, report);
       else if (record && successorView(record)?.host === host) followSuccessor(draft, record, report);
     }
-    if (draft.all('vms') === before) nothingNew.set(vms, { host, records: before });
+    // What was taken in from other hosts in this pass is of VMs, or of successors, that are theirs.
+    if (draft.changes === before) nothingNew.set(vms, { host, records });
   }
 }

@@ -1,5 +1,5 @@
 import type { HostMode, HostRecord } from '../../model/records.ts';
-import { vmsByHost } from '../at-rest.ts';
+import { hasAny, vmsByHost } from '../at-rest.ts';
 import type { Draft } from '../draft.ts';
 
 /** `draining` while something of ours is on a host that is to be emptied, `maintenance` when nothing is. Told with what is there. */
@@ -7,6 +7,7 @@ export function followModes(draft: Draft): void {
   for (const host of draft.of('hosts', notInService)) {
     const before = host.mode ?? 'in-service';
     if (before === 'in-service' && !host.draining) continue;
+    if (before === 'draining' && host.draining && hasVms(draft, host)) continue;
     const left = host.draining ? leftOn(draft, host) : [];
     const isEmpty = left.length === 0 && (before === 'maintenance' || hasLooked(draft, host));
     const mode = !host.draining ? 'in-service' : isEmpty ? 'maintenance' : 'draining';
@@ -18,6 +19,9 @@ export function followModes(draft: Draft): void {
 
 const notInService = (hosts: readonly HostRecord[]): readonly HostRecord[] =>
   hosts.filter(({ mode, draining }) => draining || (mode ?? 'in-service') !== 'in-service');
+
+const hasVms = (draft: Draft, { name, superseded }: HostRecord): boolean =>
+  hasAny(superseded) || draft.of('vms', vmsByHost).has(name);
 
 /** Ids of what is on a host, is being made there, is kept a place there, or was not yet seen gone from there. */
 function leftOn(draft: Draft, host: HostRecord): readonly string[] {

@@ -144,9 +144,8 @@ function hasImage(draft: Draft, record: VmRecord): boolean {
 function replaceOutdated(draft: Draft, placement: Placement): void {
   for (const application of [...draft.all('applications')]) {
     if (application.deleting) continue;
-    if (isUpToDate(draft, application)) continue;
     const blocked = new Set<string>();
-    for (const made of declaredVms(application)) {
+    for (const made of outdatedOf(draft, application)) {
       const record = draft.get('vms', made.id);
       if (!record || record.deleting || isHandedOver(record) || record.definition === made.definition)
         continue;
@@ -170,19 +169,26 @@ function replaceOutdated(draft: Draft, placement: Placement): void {
 /** An application → all records of VMs, among which none of its own is made from an older definition. */
 const upToDate = new WeakMap<ApplicationRecord, readonly VmRecord[]>();
 
-function isUpToDate(draft: Draft, application: ApplicationRecord): boolean {
+/** What it declares and is made from an older definition, in the order in which it is declared. */
+function outdatedOf(draft: Draft, application: ApplicationRecord): readonly Declared[] {
   const records = draft.all('vms');
-  if (upToDate.get(application) === records) return true;
-  const definitions = derived(application, definitionsById);
-  for (const { id, app, deleting, definition } of records)
-    if (app === application.name && !deleting && (definitions.get(id) ?? definition) !== definition)
-      return false;
-  upToDate.set(application, records);
-  return true;
+  if (upToDate.get(application) === records) return [];
+  const places = derived(application, declaredPlaces);
+  const declared = declaredVms(application);
+  const outdated: number[] = [];
+  for (const { id, app, deleting, definition } of records) {
+    const place = app === application.name && !deleting ? places.get(id) : undefined;
+    if (place !== undefined && declared[place]?.definition !== definition) outdated.push(place);
+  }
+  if (outdated.length === 0) upToDate.set(application, records);
+  return outdated.sort((one, other) => one - other).flatMap((place) => declared[place] ?? []);
 }
 
-const definitionsById = (application: ApplicationRecord): ReadonlyMap<string, string> =>
-  new Map(declaredVms(application).map(({ id, definition }) => [id, definition]));
+type Declared = ReturnType<typeof declaredVms>[number];
+
+/** VM id → which one of the declared it is. */
+const declaredPlaces = (application: ApplicationRecord): ReadonlyMap<string, number> =>
+  new Map(declaredVms(application).map(({ id }, place) => [id, place]));
 
 const othersReady = (draft: Draft, { id, networkId }: VmRecord): boolean =>
   (draft.of('vms', unreadyByNetwork).get(networkId) ?? []).every((other) => other === id);

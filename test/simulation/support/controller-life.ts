@@ -34,7 +34,7 @@ const secrets = { remove: async () => undefined } as unknown as SecretsStore;
 const log = createLogger('simulation', process.env.WEFT_LOG_LEVEL ?? 'silent');
 
 /** One of so many plans is looked into: whether it leaves nothing to do, when it says so. */
-const PLANS_FOR_A_LOOK = 7;
+const PLANS_FOR_A_LOOK = 20;
 
 export interface ControllerOptions {
   readonly store: Store;

@@ -4,7 +4,7 @@ import { WeftError } from '../../../agent/kit/errors.ts';
 import type { Goal, Report } from '../../../agent/protocol/index.ts';
 import type { Fleet, FleetEvent, HostLink } from '../../../controller/fleet/contract.ts';
 import { keepParts } from '../../../controller/fleet/kept-parts.ts';
-import { frozenCopy } from '../../../controller/store/frozen.ts';
+import { freeze } from '../../../controller/store/frozen.ts';
 import type { Random } from './random.ts';
 import type { SimulatedHost } from './simulated-host.ts';
 
@@ -150,7 +150,7 @@ export class SimulatedFleet implements Fleet {
     if (!goal) return;
     this.#carry(host, 20, () => {
       if (this.#closed || line.session !== session || !line.link.connected) return;
-      if (host.reachable && !host.deaf) host.receive(frozenCopy(goal));
+      if (host.reachable && !host.deaf) host.receive(freeze(goal));
     });
   }
 

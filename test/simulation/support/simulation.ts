@@ -20,8 +20,8 @@ import { deviceOf, SimulatedPower } from './simulated-power.ts';
 
 const FLEET_RECORD: FleetRecord = { uuid: FLEET, epoch: 1, range: '10.128.0.0/10' };
 export const START_MS = 1_000_000;
-/** Clock events, for each host, after which everything is checked anew: most of a minute of heartbeats. */
-const EVENTS_OF_A_HOST = 100;
+/** Clock events, for each host, after which everything is checked anew: some minutes of heartbeats. */
+const EVENTS_OF_A_HOST = 300;
 
 export interface SimulationOptions {
   readonly seed: number;
