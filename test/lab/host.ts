@@ -25,8 +25,8 @@ export async function prepareDisk(layout: Layout, host: HostState): Promise<void
   const disk = diskOf(layout, host);
   await mkdir(join(disk, 'etc/weft'), { recursive: true, mode: 0o755 });
   await cp('/etc/libvirt', join(disk, 'etc/libvirt'), { recursive: true, verbatimSymlinks: true });
-  // No network of the machine's own installation, and no security driver: namespaces have none.
-  await rm(join(disk, 'etc/libvirt/qemu/networks'), { recursive: true, force: true });
+  // No domain or network of the machine's own installation, and no security driver: namespaces have none.
+  await rm(join(disk, 'etc/libvirt/qemu'), { recursive: true, force: true });
   await writeFile(
     join(disk, 'etc/libvirt/libvirtd.conf'),
     'unix_sock_group = "root"\nunix_sock_rw_perms = "0700"\nauth_unix_rw = "none"\n',
