@@ -1,5 +1,6 @@
 import type { Report, VmReport } from '../../agent/protocol/index.ts';
 import type { VmRecord } from '../model/records.ts';
+import { hasAny } from './at-rest.ts';
 import { tellsNothing } from './instance-states.ts';
 import { saysTheSame } from './says-the-same.ts';
 import type { WorldCache } from './world-cache.ts';
@@ -37,7 +38,7 @@ const isKnown = (host: string, report: VmReport, record: VmRecord | undefined): 
 function isAwaited(name: string, cache: WorldCache): boolean {
   const host = cache.records('hosts').get(name);
   if (!host || host.draining || (host.mode ?? 'in-service') !== 'in-service') return true;
-  if (Object.keys(host.superseded).length > 0) return true;
+  if (hasAny(host.superseded) || cache.records('fencing').has(name)) return true;
   for (const vm of cache.vmsOn(name))
     if (vm.deleting || vm.successor || vm.moveTo !== null || vm.power !== 'running') return true;
   for (const tombstone of cache.records('tombstones').values()) if (tombstone.host === name) return true;
