@@ -50,7 +50,7 @@ export class PlainGuest {
     const [disk, copy] = [`${overlay}.plain.qcow2`, `${overlay}.plain.iso`];
     await guest.#on('cp', seed, copy);
     await guest.#on('qemu-img', 'create', '-q', '-f', 'qcow2', '-F', 'qcow2', '-b', layer, disk, '256M');
-    await fleet.lab.exec(host, ['virsh', 'create', '/dev/stdin'], {
+    await fleet.lab.exec(host, ['sh', '-c', 'cat > /run/plain.xml && virsh create /run/plain.xml'], {
       input: described(xml, [overlay, disk], [seed, copy]),
     });
     await guest.#isQuiet();
