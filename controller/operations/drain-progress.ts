@@ -1,5 +1,6 @@
 import type { LiveMove } from '../model/live-move.ts';
-import type { HostMode, HostRecord, VmRecord } from '../model/records.ts';
+import type { BackupRecord, HostMode, HostRecord, VmRecord } from '../model/records.ts';
+import { beingBackedUp } from '../reconciler/backup-tasks.ts';
 import { sharedPoolOf } from '../reconciler/shared-pools.ts';
 import { summarize } from '../scheduler/explain.ts';
 
@@ -8,6 +9,7 @@ export type LeavingWait =
   | 'successor'
   | 'migration'
   | 'turn'
+  | 'backup'
   | 'room'
   | 'stop'
   | 'retry'
@@ -36,17 +38,29 @@ export interface DrainProgress {
   }[];
 }
 
+interface Others {
+  /** VMs that are on their way to another host. */
+  readonly moving: readonly VmRecord[];
+  readonly backedUp: ReadonlySet<string>;
+}
+
 type Wait = readonly [waitsFor: LeavingWait, reason: string];
 
 /** How far a drain is, and what each VM that is left waits for. Pure: made of records alone. */
-export function drainProgress(host: HostRecord, vms: readonly VmRecord[], nowMs: number): DrainProgress {
+export function drainProgress(
+  host: HostRecord,
+  vms: readonly VmRecord[],
+  backups: readonly BackupRecord[],
+  nowMs: number,
+): DrainProgress {
+  const backedUp = beingBackedUp(backups);
   const here = vms.filter((vm) => vm.host === host.name);
   const moving = vms.filter(({ successor }) => successor);
   const removed = Object.keys(host.superseded).filter((id) => !here.some((vm) => vm.id === id));
   const arriving = moving.filter(({ successor }) => successor?.host === host.name);
   const left = [
     ...here.map((vm) => {
-      const [waitsFor, reason] = waitOf(host, vm, moving, nowMs);
+      const [waitsFor, reason] = waitOf(host, vm, { moving, backedUp }, nowMs);
       return { id: vm.id, state: vm.state, waitsFor, reason };
     }),
     ...arriving.map(({ id }) => ({
@@ -73,10 +87,10 @@ export function drainProgress(host: HostRecord, vms: readonly VmRecord[], nowMs:
   };
 }
 
-function waitOf(host: HostRecord, vm: VmRecord, moving: readonly VmRecord[], nowMs: number): Wait {
+function waitOf(host: HostRecord, vm: VmRecord, others: Others, nowMs: number): Wait {
   if (vm.deleting) return ['removal', 'it is being deleted'];
   if (host.state !== 'up') return ['host', `host ${host.name} is ${host.state}: ${host.evidence}`];
-  if (vm.role === null) return waitOfMachine(host, vm, moving, nowMs);
+  if (vm.role === null) return waitOfMachine(host, vm, others, nowMs);
   if (vm.successor) {
     const { host: there, state, sinceMs } = vm.successor;
     return [
@@ -89,7 +103,7 @@ function waitOf(host: HostRecord, vm: VmRecord, moving: readonly VmRecord[], now
   return waitOfRoom(vm);
 }
 
-function waitOfMachine(host: HostRecord, vm: VmRecord, moving: readonly VmRecord[], nowMs: number): Wait {
+function waitOfMachine(host: HostRecord, vm: VmRecord, { moving, backedUp }: Others, nowMs: number): Wait {
   const machine = `machine ${vm.id} on`;
   const pool = sharedPoolOf(host, vm.pool);
   if (!pool)
@@ -104,6 +118,7 @@ function waitOfMachine(host: HostRecord, vm: VmRecord, moving: readonly VmRecord
         `waits for an operator: ${vm.stay.message}. If it may be stopped for it: weft move ${vm.id} --cold`,
       ];
   }
+  if (host.drain?.cold !== true && backedUp.has(vm.id)) return ['backup', 'its backup is made first'];
   return waitOfTurn(vm, moving) ?? waitOfRoom(vm);
 }
 

@@ -1,7 +1,14 @@
 import type { Clock } from '../../agent/kit/clock.ts';
 import { WeftError } from '../../agent/kit/errors.ts';
 import type { Fleet } from '../fleet/contract.ts';
-import type { ClaimsRecord, HostRecord, Roll, TombstoneRecord, VmRecord } from '../model/index.ts';
+import type {
+  BackupRecord,
+  ClaimsRecord,
+  HostRecord,
+  Roll,
+  TombstoneRecord,
+  VmRecord,
+} from '../model/index.ts';
 import { sharedPoolOf } from '../reconciler/shared-pools.ts';
 import { change, read } from '../store/change.ts';
 import type { Store } from '../store/contract.ts';
@@ -61,7 +68,9 @@ export class Hosts implements HostOperations {
   async drainProgress(host: string): Promise<DrainProgress> {
     const { value: record } = await read<HostRecord>(this.#store, `hosts/${host}`);
     if (!record) throw unknownHost(host);
-    return drainProgress(record, await this.#vms(), this.#clock.now());
+    const { entries } = await this.#store.list('backups/');
+    const backups = entries.map(({ value }) => value as BackupRecord);
+    return drainProgress(record, await this.#vms(), backups, this.#clock.now());
   }
 
   rebootHost(host: string): Promise<void> {

@@ -1,4 +1,5 @@
 import type { BackupTask, HostOffer, RestoreGoal } from '../../agent/protocol/index.ts';
+import { isHandedOver } from '../model/live-move.ts';
 import type { BackupRecord, HostRecord } from '../model/records.ts';
 import type { World } from './world.ts';
 
@@ -10,7 +11,8 @@ export function backupTasksFor(host: string, world: Pick<World, 'backups' | 'vms
     const which = { vmId, id, target };
     if (state === 'wanted' && record.host === host) {
       const vm = world.vms.get(vmId);
-      if (vm?.host === host && !vm.deleting) tasks.push({ task: 'make', ...which });
+      // The hypervisor does one of both: copy its disk, or hand it over.
+      if (vm?.host === host && !vm.deleting && !isHandedOver(vm)) tasks.push({ task: 'make', ...which });
     }
     if (state === 'removing' && record.host === host) tasks.push({ task: 'remove', ...which });
     if (state === 'done' && made && restore?.state === 'verifying' && restore.host === host) {
@@ -20,6 +22,10 @@ export function backupTasksFor(host: string, world: Pick<World, 'backups' | 'vms
   }
   return tasks.sort((one, other) => (orderOf(one) < orderOf(other) ? -1 : 1));
 }
+
+/** Machines whose backup is not made yet. To be asked of a draft: `draft.of('backups', beingBackedUp)`. */
+export const beingBackedUp = (backups: readonly BackupRecord[]): ReadonlySet<string> =>
+  new Set(backups.filter(({ state }) => state === 'wanted').map(({ vmId }) => vmId));
 
 const orderOf = ({ vmId, id, task }: BackupTask) => `${vmId} ${id} ${task}`;
 

@@ -2,6 +2,7 @@ import { PROVES_STOPS } from '../../../agent/protocol/index.ts';
 import { isHandedOver, type LiveMove } from '../../model/live-move.ts';
 import type { HostRecord, Proof, VmRecord } from '../../model/records.ts';
 import { FAILURES_HELD_AGAINST_A_HOST } from '../../scheduler/scorers/earlier-failures.ts';
+import { beingBackedUp } from '../backup-tasks.ts';
 import type { Draft } from '../draft.ts';
 import { unfitHosts, whyNotFrom } from '../live-moves.ts';
 import type { Placement } from '../placement.ts';
@@ -38,6 +39,8 @@ export function moveMachine(
 }
 
 function begin(draft: Draft, placement: Placement, record: VmRecord, host: HostRecord, wish: Wish): void {
+  // A hypervisor that copies its disk does not hand it over; one that failed for that would be stopped in the end.
+  if (wish.mode !== 'cold' && draft.of('backups', beingBackedUp).has(record.id)) return;
   const { kind, definition, size, pool } = record;
   const unfit = unfitHosts(draft, record, host);
   const here = wish.mode === 'cold' ? 'it was asked for' : whyNotFrom(draft, record, host);

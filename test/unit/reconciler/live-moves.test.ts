@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { MIGRATES_LIVE, type MigrationReport, PROVES_STOPS } from '../../../agent/protocol/index.ts';
+import { backupRef } from '../../../controller/model/backup-ids.ts';
 import type { HostRecord, VmRecord } from '../../../controller/model/index.ts';
 import { goalOf } from '../../../controller/reconciler/goals.ts';
 import { ARRIVAL_MS } from '../../../controller/reconciler/hand-over.ts';
@@ -7,6 +8,7 @@ import { DEFAULT_SETTINGS, plan } from '../../../controller/reconciler/plan.ts';
 import { PlanningWorld } from '../../property/reconciler/planning-world.ts';
 import { SHARED_POOL } from '../../simulation/support/shared-pool.ts';
 import { aMachine, anApplication } from '../../support/builders/application.ts';
+import { aBackup } from '../../support/builders/backup.ts';
 import { aHost } from '../../support/builders/host.ts';
 
 const SAN = [{ ...SHARED_POOL, sizeMiB: 102_400 }];
@@ -92,6 +94,19 @@ describe('a machine that moves while it runs', () => {
       { id: 'crm/db', incarnation: 2, to: 'h2', order: 'move', resume: false, files: FILES },
     ]);
     expect(goal('h1').vms).toHaveLength(1);
+  });
+
+  test('waits for a backup that is being made of it, and is backed up where it has come to', () => {
+    const backup = aBackup({ vmId: 'crm/db', app: 'crm', host: 'h1', state: 'wanted' });
+    world.put(`backups/${backupRef(backup)}`, backup);
+    change({ moveTo: '*', moveMode: 'auto' });
+    settle();
+    expect(vm().successor ?? null).toBeNull();
+    expect(goal('h1').backups).toHaveLength(1);
+    world.put(`backups/${backupRef(backup)}`, { ...backup, state: 'done' });
+    underWay();
+    world.put(`backups/${backupRef(backup)}`, backup);
+    expect(goal('h1').backups ?? []).toEqual([]);
   });
 
   test('is the other host’s when it runs there, at its old address, with how long it stood still', () => {

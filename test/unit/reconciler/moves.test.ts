@@ -72,9 +72,12 @@ class Fabric {
 
   left(name: string): readonly string[] {
     const { nowMs, records } = this.world;
-    return drainProgress(this.host(name), [...records.vms.values()], nowMs).left.map(
-      ({ id, waitsFor, reason }) => `${id} ${waitsFor}: ${reason}`,
-    );
+    return drainProgress(
+      this.host(name),
+      [...records.vms.values()],
+      [...records.backups.values()],
+      nowMs,
+    ).left.map(({ id, waitsFor, reason }) => `${id} ${waitsFor}: ${reason}`);
   }
 }
 
