@@ -23,6 +23,8 @@ export class PlainGuest {
   readonly #fleet: BenchFleet;
   readonly #doors: readonly ChildProcess[];
   #host: string;
+  /** As Weft moves one of the kind: an emulated guest stands still meanwhile. */
+  #live: readonly string[] = [];
 
   private constructor(fleet: BenchFleet, host: string, doors: readonly ChildProcess[]) {
     this.#fleet = fleet;
@@ -43,6 +45,7 @@ export class PlainGuest {
     const listed = await guest.#on('virsh', 'list', '--name');
     const domain = listed.split('\n').find((name) => name.includes(`-${id.replace('/', '-')}-`)) ?? '';
     const xml = await guest.#on('virsh', 'dumpxml', '--inactive', domain);
+    if (/<domain [^>]*type='kvm'/.test(xml)) guest.#live = ['--live', '--auto-converge'];
     const layer = /<source file='([^']*blobs[^']*\.qcow2)'/.exec(xml)?.[1];
     if (layer === undefined) throw new Error(`the disk of ${id} has no layer below it`);
     const seed = /<source file='([^']*seed-\d+\.iso)'/.exec(xml)?.[1] ?? '';
@@ -63,7 +66,7 @@ export class PlainGuest {
     if (!there) throw new Error('there is no other host');
     const startedMs = performance.now();
     await this.#on(
-      ...['virsh', 'migrate', '--live', '--p2p', '--unsafe', '--auto-converge', '--abort-on-error', NAME],
+      ...['virsh', 'migrate', ...this.#live, '--p2p', '--unsafe', '--abort-on-error', NAME],
       ...[`qemu+unix:///system?socket=${SOCKET}`, `tcp://${there.address}`],
     );
     const wallMs = performance.now() - startedMs;

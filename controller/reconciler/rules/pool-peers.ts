@@ -61,9 +61,29 @@ function takeBeatsIn(draft: Draft, name: string, peers: readonly PoolPeers[]): v
   for (const { pool, id, beats } of peers) {
     const before = known[pool];
     if (before?.id === id && isDeepStrictEqual(before.beats, beats)) continue;
-    now[pool] = { id, beats, sinceMs: draft.nowMs, seen: before?.id === id ? before.seen : {} };
+    const isSameMount = before?.id === id && beats.some((beat) => before.beats.includes(beat));
+    const seen = before?.id !== id ? {} : isSameMount ? before.seen : missing(before.seen);
+    now[pool] = { id, beats, sinceMs: draft.nowMs, seen };
+    if (before && !isSameMount) forgetFound(draft, name, pool);
   }
   if (!isDeepStrictEqual(known, now)) draft.put('hosts', name, { ...host, sharedPools: now });
+}
+
+/** That hosts were of one storage says nothing of what is mounted now. That they were not holds until one finds the other. */
+const missing = (seen: SharedPoolView['seen']): SharedPoolView['seen'] =>
+  Object.fromEntries(Object.entries(seen).filter(([, found]) => !found));
+
+/** Hosts that are away did not see the new mount, and would go by the old one when they return. */
+function forgetFound(draft: Draft, name: string, pool: string): void {
+  for (const host of [...draft.all('hosts')]) {
+    const view = host.sharedPools?.[pool];
+    if (view?.seen[name] !== true) continue;
+    const { [name]: _found, ...seen } = view.seen;
+    draft.put('hosts', host.name, {
+      ...host,
+      sharedPools: { ...host.sharedPools, [pool]: { ...view, seen } },
+    });
+  }
 }
 
 type Sharers = ReadonlyMap<string, readonly HostRecord[]>;

@@ -33,6 +33,26 @@ describe('hosts that share a pool in fact', () => {
   });
 });
 
+describe('a host that mounts another storage', () => {
+  test('and dies has its machine go to nobody who saw it with the one before', () => {
+    const stage = new PoolStage({ h1: 'a', h2: 'a' });
+    stage.vms.set('crm/db', aMachine());
+    stage.settle();
+    stage.dies('h2');
+    stage.settle();
+    stage.mounts('h1', 'b');
+    stage.settle();
+    stage.dies('h1');
+    stage.returns('h2');
+    stage.settle();
+    expect(stage.vms.get('crm/db')).toMatchObject({ host: 'h1' });
+    // It has that storage as well now, and finds what h1 left there.
+    stage.mounts('h2', 'b');
+    stage.settle();
+    expect(stage.vms.get('crm/db')).toMatchObject({ host: 'h2' });
+  });
+});
+
 describe('hosts that share a pool by name only', () => {
   test('are found when both had their time, not before, and the one that fewer use is told of', () => {
     const stage = new PoolStage({ h1: 'a', h2: 'copy', h3: 'a' });

@@ -126,7 +126,7 @@ async function prepareFolder(folder: string): Promise<void> {
   await mkdir(join(folder, 'run'));
   await mkdir(join(folder, 'var/cache'), { recursive: true });
   await cp('/etc/libvirt', join(folder, 'etc/libvirt'), { recursive: true, verbatimSymlinks: true });
-  await rm(join(folder, 'etc/libvirt/qemu/networks'), { recursive: true, force: true });
+  await rm(join(folder, 'etc/libvirt/qemu'), { recursive: true, force: true });
   const settings = [
     `unix_sock_dir = "${folder}/run"`,
     `host_uuid = "${crypto.randomUUID()}"`,
