@@ -126,7 +126,8 @@ test('hosts confine each guest with AppArmor, and run none of them as root', asy
   for (const host of new Set(rows.map((row) => String(row.host)))) {
     const looked = await on(
       host,
-      'for pid in $(cat /run/libvirt/qemu/weft-*.pid); do echo "$(stat -c %U /proc/$pid) $(cat /proc/$pid/attr/current)"; done',
+      // libvirt ends the number with no line.
+      'for file in /run/libvirt/qemu/weft-*.pid; do pid=$(cat "$file"); echo "$(stat -c %U /proc/$pid) $(cat /proc/$pid/attr/current)"; done',
     );
     const qemus = looked.trim().split('\n');
     expect(qemus).toHaveLength(rows.filter((row) => row.host === host).length);
