@@ -51,60 +51,50 @@ interface Course {
   readonly ready: number;
 }
 
-/** What each fault of a host costs its machine and its instance. Each fault has a lab of its own: hosts that went down often are held off. */
+/** What each fault of a host costs its machine and its instance. Each has a lab of its own: hosts that went down often are held off. */
 export const failover: Benchmark = {
   name: 'failover',
   about:
     'a host loses power, is cut off, hears nothing, hangs: until its machine and its instance are elsewhere',
   async run({ rounds, say }) {
     const measurements: Measurement[] = [];
-    for (const fault of FAULTS) {
-      const courses = SUBJECTS.map((): Course[] => []);
-      for (let round = 0; round < (rounds ?? ROUNDS); round++) {
-        const fleet = await BenchFleet.up('bench-failover', 3, say, { shared: ['san'], bmc: true });
-        try {
-          await fleet.build('tiny', say);
-          for (const [index, subject] of SUBJECTS.entries())
-            courses[index]?.push(await strike(fleet, fault, subject, say));
-        } finally {
-          await fleet.down();
-        }
+    for (const fault of FAULTS)
+      for (const subject of SUBJECTS) {
+        const courses: Course[] = [];
+        for (let round = 0; round < (rounds ?? ROUNDS); round++)
+          courses.push(await strike(fault, subject, say));
+        measurements.push(measurementOf(fault, subject, courses));
       }
-      for (const [index, subject] of SUBJECTS.entries())
-        measurements.push(measurementOf(fault, subject, courses[index] ?? []));
-    }
     return measurements;
   },
 };
 
 async function strike(
-  fleet: BenchFleet,
   fault: Fault,
   { id, kind, model }: Subject,
   say: BenchmarkOptions['say'],
 ): Promise<Course> {
-  const app = id.split('/')[0] ?? '';
-  await fleet.timeToReady(app, model, 1);
-  const before = await fleet.detail(id);
-  const home = String(before.host);
-  const [last] = (await fleet.api.listEvents()).slice(-1);
-  const faultMs = Date.now();
-  await fault.strike(fleet, home);
-  const after = await waitFor(
-    `${id} to be ready elsewhere`,
-    () => fleet.detail(id),
-    (vm) => vm.incarnation > before.incarnation && vm.state === 'ready',
-    LIMIT_MS,
-  );
-  const course = courseOf(faultMs, home, after, await fleet.api.listEvents(last?.sequence ?? 0));
-  say(`${fault.name}, ${kind}: ${JSON.stringify(course)} ms`);
-  await fleet.lab.mend(home);
-  await fleet.lab.powerOn(home);
-  await fleet.lab.waitForHosts(['h1', 'h2', 'h3']);
-  await fleet.remove(app);
-  // The next one is not placed on the host that was struck.
-  await fleet.api.drainHost(home, { cold: false });
-  return course;
+  const fleet = await BenchFleet.up('bench-failover', 3, say, { shared: ['san'], bmc: true });
+  try {
+    await fleet.build('tiny', say);
+    await fleet.timeToReady(id.split('/')[0] ?? '', model, 1);
+    const before = await fleet.detail(id);
+    const home = String(before.host);
+    const [last] = (await fleet.api.listEvents()).slice(-1);
+    const faultMs = Date.now();
+    await fault.strike(fleet, home);
+    const after = await waitFor(
+      `${id} to be ready elsewhere`,
+      () => fleet.detail(id),
+      (vm) => vm.incarnation > before.incarnation && vm.state === 'ready',
+      LIMIT_MS,
+    );
+    const course = courseOf(faultMs, home, after, await fleet.api.listEvents(last?.sequence ?? 0));
+    say(`${fault.name}, ${kind}: ${JSON.stringify(course)} ms`);
+    return course;
+  } finally {
+    await fleet.down();
+  }
 }
 
 function courseOf(faultMs: number, home: string, after: VmDetail, events: readonly EventRow[]): Course {
