@@ -47,6 +47,14 @@ describe('a machine on a shared pool moves while it runs', () => {
       () => acknowledged(),
       (count) => count > 0,
     );
+    // Hosts that have just joined have yet to find each other in the pool: until then none takes it.
+    await waitFor(
+      'a first move to be possible',
+      () => golden.weft.run(['move', ID, '--live', '--wait'], { timeoutMs: 200_000 }),
+      ({ exitCode }) => exitCode === 0,
+      240_000,
+    );
+    await ready('it to be at rest', () => true);
   }, 1_300_000);
   afterAll(() => golden?.down(), 60_000);
 
