@@ -6,7 +6,7 @@ export interface Place {
 
 /**
  * Runs work under named keys.
- * - Two pieces of work under one key never overlap, and start in the order they were asked for.
+ * - Two pieces of work under one key never overlap, and start in the order they were asked for; one that has nothing to wait for, at once.
  * - At most `limit` pieces run at once over all keys.
  * - A piece that throws frees its key and its place; only its own caller sees the error.
  */
@@ -21,8 +21,8 @@ export class ExclusiveRunner {
   }
 
   run<T>(key: string, work: (place: Place) => Promise<T>): Promise<T> {
-    const before = this.#tails.get(key) ?? Promise.resolve();
-    const result = before.then(() => this.#withPlace(work));
+    const before = this.#tails.get(key);
+    const result = before ? before.then(() => this.#withPlace(work)) : this.#withPlace(work);
     const tail = result.then(
       () => undefined,
       () => undefined,
@@ -45,7 +45,8 @@ export class ExclusiveRunner {
   }
 
   async #withPlace<T>(work: (place: Place) => Promise<T>): Promise<T> {
-    await this.#enter();
+    if (this.#running < this.#limit) this.#running++;
+    else await this.#next();
     try {
       return await work({ aside: (wait) => this.#aside(wait) });
     } finally {
@@ -58,13 +59,14 @@ export class ExclusiveRunner {
     try {
       return await wait();
     } finally {
-      await this.#enter();
+      if (this.#running < this.#limit) this.#running++;
+      else await this.#next();
     }
   }
 
-  async #enter(): Promise<void> {
-    if (this.#running >= this.#limit) await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    else this.#running++;
+  /** Whoever leaves hands its place on. */
+  #next(): Promise<void> {
+    return new Promise((resolve) => this.#waiting.push(resolve));
   }
 
   #leave(): void {

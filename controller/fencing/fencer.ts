@@ -1,13 +1,13 @@
 import { type BackOff, backOffMs } from '../../agent/kit/back-off.ts';
 import type { Clock } from '../../agent/kit/clock.ts';
 import { WeftError } from '../../agent/kit/errors.ts';
+import { ExclusiveRunner } from '../../agent/kit/exclusive-runner.ts';
 import type { Logger } from '../../agent/kit/log.ts';
 import { type FenceDevice, isStorageFence } from '../../agent/protocol/index.ts';
 import type { Store } from '../store/contract.ts';
 import type { StorageRunner } from './ceph-blocklist.ts';
 import type { DeviceTest, FenceRequest, Fencer, LiftRequest } from './contract.ts';
 import type { DeviceRunner } from './fence-agent.ts';
-import { InTurn } from './in-turn.ts';
 import { type Attempt, recordAttempt } from './record-attempt.ts';
 import { StorageLifts } from './storage-lifts.ts';
 import { beginStorageFence } from './storage-records.ts';
@@ -41,7 +41,7 @@ export class DeviceFencer implements Fencer {
   readonly #running = new Set<Promise<void>>();
   readonly #closing = new AbortController();
   /** A host is not let in while it is being shut out, nor the other way round. */
-  readonly #turns = new InTurn();
+  readonly #turns = new ExclusiveRunner();
   readonly #lifts: StorageLifts;
 
   constructor(options: DeviceFencerOptions) {
@@ -80,7 +80,7 @@ export class DeviceFencer implements Fencer {
     const worker: Worker = { request, stop: new AbortController(), done: new Set() };
     this.#workers.set(request.host, worker);
     const work = this.#turns
-      .take(request.host, () => this.#work(worker))
+      .run(request.host, () => this.#work(worker))
       .catch((error: unknown) => {
         if (worker.stop.signal.aborted) return;
         // It is not in the way of a new beginning, which the next call of `want` is.

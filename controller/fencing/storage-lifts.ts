@@ -1,10 +1,10 @@
 import { type BackOff, backOffMs } from '../../agent/kit/back-off.ts';
 import type { Clock } from '../../agent/kit/clock.ts';
+import type { ExclusiveRunner } from '../../agent/kit/exclusive-runner.ts';
 import type { Logger } from '../../agent/kit/log.ts';
 import type { Store } from '../store/contract.ts';
 import type { StorageRunner } from './ceph-blocklist.ts';
 import type { LiftRequest } from './contract.ts';
-import type { InTurn } from './in-turn.ts';
 import { noteLifted, stands } from './storage-records.ts';
 
 interface LiftsOptions {
@@ -19,11 +19,11 @@ const TRIES: BackOff = { firstMs: 1_000, maximumMs: 60_000, factor: 2 };
 /** Has hosts let in again that are alive, and have nothing left of what lives elsewhere. */
 export class StorageLifts {
   readonly #options: LiftsOptions;
-  readonly #turns: InTurn;
+  readonly #turns: ExclusiveRunner;
   readonly #under = new Map<string, AbortController>();
   readonly #running = new Set<Promise<void>>();
 
-  constructor(options: LiftsOptions, turns: InTurn) {
+  constructor(options: LiftsOptions, turns: ExclusiveRunner) {
     this.#options = options;
     this.#turns = turns;
   }
@@ -55,7 +55,7 @@ export class StorageLifts {
     const { store, storage, clock, log } = this.#options;
     for (let failures = 0; !signal.aborted; failures++) {
       try {
-        await this.#turns.take(host, async () => {
+        await this.#turns.run(host, async () => {
           // Shut out anew meanwhile, it stays out.
           if (signal.aborted || !(await stands(store, host, fence))) return;
           const wasOut = (await storage?.letIn(fence.device, signal)) ?? true;
