@@ -15,10 +15,12 @@ import { RbdDisks } from './disks/rbd/rbd-disks.ts';
 import { Doctor } from './doctor/doctor.ts';
 import { bootsAtOnce } from './executor/boot-slots.ts';
 import { readConsoleTail } from './executor/console-tail.ts';
+import { diskKeyOf } from './executor/disk-key.ts';
 import { Executor } from './executor/executor.ts';
 import { HostReboot } from './executor/host-reboot.ts';
 import { machinesToGuard } from './executor/machines-to-guard.ts';
 import { domainName, poolSecret, secretPrefix } from './executor/names.ts';
+import { type HostLease, withoutLease } from './executor/options.ts';
 import { AgentPaths } from './executor/paths.ts';
 import { LocalVmFolders } from './executor/vm-folders.ts';
 import { bootTimeMs } from './guard/boot-time.ts';
@@ -178,6 +180,13 @@ async function run({ log, configuration, paths, identities, ...joined }: Parts):
         onHeld: () => executor.wake(),
       })
     : null;
+  const lease: HostLease | undefined = keeper
+    ? {
+        sharedPools: new Set(sharedPools.map(({ name }) => name)),
+        isHeld: () => keeper.isHeld(),
+        takeStopped: (domain) => keeper.takeStopped(domain),
+      }
+    : undefined;
   const executor: Executor = new Executor({
     fleet,
     driver,
@@ -196,15 +205,7 @@ async function run({ log, configuration, paths, identities, ...joined }: Parts):
     parallel: configuration.parallel,
     unreadyLimitMs: configuration.unreadyLimitMs,
     boots: configuration.boots ?? bootsAtOnce(accelerator.kind, cpus().length),
-    ...(keeper === null
-      ? {}
-      : {
-          lease: {
-            sharedPools: new Set(sharedPools.map(({ name }) => name)),
-            isHeld: () => keeper.isHeld(),
-            takeStopped: (domain) => keeper.takeStopped(domain),
-          },
-        }),
+    ...(lease ? { lease } : {}),
     onChange: () => observer.changed(),
   });
   const doctor = new Doctor({
@@ -238,7 +239,7 @@ async function run({ log, configuration, paths, identities, ...joined }: Parts):
         driver,
         sockets,
         filesOf: (vm, domain) => ({
-          disk: domain.overlay ?? disks.path({ ...vm, vmId: vm.id, kind: 'machine' }),
+          disk: domain.overlay ?? disks.path(diskKeyOf(vm)),
           seed: paths.seed(vm.id, vm.incarnation),
           console: paths.consoleLog(vm.id),
         }),
@@ -264,7 +265,7 @@ async function run({ log, configuration, paths, identities, ...joined }: Parts):
         composeSeed,
         writeSeedIso,
         requireLease: ({ id, pool }) => {
-          if (keeper === null || keeper.isHeld() || !sharedPools.some(({ name }) => name === pool)) return;
+          if (!withoutLease(lease).has(pool)) return;
           throw new WeftError('host-unreachable', `this host holds no lease for pool ${pool} of ${id}`);
         },
         clock,

@@ -1,6 +1,6 @@
 import type { PoolConfiguration, RbdPoolConfiguration } from '../disks/contract.ts';
 import { type MachinesNote, RBD_PREFIX } from '../guard/notes.ts';
-import type { Goal } from '../protocol/index.ts';
+import { type Goal, hereOrComing } from '../protocol/index.ts';
 import { domainName, domainUuid } from './names.ts';
 
 /**
@@ -20,7 +20,7 @@ export function machinesToGuard(
     fleet,
     watchdog: watchdog === 'none' ? null : watchdog,
     sharedPools: sharedPools.map((pool) => (pool.kind === 'rbd' ? `${RBD_PREFIX}${pool.pool}` : pool.path)),
-    machines: [...goal.vms, ...(goal.incoming ?? []).map(({ vm }) => vm)]
+    machines: hereOrComing(goal)
       .filter(({ kind, pool }) => kind === 'machine' && isShared(pool))
       .map(({ id }) => ({ name: domainName(fleet, id), uuid: domainUuid(fleet, id) })),
   };

@@ -1,6 +1,6 @@
 import type { DiskView } from '../disks/contract.ts';
 import type { DomainView, NetworkView } from '../hypervisor/driver.ts';
-import type { Goal, RestartCause, VmGoal } from '../protocol/index.ts';
+import { type Goal, hereOrComing, type RestartCause, type VmGoal } from '../protocol/index.ts';
 
 /** Arguments of every step; the union and the table of executors derive from it. */
 export interface StepArguments {
@@ -85,9 +85,7 @@ const maySo =
   ({ kind }: Step) =>
     kind === 'supervise' || !outgoing.has(id);
 
-/** Of whom the goal speaks as of one that is here, or that comes. */
-const expected = (goal: Goal): ReadonlySet<string> =>
-  new Set([...goal.vms, ...(goal.incoming ?? []).map(({ vm }) => vm)].map(({ id }) => id));
+const expected = (goal: Goal): ReadonlySet<string> => new Set(hereOrComing(goal).map(({ id }) => id));
 
 function retirements(
   goal: Goal,

@@ -9,6 +9,7 @@ import {
   type VmGoal,
   type VmSecrets,
 } from '../protocol/index.ts';
+import { diskKeyOf } from './disk-key.ts';
 import { domainName, domainUuid, networkName, poolSecret } from './names.ts';
 import type { AgentPaths } from './paths.ts';
 import type { VmFolders } from './vm-folders.ts';
@@ -176,15 +177,9 @@ async function makeOverlay(
   const top = layers.at(-1);
   if (top === undefined) throw new TypeError('an image has at least one layer');
   const imageBytes = Math.max(...vm.image.layers.map((layer) => layer.virtualSizeBytes));
-  const key = {
-    pool: vm.pool,
-    vmId: vm.id,
-    kind: vm.kind === 'machine' ? ('machine' as const) : ('instance' as const),
-    incarnation: vm.incarnation,
-  };
   return state.timer.part('boot', 'overlay', () =>
     disks.ensureOverlay(
-      key,
+      diskKeyOf(vm),
       top,
       Math.max(imageBytes, vm.size.diskMiB * MIB),
       vm.diskIncarnation,

@@ -1,6 +1,6 @@
 import type { DiskView } from '../disks/contract.ts';
 import type { DomainView } from '../hypervisor/driver.ts';
-import type { Goal, Report } from '../protocol/index.ts';
+import { type Goal, hereOrComing, type Report } from '../protocol/index.ts';
 
 type Stranger = Report['strangers'][number];
 
@@ -13,7 +13,7 @@ export class Strangers {
   }
 
   update(goal: Goal, domains: readonly DomainView[], disks: readonly DiskView[]): void {
-    const named = new Set([...goal.vms, ...(goal.incoming ?? []).map(({ vm }) => vm)].map(({ id }) => id));
+    const named = new Set(hereOrComing(goal).map(({ id }) => id));
     const known = new Set(disks.map(({ vmId }) => vmId));
     // A pool in Ceph that does not answer lists no disks; what runs on it is here all the same.
     const unlisted = domains.flatMap(({ mark, overlay }) =>

@@ -1,6 +1,7 @@
 import type { GuestProgress } from '../guest/contract.ts';
 import { WeftError } from '../kit/errors.ts';
 import type { VmGoal } from '../protocol/index.ts';
+import { diskKeyOf } from './disk-key.ts';
 import type { StepContext } from './steps.ts';
 import type { VmState } from './vm-state.ts';
 
@@ -60,9 +61,7 @@ function take(progress: GuestProgress, state: VmState): void {
 /** A machine that runs here has its disk here, however it came: its next host goes by what is written beside it. */
 async function takeOver({ options }: StepContext, vm: VmGoal, state: VmState): Promise<void> {
   if (vm.kind !== 'machine' || state.overlay !== null) return;
-  const { pool, incarnation } = vm;
-  const key = { pool, vmId: vm.id, kind: 'machine', incarnation } as const;
-  state.overlay = await options.disks.takeOver(key).catch((error: unknown) => {
+  state.overlay = await options.disks.takeOver(diskKeyOf(vm)).catch((error: unknown) => {
     // No failing of the guest's, which runs on meanwhile.
     throw new WeftError('host-unreachable', `it cannot be written down who has the disk of ${vm.id}`, {
       cause: error,

@@ -1,10 +1,8 @@
 import { createConnection } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { BlobCache, DiskKey, Disks } from '../disks/contract.ts';
+import { diskKeyOf } from '../executor/disk-key.ts';
 import { domainName } from '../executor/names.ts';
-import type { AgentPaths } from '../executor/paths.ts';
-import type { VmFolders } from '../executor/vm-folders.ts';
-import type { SeedFiles } from '../guest/contract.ts';
+import type { ProvisionDependencies } from '../executor/provision.ts';
 import type { DomainView } from '../hypervisor/driver.ts';
 import type { MigrationDriver } from '../hypervisor/migration-driver.ts';
 import type { Clock } from '../kit/clock.ts';
@@ -19,31 +17,23 @@ import {
   type MigrationReport,
   type NetworkGoal,
   type VmGoal,
-  type VmSecrets,
 } from '../protocol/index.ts';
 import { guestOf } from './guest-seen.ts';
+import { keyOf } from './key.ts';
 import type { MigrationSockets } from './sockets.ts';
 
-export interface ArrivalOptions {
+export interface ArrivalOptions
+  extends Pick<
+    ProvisionDependencies,
+    'disks' | 'cache' | 'folders' | 'paths' | 'fetchSecrets' | 'composeSeed' | 'writeSeedIso'
+  > {
   readonly fleet: string;
   readonly driver: { readonly migrations: MigrationDriver };
-  readonly disks: Disks;
-  readonly cache: BlobCache;
-  readonly folders: VmFolders;
-  readonly paths: AgentPaths;
   readonly sockets: MigrationSockets;
   /** Of this host's libvirt. */
   readonly libvirtSocket: () => Promise<string>;
   /** Resolves when the machine's subnet stands on this host. */
   readonly networkReady: (vm: VmGoal) => Promise<NetworkGoal>;
-  readonly fetchSecrets: (vm: VmGoal, signal: AbortSignal) => Promise<VmSecrets>;
-  readonly composeSeed: (input: {
-    vm: VmGoal;
-    network: NetworkGoal;
-    secrets: VmSecrets;
-    fleet: string;
-  }) => SeedFiles;
-  readonly writeSeedIso: (path: string, files: SeedFiles) => Promise<void>;
   /** @throws when this host may not run it now: it holds no lease for its pool. */
   readonly requireLease: (vm: VmGoal) => void;
   readonly clock: Clock;
@@ -124,7 +114,7 @@ export class Arrivals {
   /** The near end of one connection of a migration. @throws WeftError `forbidden` for a machine that does not come here. */
   async connect(vmId: string, incarnation: number, channel: MigrationChannel): Promise<Duplex> {
     const { fleet, sockets, libvirtSocket } = this.#options;
-    const arrival = this.#all.get(`${vmId}@${incarnation}`);
+    const arrival = this.#all.get(keyOf({ id: vmId, incarnation }));
     if (arrival?.state !== 'ready') throw new WeftError('forbidden', `${vmId} is not expected here`);
     this.#options.requireLease(arrival.vm);
     return connectTo(
@@ -203,12 +193,6 @@ export class Arrivals {
     arrival.guest = guest;
   }
 }
-
-const keyOf = ({ id, incarnation }: VmGoal) => `${id}@${incarnation}`;
-
-const diskKeyOf = ({ id, pool, incarnation }: VmGoal): DiskKey => ({
-  ...{ pool, vmId: id, kind: 'machine', incarnation },
-});
 
 function connectTo(path: string): Promise<Duplex> {
   return new Promise((resolve, reject) => {

@@ -15,6 +15,7 @@ import type {
 } from '../protocol/index.ts';
 import { type DepartureSeen, nextAct, stateOf } from './decide.ts';
 import { guestOf } from './guest-seen.ts';
+import { keyOf } from './key.ts';
 import { OutgoingTunnel } from './outgoing-tunnel.ts';
 import type { MigrationSockets } from './sockets.ts';
 
@@ -195,8 +196,6 @@ export class Departures {
     }
   }
 }
-
-const keyOf = ({ id, incarnation }: OutgoingMigration) => `${id}@${incarnation}`;
 
 /** It has just gone. */
 const noSuchDomain = (error: unknown) => {

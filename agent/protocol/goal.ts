@@ -161,3 +161,9 @@ export const goal = z.object({
   outgoing: z.array(outgoingMigration).optional(),
 });
 export type Goal = z.infer<typeof goal>;
+
+/** Of whom a goal speaks as of one that is on its host, or that comes there while it runs. */
+export const hereOrComing = ({ vms, incoming = [] }: Goal): readonly VmGoal[] => [
+  ...vms,
+  ...incoming.map(({ vm }) => vm),
+];

@@ -1,12 +1,11 @@
+import { hereOrComing } from '../../protocol/index.ts';
 import type { Finding } from '../findings.ts';
 import type { Rule } from '../world.ts';
 
 /** What is ours and in no goal. The executor keeps the quarantine of instances and removes them; machines stay, whatever happens. */
 export const unnamed: Rule<Finding> = ({ goal, domains, disks }) => {
   if (goal === null) return [];
-  const named = new Set(
-    [...goal.vms, ...goal.tombstones, ...(goal.incoming ?? []).map(({ vm }) => vm)].map(({ id }) => id),
-  );
+  const named = new Set([...hereOrComing(goal), ...goal.tombstones].map(({ id }) => id));
   const found = [
     ...domains.flatMap(({ name, mark }) =>
       mark === null ? [] : [{ subject: name, vmId: mark.id, kind: mark.kind, what: 'domain' }],
