@@ -1,5 +1,6 @@
 import type { DomainEvent } from '../hypervisor/driver.ts';
 import type { Timer } from '../kit/clock.ts';
+import { Passes } from '../kit/passes.ts';
 import type { Goal, NetworkGoal, Report, VmGoal } from '../protocol/index.ts';
 import { BootSlots } from './boot-slots.ts';
 import { Failures } from './failures.ts';
@@ -29,8 +30,10 @@ export class Executor {
   readonly #sightings = new Sightings();
   readonly #stop = new AbortController();
   readonly #stopListening: () => void;
-  #pass: Promise<void> | null = null;
-  #again = false;
+  readonly #passes = new Passes(
+    () => this.#run(),
+    () => this.#stop.signal.aborted,
+  );
   #look: Timer | null = null;
 
   constructor(options: ExecutorOptions) {
@@ -85,17 +88,7 @@ export class Executor {
 
   /** Something may have to be done. Cheap to call often. */
   wake(): void {
-    if (this.#stop.signal.aborted) return;
-    if (this.#pass) {
-      this.#again = true;
-      return;
-    }
-    this.#pass = this.#run().finally(() => {
-      this.#pass = null;
-      if (!this.#again) return;
-      this.#again = false;
-      this.wake();
-    });
+    this.#passes.wake();
   }
 
   report(): Pick<Report, 'revisionSeen' | 'vms' | 'strangers' | 'leaving'> {
@@ -131,7 +124,7 @@ export class Executor {
     this.#look?.cancel();
     this.#prefetch.close();
     this.#vms.end();
-    await this.#pass;
+    await this.#passes.running;
   }
 
   async #run(): Promise<void> {

@@ -2,6 +2,7 @@ import type { Duplex } from 'node:stream';
 import type { HypervisorDriver } from '../hypervisor/driver.ts';
 import type { Clock, Timer } from '../kit/clock.ts';
 import type { Logger } from '../kit/log.ts';
+import { Passes } from '../kit/passes.ts';
 import type { Goal, MigrationChannel, MigrationReport } from '../protocol/index.ts';
 import type { Arrivals } from './arrivals.ts';
 import type { Departures } from './departures.ts';
@@ -26,23 +27,25 @@ export class MigrationKeeper {
   readonly #departures: Departures;
   readonly #arrivals: Arrivals;
   readonly #stopListening: () => void;
-  #looking: Promise<void> | null = null;
-  #again = false;
+  readonly #passes = new Passes(
+    () => this.#look(),
+    () => this.#closed,
+  );
   #timer: Timer | null = null;
   #told = '';
   #closed = false;
 
   constructor(options: MigrationKeeperOptions) {
     this.#options = options;
-    this.#departures = options.departures(() => this.#wake());
-    this.#arrivals = options.arrivals(() => this.#wake());
-    this.#stopListening = options.driver.onEvent(() => this.#wake());
+    this.#departures = options.departures(() => this.#passes.wake());
+    this.#arrivals = options.arrivals(() => this.#passes.wake());
+    this.#stopListening = options.driver.onEvent(() => this.#passes.wake());
   }
 
   follow(goal: Goal): void {
     this.#departures.follow(goal);
     this.#arrivals.follow(goal);
-    this.#wake();
+    this.#passes.wake();
   }
 
   report(): MigrationReport[] {
@@ -60,20 +63,6 @@ export class MigrationKeeper {
     this.#arrivals.close();
   }
 
-  #wake(): void {
-    if (this.#closed) return;
-    if (this.#looking) {
-      this.#again = true;
-      return;
-    }
-    this.#looking = this.#look().finally(() => {
-      this.#looking = null;
-      if (!this.#again) return;
-      this.#again = false;
-      this.#wake();
-    });
-  }
-
   async #look(): Promise<void> {
     const { driver, clock, log, onChange } = this.#options;
     this.#timer?.cancel();
@@ -87,7 +76,7 @@ export class MigrationKeeper {
       } catch (error) {
         log.warn({ err: error }, 'could not look at what is handed over; trying again');
       }
-      if (!this.#closed) this.#timer = clock.after(LOOK_EVERY_MS, () => this.#wake());
+      if (!this.#closed) this.#timer = clock.after(LOOK_EVERY_MS, () => this.#passes.wake());
     }
     const told = JSON.stringify(this.report());
     if (told === this.#told) return;

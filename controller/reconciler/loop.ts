@@ -1,5 +1,6 @@
 import type { Clock, Timer } from '../../agent/kit/clock.ts';
 import type { Logger } from '../../agent/kit/log.ts';
+import { Passes } from '../../agent/kit/passes.ts';
 import type { Report } from '../../agent/protocol/index.ts';
 import type { Catalogue } from '../catalogue/contract.ts';
 import type { Fencer } from '../fencing/contract.ts';
@@ -57,8 +58,10 @@ export class Reconciler {
   /** Each host's last report that a pass has looked at, or will. */
   readonly #heard = new Map<string, Report>();
   readonly #stops: (() => void)[] = [];
-  #pass: Promise<void> | null = null;
-  #again = false;
+  readonly #passes = new Passes(
+    () => this.#run(),
+    () => this.#stopped,
+  );
   #timer: Timer | null = null;
   #waitMs: number | null = null;
   #stopped = true;
@@ -93,22 +96,12 @@ export class Reconciler {
     this.#listening.stop();
     for (const stop of this.#stops.splice(0)) stop();
     this.#lookout?.resolve();
-    await this.#pass;
+    await this.#passes.running;
   }
 
   /** Something may have to be done. Cheap to call often. */
   wake(): void {
-    if (this.#stopped) return;
-    if (this.#pass) {
-      this.#again = true;
-      return;
-    }
-    this.#pass = this.#run().finally(() => {
-      this.#pass = null;
-      if (!this.#again) return;
-      this.#again = false;
-      this.wake();
-    });
+    this.#passes.wake();
   }
 
   #onChanges(changes: readonly Change[]): void {
@@ -135,7 +128,7 @@ export class Reconciler {
     else this.#heard.delete(host);
     if (event.type === 'connected') this.#goals.renew(host);
     // While a pass is on its way, records may be behind what it writes.
-    if (this.#pass || this.#isNews(event, before)) this.wake();
+    if (this.#passes.running || this.#isNews(event, before)) this.wake();
     else if (this.#goals.send(this.#options.clock.now())) this.wake();
   }
 
@@ -199,13 +192,13 @@ export class Reconciler {
       // The watch brings what was written, by us or by who was faster; that wakes the next pass.
       isDurable = result.committed;
       if (result.committed && planned.isSettled) this.#settledRevision = result.revision;
-      if (!isDurable) this.#again = true;
+      if (!isDurable) this.wake();
       else await this.#removeSecrets(planned.deletes);
       await this.#caughtUp(result.committed ? result.revision : await store.revision());
     }
     // No power is cut on a death that the store may not have.
     if (isDurable) fencer.want(planned.fence, planned.lift);
-    if (this.#goals.send(nowMs)) this.#again = true;
+    if (this.#goals.send(nowMs)) this.wake();
     return planned;
   }
 
