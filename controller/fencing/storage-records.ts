@@ -1,4 +1,4 @@
-import { isDeepStrictEqual } from 'node:util';
+import { isSameDocument } from '../../agent/kit/same-document.ts';
 import type { FenceDevice } from '../../agent/protocol/index.ts';
 import type { FencingRecord, HostRecord, StorageFence } from '../model/records.ts';
 import { change, read } from '../store/change.ts';
@@ -10,7 +10,7 @@ type Storage = FencingRecord['storage'];
 const rbdPools = ({ offer }: HostRecord) => offer?.pools.filter(({ kind }) => kind === 'rbd') ?? [];
 
 const without = (storage: Storage, device: FenceDevice) =>
-  (storage ?? []).filter((each) => !isDeepStrictEqual(each.device, device));
+  (storage ?? []).filter((each) => !isSameDocument(each.device, device));
 
 /** The storage fences of a host after an attempt; with a proof where it was one, and succeeded. */
 export function withProof(
@@ -51,7 +51,7 @@ export function beginStorageFence(
     if (value?.state !== 'down' || value.stateSinceMs !== downSinceMs) return { answer: false };
     const fencing = await read<FencingRecord>(store, `fencing/${host}`);
     const before = fencing.value;
-    const known = before?.storage?.find((each) => isDeepStrictEqual(each.device, device));
+    const known = before?.storage?.find((each) => isSameDocument(each.device, device));
     if (known?.downSinceMs === downSinceMs && !known.lifted) return { answer: true };
     const isSameDeath = before?.downSinceMs === downSinceMs;
     const pools = rbdPools(value).flatMap(({ id }) => id ?? []);
@@ -73,18 +73,16 @@ export function beginStorageFence(
 /** Whether this very fence still stands on the record. */
 export async function stands(store: Store, host: string, fence: StorageFence): Promise<boolean> {
   const { value } = await read<FencingRecord>(store, `fencing/${host}`);
-  return value?.storage?.some((each) => isDeepStrictEqual(each, fence)) === true;
+  return value?.storage?.some((each) => isSameDocument(each, fence)) === true;
 }
 
 /** The storage has let the host in again; what follows from that is the reconciler's. */
 export function noteLifted(store: Store, host: string, fence: StorageFence, wasOut: boolean): Promise<void> {
   return change(store, async () => {
     const { value, check } = await read<FencingRecord>(store, `fencing/${host}`);
-    if (!value?.storage?.some((each) => isDeepStrictEqual(each, fence))) return { answer: undefined };
+    if (!value?.storage?.some((each) => isSameDocument(each, fence))) return { answer: undefined };
     const storage = value.storage.map((each) =>
-      isDeepStrictEqual(each, fence)
-        ? { ...each, lifted: true, ...(wasOut ? {} : { wasNever: true }) }
-        : each,
+      isSameDocument(each, fence) ? { ...each, lifted: true, ...(wasOut ? {} : { wasNever: true }) } : each,
     );
     return {
       answer: undefined,

@@ -87,6 +87,7 @@ export class GoalDispatch {
       hosts: cache.records('hosts'),
       vms: cache.records('vms'),
       sharedMachines: vms.filter(({ kind, poolId }) => kind === 'machine' && poolId !== null),
+      moving: vms.filter(({ successor }) => successor?.live),
       backups: cache.records('backups'),
     };
     return (host) => goalOf(host, this.#vmsOf(host), peersOfApplication, world);

@@ -18,6 +18,8 @@ type GoalWorld = Pick<
 > & {
   /** Those of `vms` that are machines on pools that hosts share; absent: they are looked for. */
   readonly sharedMachines?: readonly VmRecord[];
+  /** Those of `vms` that move while they run; absent: they are looked for. */
+  readonly moving?: readonly VmRecord[];
 };
 
 /** What one host should have: the whole truth, made from records alone. @param vms the VMs placed on this host. */
@@ -49,7 +51,7 @@ export function goalOf(
 }
 
 const arrivingOn = (host: string, world: GoalWorld): readonly VmRecord[] =>
-  [...world.vms.values()].flatMap((record) => {
+  [...(world.moving ?? world.vms.values())].flatMap((record) => {
     const arriving = record.successor?.host === host ? arrivingView(record) : null;
     return arriving ?? [];
   });

@@ -1,6 +1,7 @@
 import type { VmReport } from '../../../agent/protocol/index.ts';
 import type { VmRecord } from '../../model/records.ts';
 import type { Draft } from '../draft.ts';
+import { standingFences } from '../fenced-pools.ts';
 
 /** Where a machine's disk was found that no record speaks of: the store was lost, or an older one was restored. */
 export interface Home {
@@ -16,7 +17,7 @@ export function homesOf(draft: Draft, record: Pick<VmRecord, 'id' | 'kind'>): re
   for (const [host, live] of draft.world.live) {
     if (!live.connected || draft.get('hosts', host)?.state !== 'up') continue;
     // What a host was shut out of is not for it to go on with before it is let in.
-    if (draft.get('fencing', host)?.storage?.some(({ lifted }) => !lifted)) continue;
+    if (standingFences(draft.get('fencing', host)).length > 0) continue;
     const stranger = live.report?.strangers.find(({ id }) => id === record.id);
     if (stranger) homes.push({ host, incarnation: stranger.incarnation });
   }

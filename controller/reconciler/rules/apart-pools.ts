@@ -1,4 +1,4 @@
-import { isDeepStrictEqual } from 'node:util';
+import { isSameDocument } from '../../../agent/kit/same-document.ts';
 import type { ApartPool, HostRecord } from '../../model/records.ts';
 import type { Draft } from '../draft.ts';
 import { areApart, sharedPoolOf } from '../shared-pools.ts';
@@ -8,7 +8,7 @@ import { areApart, sharedPoolOf } from '../shared-pools.ts';
  * between two of them (`Placement`), and none is made on the odd ones. A host that is away stays as it was.
  */
 export function followApartPools(draft: Draft): void {
-  for (const [pool, hosts] of groups(draft)) {
+  for (const [pool, hosts] of draft.of('hosts', doubtfulGroups)) {
     const storages = storagesOf(pool, hosts);
     const [main] = storages.sort(byUse(draft, pool));
     for (const storage of storages)
@@ -22,9 +22,12 @@ export function followApartPools(draft: Draft): void {
   forgetNotOffered(draft);
 }
 
+const hostsApart = (hosts: readonly HostRecord[]): readonly HostRecord[] =>
+  hosts.filter(({ apartPools }) => apartPools !== undefined);
+
 /** A pool that a host does not offer any more is apart from nothing. */
 function forgetNotOffered(draft: Draft): void {
-  for (const host of [...draft.all('hosts')]) {
+  for (const host of draft.of('hosts', hostsApart)) {
     const apart = Object.entries(host.apartPools ?? {});
     const offered = apart.filter(([pool]) => host.state !== 'up' || sharedPoolOf(host, pool) !== undefined);
     if (offered.length < apart.length)
@@ -33,10 +36,12 @@ function forgetNotOffered(draft: Draft): void {
 }
 
 /** Hosts that are up, by the pools that they offer and share; those that are of one mind are left out. */
-function groups(draft: Draft): [pool: string, hosts: HostRecord[]][] {
+function doubtfulGroups(
+  all: readonly HostRecord[],
+): readonly (readonly [pool: string, hosts: readonly HostRecord[]])[] {
   const found = new Map<string, [pool: string, hosts: HostRecord[]]>();
   const concerned = new Set<string>();
-  for (const host of draft.all('hosts')) {
+  for (const host of all) {
     if (host.state !== 'up') continue;
     for (const [pool, { id, seen }] of Object.entries(host.sharedPools ?? {})) {
       const key = `${pool} ${id}`;
@@ -92,7 +97,7 @@ function byUse(draft: Draft, pool: string) {
 function note(draft: Draft, host: HostRecord, pool: string, apart: ApartPool | null): void {
   const current = draft.get('hosts', host.name) ?? host;
   const before = current.apartPools?.[pool] ?? null;
-  if (isDeepStrictEqual(before, apart)) return;
+  if (isSameDocument(before, apart)) return;
   const { [pool]: _before, ...others } = current.apartPools ?? {};
   draft.put('hosts', host.name, {
     ...current,
@@ -100,7 +105,7 @@ function note(draft: Draft, host: HostRecord, pool: string, apart: ApartPool | n
   });
   if (apart === null)
     draft.tell('pool-together', host.name, `pool ${pool} is one with the others again`, { pool });
-  else if (!isDeepStrictEqual(before?.from, apart.from))
+  else if (!isSameDocument(before?.from, apart.from))
     draft.tell('pool-apart', host.name, describeApart(pool, apart), { pool, ...apart });
 }
 

@@ -1,6 +1,7 @@
 import type { MigrationReport } from '../../../agent/protocol/index.ts';
 import { isHandedOver, type LiveMove } from '../../model/live-move.ts';
 import type { HostRecord, Proof, VmRecord } from '../../model/records.ts';
+import { restlessVms } from '../at-rest.ts';
 import type { Draft } from '../draft.ts';
 import {
   ARRIVAL_MS,
@@ -12,14 +13,15 @@ import {
 import type { Placement } from '../placement.ts';
 import { dropSuccessor, promote } from '../successors.ts';
 import { noteFailure } from './stays.ts';
-import { isElsewhere, wishOf } from './wishes.ts';
+import { isElsewhere, type Wish, wishOf } from './wishes.ts';
 
 /**
  * Brings machines that are being handed over to their end, before any other rule asks where they are: until then two hosts may have
  * them, and only what both of them say, or a proof of death, decides whose they are.
  */
 export function followHandOvers(draft: Draft, placement: Placement): void {
-  for (const record of [...draft.all('vms')]) if (isHandedOver(record)) followOne(draft, placement, record);
+  for (const record of draft.of('vms', restlessVms))
+    if (isHandedOver(record)) followOne(draft, placement, record);
 }
 
 function followOne(draft: Draft, placement: Placement, record: VmRecord): void {
@@ -69,11 +71,22 @@ const put = (draft: Draft, record: VmRecord, patch: Partial<LiveMove>): void => 
 
 function stay(draft: Draft, placement: Placement, record: VmRecord, live: LiveMove): void {
   const reason = live.reason ?? 'it was called off';
-  const kept = dropSuccessor(draft, placement, record, reason);
-  if (!live.failed || !record.successor) return;
-  const failure = { code: 'hypervisor-failed', message: reason };
-  const failed = { ...record, successor: { ...record.successor, failure } };
-  noteFailure(draft, kept, failed, wishOf(draft, record));
+  if (live.failed) dropFailed(draft, placement, record, wishOf(draft, record), reason);
+  else dropSuccessor(draft, placement, record, reason);
+}
+
+/** It could not come there while it runs. */
+export function dropFailed(
+  draft: Draft,
+  placement: Placement,
+  record: VmRecord,
+  wish: Wish | null,
+  message: string,
+): void {
+  const kept = dropSuccessor(draft, placement, record, message);
+  if (!record.successor) return;
+  const failure = { code: 'hypervisor-failed', message };
+  noteFailure(draft, kept, { ...record, successor: { ...record.successor, failure } }, wish);
 }
 
 function arrive(
@@ -162,7 +175,7 @@ export const targetWord = (draft: Draft, record: VmRecord): TargetWord | null =>
 /** Unix ms: when a hand-over is looked at again although nothing happens; null: never. */
 export function nextHandOverMs(draft: Draft): number | null {
   let next: number | null = null;
-  for (const { successor } of draft.all('vms')) {
+  for (const { successor } of draft.of('vms', restlessVms)) {
     const goneAtMs = successor?.live?.goneAtMs;
     // Once that time is over, the next thing that is heard decides.
     if (goneAtMs == null || goneAtMs + ARRIVAL_MS <= draft.nowMs) continue;

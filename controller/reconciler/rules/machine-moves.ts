@@ -8,9 +8,9 @@ import { unfitHosts, whyNotFrom } from '../live-moves.ts';
 import type { Placement } from '../placement.ts';
 import { sharedPoolOf } from '../shared-pools.ts';
 import { dropSuccessor, promote } from '../successors.ts';
-import { targetWord } from './hand-overs.ts';
+import { dropFailed, targetWord } from './hand-overs.ts';
 import { isLost } from './hosts.ts';
-import { canTry, dropMove, noteFailure, noteStay } from './stays.ts';
+import { canTry, dropMove, noteStay } from './stays.ts';
 import { isElsewhere, type Wish } from './wishes.ts';
 
 /**
@@ -42,16 +42,15 @@ function begin(draft: Draft, placement: Placement, record: VmRecord, host: HostR
   // A hypervisor that copies its disk does not hand it over; one that failed for that would be stopped in the end.
   if (wish.mode !== 'cold' && draft.of('backups', beingBackedUp).has(record.id)) return;
   const { kind, definition, size, pool } = record;
-  const unfit = unfitHosts(draft, record, host);
   const here = wish.mode === 'cold' ? 'it was asked for' : whyNotFrom(draft, record, host);
   if (here !== null && wish.mode === 'live') {
     refuse(draft, record, wish, here);
     return;
   }
   if (here !== null && !provesStops(draft, host.name)) return;
+  const unfit = here === null ? unfitHosts(draft, record, host) : NONE_UNFIT;
   // Where it can go as it runs comes before all others; among those it is as ever.
-  const failedOn = here === null ? heldAgainst(unfit.keys()) : {};
-  const target = { only: wish.to, avoid: record.host, failedOn };
+  const target = { only: wish.to, avoid: record.host, failedOn: heldAgainst(unfit.keys()) };
   const kept = placement.placeSuccessor(record, { kind, definition, size, pool }, target, wish.why);
   if (!kept?.successor) {
     if (record.moveTo !== null) dropMove(draft, record);
@@ -62,6 +61,9 @@ function begin(draft: Draft, placement: Placement, record: VmRecord, host: HostR
   else if (wish.mode !== 'live' && provesStops(draft, host.name)) beginCold(draft, kept, wish, why);
   else refuse(draft, dropSuccessor(draft, placement, kept, why), wish, why);
 }
+
+/** Of one that is stopped for it anyhow. */
+const NONE_UNFIT: ReadonlyMap<string, string> = new Map();
 
 const heldAgainst = (hosts: Iterable<string>): Readonly<Record<string, number>> =>
   Object.fromEntries([...hosts].map((name) => [name, FAILURES_HELD_AGAINST_A_HOST]));
@@ -122,10 +124,7 @@ function handOverWhenReady(draft: Draft, placement: Placement, record: VmRecord,
     return;
   }
   if (word?.state === 'refused') {
-    const message = word.message ?? 'its host gave no reason';
-    const failed = { ...successor, failure: { code: 'hypervisor-failed', message } };
-    const kept = dropSuccessor(draft, placement, record, message);
-    noteFailure(draft, kept, { ...record, successor: failed }, wish);
+    dropFailed(draft, placement, record, wish, word.message ?? 'its host gave no reason');
     return;
   }
   if (word?.state !== 'ready' || !word.files || word.guest !== 'absent') return;

@@ -1,4 +1,4 @@
-import { isDeepStrictEqual } from 'node:util';
+import { isSameDocument } from '../../../agent/kit/same-document.ts';
 import type { PoolPeers } from '../../../agent/protocol/index.ts';
 import type { HostRecord, SharedPoolView } from '../../model/records.ts';
 import type { Draft } from '../draft.ts';
@@ -18,7 +18,7 @@ export function followPoolPeers(draft: Draft): void {
   const looks = [...draft.world.live].flatMap(([name, live]) => lookOf(name, live) ?? []);
   if (looks.length === 0) return;
   for (const { name, peers } of looks) takeBeatsIn(draft, name, peers);
-  const sharers = sharersOf(draft);
+  const sharers = draft.of('hosts', sharersOf);
   for (const look of looks) judge(draft, look, sharers);
 }
 
@@ -26,7 +26,7 @@ export function followPoolPeers(draft: Draft): void {
 export function nextPoolPeersMs(draft: Draft): number | null {
   const looks = [...draft.world.live].flatMap(([name, live]) => lookOf(name, live) ?? []);
   if (looks.length === 0) return null;
-  const sharers = sharersOf(draft);
+  const sharers = draft.of('hosts', sharersOf);
   let next: number | null = null;
   for (const { name, peers } of looks) {
     const viewer = draft.get('hosts', name);
@@ -60,13 +60,13 @@ function takeBeatsIn(draft: Draft, name: string, peers: readonly PoolPeers[]): v
   const now: Record<string, SharedPoolView> = { ...known };
   for (const { pool, id, beats } of peers) {
     const before = known[pool];
-    if (before?.id === id && isDeepStrictEqual(before.beats, beats)) continue;
+    if (before?.id === id && isSameDocument(before.beats, beats)) continue;
     const isSameMount = before?.id === id && beats.some((beat) => before.beats.includes(beat));
     const seen = before?.id !== id ? {} : isSameMount ? before.seen : missing(before.seen);
     now[pool] = { id, beats, sinceMs: draft.nowMs, seen };
     if (before && !isSameMount) forgetFound(draft, name, pool);
   }
-  if (!isDeepStrictEqual(known, now)) draft.put('hosts', name, { ...host, sharedPools: now });
+  if (!isSameDocument(known, now)) draft.put('hosts', name, { ...host, sharedPools: now });
 }
 
 /** That hosts were of one storage says nothing of what is mounted now. That they were not holds until one finds the other. */
@@ -88,9 +88,9 @@ function forgetFound(draft: Draft, name: string, pool: string): void {
 
 type Sharers = ReadonlyMap<string, readonly HostRecord[]>;
 
-function sharersOf(draft: Draft): Sharers {
+function sharersOf(hosts: readonly HostRecord[]): Sharers {
   const sharers = new Map<string, HostRecord[]>();
-  for (const host of draft.all('hosts'))
+  for (const host of hosts)
     for (const [pool, { id }] of Object.entries(host.sharedPools ?? {})) {
       const key = `${pool} ${id}`;
       const those = sharers.get(key);
@@ -123,10 +123,9 @@ function judge(draft: Draft, { name, peers, lookedMs }: Look, sharers: Sharers):
             : before;
       if (verdict !== undefined) seen[peer.name] = verdict;
     }
-    if (!isDeepStrictEqual(seen, view.seen)) views[pool] = { ...view, seen };
+    if (!isSameDocument(seen, view.seen)) views[pool] = { ...view, seen };
   }
-  if (!isDeepStrictEqual(views, viewer.sharedPools))
-    draft.put('hosts', name, { ...viewer, sharedPools: views });
+  if (!isSameDocument(views, viewer.sharedPools)) draft.put('hosts', name, { ...viewer, sharedPools: views });
 }
 
 const isFound = ({ beats }: SharedPoolView, beat: string | undefined): boolean =>

@@ -1,6 +1,8 @@
+import { isSameDocument } from '../../../agent/kit/same-document.ts';
 import type { LiftRequest } from '../../fencing/contract.ts';
-import type { FencingRecord, HostRecord, Proof, StorageFence, VmRecord } from '../../model/records.ts';
+import type { HostRecord, Proof, StorageFence, VmRecord } from '../../model/records.ts';
 import type { Draft } from '../draft.ts';
+import { standingFences } from '../fenced-pools.ts';
 import { change } from '../instance-states.ts';
 import type { Placement } from '../placement.ts';
 import { dropSuccessor } from '../successors.ts';
@@ -85,7 +87,7 @@ function finish(draft: Draft, placement: Placement, host: HostRecord, fence: Sto
     }
   const record = draft.get('fencing', host.name);
   if (!record) return;
-  const storage = record.storage?.filter((each) => JSON.stringify(each) !== JSON.stringify(fence)) ?? [];
+  const storage = record.storage?.filter((each) => !isSameDocument(each, fence)) ?? [];
   if (storage.length > 0) draft.put('fencing', host.name, { ...record, storage });
   else draft.delete('fencing', host.name);
   draft.tell('storage-fence-lifted', host.name, 'it may use its storage again', {
@@ -101,13 +103,11 @@ export function storageLifts(draft: Draft): readonly LiftRequest[] {
   return [...draft.all('fencing')].flatMap((record) => {
     const host = draft.get('hosts', record.host);
     if (!host || !isClean(draft, host)) return [];
-    return standing(record)
+    return standingFences(record)
       .filter((fence) => fence.proof === null || machinesOn(draft, host, fence).length === 0)
       .map((fence) => ({ host: host.name, fence }));
   });
 }
-
-const standing = ({ storage }: FencingRecord) => (storage ?? []).filter(({ lifted }) => !lifted);
 
 function isClean(draft: Draft, { name, state, superseded }: HostRecord): boolean {
   const live = draft.world.live.get(name);
