@@ -69,26 +69,22 @@ export class LocalDisks implements Disks {
     const pool = this.#pool(key.pool);
     if (pool.kind === 'shared') await requireMark(pool, this.#fleet);
     const present = await exists(path);
-    const restored = await restoredBy(key, path);
+    const owner = key.kind === 'machine' ? await readOwner(ownerFile('machine', path)) : null;
+    const restored = owner?.restored;
     const due = source !== null && source.request !== restored;
     const whole = due || restored !== undefined;
     if (present && !due) await checkBacking(key.vmId, path, whole ? null : backingFile);
     if (key.kind === 'machine')
       // What is to be replaced may be missing.
       requireDisk(key, path, {
-        owner: present ? await readOwner(ownerFile('machine', path)) : null,
+        owner: present ? owner : null,
         present,
         last: due ? 0 : lastIncarnation,
         shared: pool.kind === 'shared',
       });
     await this.#folder(path);
-    // Before it is opened: whoever looks at the pool knows whose it is.
-    if (key.kind === 'machine' || pool.kind === 'shared')
-      await writeOwner(ownerFile(key.kind, path), {
-        host: this.#host,
-        incarnation: key.incarnation,
-        restored,
-      });
+    // Before it is opened.
+    if (key.kind === 'machine' || pool.kind === 'shared') await this.#own(key, path, restored);
     if (present && !due) return { path, created: false, ...(whole ? { whole } : {}) };
     // The name appears only when the overlay is whole; what a crash leaves ends in `.tmp` and goes with its folder.
     const temporary = `${path}.${randomBytes(4).toString('hex')}.tmp`;
@@ -101,12 +97,7 @@ export class LocalDisks implements Disks {
       throw error;
     }
     // After the disk: a crash in between makes it once more, before any guest has seen it.
-    if (due)
-      await writeOwner(ownerFile(key.kind, path), {
-        host: this.#host,
-        incarnation: key.incarnation,
-        restored: source.request,
-      });
+    if (due) await this.#own(key, path, source.request);
     return { path, created: true, ...(whole ? { whole } : {}) };
   }
 
@@ -127,15 +118,10 @@ export class LocalDisks implements Disks {
 
   async takeOver(key: DiskKey): Promise<string> {
     const path = this.path(key);
-    const file = ownerFile('machine', path);
-    const owner = await readOwner(file);
+    const owner = await readOwner(ownerFile('machine', path));
     requireNotSuperseded(key, path, owner);
     if (owner?.host !== this.#host || owner.incarnation !== key.incarnation)
-      await writeOwner(file, {
-        host: this.#host,
-        incarnation: key.incarnation,
-        restored: owner?.restored,
-      });
+      await this.#own(key, path, owner?.restored);
     return path;
   }
 
@@ -218,6 +204,11 @@ export class LocalDisks implements Disks {
       if (HALF_MADE.test(file.name)) await rm(join(folder, file.name), { force: true });
   }
 
+  /** Whoever looks at the pool knows whose it is. */
+  #own({ kind, incarnation }: DiskKey, path: string, restored: string | undefined): Promise<void> {
+    return writeOwner(ownerFile(kind, path), { host: this.#host, incarnation, restored });
+  }
+
   #pool(name: string): PoolConfiguration {
     const pool = this.#pools.get(name);
     if (pool) return pool;
@@ -226,9 +217,6 @@ export class LocalDisks implements Disks {
     });
   }
 }
-
-const restoredBy = async ({ kind }: DiskKey, path: string): Promise<string | undefined> =>
-  kind === 'machine' ? (await readOwner(ownerFile('machine', path)))?.restored : undefined;
 
 /** QEMU runs as libvirt's own user and must be able to walk down to its files, not to list them. */
 async function makeFolders(pool: PoolConfiguration): Promise<void> {

@@ -1,7 +1,6 @@
 import { lstat, rm, rmdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { BlobCache, PoolConfiguration } from '../disks/contract.ts';
-import { ownerFile, readOwner } from '../disks/owner.ts';
 import { readPoolOwner } from '../disks/pool-mark.ts';
 import type { HypervisorDriver } from '../hypervisor/driver.ts';
 import { WeftError } from '../kit/errors.ts';
@@ -10,7 +9,7 @@ import type { HostLinks, HostNetwork } from '../network/contract.ts';
 import { tableName } from '../network/nft-table.ts';
 import type { Goal } from '../protocol/index.ts';
 import type { Repair, RepairArguments, RepairKind } from './findings.ts';
-import { diskOf, HALF_MADE, OWNER } from './look/look-at-pools.ts';
+import { diskOf, HALF_MADE, OWNER, ownerOf } from './look/look-at-pools.ts';
 import { isBridgeOf } from './rules/lone-links.ts';
 
 export interface RepairOptions {
@@ -106,7 +105,7 @@ export class Repairer {
     );
     if (kind === undefined || !(await lstat(path)).isFile()) throw notOurs(path);
     const disk = diskOf(kind, dirname(path), basename(path));
-    const owner = await readOwner(ownerFile(kind === 'machines' ? 'machine' : 'instance', disk));
+    const owner = await ownerOf(kind, disk);
     if (this.#isShared(pool) && owner?.host !== this.#options.host) throw notOurs(path);
     return { kind, disk };
   }

@@ -24,6 +24,10 @@ export const OWNER = {
 export const diskOf = (kind: Kind, folder: string, name: string) =>
   join(folder, kind === 'machines' ? 'disk.qcow2' : name.replace(/\.qcow2\..*$/, '.qcow2'));
 
+/** Who had it last, as it is written beside it. */
+export const ownerOf = (kind: Kind, disk: string) =>
+  readOwner(ownerFile(kind === 'machines' ? 'machine' : 'instance', disk));
+
 type Found = Pick<DoctorWorld, 'halfMade' | 'emptyFolders' | 'loneOwners'>;
 
 /** What is left over in pools that carry this fleet's mark; other pools are not looked into. */
@@ -63,10 +67,7 @@ async function filesOf(
     files.map(async ({ name }) => {
       const path = join(folder, name);
       const disk = diskOf(kind, folder, name);
-      const [there, owner] = await Promise.all([
-        stat(path).catch(() => null),
-        readOwner(ownerFile(kind === 'machines' ? 'machine' : 'instance', disk)),
-      ]);
+      const [there, owner] = await Promise.all([stat(path).catch(() => null), ownerOf(kind, disk)]);
       return there === null
         ? []
         : [{ pool, path, vmId, disk, modifiedMs: there.mtimeMs, owner: owner?.host ?? null }];

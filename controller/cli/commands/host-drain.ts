@@ -1,5 +1,6 @@
 import type { Command } from '../context.ts';
 import { describeDrain, waitUntilEmpty } from '../drain-wait.ts';
+import { LEAVING_OPTIONS } from '../leaving-options.ts';
 import { json } from '../output.ts';
 import { parseTimeout } from '../wait.ts';
 
@@ -7,11 +8,7 @@ export const hostDrain: Command = {
   usage: '<host>',
   summary: 'empty a host: its instances are made elsewhere first; nothing new is placed on it',
   options: [
-    [
-      '--cold',
-      'machines on shared pools are stopped, to go on elsewhere, even where they could move while they run',
-    ],
-    ['--live', 'machines are never stopped for it: what cannot move while it runs stays'],
+    ...LEAVING_OPTIONS,
     ['--wait', 'until nothing is left on it'],
     ['--timeout <duration>', 'how long to wait', '30m'],
   ],

@@ -3,6 +3,7 @@ import { constants } from 'node:os';
 import { WeftError } from '../../../agent/kit/errors.ts';
 import type { HostRow, RollRow } from '../../client/index.ts';
 import type { Command, Context } from '../context.ts';
+import { LEAVING_OPTIONS } from '../leaving-options.ts';
 import { json } from '../output.ts';
 import { type RollOptions, rollOne, roundsOf } from '../roll.ts';
 import { describeUnfinished, type UnfinishedRoll, unfinishedRoll } from '../unfinished-roll.ts';
@@ -14,11 +15,7 @@ export const hostRoll: Command = {
     'boot hosts anew, one fault domain at a time, emptied first; stops at the first failure, and goes on where it was',
   options: [
     ['--with <program>', 'run this program with the host as its argument, instead of the agent’s reboot'],
-    [
-      '--cold',
-      'machines on shared pools are stopped, to go on elsewhere, even where they could move while they run',
-    ],
-    ['--live', 'machines are never stopped for it: what cannot move while it runs stays'],
+    ...LEAVING_OPTIONS,
     ['--anew', 'begin with the first host, although a roll was not finished'],
     ['--timeout <duration>', 'how long one host may take to be empty, and to be back', '30m'],
   ],
