@@ -2,7 +2,7 @@ export type BackupProgress =
   | { readonly state: 'running'; readonly percent: number }
   | { readonly state: 'completed' }
   | { readonly state: 'failed'; readonly reason: string }
-  /** There is none, and none has just ended. */
+  /** There is none, or none that is known of, and none has just ended. */
   | { readonly state: 'none' };
 
 export type FreezeAnswer =
@@ -20,11 +20,12 @@ export type FreezeAnswer =
 export interface BackupDriver {
   /**
    * Begins to copy the disk that the guest writes, as it is at this moment, into a new file: one qcow2 that refers to no other.
-   * The guest runs on. @throws WeftError `hypervisor-failed`, also while another job works on the domain.
+   * The guest runs on. @throws WeftError `hypervisor-failed`, also while another job works on the domain; `conflict` when the
+   * hypervisor has lost track of an earlier one, until the domain ends.
    */
   beginBackup(domain: string, file: string): Promise<void>;
   backupProgress(domain: string): Promise<BackupProgress>;
-  /** Ends a backup that is being made, whoever began it. Does nothing when there is none. */
+  /** Ends a backup that is being made, whoever began it. Does nothing when there is none that is known of. */
   abortBackup(domain: string): Promise<void>;
   /** Has the guest's agent flush and freeze its file systems. Never throws. */
   freeze(domain: string): Promise<FreezeAnswer>;

@@ -63,6 +63,17 @@ describe('backups of a machine', () => {
         (found) => found.some((row) => row.backup === backup && row.state !== 'wanted'),
       )
     ).find((row) => row.backup === backup);
+  /** libvirt was killed while it began this backup, and knows no more which: what it says to be done is done. */
+  const anotherAfterOff = async ({ failure }: Backup, boot: string) => {
+    expect(failure?.message).toContain('lost track of it');
+    await golden.weft.run(['ssh', DB, '--', 'poweroff']);
+    await waitFor(
+      'the machine to run again',
+      () => golden.weft.run(['ssh', DB, '--', BOOT_ID]),
+      ({ exitCode, stdout }) => exitCode === 0 && stdout.trim() !== '' && stdout.trim() !== boot,
+    );
+    return backUp();
+  };
   const halves = async (host: string) => (await entries(host)).filter((path) => path.includes('.tmp'));
   const kill = async (name: string, program: 'weft-agent' | 'libvirtd-supervised') =>
     process.kill(await supervisedPid(await golden.lab.host(name), program), 'SIGKILL');
@@ -183,11 +194,15 @@ describe('backups of a machine', () => {
       );
       if (victim === 'controller') process.kill(await golden.lab.controllerPid(), 'SIGKILL');
       else await kill(home, victim === 'agent' ? 'weft-agent' : 'libvirtd-supervised');
-      expect(await endOf(DB, backup)).toMatchObject({ state: 'done', failure: null });
+      const end = await endOf(DB, backup);
       expect(await halves(home)).toEqual([]);
-      await golden.weft.ok(['machine', 'restore', backup, '--as', 'after', '--wait'], { timeoutMs: 400_000 });
-      expect(await digest('shop/after')).toBe(before);
       expect(await ssh(DB, BOOT_ID)).toBe(boot);
+      const good = victim === 'libvirtd' && end?.state === 'failed' ? await anotherAfterOff(end, boot) : end;
+      expect(good).toMatchObject({ state: 'done', failure: null });
+      await golden.weft.ok(['machine', 'restore', String(good?.backup), '--as', 'after', '--wait'], {
+        timeoutMs: 400_000,
+      });
+      expect(await digest('shop/after')).toBe(before);
       await golden.weft.ok(['delete', 'shop/after', '--wait'], { timeoutMs: 180_000 });
     },
   );

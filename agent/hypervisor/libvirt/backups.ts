@@ -1,4 +1,10 @@
-import { type Domain, DomainJobStatsFlag, ErrorCode, isLibvirtError } from '@weft/node-libvirt';
+import {
+  type Domain,
+  DomainJobStatsFlag,
+  ErrorCode,
+  isLibvirtError,
+  type JobStatistics,
+} from '@weft/node-libvirt';
 import { WeftError } from '../../kit/errors.ts';
 import type { BackupDriver, BackupProgress, FreezeAnswer } from '../backup-driver.ts';
 import { composeXml, parseXml } from './xml.ts';
@@ -26,14 +32,24 @@ export class LibvirtBackups implements BackupDriver {
 
   beginBackup(name: string, file: string): Promise<void> {
     return this.#with(`back ${name} up`, name, async (domain) => {
+      if ((await jobOf(domain)) === 'lost')
+        throw new WeftError(
+          'conflict',
+          `libvirt was ended while it began a backup of ${name}, and lost track of it`,
+          {
+            remedy:
+              'Have the machine power off in its guest when it suits: it starts again, and can be backed up.',
+          },
+        );
       await domain.backupBegin(composeBackupXml(await domain.getXML(0, ASK), file), null, WORK);
     });
   }
 
   backupProgress(name: string): Promise<BackupProgress> {
     return this.#with(`look at the backup of ${name}`, name, async (domain) => {
-      const { type, statistics } = await domain.getJobStatistics(0, ASK);
-      if (type !== 'none') return { state: 'running', percent: percentOf(statistics) };
+      const job = await jobOf(domain);
+      if (job === 'lost') return { state: 'none' };
+      if (job.type !== 'none') return { state: 'running', percent: percentOf(job.statistics) };
       const end = await domain.getJobStatistics(DomainJobStatsFlag.COMPLETED, ASK);
       if (end.type === 'none' || Number(end.statistics.operation) !== OPERATION_BACKUP)
         return { state: 'none' };
@@ -46,8 +62,9 @@ export class LibvirtBackups implements BackupDriver {
   abortBackup(name: string): Promise<void> {
     return this.#with(`stop the backup of ${name}`, name, async (domain) => {
       if (!(await domain.isActive(ASK))) return;
-      const { type, statistics } = await domain.getJobStatistics(0, ASK);
-      if (type === 'none' || Number(statistics.operation) !== OPERATION_BACKUP) return;
+      const job = await jobOf(domain);
+      if (job === 'lost' || job.type === 'none' || Number(job.statistics.operation) !== OPERATION_BACKUP)
+        return;
       await domain.abortJob(WORK).catch((error: unknown) => {
         // It has just ended.
         if (!isLibvirtError(error, ErrorCode.OPERATION_INVALID)) throw error;
@@ -74,6 +91,20 @@ export class LibvirtBackups implements BackupDriver {
     return this.#with(`thaw the file systems of ${name}`, name, async (domain) => {
       if (await domain.isActive(ASK)) await domain.fsThaw(FREEZE);
     });
+  }
+}
+
+/**
+ * What libvirt does with the domain. `lost`: libvirtd was ended after it had noted that a backup begins and before it had noted which
+ * (seen with 9.0.0). It takes the domain for being backed up until the domain ends, and neither ends that job nor begins another.
+ */
+async function jobOf(domain: Domain): Promise<JobStatistics | 'lost'> {
+  try {
+    return await domain.getJobStatistics(0, ASK);
+  } catch (error) {
+    if (isLibvirtError(error, ErrorCode.INTERNAL_ERROR) && error.message.includes('backup job data missing'))
+      return 'lost';
+    throw error;
   }
 }
 
