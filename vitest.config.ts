@@ -28,6 +28,7 @@ export default defineConfig({
         },
       },
       project('system', 600_000, false),
+      project('failover', 600_000, false),
       project('ceph', 600_000, false),
       project('vagrant', 1_800_000, false),
     ],
