@@ -25,6 +25,7 @@ export function createDoctor(
     ...parts,
     host: configuration.name,
     pools: filePoolsOf(configuration),
+    ceph: base.disks.rbd,
     links: new KernelLinks(),
     goal: () => executor.goal,
     busy: () => executor.busyVms(),
