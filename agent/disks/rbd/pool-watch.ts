@@ -2,6 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import type { Clock } from '../../kit/clock.ts';
 import { WeftError } from '../../kit/errors.ts';
+import { plainAddress } from '../../protocol/index.ts';
 import type { PoolView } from '../contract.ts';
 import type { CephClient } from './ceph-client.ts';
 import { MARK_OBJECT, SEEN_OBJECT, TRASH_OBJECT } from './names.ts';
@@ -19,10 +20,11 @@ const FIRST_LOOK_MS = 3_000;
 const mark = z.object({ fleet: z.string(), id: z.uuid() });
 const seen = z.object({ lockers: z.array(z.object({ cookie: z.string(), addr: z.string() })) });
 
-/** The address of one locker, as Ceph sees it: `10.0.0.11` of `10.0.0.11:0/1234`. Null: it is not there. */
+/** The address of one locker, as Ceph sees it: `10.0.0.11` of `10.0.0.11:0/1234`, `fd00::11` of `[fd00::11]:0/1234`. Null: it is not there. */
 export function addressSeen(text: string, cookie: string): string | null {
   const addr = seen.parse(JSON.parse(text)).lockers.find((each) => each.cookie === cookie)?.addr;
-  return /^(?:v[12]:)?(.+):\d+\/\d+$/.exec(addr ?? '')?.[1] ?? null;
+  const address = /^(?:v[12]:)?(.+):\d+\/\d+$/.exec(addr ?? '')?.[1];
+  return address === undefined ? null : plainAddress(address);
 }
 
 /** Looks again and again whether a pool can be used. Who asks never waits for Ceph: it is told what was last seen. */

@@ -151,6 +151,8 @@ describe('Ceph’s answers', () => {
     ];
     expect(addressSeen(JSON.stringify({ lockers }), 'mine')).toBe('10.0.0.11');
     expect(addressSeen(JSON.stringify({ lockers }), 'gone')).toBeNull();
+    for (const addr of ['[fd00:78::2]:0/1', 'v1:[fd00:78::2]:0/37', 'v2:[fd00:78:0::2]:0/37'])
+      expect(addressSeen(JSON.stringify({ lockers: [{ cookie: 'mine', addr }] }), 'mine')).toBe('fd00:78::2');
   });
 });
 
@@ -189,6 +191,19 @@ test('a storage fence names whole addresses, and a host with one that names none
   const fence = (addresses: string) => ({ agent: 'fence_ceph_blocklist', options: { addresses } });
   expect(addressesOf(fence('10.0.0.11, 10.1.0.11'))).toEqual(['10.0.0.11', '10.1.0.11']);
   for (const wrong of ['', '10.0.0', '10.0.0.256', '10.0.0.1:0/0', '10.0.0.0/24', 'h1'])
+    expect(addressesOf(fence(wrong))).toBeNull();
+  expect(addressesOf(fence('10.0.0.11, FD00:0:0::11,[fd00::12]'))).toEqual([
+    ...['10.0.0.11', 'fd00::11', 'fd00::12'],
+  ]);
+  for (const wrong of [
+    'fe80::11',
+    '::ffff:10.0.0.11',
+    '::1',
+    '::',
+    'fd00::/64',
+    'fd00::11%eth0',
+    '[fd00::11]:0',
+  ])
     expect(addressesOf(fence(wrong))).toBeNull();
   expect(fencedAddresses([{ agent: 'fence_ipmilan', options: {} }])).toBeNull();
   expect(fencedAddresses([fence('10.0.0.11'), fence('h1')])).toEqual(['10.0.0.11']);
