@@ -17,6 +17,7 @@ const DB = 'shop/db';
 const IMAGE = 'machine.shop.db';
 
 interface Event {
+  readonly sequence: number;
   readonly kind: string;
   readonly subject: string;
   readonly message: string;
@@ -181,9 +182,11 @@ describe('a machine on a pool in Ceph', () => {
 
   test('is told that its pool is full, and nothing new is placed there until it has room', async () => {
     const { weft, model } = ceph.golden;
-    const begun = (await events()).length;
+    const begun = (await events()).at(-1)?.sequence ?? 0;
     const isTold = (kind: string) => (all: readonly Event[]) =>
-      all.slice(begun).some((event) => event.kind === kind && event.message.includes(`pool ${POOL} `));
+      all.some(
+        (event) => event.sequence > begun && event.kind === kind && event.message.includes(`pool ${POOL} `),
+      );
     await ceph.cluster.ceph('osd', 'pool', 'set-quota', CEPH_POOL, 'max_bytes', '1');
     await waitFor('the pool to be full', events, isTold('pool-full'), 180_000);
     await weft.ok(['apply', '-f', await model(MODEL.replace('name: shop', 'name: more'), 'more.yaml')]);

@@ -127,7 +127,7 @@ function translate(
   if (error.code === 'command-failed' && error.message.includes('ENOENT') && error.details?.exitCode === -1)
     return new WeftError('set-up', `${program} is not installed`, { remedy: 'apt-get install ceph-common' });
   // A pool that is not there is no answer about what is in it.
-  const errno = error.message.includes('opening pool') ? undefined : ERRNO.exec(error.message)?.[1];
+  const errno = error.message.includes('opening pool') ? undefined : errnoOf(program, error);
   if (errno === SHUT_DOWN)
     return new WeftError(
       'host-unreachable',
@@ -158,6 +158,12 @@ function translate(
     ...(errno === undefined ? {} : { details: { errno } }),
     cause: error,
   });
+}
+
+/** What `rbd` does not say in words, it ends with. */
+function errnoOf(program: Program, { message, details }: WeftError): string | undefined {
+  const said = ERRNO.exec(message)?.[1];
+  return said ?? (program === 'rbd' && Number(details?.exitCode) > 1 ? String(details?.exitCode) : undefined);
 }
 
 const lastLine = (text: string) => text.trim().split('\n').at(-1) ?? text;
