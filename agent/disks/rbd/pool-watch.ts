@@ -126,12 +126,23 @@ export class RbdPoolWatch {
     const nowMs = this.#clock.now();
     const everyMs = this.#figures?.isFull ? FULL_EVERY_MS : FIGURES_EVERY_MS;
     if (this.#figures && nowMs - this.#figuresAtMs < everyMs) return this.#figures;
-    const figures = await askForFigures(this.#client);
-    if (figures.isFull) this.#requireChecked();
-    else await this.#check();
-    this.#figures = figures;
+    this.#figures = await this.#checkedFigures();
     this.#figuresAtMs = nowMs;
-    return figures;
+    return this.#figures;
+  }
+
+  async #checkedFigures(): Promise<PoolFigures> {
+    const figures = await askForFigures(this.#client);
+    if (figures.isFull) return this.#requireChecked(figures);
+    try {
+      await this.#check();
+      return figures;
+    } catch (error) {
+      // It may have run full in this very moment.
+      const now = await askForFigures(this.#client);
+      if (!now.isFull) throw error;
+      return this.#requireChecked(now);
+    }
   }
 
   /** What is asked by writing, which a full pool would keep waiting. */
@@ -142,8 +153,8 @@ export class RbdPoolWatch {
     this.#isChecked = true;
   }
 
-  #requireChecked(): void {
-    if (this.#isChecked || this.#fenced === null) return;
+  #requireChecked(figures: PoolFigures): PoolFigures {
+    if (this.#isChecked || this.#fenced === null) return figures;
     throw new WeftError(
       'no-capacity',
       'it is full, so that it cannot be found out under which address Ceph sees this host',
