@@ -11,6 +11,8 @@ export interface ControllerConfiguration {
   readonly downAfterMs: number;
   /** Healing holds still while more than a third of the hosts, and at least two, are silent at once. */
   readonly holds: boolean;
+  /** What a host has left in a shared pool has so long to be found by the others, milliseconds; else they have two storages. */
+  readonly beatGraceMs: number;
 }
 
 export interface Address {
@@ -27,6 +29,8 @@ export const USAGE = `usage: weft-controller [options]
   --write-join-token FILE      writes a join token for one host (mode 0600) once it listens
   --down-after SECONDS         a host that is silent for so long is down, suspect after half of it; 3 to 600, default 4
   --hold-healing on|off        heal nothing while more than a third of the hosts, and at least two, are silent; default on
+  --beat-grace SECONDS         hosts that have not found each other's file in a shared pool by then have two storages; 15 to
+                               3600, default 75: more where mounts keep names for longer than a minute (actimeo)
 `;
 
 /** @returns null when only the usage was asked for. @throws WeftError `usage`. */
@@ -42,6 +46,7 @@ export function readConfiguration(args: readonly string[]): ControllerConfigurat
         'write-join-token': { type: 'string' },
         'down-after': { type: 'string', default: '4' },
         'hold-healing': { type: 'string', default: 'on' },
+        'beat-grace': { type: 'string', default: '75' },
         help: { type: 'boolean', default: false },
       },
     });
@@ -52,19 +57,21 @@ export function readConfiguration(args: readonly string[]): ControllerConfigurat
       agents: parseAddress(values.agents),
       clientConfig: values['write-client-config'] ?? null,
       joinTokenFile: values['write-join-token'] ?? null,
-      downAfterMs: parseDownAfter(values['down-after']),
+      // Hosts send a heartbeat each second: less than three of them is no silence.
+      downAfterMs: parseSeconds('--down-after', values['down-after'], 3, 600),
       holds: parseSwitch('--hold-healing', values['hold-healing']),
+      // Hosts look every ten seconds.
+      beatGraceMs: parseSeconds('--beat-grace', values['beat-grace'], 15, 3_600),
     };
   } catch (error) {
     throw new WeftError('usage', (error as Error).message, { remedy: 'See --help.' });
   }
 }
 
-/** Hosts send a heartbeat each second: less than three of them is no silence. */
-function parseDownAfter(text: string): number {
+function parseSeconds(option: string, text: string, least: number, most: number): number {
   const seconds = Number(text);
-  if (!/^\d+(\.\d+)?$/.test(text) || seconds < 3 || seconds > 600)
-    throw new Error(`--down-after ${text} is no number of seconds from 3 to 600`);
+  if (!/^\d+(\.\d+)?$/.test(text) || seconds < least || seconds > most)
+    throw new Error(`${option} ${text} is no number of seconds from ${least} to ${most}`);
   return Math.round(seconds * 1000);
 }
 

@@ -94,6 +94,7 @@ async function run(configuration: ControllerConfiguration): Promise<void> {
       suspectAfterMs: configuration.downAfterMs / 2,
       downAfterMs: configuration.downAfterMs,
       holds: configuration.holds,
+      beatGraceMs: configuration.beatGraceMs,
     },
   });
   const api = await createApi(

@@ -31,6 +31,8 @@ export interface PoolView {
   readonly problem: string | null;
   /** Of an rbd pool: its cluster's fsid. */
   readonly cluster?: string;
+  /** Of an rbd pool: Ceph takes no writes into it, whatever the figures are. */
+  readonly isFull?: boolean;
 }
 
 /** An image that QEMU is to open, and how it gets at it. */

@@ -10,11 +10,14 @@ import { spaceAt } from './space.ts';
 /** Space of a pool, or of the file system of the blob cache where that is another one (`name` null). */
 export interface Space {
   readonly name: string | null;
+  /** Of a pool in Ceph `rbd:` and its name. */
   readonly path: string;
   readonly freeMiB: number;
   readonly totalMiB: number;
   /** The blob cache is on the same file system. */
   readonly hasCache: boolean;
+  /** Absent: it is a file system of this host. */
+  readonly ceph?: { readonly isFull: boolean };
 }
 
 /** What one look at the pools has shown. */
@@ -91,7 +94,11 @@ async function spacesOf(
   const cache = await existing(blobFolder);
   const cacheDevice = (await stat(cache)).dev;
   const found = await Promise.all(
-    views.map(async ({ name, id, freeMiB, totalMiB }) => {
+    views.map(async ({ name, kind, id, freeMiB, totalMiB, isFull = false }) => {
+      if (kind === 'rbd')
+        return id === null
+          ? []
+          : [{ name, path: `rbd:${name}`, freeMiB, totalMiB, hasCache: false, ceph: { isFull } }];
       const path = pools.find((pool) => pool.name === name)?.path;
       const there = id === null || path === undefined ? null : await stat(path).catch(() => null);
       return path === undefined || there === null

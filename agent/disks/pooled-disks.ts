@@ -5,15 +5,16 @@ import type { RbdDisks } from './rbd/rbd-disks.ts';
 /** All pools of a host, each asked in its own way. */
 export class PooledDisks implements Disks {
   readonly #files: LocalDisks;
-  readonly #rbd: RbdDisks;
+  /** Pools in Ceph. */
+  readonly rbd: RbdDisks;
 
   constructor(files: LocalDisks, rbd: RbdDisks) {
     this.#files = files;
-    this.#rbd = rbd;
+    this.rbd = rbd;
   }
 
   async preparePools(fleet: string): Promise<void> {
-    await Promise.all([this.#files.preparePools(fleet), this.#rbd.preparePools(fleet)]);
+    await Promise.all([this.#files.preparePools(fleet), this.rbd.preparePools(fleet)]);
   }
 
   /** Makes a pool that hosts share one. For an operator, once. @returns its id. */
@@ -58,14 +59,14 @@ export class PooledDisks implements Disks {
   }
 
   async list(also?: ReadonlySet<string>): Promise<readonly DiskView[]> {
-    return (await Promise.all([this.#files.list(also), this.#rbd.list(also)])).flat();
+    return (await Promise.all([this.#files.list(also), this.rbd.list(also)])).flat();
   }
 
   async pools(): Promise<readonly PoolView[]> {
-    return (await Promise.all([this.#files.pools(), this.#rbd.pools()])).flat();
+    return (await Promise.all([this.#files.pools(), this.rbd.pools()])).flat();
   }
 
   #of(pool: string): LocalDisks | RbdDisks {
-    return this.#rbd.has(pool) ? this.#rbd : this.#files;
+    return this.rbd.has(pool) ? this.rbd : this.#files;
   }
 }

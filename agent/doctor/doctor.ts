@@ -1,6 +1,7 @@
 import { digestOf } from '../disks/blob-files.ts';
 import type { BlobCache, PoolConfiguration } from '../disks/contract.ts';
 import type { Space } from '../disks/pool-watch.ts';
+import type { RbdDisks } from '../disks/rbd/rbd-disks.ts';
 import type { HypervisorDriver } from '../hypervisor/driver.ts';
 import type { Clock } from '../kit/clock.ts';
 import { WeftError } from '../kit/errors.ts';
@@ -25,7 +26,7 @@ export interface DoctorSettings extends DoctorLimits {
   readonly everyMs: number;
   /** What is to be removed was seen for so long before. */
   readonly graceMs: number;
-  /** The same for blobs that nothing needs; at once where space has run out. */
+  /** The same for blobs and golden images that nothing needs; at once where space has run out. */
   readonly cacheGraceMs: number;
 }
 
@@ -33,6 +34,7 @@ export interface DoctorOptions extends LookOptions {
   readonly pools: readonly PoolConfiguration[];
   readonly driver: Pick<HypervisorDriver, 'listDomains' | 'listNetworks' | 'unpauseDomain' | 'onEvent'>;
   readonly cache: Pick<BlobCache, 'prune'>;
+  readonly ceph?: Pick<RbdDisks, 'leftovers' | 'removeLeftover'>;
   readonly links: HostLinks;
   readonly network: Pick<HostNetwork, 'apply' | 'remove'>;
   readonly settings: DoctorSettings;
@@ -174,9 +176,15 @@ export class Doctor {
 
   #graceOf(repair: Repair, { spaces }: DoctorWorld): number {
     const { graceMs, cacheGraceMs, ...limits } = this.#options.settings;
-    if (repair.kind !== 'remove-blob') return graceMs;
-    const isNeeded = spaces.some((space) => space.hasCache && isFull(space, limits));
-    return isNeeded ? 0 : cacheGraceMs;
+    if (repair.kind === 'remove-image' && repair.of === 'trashed') return 0;
+    const holds =
+      repair.kind === 'remove-blob'
+        ? ({ hasCache }: Space) => hasCache
+        : repair.kind === 'remove-image' && repair.of === 'golden'
+          ? ({ name }: Space) => name === repair.pool
+          : null;
+    if (holds === null) return graceMs;
+    return spaces.some((space) => holds(space) && isFull(space, limits)) ? 0 : cacheGraceMs;
   }
 
   async #repair(finding: Finding): Promise<void> {

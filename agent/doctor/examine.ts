@@ -9,6 +9,7 @@ import { lowSpace } from './rules/low-space.ts';
 import { staleSeeds } from './rules/stale-seeds.ts';
 import { unnamed } from './rules/unnamed.ts';
 import { unneededBlobs } from './rules/unneeded-blobs.ts';
+import { unneededImages } from './rules/unneeded-images.ts';
 import { wrongBlobs } from './rules/wrong-blobs.ts';
 import type { DoctorLimits, DoctorWorld, Rule } from './world.ts';
 
@@ -23,6 +24,7 @@ const RULES: readonly Rule<Finding>[] = [
   staleSeeds,
   emptyFolders,
   unneededBlobs,
+  unneededImages,
   loneBridges,
   loneTables,
 ];

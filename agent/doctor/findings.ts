@@ -1,3 +1,5 @@
+import type { CephLeftover } from '../disks/rbd/leftovers.ts';
+
 /** Arguments of every repair; the union and the table of those who do them derive from it. */
 export interface RepairArguments {
   /** A disk that was never finished. */
@@ -8,6 +10,7 @@ export interface RepairArguments {
   /** @property pool null: below the folder of the VMs' seeds and logs. */
   readonly 'remove-empty-folder': { readonly pool: string | null; readonly path: string };
   readonly 'remove-blob': { readonly digest: string };
+  readonly 'remove-image': Omit<CephLeftover, 'kind'> & { readonly of: CephLeftover['kind'] };
   readonly 'remove-bridge': { readonly bridge: string };
   readonly 'remove-table': { readonly table: string };
 }
@@ -20,6 +23,7 @@ export type FindingKind =
   | 'stale-seed'
   | 'empty-folder'
   | 'unneeded-blob'
+  | 'unneeded-image'
   | 'broken-chain'
   | 'wrong-blob'
   | 'lone-bridge'

@@ -2,6 +2,7 @@ import { lstat, rm, rmdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { BlobCache, PoolConfiguration } from '../disks/contract.ts';
 import { readPoolOwner } from '../disks/pool-mark.ts';
+import type { RbdDisks } from '../disks/rbd/rbd-disks.ts';
 import type { HypervisorDriver } from '../hypervisor/driver.ts';
 import { WeftError } from '../kit/errors.ts';
 import { VM_ID_PATTERN } from '../kit/names.ts';
@@ -20,6 +21,8 @@ export interface RepairOptions {
   readonly paths: { readonly run: string };
   readonly driver: Pick<HypervisorDriver, 'listNetworks'>;
   readonly cache: Pick<BlobCache, 'prune'>;
+  /** Absent: this host has no pools in Ceph. */
+  readonly ceph?: Pick<RbdDisks, 'removeLeftover'>;
   readonly links: Pick<HostLinks, 'bridges' | 'removeBridge'>;
   readonly network: Pick<HostNetwork, 'apply' | 'remove'>;
   readonly goal: () => Goal | null;
@@ -79,6 +82,12 @@ export class Repairer {
       for (const each of needed) keep.add(each);
       if (keep.has(digest)) throw notOurs(digest);
       await this.#options.cache.prune(keep);
+    },
+    // Ceph itself refuses what something lies on.
+    'remove-image': async ({ of, ...image }) => {
+      const { ceph } = this.#options;
+      if (await ceph?.removeLeftover({ ...image, kind: of })) return;
+      throw new WeftError('conflict', `a disk lies on ${image.image} in pool ${image.pool}`);
     },
     'remove-bridge': async ({ bridge }) => {
       const { fleet, driver, links } = this.#options;

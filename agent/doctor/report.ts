@@ -30,6 +30,8 @@ export function describeRepair(repair: Repair): string {
       return 'removes the folder';
     case 'remove-blob':
       return 'removes it from the image cache';
+    case 'remove-image':
+      return repair.of === 'trashed' ? 'removes it for good' : 'puts it into Ceph’s trash, for ten minutes';
     case 'remove-bridge':
       return 'removes the bridge';
     case 'remove-table':

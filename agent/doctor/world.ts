@@ -1,5 +1,6 @@
 import type { DiskView, PoolConfiguration } from '../disks/contract.ts';
 import type { Space } from '../disks/pool-watch.ts';
+import type { CephLeftover } from '../disks/rbd/leftovers.ts';
 import type { DomainView, NetworkView } from '../hypervisor/driver.ts';
 import type { Bridge } from '../network/contract.ts';
 import type { Goal, GuardState } from '../protocol/index.ts';
@@ -86,6 +87,8 @@ export interface DoctorWorld {
   /** nftables tables of family `ip`. */
   readonly tables: readonly string[];
   readonly spaces: readonly Space[];
+  /** Of pools in Ceph. */
+  readonly leftovers: readonly CephLeftover[];
   /** Absent: this host has none, and wants none. */
   readonly guard?: GuardState;
 }

@@ -1,7 +1,7 @@
 import { lstat } from 'node:fs/promises';
 import { WeftError } from '../../agent/kit/errors.ts';
 import { exec } from '../../agent/kit/exec.ts';
-import { addressesOf, type FenceDevice, STORAGE_FENCE } from '../../agent/protocol/index.ts';
+import { addressesOf, type FenceDevice, plainAddress, STORAGE_FENCE } from '../../agent/protocol/index.ts';
 import { readFenceSecret } from './secret-file.ts';
 
 /** Storage that can be told to take nothing more from a host. The seam below which real storage is. */
@@ -48,7 +48,7 @@ export class CephBlocklist implements StorageRunner {
     const access = await this.#access(device);
     const cluster = (await ceph(access, ['fsid'], signal)).trim();
     for (const address of access.addresses)
-      await ceph(access, ['osd', 'blocklist', 'add', address, String(SECONDS)], signal);
+      await ceph(access, ['osd', 'blocklist', 'add', named(address), String(SECONDS)], signal);
     const missing = unlisted(await this.#list(access, signal), access.addresses);
     if (missing.length > 0)
       throw new WeftError('command-failed', `Ceph does not list ${missing.join(', ')} as blocklisted`);
@@ -60,7 +60,7 @@ export class CephBlocklist implements StorageRunner {
     const { addresses } = access;
     const isOut = async () => unlisted(await this.#list(access, signal), addresses).length < addresses.length;
     const wasOut = await isOut();
-    for (const address of addresses) await ceph(access, ['osd', 'blocklist', 'rm', address], signal);
+    for (const address of addresses) await ceph(access, ['osd', 'blocklist', 'rm', named(address)], signal);
     if (await isOut())
       throw new WeftError('command-failed', `Ceph still lists one of ${addresses.join(', ')} as blocklisted`);
     return wasOut;
@@ -101,9 +101,16 @@ export class CephBlocklist implements StorageRunner {
   }
 }
 
-/** Those that are not on the list. Ceph writes a whole address as `10.0.0.11:0/0`: any port, any client. */
-export const unlisted = (list: string, addresses: readonly string[]): readonly string[] =>
-  addresses.filter((address) => !list.includes(`"${address}:0/0"`));
+/** Those that are not on the list. Ceph writes a whole address as `10.0.0.11:0/0` or `[fd00::11]:0/0`: any port, any client. */
+export function unlisted(list: string, addresses: readonly string[]): readonly string[] {
+  const whole = [...list.matchAll(/"addr":\s*"([^"]+):0\/0"/g)].map(([, address = '']) =>
+    plainAddress(address),
+  );
+  return addresses.filter((address) => !whole.includes(address));
+}
+
+/** The same whole address; of IPv6 in brackets, after which Ceph's program wants a port. */
+const named = (address: string) => (address.includes(':') ? `[${address}]:0/0` : address);
 
 /** It never outlives this controller: what it does late might undo what the next one does. */
 async function ceph(

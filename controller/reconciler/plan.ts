@@ -28,10 +28,18 @@ import type { World } from './world.ts';
 export interface PlanSettings extends LivenessSettings {
   /** Healing holds still while more than a third of the hosts, and at least two, are silent at once. */
   readonly holds: boolean;
+  /** What a host has left in a pool that hosts share has so long to be found by the others. */
+  readonly beatGraceMs: number;
 }
 
 /** Hosts are heard every second. */
-export const DEFAULT_SETTINGS: PlanSettings = { suspectAfterMs: 2_000, downAfterMs: 4_000, holds: true };
+export const DEFAULT_SETTINGS: PlanSettings = {
+  suspectAfterMs: 2_000,
+  downAfterMs: 4_000,
+  holds: true,
+  // They look every 10 s, and clients of NFS keep names for up to 60 s.
+  beatGraceMs: 75_000,
+};
 
 export interface Plan extends Writes {
   /** When to plan again although nothing happens; null: no such time. */
@@ -62,7 +70,7 @@ export function plan(world: World, nowMs: number, settings: PlanSettings): Plan 
   const toldUpTo = draft.changes;
   forgive(draft);
   followPools(draft);
-  followPoolPeers(draft);
+  followPoolPeers(draft, settings.beatGraceMs);
   followApartPools(draft);
   followHandOvers(draft, placement);
   healLostVms(draft, placement, settings.holds);
@@ -84,7 +92,7 @@ export function plan(world: World, nowMs: number, settings: PlanSettings): Plan 
     nextTryMs(draft),
     nextForgivenessMs(draft),
     nextBackupMs(draft),
-    nextPoolPeersMs(draft),
+    nextPoolPeersMs(draft, settings.beatGraceMs),
     nextHandOverMs(draft),
   ]);
   const silenceMs = nextSilenceMs(draft.all('hosts'), live, listeningSinceMs, settings);

@@ -29,7 +29,7 @@ export class CephCluster {
 
   /**
    * @param folder its own, on a disk with room; without blanks.
-   * @param address of this machine, at which clients reach it.
+   * @param address of this machine, IPv4 or IPv6, at which clients reach it.
    */
   static async start(folder: string, address: string): Promise<CephCluster> {
     const cluster = new CephCluster(folder);
@@ -88,7 +88,16 @@ export class CephCluster {
     const keyring = join(folder, 'mon.keyring');
     const map = join(folder, 'monmap');
     await this.#run('ceph-authtool', keyring, '--import-keyring', join(folder, `${ADMIN}.keyring`));
-    await this.#run('monmaptool', '--create', '--fsid', fsid, '--addv', 'a', `[v1:${address}:${PORT}]`, map);
+    await this.#run(
+      'monmaptool',
+      '--create',
+      '--fsid',
+      fsid,
+      '--addv',
+      'a',
+      `[v1:${bracketed(address)}:${PORT}]`,
+      map,
+    );
     await this.#run('ceph-mon', '--mkfs', '-i', 'a', '--monmap', map, '--keyring', keyring);
     this.#daemon('ceph-mon', 'a');
     const manager = await this.ceph(
@@ -161,15 +170,20 @@ export class CephCluster {
 function clientConfiguration(fsid: string, address: string): string {
   return `[global]
 fsid = ${fsid}
-mon host = [v1:${address}:${PORT}]
+mon host = [v1:${bracketed(address)}:${PORT}]
 ms bind msgr2 = false
 `;
 }
 
+const isIpv6 = (address: string) => address.includes(':');
+const bracketed = (address: string) => (isIpv6(address) ? `[${address}]` : address);
+
 /** No `admin socket`: a client that hangs would hold up each command for ten seconds. */
 function clusterConfiguration(folder: string, fsid: string, address: string): string {
   return `${clientConfiguration(fsid, address)}public addr = ${address}
-public network = ${address}/32
+public network = ${address}/${isIpv6(address) ? 128 : 32}
+ms bind ipv4 = ${!isIpv6(address)}
+ms bind ipv6 = ${isIpv6(address)}
 keyring = ${folder}/$name.keyring
 run dir = ${folder}
 pid file = ${folder}/$name.pid

@@ -17,6 +17,7 @@ const DB = 'shop/db';
 const IMAGE = 'machine.shop.db';
 
 interface Event {
+  readonly sequence: number;
   readonly kind: string;
   readonly subject: string;
   readonly message: string;
@@ -179,10 +180,36 @@ describe('a machine on a pool in Ceph', () => {
     await comesBack(home);
   });
 
-  test('leaves nothing behind on any host, nor in the pool, but the golden image', async () => {
+  test('is told that its pool is full, and nothing new is placed there until it has room', async () => {
+    const { weft, model } = ceph.golden;
+    const begun = (await events()).at(-1)?.sequence ?? 0;
+    const isTold = (kind: string) => (all: readonly Event[]) =>
+      all.some(
+        (event) => event.sequence > begun && event.kind === kind && event.message.includes(`pool ${POOL} `),
+      );
+    await ceph.cluster.ceph('osd', 'pool', 'set-quota', CEPH_POOL, 'max_bytes', '1');
+    await waitFor('the pool to be full', events, isTold('pool-full'), 180_000);
+    await weft.ok(['apply', '-f', await model(MODEL.replace('name: shop', 'name: more'), 'more.yaml')]);
+    await waitFor(
+      'the new machine to be refused',
+      () => weft.ok(['why', 'more/db']),
+      (why) => why.includes(`pool ${POOL}`) && why.includes('run out of space'),
+    );
+    await weft.ok(['delete', 'more', '--wait'], { timeoutMs: 180_000 });
+    await ceph.cluster.ceph('osd', 'pool', 'set-quota', CEPH_POOL, 'max_bytes', '0');
+    await waitFor('the pool to have room', events, isTold('pool-has-room'), 180_000);
+    await readyDb();
+  });
+
+  test('leaves nothing behind on any host, nor in the pool, but the golden image, which goes as well', async () => {
     await ceph.golden.weft.ok(['delete', 'shop', '--wait'], { timeoutMs: 180_000 });
     await waitUntilNothingIsLeft(ceph.golden);
     const images = JSON.parse(await ceph.cluster.rbd('ls', CEPH_POOL, '--format', 'json')) as string[];
     expect(images).toEqual([expect.stringMatching(/^image\./)]);
+    const [host] = (await ceph.golden.lab.state()).hosts;
+    await ceph.golden.weft.run(['host', 'doctor', String(host?.name), '--repair'], { timeoutMs: 180_000 });
+    expect(JSON.parse(await ceph.cluster.rbd('ls', CEPH_POOL, '--format', 'json'))).toEqual([]);
+    const trash = ['trash', 'ls', CEPH_POOL, '--format', 'json'];
+    expect(JSON.parse(await ceph.cluster.rbd(...trash))).toMatchObject(images.map((name) => ({ name })));
   });
 });

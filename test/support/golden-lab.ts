@@ -24,10 +24,15 @@ export async function goldenLab(
     recipes?: readonly string[];
     /** Hosts are down as soon as by default: of a test that takes hosts away. Otherwise a slow machine is given more time. */
     quickDown?: boolean;
+    /** How long hosts have to find each other in a shared pool, seconds: of a test that waits for one not to be found. */
+    beatGraceSeconds?: number;
   } = {},
 ): Promise<GoldenLab> {
-  const { recipes = ['tiny'], quickDown = false, ...up } = options;
-  const controller = quickDown ? [] : ['--down-after', '20'];
+  const { recipes = ['tiny'], quickDown = false, beatGraceSeconds, ...up } = options;
+  const controller = [
+    ...(quickDown ? [] : ['--down-after', '20']),
+    ...(beatGraceSeconds === undefined ? [] : ['--beat-grace', String(beatGraceSeconds)]),
+  ];
   const lab = await Lab.up({ name, hosts: 3, controller, ...up });
   const folder = await mkdtemp(join(tmpdir(), 'weft-system-'));
   const weft = new Weft(lab.layout.clientConfig);

@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, open, readdir, readFile, rename, rm, stat, writeFile } 
 import { dirname, join } from 'node:path';
 import { exec } from '../../agent/kit/exec.ts';
 import { debianSources } from '../../images/recipes/debian/sources.ts';
-import { candidateVersion } from '../../images/recipes/debian-packages.ts';
+import { candidateVersions } from '../../images/recipes/debian-packages.ts';
 
 /**
  * A cloud image as its users have it: partitioned, with a boot loader of its own for BIOS and UEFI, stock cloud-init and
@@ -66,7 +66,7 @@ const FILES: ReadonlyMap<string, string> = new Map([
 
 /** Path of the image as qcow2; built when it is not there yet, which takes about a minute and a half. */
 export async function ownCloudImage(say: (line: string) => void = () => undefined): Promise<string> {
-  const file = join(CACHE, `debian-12-${await fingerprint()}.qcow2`);
+  const file = join(CACHE, `debian-12-${await fingerprint(say)}.qcow2`);
   if ((await stat(file).catch(() => null)) !== null) return file;
   await rm(CACHE, { recursive: true, force: true });
   await mkdir(CACHE, { recursive: true });
@@ -92,8 +92,8 @@ export async function convertedImage(
   });
 }
 
-async function fingerprint(): Promise<string> {
-  const versions = await Promise.all(PACKAGES.map(candidateVersion));
+async function fingerprint(say: (line: string) => void): Promise<string> {
+  const versions = await candidateVersions(PACKAGES, say);
   const hash = createHash('sha256').update(await readFile(import.meta.filename));
   return hash.update(versions.join('\n')).digest('hex').slice(0, 16);
 }
@@ -110,7 +110,7 @@ async function build(work: string, say: (line: string) => void): Promise<void> {
         '--dpkgopt=path-exclude=/usr/share/doc/*',
         '--dpkgopt=path-exclude=/usr/share/locale/*',
       ],
-      ...['bookworm', root, ...(await debianSources())],
+      ...['bookworm', root, ...(await debianSources(say))],
     ],
     { timeoutMs: 600_000, env: { DEBIAN_FRONTEND: 'noninteractive', LC_ALL: 'C.UTF-8' } },
   );

@@ -49,7 +49,13 @@ describe('moving on purpose', () => {
   let golden: GoldenLab;
   beforeAll(async () => {
     // Asked to boot anew, a host of the lab goes down; its power button is the lab's.
-    golden = await goldenLab('drain', { shared: ['san'], agent: { reboot: ['kill', '-TERM', '1'] } });
+    // A bind mount keeps no names for a while, as a client of NFS does.
+    const quick = { beatGraceSeconds: 15 };
+    golden = await goldenLab('drain', {
+      shared: ['san'],
+      agent: { reboot: ['kill', '-TERM', '1'] },
+      ...quick,
+    });
     await golden.weft.ok(['apply', '-f', await golden.model(model(DB)), '--wait'], { timeoutMs: 400_000 });
   }, 1_300_000);
   afterAll(() => golden?.down(), 60_000);

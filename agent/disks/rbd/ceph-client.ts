@@ -51,6 +51,11 @@ export class CephClient {
     return this.#run('rbd', args);
   }
 
+  /** What may take longer: it is cut short then, and done again. */
+  rbdWithin(limitMs: number, ...args: string[]): Promise<string> {
+    return this.#run('rbd', args, { timeoutMs: limitMs });
+  }
+
   /** How `rbd` is told of an image, or a snapshot of one. */
   spec(image: string, snapshot?: string): string {
     return `${this.pool.pool}/${image}${snapshot === undefined ? '' : `@${snapshot}`}`;
@@ -65,8 +70,9 @@ export class CephClient {
     await this.rados(['put', name, '-'], { input: content });
   }
 
+  /** Also in a full pool, where Ceph would keep it waiting like any write. */
   async removeObject(name: string): Promise<void> {
-    await this.rados(['rm', name]).catch(nullIfMissing);
+    await this.rados(['rm', name, '--force-full']).catch(nullIfMissing);
   }
 
   /** @throws WeftError `set-up` when there is no configuration, or others than root can read the key. */
@@ -92,10 +98,10 @@ export class CephClient {
       });
   }
 
-  async #run(program: Program, args: readonly string[], options: Pick<ExecOptions, 'input'> = {}) {
+  async #run(program: Program, args: readonly string[], options: ExecOptions = {}) {
     try {
       const all = [...accessArguments(this.pool), ...args];
-      return (await exec(program, all, { ...options, timeoutMs: LIMIT_MS })).stdout;
+      return (await exec(program, all, { timeoutMs: LIMIT_MS, ...options })).stdout;
     } catch (error) {
       throw translate(this.pool, program, args, WeftError.from(error));
     }
@@ -106,6 +112,8 @@ export class CephClient {
 const ERRNO = /\((\d{1,3})\) /;
 const NO_SUCH = '2';
 const EXISTS = '17';
+/** Clones lie on it, a client has it open, or it has snapshots. */
+const BUSY = new Set(['16', '39']);
 /** A client that is blocklisted is told that the other end has shut down. */
 const SHUT_DOWN = '108';
 const UNREACHABLE = new Set(['5', '22', '110', '111', '113']);
@@ -119,7 +127,7 @@ function translate(
   if (error.code === 'command-failed' && error.message.includes('ENOENT') && error.details?.exitCode === -1)
     return new WeftError('set-up', `${program} is not installed`, { remedy: 'apt-get install ceph-common' });
   // A pool that is not there is no answer about what is in it.
-  const errno = error.message.includes('opening pool') ? undefined : ERRNO.exec(error.message)?.[1];
+  const errno = error.message.includes('opening pool') ? undefined : errnoOf(program, error);
   if (errno === SHUT_DOWN)
     return new WeftError(
       'host-unreachable',
@@ -152,6 +160,12 @@ function translate(
   });
 }
 
+/** What `rbd` does not say in words, it ends with. */
+function errnoOf(program: Program, { message, details }: WeftError): string | undefined {
+  const said = ERRNO.exec(message)?.[1];
+  return said ?? (program === 'rbd' && Number(details?.exitCode) > 1 ? String(details?.exitCode) : undefined);
+}
+
 const lastLine = (text: string) => text.trim().split('\n').at(-1) ?? text;
 
 export const isMissing = (error: unknown): boolean =>
@@ -159,6 +173,9 @@ export const isMissing = (error: unknown): boolean =>
 
 export const isThereAlready = (error: unknown): boolean =>
   error instanceof WeftError && error.details?.errno === EXISTS;
+
+export const isBusy = (error: unknown): boolean =>
+  error instanceof WeftError && BUSY.has(String(error.details?.errno));
 
 function nullIfMissing(error: unknown): null {
   if (isMissing(error)) return null;

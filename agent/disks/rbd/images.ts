@@ -10,6 +10,7 @@ const IMPORT_LIMIT_MS = 3_600_000;
 const FEATURES = 'layering,exclusive-lock';
 
 const imageInfo = z.object({
+  id: z.string(),
   size: z.number(),
   parent: z.object({ pool: z.string(), image: z.string(), snapshot: z.string() }).optional(),
 });

@@ -9,6 +9,8 @@ import { VM_ID_PATTERN } from '../../kit/names.ts';
 export const MARK_OBJECT = 'weft-pool';
 /** Carries short locks by which a host learns under which address Ceph sees it. */
 export const SEEN_OBJECT = 'weft-seen';
+/** Ceph's own list of images that are in the trash. */
+export const TRASH_OBJECT = 'rbd_trash';
 /** The one snapshot of a golden image, which machines' disks are clones of. */
 export const GOLDEN_SNAPSHOT = 'golden';
 
@@ -37,7 +39,21 @@ export const replacedDisk = (host: string, vmId: string) => `replaced.${host}.${
 export const halfMadeGolden = (host: string, golden: string) => `importing.${host}.${golden}`;
 
 /** @param layers files of the cache, named by their digests, top first: what they hold together names the image. */
-export function goldenImage(layers: readonly string[]): string {
-  const digests = layers.map((file) => basename(file, '.qcow2'));
-  return `image.${createHash('sha256').update(digests.join('\n')).digest('hex')}`;
+export const goldenImage = (layers: readonly string[]): string =>
+  goldenName(layers.map((file) => basename(file, '.qcow2')));
+
+/** The same of an image as a goal names it: its layers with the top last. */
+export const goldenOf = ({ layers }: { readonly layers: readonly { readonly digest: string }[] }): string =>
+  goldenName(layers.map(({ digest }) => digest.slice('sha256:'.length)).reverse());
+
+const goldenName = (digests: readonly string[]): string =>
+  `image.${createHash('sha256').update(digests.join('\n')).digest('hex')}`;
+
+const GOLDEN = /^image\.[0-9a-f]{64}$/;
+export const isGolden = (image: string): boolean => GOLDEN.test(image);
+
+/** Any host's. What was replaced is none of them: until the new disk is in its place it is all there is. */
+export function isHalfMade(image: string): boolean {
+  const [, what, rest = ''] = /^(importing|making)\.[a-z0-9-]+\.(.+)$/.exec(image) ?? [];
+  return what === 'importing' ? isGolden(rest) : machineOf(`${MACHINE}${rest}`) !== null;
 }

@@ -2,44 +2,29 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { z } from 'zod';
 import type { Clock } from '../../kit/clock.ts';
 import { WeftError } from '../../kit/errors.ts';
+import { plainAddress } from '../../protocol/index.ts';
 import type { PoolView } from '../contract.ts';
 import type { CephClient } from './ceph-client.ts';
-import { MARK_OBJECT, SEEN_OBJECT } from './names.ts';
+import { MARK_OBJECT, SEEN_OBJECT, TRASH_OBJECT } from './names.ts';
+import { askForFigures, type PoolFigures } from './pool-figures.ts';
 
-const MIB = 2 ** 20;
 /** Whether the pool answers. */
 const LOOK_EVERY_MS = 5_000;
 /** What it holds, and under which address this host is seen: that changes seldom, and asking takes half a second of a processor. */
 const FIGURES_EVERY_MS = 60_000;
+/** The same where the pool is full: its users wait for it. */
+const FULL_EVERY_MS = 10_000;
 const SEEN_S = '10';
 const FIRST_LOOK_MS = 3_000;
 
 const mark = z.object({ fleet: z.string(), id: z.uuid() });
-const usage = z.object({
-  pools: z.array(
-    z.object({ name: z.string(), stats: z.object({ max_avail: z.number(), stored: z.number() }) }),
-  ),
-});
 const seen = z.object({ lockers: z.array(z.object({ cookie: z.string(), addr: z.string() })) });
 
-interface Figures {
-  readonly cluster: string;
-  readonly freeMiB: number;
-  readonly totalMiB: number;
-}
-
-/** What `ceph df --format json` says of one pool: what it may still take, all copies counted, and what it has. */
-export function readUsage(text: string, pool: string): { freeMiB: number; totalMiB: number } | null {
-  const found = usage.parse(JSON.parse(text)).pools.find(({ name }) => name === pool)?.stats;
-  if (!found) return null;
-  const inMiB = (bytes: number) => Math.floor(bytes / MIB);
-  return { freeMiB: inMiB(found.max_avail), totalMiB: inMiB(found.max_avail + found.stored) };
-}
-
-/** The address of one locker, as Ceph sees it: `10.0.0.11` of `10.0.0.11:0/1234`. Null: it is not there. */
+/** The address of one locker, as Ceph sees it: `10.0.0.11` of `10.0.0.11:0/1234`, `fd00::11` of `[fd00::11]:0/1234`. Null: it is not there. */
 export function addressSeen(text: string, cookie: string): string | null {
   const addr = seen.parse(JSON.parse(text)).lockers.find((each) => each.cookie === cookie)?.addr;
-  return /^(?:v[12]:)?(.+):\d+\/\d+$/.exec(addr ?? '')?.[1] ?? null;
+  const address = /^(?:v[12]:)?(.+):\d+\/\d+$/.exec(addr ?? '')?.[1];
+  return address === undefined ? null : plainAddress(address);
 }
 
 /** Looks again and again whether a pool can be used. Who asks never waits for Ceph: it is told what was last seen. */
@@ -48,7 +33,8 @@ export class RbdPoolWatch {
   readonly #clock: Clock;
   readonly #fenced: readonly string[] | null;
   #fleet = '';
-  #figures: Figures | null = null;
+  #figures: PoolFigures | null = null;
+  #isChecked = false;
   #figuresAtMs = Number.NEGATIVE_INFINITY;
   #lookedAtMs = Number.NEGATIVE_INFINITY;
   #looking: Promise<void> | null = null;
@@ -78,6 +64,15 @@ export class RbdPoolWatch {
     await this.#requireMark();
   }
 
+  /** @throws WeftError `no-capacity` when what is written would wait for room. */
+  requireRoom(): void {
+    if (!this.#figures?.isFull) return;
+    const { name, pool } = this.#client.pool;
+    throw new WeftError('no-capacity', `pool ${name} is full: Ceph takes no writes into its pool ${pool}`, {
+      remedy: 'Delete machines, raise its quota, or add OSDs.',
+    });
+  }
+
   /** Makes it this fleet's, unless it is. @returns its id. */
   async init(fleet: string): Promise<string> {
     const found = await this.#readMark();
@@ -102,8 +97,8 @@ export class RbdPoolWatch {
   async #lookOnce(): Promise<PoolView> {
     try {
       const { id } = await this.#requireMark();
-      const { cluster, freeMiB, totalMiB } = await this.#currentFigures();
-      return { name: this.#client.pool.name, kind: 'rbd', id, freeMiB, totalMiB, cluster, problem: null };
+      const figures = await this.#currentFigures();
+      return { name: this.#client.pool.name, kind: 'rbd', id, ...figures, problem: null };
     } catch (thrown) {
       const { message, remedy } = WeftError.from(thrown);
       return this.#unusable(`${message}${remedy ? `. ${remedy}` : ''}`);
@@ -127,21 +122,44 @@ export class RbdPoolWatch {
     return text === null ? null : mark.parse(JSON.parse(text));
   }
 
-  async #currentFigures(): Promise<Figures> {
+  async #currentFigures(): Promise<PoolFigures> {
     const nowMs = this.#clock.now();
-    if (this.#figures && nowMs - this.#figuresAtMs < FIGURES_EVERY_MS) return this.#figures;
-    await this.#requireFenceable();
-    const { pool } = this.#client.pool;
-    const [cluster, text] = [
-      await this.#client.ceph('fsid'),
-      await this.#client.ceph('df', '--format', 'json'),
-    ];
-    const figures = readUsage(text, pool);
-    if (!figures)
-      throw new WeftError('host-unreachable', `Ceph does not say yet what its pool ${pool} holds`);
-    this.#figures = { cluster: cluster.trim(), ...figures };
+    const everyMs = this.#figures?.isFull ? FULL_EVERY_MS : FIGURES_EVERY_MS;
+    if (this.#figures && nowMs - this.#figuresAtMs < everyMs) return this.#figures;
+    this.#figures = await this.#checkedFigures();
     this.#figuresAtMs = nowMs;
     return this.#figures;
+  }
+
+  async #checkedFigures(): Promise<PoolFigures> {
+    const figures = await askForFigures(this.#client);
+    if (figures.isFull) return this.#requireChecked(figures);
+    try {
+      await this.#check();
+      return figures;
+    } catch (error) {
+      // It may have run full in this very moment.
+      const now = await askForFigures(this.#client);
+      if (!now.isFull) throw error;
+      return this.#requireChecked(now);
+    }
+  }
+
+  /** What is asked by writing, which a full pool would keep waiting. */
+  async #check(): Promise<void> {
+    await this.#requireFenceable();
+    // Images are removed by way of the trash: in a full pool it could not be begun, and nothing be removed.
+    if (!this.#isChecked) await this.#client.rados(['touch', TRASH_OBJECT]);
+    this.#isChecked = true;
+  }
+
+  #requireChecked(figures: PoolFigures): PoolFigures {
+    if (this.#isChecked || this.#fenced === null) return figures;
+    throw new WeftError(
+      'no-capacity',
+      'it is full, so that it cannot be found out under which address Ceph sees this host',
+      { remedy: 'Raise its quota, or add OSDs' },
+    );
   }
 
   /** A fence that shuts another address out would prove what is not so. */

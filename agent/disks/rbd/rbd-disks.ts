@@ -14,7 +14,7 @@ import type {
 } from '../contract.ts';
 import { composeOwner, type Owner, parseOwner } from '../owner.ts';
 import { requireDisk, requireNotSuperseded } from '../require-disk.ts';
-import { CephClient } from './ceph-client.ts';
+import { CephClient, isMissing } from './ceph-client.ts';
 import {
   breakLocks,
   clone,
@@ -25,6 +25,7 @@ import {
   infoOf,
   removeImage,
 } from './images.ts';
+import { type CephLeftover, RbdLeftovers } from './leftovers.ts';
 import { RbdListing } from './listing.ts';
 import { goldenImage, halfMadeDisk, machineImage, ownerObject, replacedDisk } from './names.ts';
 import { RbdPoolWatch } from './pool-watch.ts';
@@ -44,6 +45,7 @@ interface Pool {
   readonly client: CephClient;
   readonly watch: RbdPoolWatch;
   readonly listing: RbdListing;
+  readonly leftovers: RbdLeftovers;
 }
 
 /** Machines' disks as images in Ceph: clones of a golden image that is in the same pool. */
@@ -62,7 +64,7 @@ export class RbdDisks implements Disks {
         const client = new CephClient(pool);
         const watch = new RbdPoolWatch(client, clock, fenced);
         const listing = new RbdListing(client, host, clock, () => watch.view().id !== null);
-        return [pool.name, { client, watch, listing }];
+        return [pool.name, { client, watch, listing, leftovers: new RbdLeftovers(client, clock) }];
       }),
     );
   }
@@ -106,6 +108,7 @@ export class RbdDisks implements Disks {
         },
       );
     await pool.watch.require();
+    pool.watch.requireRoom();
     const { client } = pool;
     const image = machineImage(key.vmId);
     const golden = goldenImage([backingFile, ...below]);
@@ -190,6 +193,19 @@ export class RbdDisks implements Disks {
     return [...this.#pools.values()].map(({ watch }) => watch.view());
   }
 
+  /** In pools that answer; one that fails to is one in which nothing is found. */
+  async leftovers(): Promise<readonly CephLeftover[]> {
+    const usable = [...this.#pools.values()].filter(({ watch }) => watch.view().id !== null);
+    return (await Promise.all(usable.map(({ leftovers }) => leftovers.look().catch(() => [])))).flat();
+  }
+
+  /** @returns false: something lies on it. */
+  async removeLeftover(leftover: CephLeftover): Promise<boolean> {
+    const { watch, leftovers } = this.#pool(leftover.pool);
+    await watch.require();
+    return leftovers.remove(leftover);
+  }
+
   async #owner(client: CephClient, vmId: string): Promise<Owner | null> {
     const text = await client.readObject(ownerObject(vmId));
     return text === null ? null : parseOwner(text);
@@ -201,13 +217,25 @@ export class RbdDisks implements Disks {
   }
 
   async #clone(client: CephClient, golden: string, layers: readonly string[], image: string): Promise<void> {
+    await this.#import(client, golden, layers);
+    try {
+      await clone(client, golden, image);
+    } catch (error) {
+      if (!isMissing(error)) throw error;
+      // Another host, which does not know that it is needed here, has put it into the trash in this very moment.
+      await this.#import(client, golden, layers);
+      await clone(client, golden, image);
+    }
+  }
+
+  /** One import of an image at a time, whoever asks. */
+  async #import(client: CephClient, golden: string, layers: readonly string[]): Promise<void> {
     const key = client.spec(golden);
     const running =
       this.#imports.get(key) ??
       ensureGolden(client, this.#host, golden, layers).finally(() => this.#imports.delete(key));
     this.#imports.set(key, running);
     await running;
-    await clone(client, golden, image);
   }
 
   async #restore(client: CephClient, source: DiskSource, vmId: string, image: string): Promise<void> {

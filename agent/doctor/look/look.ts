@@ -1,5 +1,6 @@
 import type { Disks, PoolConfiguration } from '../../disks/contract.ts';
 import type { PoolWatch } from '../../disks/pool-watch.ts';
+import type { RbdDisks } from '../../disks/rbd/rbd-disks.ts';
 import type { HypervisorDriver } from '../../hypervisor/driver.ts';
 import type { HostLinks } from '../../network/contract.ts';
 import type { Goal, GuardState } from '../../protocol/index.ts';
@@ -16,6 +17,8 @@ export interface LookOptions {
   readonly host: string;
   readonly pools: readonly PoolConfiguration[];
   readonly disks: Pick<Disks, 'list'>;
+  /** Absent: this host has no pools in Ceph. */
+  readonly ceph?: Pick<RbdDisks, 'leftovers'>;
   readonly watch: Pick<PoolWatch, 'latest' | 'look' | 'onSeen'>;
   readonly driver: Pick<HypervisorDriver, 'listDomains' | 'listNetworks'>;
   /** Folders of the blob cache, and of the VMs' seeds and logs. */
@@ -34,13 +37,14 @@ export interface LookOptions {
 export async function look(options: LookOptions): Promise<Omit<DoctorWorld, 'damaged'>> {
   const { fleet, pools, paths, driver, links } = options;
   const busyBefore = options.busy();
-  const [disks, inPools, inRun, blobs, bridges, tables] = await Promise.all([
+  const [disks, inPools, inRun, blobs, bridges, tables, leftovers] = await Promise.all([
     options.disks.list(),
     lookAtPools(pools, fleet),
     lookAtSeeds(paths.run),
     lookAtBlobs(paths.blobs),
     links.bridges(),
     links.tables(),
+    options.ceph?.leftovers() ?? [],
   ]);
   const [domains, networks] = await Promise.all([driver.listDomains(), driver.listNetworks()]);
   const headers = await lookAtHeaders([
@@ -67,6 +71,7 @@ export async function look(options: LookOptions): Promise<Omit<DoctorWorld, 'dam
     bridges,
     tables,
     spaces: options.watch.latest.spaces,
+    leftovers,
     ...(options.guard ? { guard: options.guard() } : {}),
   };
 }

@@ -1,12 +1,13 @@
 import { access, mkdir, mkdtemp, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { exec } from '../../../agent/kit/exec.ts';
-import type { Entry, MaintainerScript, PackageDescription } from './contract.ts';
+import type { Content, Entry, MaintainerScript, PackageDescription } from './contract.ts';
 import { type Found, planEntries, programsOf } from './layout.ts';
 import { librariesOf } from './libraries.ts';
 import { collectModules } from './modules.ts';
 import { findReachable } from './reachable.ts';
 import { stage } from './stage.ts';
+import { stripAddons } from './strip.ts';
 import { controlText, debianVersion, type Release } from './texts.ts';
 
 export interface BuildInputs {
@@ -31,14 +32,14 @@ export async function buildPackage(
   inputs: BuildInputs,
 ): Promise<BuiltPackage> {
   const { release, output } = inputs;
-  const found = await find(description, inputs);
-  const entries = planEntries(description, release, found);
-  const installedBytes = await totalBytes(entries);
-  const libraries = librariesOf(await nativeFiles(entries));
-  const control = controlEntries(description, inputs, libraries, installedBytes);
   // Outside the checkout: Node would find the checkout's modules from within it.
   const work = await mkdtemp('/var/tmp/weft-package-');
   try {
+    const found = await find(description, inputs, work);
+    const entries = planEntries(description, release, found);
+    const installedBytes = await totalBytes(entries);
+    const libraries = librariesOf(await nativeFiles(entries));
+    const control = controlEntries(description, inputs, libraries, installedBytes);
     const root = join(work, 'root');
     await stage(entries, control, root, release.epochSeconds);
     await tryPrograms(description, found.entries, root);
@@ -59,7 +60,7 @@ export async function buildPackage(
   }
 }
 
-async function find(description: PackageDescription, inputs: BuildInputs): Promise<Found> {
+async function find(description: PackageDescription, inputs: BuildInputs, work: string): Promise<Found> {
   const { repository } = inputs;
   const dist = join(repository, 'dist');
   const entries: string[] = [];
@@ -74,11 +75,29 @@ async function find(description: PackageDescription, inputs: BuildInputs): Promi
   const modules = await collectModules(join(repository, 'node_modules'), reachable.packages);
   return {
     entries: new Set(entries),
+    helps: await askForHelp(dist, inputs.node, entries),
     sources,
-    modules: [...reachable.files, ...modules],
+    modules: [...reachable.files, ...(await stripAddons(modules, join(work, 'addons')))],
     node: inputs.node,
     nodeLicense: await findNodeLicense(inputs.node),
   };
+}
+
+async function askForHelp(
+  dist: string,
+  node: string,
+  entries: readonly string[],
+): Promise<ReadonlyMap<string, string>> {
+  const helps = new Map<string, string>();
+  for (const entry of entries) {
+    const { stdout } = await exec(node, [join(dist, `${entry}.js`), '--help'], {
+      cwd: '/',
+      timeoutMs: 60_000,
+      env: { COLUMNS: '78', NO_COLOR: '1' },
+    });
+    helps.set(entry, stdout);
+  }
+  return helps;
 }
 
 /** Where distributions of Node put it: beside `bin`, or as documentation. */
@@ -131,9 +150,13 @@ async function tryPrograms(
 
 async function totalBytes(entries: readonly Entry[]): Promise<number> {
   let bytes = 0;
-  for (const { content } of entries)
-    bytes += 'file' in content ? (await stat(content.file)).size : Buffer.byteLength(content.text);
+  for (const { content } of entries) bytes += await sizeOf(content);
   return bytes;
+}
+
+async function sizeOf(content: Content): Promise<number> {
+  if ('file' in content) return (await stat(content.file)).size;
+  return 'text' in content ? Buffer.byteLength(content.text) : content.bytes.length;
 }
 
 async function nativeFiles(entries: readonly Entry[]): Promise<readonly Buffer[]> {

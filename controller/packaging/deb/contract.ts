@@ -4,6 +4,8 @@ export interface Program {
   readonly command: string;
   /** Module of `dist/`, without its ending. */
   readonly entry: string;
+  /** What it is, in a few words: of its manual page. */
+  readonly summary: string;
   readonly nodeFlags: readonly string[];
   /** Left out when this build does not have the module. */
   readonly optional?: boolean;
@@ -38,7 +40,7 @@ export interface PackageDescription {
 }
 
 /** Where one entry's content comes from. */
-export type Content = { readonly file: string } | { readonly text: string };
+export type Content = { readonly file: string } | { readonly text: string } | { readonly bytes: Uint8Array };
 
 export interface Entry {
   /** Relative to the package's root. */

@@ -1,5 +1,7 @@
+import { basename } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import type { Entry, PackageDescription } from './contract.ts';
-import { changelogText, copyrightText, type Release } from './texts.ts';
+import { changelogText, copyrightText, manualText, type Release } from './texts.ts';
 
 /** A file, and where it goes below the package's own folder. */
 export interface PlacedFile {
@@ -11,6 +13,8 @@ export interface PlacedFile {
 export interface Found {
   /** Entries of programs that this build has. */
   readonly entries: ReadonlySet<string>;
+  /** Entry → what its program prints for `--help`. */
+  readonly helps: ReadonlyMap<string, string>;
   /** Sources of installed files that this checkout has, relative → absolute. */
   readonly sources: ReadonlyMap<string, string>;
   /** Our built modules and what they need of `node_modules`. */
@@ -34,20 +38,32 @@ export function planEntries(
     { path: `${home}/bin/node`, mode: 0o755, content: { file: found.node } },
     { path: `${home}/package.json`, mode: 0o644, content: { text: manifestText(description, release) } },
     { path: `${documents}/copyright`, mode: 0o644, content: { text: copyrightText(description) } },
-    { path: `${documents}/changelog`, mode: 0o644, content: { text: changelogText(description, release) } },
+    compressed(`${documents}/changelog.gz`, changelogText(description, release)),
   ];
   if (found.nodeLicense !== null)
     entries.push({ path: `${documents}/LICENSE.node`, mode: 0o644, content: { file: found.nodeLicense } });
   for (const { path, file } of found.modules)
     entries.push({ path: `${home}/${path}`, mode: 0o644, content: { file } });
-  for (const { command, entry, nodeFlags } of programsOf(description, found.entries))
+  for (const { command, entry, summary, nodeFlags } of programsOf(description, found.entries)) {
     entries.push({ path: command, mode: 0o755, content: { text: commandText(home, entry, nodeFlags) } });
+    const name = basename(command);
+    const section = command.startsWith('usr/sbin/') ? '8' : '1';
+    const page = manualText(name, section, summary, found.helps.get(entry) ?? '', release);
+    entries.push(compressed(`usr/share/man/man${section}/${name}.${section}.gz`, page));
+  }
   for (const { path, source } of description.files) {
     const file = found.sources.get(source);
     if (file !== undefined) entries.push({ path, mode: 0o644, content: { file } });
   }
   return entries.sort((one, other) => (one.path < other.path ? -1 : 1));
 }
+
+/** As Debian wants texts that are seldom read; equal texts give equal files. */
+const compressed = (path: string, text: string): Entry => ({
+  path,
+  mode: 0o644,
+  content: { bytes: gzipSync(text, { level: 9 }) },
+});
 
 /** Programs of a package that this build has. */
 export const programsOf = (description: PackageDescription, entries: ReadonlySet<string>) =>

@@ -4,7 +4,7 @@ import { WeftError } from '../../../agent/kit/errors.ts';
 import { exec } from '../../../agent/kit/exec.ts';
 import { type BuiltPackage, buildPackage } from './build.ts';
 import { PACKAGES } from './packages.ts';
-import type { Release } from './texts.ts';
+import { MAINTAINER, type Release } from './texts.ts';
 
 /** `npm run package`: the Debian packages of this checkout, in dist/packages. */
 const REPOSITORY = resolve(import.meta.dirname, '../../..');
@@ -39,7 +39,13 @@ async function readRelease(): Promise<Release> {
   const { version } = JSON.parse(await readFile(join(REPOSITORY, 'package.json'), 'utf8'));
   const { stdout } = await exec('dpkg', ['--print-architecture'], { timeoutMs: 10_000 });
   const epochSeconds = Number(process.env.SOURCE_DATE_EPOCH ?? EPOCH_SECONDS);
-  return { version, architecture: stdout.trim(), epochSeconds };
+  return { version, architecture: stdout.trim(), epochSeconds, maintainer: maintainer(process.env) };
+}
+
+/** By the variables that Debian's own tools take it from. */
+function maintainer({ DEBFULLNAME: name, DEBEMAIL: address }: NodeJS.ProcessEnv): string {
+  const isPlain = /^[^\s<>@]+@[^\s<>@]+$/.test(address ?? '') && /^[^<>\n]*$/.test(name ?? '');
+  return address !== undefined && isPlain ? `${name ?? 'The Weft project'} <${address}>` : MAINTAINER;
 }
 
 function tell({ file, fileCount, installedBytes, sizeBytes }: BuiltPackage): void {

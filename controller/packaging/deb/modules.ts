@@ -10,6 +10,8 @@ const ONLY_FOR_INSTALLING: ReadonlySet<string> = new Set([
   'node-addon-api',
   'prebuild-install',
 ]);
+/** Of another runtime for JavaScript, with binaries for many systems; on Node its own modules are used instead. */
+const OF_ANOTHER_RUNTIME = /^bare-/;
 const UNWANTED_FOLDERS: ReadonlySet<string> = new Set([
   ...['.github', '.vscode', 'benchmark', 'benchmarks', 'docs', 'example', 'examples', 'integration'],
   ...['node_modules', 'obj', 'obj.target', 'stress', 'test', 'tests', '.deps', '__tests__'],
@@ -17,7 +19,7 @@ const UNWANTED_FOLDERS: ReadonlySet<string> = new Set([
 /** Sources and configuration of native modules, beside the addon that they were built to. */
 const UNWANTED_IN_NATIVE: ReadonlySet<string> = new Set(['deps', 'native', 'scripts', 'src']);
 const UNWANTED_FILES =
-  /\.(a|c|cc|cpp|cts|flow|gyp|gypi|h|map|markdown|md|mk|mts|o|ts|tsbuildinfo|yml)$|^(test_extension\.node|Makefile|\..*|eslint\.config\..*|weft-stamp)$/i;
+  /\.(a|c|cc|cpp|cts|flow|gyp|gypi|h|html|map|markdown|md|mk|mts|o|sh|ts|tsbuildinfo|yml)$|^(test_extension\.node|Makefile|\..*|eslint\.config\..*|weft-stamp)$/i;
 /** They go wherever the code goes. */
 const LICENCES = /^(licen[cs]e|copying|notice)/i;
 
@@ -25,7 +27,7 @@ const LICENCES = /^(licen[cs]e|copying|notice)/i;
 export function isNeeded(path: string, isNative: boolean): boolean {
   const parts = path.split('/');
   const name = parts.pop() ?? '';
-  if (parts.some((part) => UNWANTED_FOLDERS.has(part))) return false;
+  if (parts.some((part) => UNWANTED_FOLDERS.has(part) || part.startsWith('.'))) return false;
   if (isNative && UNWANTED_IN_NATIVE.has(parts[0] ?? '')) return false;
   return LICENCES.test(name) || !UNWANTED_FILES.test(name);
 }
@@ -68,7 +70,8 @@ async function addPackage(
       ...Object.keys(manifest.optionalDependencies ?? {}).map((need) => [need, true] as const),
     ];
     for (const [need, isOptional] of needs)
-      if (!ONLY_FOR_INSTALLING.has(need)) await addPackage(nodeModules, chain, need, isOptional, found);
+      if (!ONLY_FOR_INSTALLING.has(need) && !OF_ANOTHER_RUNTIME.test(need))
+        await addPackage(nodeModules, chain, need, isOptional, found);
     return;
   }
   if (!optional)

@@ -17,7 +17,7 @@ export async function stage(
   for (const { path, mode, content } of all) {
     const target = join(root, path);
     if ('file' in content) await copyFile(content.file, target);
-    else await writeFile(target, content.text);
+    else await writeFile(target, 'text' in content ? content.text : content.bytes);
     await chmodAndDate(target, mode, epochSeconds);
   }
   for (const folder of [...folders.toReversed(), '.'])

@@ -7,9 +7,12 @@ export interface Release {
   readonly architecture: string;
   /** Time of all files, in seconds since 1970: equal inputs give equal packages. */
   readonly epochSeconds: number;
+  /** Whoever builds it, `Name <address>`. */
+  readonly maintainer: string;
 }
 
-const MAINTAINER = 'The Weft project <weft@localhost>';
+/** Of a build whose maker says nothing. */
+export const MAINTAINER = 'The Weft project <weft@localhost>';
 const LINE_LENGTH = 78;
 
 /** Debian orders a pre-release before its release by `~`. */
@@ -33,7 +36,7 @@ export function controlText(
     'Section: admin',
     'Priority: optional',
     `Architecture: ${release.architecture}`,
-    `Maintainer: ${MAINTAINER}`,
+    `Maintainer: ${release.maintainer}`,
     `Installed-Size: ${Math.ceil(installedBytes / 1024)}`,
     ...Object.entries(lists).flatMap(([field, names]) =>
       names.length > 0 ? [`${field}: ${names.join(', ')}`] : [],
@@ -65,18 +68,51 @@ Comment: Node.js and the modules of npm in /usr/lib/weft/${folder} have licences
  of their own: beside each module, and in LICENSE.node in this folder.
 
 Files: *
-Copyright: The Weft authors
+Copyright: 2026 The Weft authors
 License: Apache-2.0
  On Debian systems the text is in /usr/share/common-licenses/Apache-2.0.
 `;
 }
 
-export function changelogText({ name }: PackageDescription, { version, epochSeconds }: Release): string {
+export function changelogText({ name }: PackageDescription, release: Release): string {
+  const { version, epochSeconds, maintainer } = release;
   const date = new Date(epochSeconds * 1_000).toUTCString().replace('GMT', '+0000');
   return `${name} (${debianVersion(version)}) unstable; urgency=medium
 
   * See CHANGELOG.md of the project.
 
- -- ${MAINTAINER}  ${date}
+ -- ${maintainer}  ${date}
 `;
 }
+
+/**
+ * A manual page that shows what a command says of itself.
+ * @param section `1` of users' commands, `8` of the system's.
+ * @param help what it prints for `--help`.
+ */
+export function manualText(
+  command: string,
+  section: '1' | '8',
+  summary: string,
+  help: string,
+  { version, epochSeconds }: Release,
+): string {
+  const date = new Date(epochSeconds * 1_000).toISOString().slice(0, 10);
+  return [
+    `.TH ${command.toUpperCase()} ${section} "${date}" "Weft ${version}"`,
+    '.SH NAME',
+    roff(`${command} - ${summary}`),
+    '.SH DESCRIPTION',
+    '.nf',
+    ...help.trimEnd().split('\n').map(roff),
+    '.fi',
+    '',
+  ].join('\n');
+}
+
+/** A dot or a quote at the beginning of a line, and each backslash, would be a command. */
+const roff = (line: string): string =>
+  line
+    .replaceAll('\\', '\\e')
+    .replaceAll('-', '\\-')
+    .replace(/^(?=[.'])/, '\\&');

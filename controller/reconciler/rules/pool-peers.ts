@@ -4,8 +4,6 @@ import type { HostRecord, SharedPoolView } from '../../model/records.ts';
 import type { Draft } from '../draft.ts';
 import type { LiveHost } from '../world.ts';
 
-/** A beat has its time to be found: hosts look every 10 s, and clients of NFS keep names for up to 60 s. */
-const GRACE_MS = 75_000;
 /** When a host that should have looked has not. */
 const AGAIN_MS = 10_000;
 
@@ -13,17 +11,18 @@ const AGAIN_MS = 10_000;
  * Which hosts find what the others have left in the pools they share. That a beat is there shows one storage at once; that it is not
  * shows two storages only when the host has looked long enough after it was written. What a host that is away had been found
  * to have stays so: its file may be lost, but nobody can write another.
+ * @param graceMs a beat has so long to be found.
  */
-export function followPoolPeers(draft: Draft): void {
+export function followPoolPeers(draft: Draft, graceMs: number): void {
   const looks = [...draft.world.live].flatMap(([name, live]) => lookOf(name, live) ?? []);
   if (looks.length === 0) return;
   for (const { name, peers } of looks) takeBeatsIn(draft, name, peers);
   const sharers = draft.of('hosts', sharersOf);
-  for (const look of looks) judge(draft, look, sharers);
+  for (const look of looks) judge(draft, look, sharers, graceMs);
 }
 
 /** Unix ms at which a beat that was not found yet may be missing; null: none is awaited. */
-export function nextPoolPeersMs(draft: Draft): number | null {
+export function nextPoolPeersMs(draft: Draft, graceMs: number): number | null {
   const looks = [...draft.world.live].flatMap(([name, live]) => lookOf(name, live) ?? []);
   if (looks.length === 0) return null;
   const sharers = draft.of('hosts', sharersOf);
@@ -34,7 +33,7 @@ export function nextPoolPeersMs(draft: Draft): number | null {
       for (const peer of othersOf(sharers, pool, id, name)) {
         const view = peer.sharedPools?.[pool];
         if (!view || isFound(view, seen[peer.name]) || isSettled(viewer, pool, peer)) continue;
-        const atMs = Math.max(view.sinceMs + GRACE_MS, draft.nowMs + AGAIN_MS);
+        const atMs = Math.max(view.sinceMs + graceMs, draft.nowMs + AGAIN_MS);
         if (next === null || atMs < next) next = atMs;
       }
   }
@@ -103,7 +102,7 @@ function sharersOf(hosts: readonly HostRecord[]): Sharers {
 const othersOf = (sharers: Sharers, pool: string, id: string, name: string) =>
   (sharers.get(`${pool} ${id}`) ?? []).filter((host) => host.name !== name);
 
-function judge(draft: Draft, { name, peers, lookedMs }: Look, sharers: Sharers): void {
+function judge(draft: Draft, { name, peers, lookedMs }: Look, sharers: Sharers, graceMs: number): void {
   const viewer = draft.get('hosts', name);
   if (!viewer?.sharedPools) return;
   const views: Record<string, SharedPoolView> = { ...viewer.sharedPools };
@@ -114,7 +113,7 @@ function judge(draft: Draft, { name, peers, lookedMs }: Look, sharers: Sharers):
     for (const peer of othersOf(sharers, pool, id, name)) {
       const its = peer.sharedPools?.[pool];
       const before = view.seen[peer.name];
-      const isLate = its !== undefined && lookedMs >= its.sinceMs + GRACE_MS;
+      const isLate = its !== undefined && lookedMs >= its.sinceMs + graceMs;
       const verdict =
         its !== undefined && isFound(its, found[peer.name])
           ? true

@@ -3,7 +3,7 @@ import { mkdir, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { exec } from '../../../agent/kit/exec.ts';
 import type { Recipe, RecipeContext, RecipeOutput } from '../contract.ts';
-import { candidateVersion, installedVersion, kernelPackage } from '../debian-packages.ts';
+import { candidateVersions, installedVersion, kernelPackage } from '../debian-packages.ts';
 import { buildDisk } from '../disk.ts';
 import { BOOT_MODULES, buildInitrd, INITRD_INIT, REQUIRED_MODULES } from '../initrd.ts';
 import { installKernel } from '../kernel/install-kernel.ts';
@@ -38,7 +38,7 @@ export const debian: Recipe = {
 
   async inputs(progress) {
     const kernel = await kernelPackage(KERNEL, progress);
-    const versions = await Promise.all(PACKAGES.map(candidateVersion));
+    const versions = await candidateVersions(PACKAGES, progress.onLine);
     const texts = createHash('sha256').update(INITRD_INIT).update(DEBIAN_SEED_SCRIPT);
     for (const [path, text] of [...DEBIAN_PROGRAMS, ...DEBIAN_TEXTS]) texts.update(`${path}\0${text}\0`);
     texts.update(
@@ -51,7 +51,7 @@ export const debian: Recipe = {
         BOOT_MODULES,
       ]),
     );
-    const sources = await debianSources();
+    const sources = await debianSources(progress.onLine);
     const busybox = await installedVersion('busybox-static');
     return [
       kernel.version,
@@ -83,7 +83,7 @@ async function bootstrap(root: string, context: RecipeContext): Promise<void> {
   const kept = '--dpkgopt=path-include=/usr/share/doc/*/copyright';
   const packages = `--include=${PACKAGES.join(',')}`;
   const options = ['--mode=root', '--variant=minbase', '--format=directory', packages, ...excluded, kept];
-  await exec('mmdebstrap', [...options, 'bookworm', root, ...(await debianSources())], {
+  await exec('mmdebstrap', [...options, 'bookworm', root, ...(await debianSources(context.onLine))], {
     timeoutMs: 1_800_000,
     signal: context.signal,
     onLine: context.onLine,

@@ -1,4 +1,4 @@
-import { exec } from '../../../agent/kit/exec.ts';
+import { apt } from '../apt.ts';
 
 const SUITE = 'bookworm';
 const FALLBACK = [
@@ -8,12 +8,16 @@ const FALLBACK = [
 ];
 const FORMAT = ['$(REPO_URI)', '$(CODENAME)', '$(COMPONENT)', '$(ORIGIN)'].join('|');
 
-/** Lines of sources.list with the Debian 12 archives that this machine itself uses, else Debian's own servers. */
-export async function debianSources(): Promise<readonly string[]> {
-  const { stdout } = await exec('apt-get', ['indextargets', '--format', FORMAT, 'Created-By: Packages'], {
+/**
+ * Lines of sources.list with the Debian 12 archives that this machine itself uses, else Debian's own servers.
+ * @param say is told when another apt has to be waited for.
+ */
+export async function debianSources(say: (line: string) => void): Promise<readonly string[]> {
+  const { stdout } = await apt('apt-get', ['indextargets', '--format', FORMAT, 'Created-By: Packages'], {
     timeoutMs: 60_000,
     env: { LC_ALL: 'C' },
     okExitCodes: [0, 100],
+    say,
   });
   const lines = parseIndexTargets(stdout);
   return lines.some((line) => line.includes(` ${SUITE} `)) ? lines : FALLBACK;

@@ -3,7 +3,7 @@ import { chmod, mkdir, mkdtemp, readdir, rename, rm, stat, writeFile } from 'nod
 import { dirname, join } from 'node:path';
 import { exec } from '../../../agent/kit/exec.ts';
 import { debianSources } from '../debian/sources.ts';
-import { candidateVersion } from '../debian-packages.ts';
+import { candidateVersions } from '../debian-packages.ts';
 import { makeBootDisk } from './boot-disk.ts';
 import { BOX_VAGRANTFILE, DISABLED_UNITS, FILES, PACKAGES } from './guest-files.ts';
 
@@ -25,7 +25,7 @@ export interface BoxOptions {
  */
 export async function buildBox({ cacheFolder, onLine }: BoxOptions): Promise<string> {
   await mkdir(cacheFolder, { recursive: true });
-  const box = join(cacheFolder, `weft-host-${await fingerprint()}.box`);
+  const box = join(cacheFolder, `weft-host-${await fingerprint(onLine)}.box`);
   if ((await stat(box).catch(() => null)) !== null) return box;
   await removeOthers(cacheFolder);
   const work = await mkdtemp(join(cacheFolder, 'work-'));
@@ -57,8 +57,8 @@ async function removeOthers(cacheFolder: string): Promise<void> {
   await exec('rm', ['-rf', '--one-file-system', '--', ...others], { timeoutMs: 5 * MINUTE_MS });
 }
 
-async function fingerprint(): Promise<string> {
-  const versions = await Promise.all(PACKAGES.map(candidateVersion));
+async function fingerprint(onLine: BoxOptions['onLine']): Promise<string> {
+  const versions = await candidateVersions(PACKAGES, onLine);
   return createHash('sha256')
     .update(JSON.stringify([FORMAT, ...FILES, PACKAGES, versions, DISK_MIB, BOX_VAGRANTFILE, DISABLED_UNITS]))
     .digest('hex')
@@ -73,7 +73,7 @@ async function bootstrap(root: string, onLine: (line: string) => void): Promise<
       ...['--mode=root', '--variant=minbase', '--format=directory', `--include=${PACKAGES.join(',')}`],
       ...['--dpkgopt=force-unsafe-io', '--dpkgopt=path-exclude=/usr/share/man/*'],
       ...['--dpkgopt=path-exclude=/usr/share/locale/*'],
-      ...['bookworm', root, ...(await debianSources())],
+      ...['bookworm', root, ...(await debianSources(onLine))],
     ],
     { timeoutMs: 30 * MINUTE_MS, onLine, env: { DEBIAN_FRONTEND: 'noninteractive', LC_ALL: 'C.UTF-8' } },
   );

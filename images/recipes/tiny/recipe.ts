@@ -3,7 +3,7 @@ import { copyFile, mkdir, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { exec } from '../../../agent/kit/exec.ts';
 import type { Recipe, RecipeContext, RecipeOutput } from '../contract.ts';
-import { candidateVersion, installedVersion, kernelPackage, unpackPackage } from '../debian-packages.ts';
+import { candidateVersions, installedVersion, kernelPackage, unpackPackage } from '../debian-packages.ts';
 import { buildDisk } from '../disk.ts';
 import { BOOT_MODULES, buildInitrd, INITRD_INIT, INITRD_INIT_ANY_DISK, REQUIRED_MODULES } from '../initrd.ts';
 import { installKernel } from '../kernel/install-kernel.ts';
@@ -96,10 +96,11 @@ function tinyRecipe(variant: TinyVariant): Recipe {
     async inputs(progress) {
       const kernel = await kernelPackage(variant.kernel, progress);
       const packages = ['busybox-static', 'dropbear-bin', 'libc6', 'e2fsprogs'];
-      const versions = await Promise.all([
-        ...packages.map(installedVersion),
-        ...variant.packaged.map((each) => candidateVersion(each.package)),
-      ]);
+      const packaged = variant.packaged.map((each) => each.package);
+      const versions = [
+        ...(await Promise.all(packages.map(installedVersion))),
+        ...(await candidateVersions(packaged, progress.onLine)),
+      ];
       const texts = createHash('sha256').update(variant.init);
       for (const [path, text] of [...variant.programs, ...variant.texts]) texts.update(`${path}\0${text}\0`);
       const modules = [...variant.bootModules, ...variant.laterModules].join(' ');

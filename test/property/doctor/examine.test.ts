@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { goldenOf } from '../../../agent/disks/rbd/names.ts';
 import { examine } from '../../../agent/doctor/examine.ts';
 import type { Finding, Repair } from '../../../agent/doctor/findings.ts';
 import { neededBlobs } from '../../../agent/doctor/rules/unneeded-blobs.ts';
@@ -138,12 +139,22 @@ const aWorld: fc.Arbitrary<DoctorWorld> = fc.record({
     [],
     [{ name: 'local', path: POOL, freeMiB: 10, totalMiB: 100_000, hasCache: true }],
   ),
+  leftovers: fc.array(
+    fc.record({
+      pool: fc.constantFrom('local', 'ceph'),
+      kind: fc.constantFrom('golden', 'half-made', 'trashed'),
+      image: aDigit.map((digit) => goldenOf({ layers: [{ digest: digestOf(digit) }] })),
+      id: fc.constantFrom('10af', '10b0'),
+    }),
+    { maxLength: 3 },
+  ),
 });
 
 /** The path, digest or name that a repair removes. */
 const removed = (repair: Repair): string => {
   if ('path' in repair) return repair.path;
   if ('digest' in repair) return repair.digest;
+  if ('image' in repair) return repair.image;
   return 'bridge' in repair ? repair.bridge : repair.table;
 };
 
@@ -165,6 +176,7 @@ test('the worlds of these tests ask for every kind of repair', () => {
       'remove-bridge',
       'remove-empty-folder',
       'remove-half-made',
+      'remove-image',
       'remove-lone-owner',
       'remove-seed',
       'remove-table',
@@ -173,6 +185,17 @@ test('the worlds of these tests ask for every kind of repair', () => {
 });
 
 describe('whatever is on a host, the doctor', () => {
+  test('gives up no golden image that a machine of its goal is made from', () => {
+    always((repair, { goal }) => {
+      if (repair.kind !== 'remove-image' || repair.of !== 'golden') return;
+      const names = (goal?.vms ?? [])
+        .filter(({ kind, pool }) => kind === 'machine' && pool === repair.pool)
+        .map(({ image }) => goldenOf(image));
+      expect(goal).not.toBeNull();
+      expect(names).not.toContain(repair.image);
+    });
+  });
+
   test('never has a repair that removes a disk, a machine’s least of all', () => {
     always((repair, { disks }) => {
       expect(disks.map(({ path }) => path)).not.toContain(removed(repair));

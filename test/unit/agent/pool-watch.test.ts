@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pino from 'pino';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import type { PoolConfiguration } from '../../../agent/disks/contract.ts';
+import type { PoolConfiguration, PoolView } from '../../../agent/disks/contract.ts';
 import { LocalDisks } from '../../../agent/disks/local-disks.ts';
 import { PoolWatch } from '../../../agent/disks/pool-watch.ts';
 import { VirtualClock } from '../../../agent/kit/virtual-clock.ts';
@@ -54,4 +54,19 @@ test('one look tells everybody which pools are there and how much room there is,
     (last) => last === 'local true,san true',
   );
   stop();
+});
+
+test('a pool in Ceph that can be used has room as well, and says whether Ceph takes writes', async () => {
+  const view = (name: string, id: string | null): PoolView => ({
+    ...{ name, kind: 'rbd', id, freeMiB: 10, totalMiB: 100, isFull: true },
+    problem: id === null ? 'no answer' : null,
+  });
+  const watch = new PoolWatch({
+    ...{ pools: [], clock: new VirtualClock(0), log, everyMs: 5_000, blobFolder: folder },
+    disks: { pools: async () => [view('ceph', FLEET), view('away', null)] },
+  });
+  expect((await watch.look()).spaces).toMatchObject([
+    { name: 'ceph', path: 'rbd:ceph', freeMiB: 10, totalMiB: 100, hasCache: false, ceph: { isFull: true } },
+    { name: null, hasCache: true },
+  ]);
 });

@@ -6,8 +6,20 @@ import { readConfiguration } from '../../../agent/configuration.ts';
 import type { RbdPoolConfiguration } from '../../../agent/disks/contract.ts';
 import { accessArguments, CephClient, qemuName } from '../../../agent/disks/rbd/ceph-client.ts';
 import { chainName } from '../../../agent/disks/rbd/images.ts';
-import { goldenImage, machineImage, machineOf, ownerObject } from '../../../agent/disks/rbd/names.ts';
-import { addressSeen, readUsage } from '../../../agent/disks/rbd/pool-watch.ts';
+import {
+  goldenImage,
+  goldenOf,
+  halfMadeDisk,
+  halfMadeGolden,
+  isGolden,
+  isHalfMade,
+  machineImage,
+  machineOf,
+  ownerObject,
+  replacedDisk,
+} from '../../../agent/disks/rbd/names.ts';
+import { readIsFull, readUsage } from '../../../agent/disks/rbd/pool-figures.ts';
+import { addressSeen } from '../../../agent/disks/rbd/pool-watch.ts';
 import { composeSecretXml, keyOf } from '../../../agent/hypervisor/libvirt/ceph-keys.ts';
 import { parseXml } from '../../../agent/hypervisor/libvirt/xml.ts';
 import { addressesOf, fencedAddresses } from '../../../agent/protocol/index.ts';
@@ -70,6 +82,18 @@ describe('names', () => {
     expect(goldenImage(['/blobs/aa.qcow2'])).not.toBe(one);
   });
 
+  test('what is half made says so, and what was replaced is kept', () => {
+    const golden = goldenImage(['/blobs/aa.qcow2']);
+    for (const name of [halfMadeGolden('h1', golden), halfMadeDisk('h-2', 'shop/db')])
+      expect([isHalfMade(name), isGolden(name)]).toEqual([true, false]);
+    for (const name of [golden, 'importing.h1.notes', 'making.h1.x', 'machine.shop.db', 'other.h1.shop.db'])
+      expect(isHalfMade(name)).toBe(false);
+    expect(isHalfMade(replacedDisk('h1', 'shop/db'))).toBe(false);
+    const [base, top] = ['a'.repeat(64), 'b'.repeat(64)];
+    const layers = [base, top].map((hex) => ({ digest: `sha256:${hex}` }));
+    expect(goldenOf({ layers })).toBe(goldenImage([`/blobs/${top}.qcow2`, `/blobs/${base}.qcow2`]));
+  });
+
   test('QEMU’s tools are told the whole chain, with an end', () => {
     expect(JSON.parse(chainName(['/top.qcow2', '/base.qcow2']).slice('json:'.length))).toEqual({
       driver: 'qcow2',
@@ -95,6 +119,31 @@ describe('Ceph’s answers', () => {
     expect(readUsage(JSON.stringify({ pools: [] }), 'vms')).toBeNull();
   });
 
+  test.each([
+    [5, 4, 5],
+    [1, 0, 1],
+    [20, 10, 11],
+  ])('with a quota of %i GiB there are %i left of %i', (quota, free, total) => {
+    const stats = { max_avail: 10 * 2 ** 30, stored: 2 ** 30, quota_bytes: quota * 2 ** 30 };
+    expect(readUsage(JSON.stringify({ pools: [{ name: 'vms', stats }] }), 'vms')).toEqual({
+      freeMiB: free * 1024,
+      totalMiB: total * 1024,
+    });
+  });
+
+  test.each([
+    ['hashpspool,selfmanaged_snaps', false],
+    ['hashpspool,nearfull,selfmanaged_snaps', false],
+    ['hashpspool,full,full_quota,selfmanaged_snaps', true],
+    ['full', true],
+  ])('a pool with the flags %s is full: %s', (flags_names, isFull) => {
+    const pools = [
+      { pool_name: 'other', flags_names: isFull ? 'hashpspool' : 'full' },
+      { pool_name: 'vms', flags_names },
+    ];
+    expect(readIsFull(JSON.stringify(pools), 'vms')).toBe(isFull);
+  });
+
   test('the address that a host is seen under', () => {
     const lockers = [
       { name: 'client.1', cookie: 'other', addr: '10.0.0.12:0/9' },
@@ -102,6 +151,8 @@ describe('Ceph’s answers', () => {
     ];
     expect(addressSeen(JSON.stringify({ lockers }), 'mine')).toBe('10.0.0.11');
     expect(addressSeen(JSON.stringify({ lockers }), 'gone')).toBeNull();
+    for (const addr of ['[fd00:78::2]:0/1', 'v1:[fd00:78::2]:0/37', 'v2:[fd00:78:0::2]:0/37'])
+      expect(addressSeen(JSON.stringify({ lockers: [{ cookie: 'mine', addr }] }), 'mine')).toBe('fd00:78::2');
   });
 });
 
@@ -140,6 +191,19 @@ test('a storage fence names whole addresses, and a host with one that names none
   const fence = (addresses: string) => ({ agent: 'fence_ceph_blocklist', options: { addresses } });
   expect(addressesOf(fence('10.0.0.11, 10.1.0.11'))).toEqual(['10.0.0.11', '10.1.0.11']);
   for (const wrong of ['', '10.0.0', '10.0.0.256', '10.0.0.1:0/0', '10.0.0.0/24', 'h1'])
+    expect(addressesOf(fence(wrong))).toBeNull();
+  expect(addressesOf(fence('10.0.0.11, FD00:0:0::11,[fd00::12]'))).toEqual([
+    ...['10.0.0.11', 'fd00::11', 'fd00::12'],
+  ]);
+  for (const wrong of [
+    'fe80::11',
+    '::ffff:10.0.0.11',
+    '::1',
+    '::',
+    'fd00::/64',
+    'fd00::11%eth0',
+    '[fd00::11]:0',
+  ])
     expect(addressesOf(fence(wrong))).toBeNull();
   expect(fencedAddresses([{ agent: 'fence_ipmilan', options: {} }])).toBeNull();
   expect(fencedAddresses([fence('10.0.0.11'), fence('h1')])).toEqual(['10.0.0.11']);

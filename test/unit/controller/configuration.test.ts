@@ -13,3 +13,9 @@ describe('the time after which a silent host is down', () => {
     );
   });
 });
+
+test('the time in which hosts find each other’s files in a shared pool is 75 seconds, or what was said', () => {
+  expect(readConfiguration([])?.beatGraceMs).toBe(75_000);
+  expect(readConfiguration(['--beat-grace', '400'])?.beatGraceMs).toBe(400_000);
+  expect(() => readConfiguration(['--beat-grace', '10'])).toThrow(/from 15 to 3600/);
+});

@@ -9,7 +9,8 @@ import { FileBlobCache } from '../../../agent/disks/file-blob-cache.ts';
 import { LocalDisks } from '../../../agent/disks/local-disks.ts';
 import { writeOwner } from '../../../agent/disks/owner.ts';
 import { PoolWatch } from '../../../agent/disks/pool-watch.ts';
-import { Doctor, type DoctorSettings } from '../../../agent/doctor/doctor.ts';
+import type { CephLeftover } from '../../../agent/disks/rbd/leftovers.ts';
+import { Doctor, type DoctorOptions, type DoctorSettings } from '../../../agent/doctor/doctor.ts';
 import { FakeDriver } from '../../../agent/hypervisor/fake/fake-driver.ts';
 import { exec } from '../../../agent/kit/exec.ts';
 import { VirtualClock } from '../../../agent/kit/virtual-clock.ts';
@@ -46,7 +47,11 @@ const aWatch = (disksOf: Pick<LocalDisks, 'pools'> = disks) =>
     pools: [{ name: 'local', kind: 'local', path: pool }],
   });
 
-function aDoctor(settings: Partial<DoctorSettings> = {}, watchOf: PoolWatch = aWatch()): Doctor {
+function aDoctor(
+  settings: Partial<DoctorSettings> = {},
+  watchOf: PoolWatch = aWatch(),
+  ceph?: DoctorOptions['ceph'],
+): Doctor {
   const log = pino({ level: 'silent' });
   const pools = [{ name: 'local', kind: 'local' as const, path: pool }];
   const source = { openBlob: () => Promise.reject(new Error('nothing is fetched here')) };
@@ -54,6 +59,7 @@ function aDoctor(settings: Partial<DoctorSettings> = {}, watchOf: PoolWatch = aW
     ...{ fleet: FLEET, host: 'h1', pools, driver, clock, log, links },
     disks,
     watch: watchOf,
+    ...(ceph ? { ceph } : {}),
     cache: new FileBlobCache({ folder: blobs, source, clock, log }),
     network: {
       ...fakeNetwork,
@@ -237,6 +243,62 @@ describe('the image cache', () => {
     goal = null;
     await aDoctor({ fullSpaceMiB: 1e9 }).lookNow({ requestId: REQUEST, repair: true, digests: false });
     expect(await stat(blob.path)).toBeTruthy();
+  });
+});
+
+describe('images in Ceph', () => {
+  const leftover = (kind: CephLeftover['kind']): CephLeftover => ({
+    ...{ pool: 'ceph', kind, id: '10af' },
+    image: `image.${'a'.repeat(64)}`,
+  });
+  /** A host whose pool in Ceph has something left over. */
+  function aCeph(found: CephLeftover[], view: Partial<PoolView> = {}) {
+    const removed: string[] = [];
+    const ceph = {
+      leftovers: async () => found,
+      removeLeftover: async ({ kind }: CephLeftover) => {
+        removed.push(kind);
+        found.length = 0;
+        return true;
+      },
+    };
+    const pool: PoolView = {
+      ...{ name: 'ceph', kind: 'rbd', id: REQUEST, freeMiB: 50_000, totalMiB: 100_000, problem: null },
+      ...view,
+    };
+    const watchOf = aWatch({ pools: async () => [pool] });
+    return { doctor: aDoctor({}, watchOf, ceph), watchOf, removed };
+  }
+
+  test('have the grace time of the image cache, and in the trash none', async () => {
+    const { doctor, removed } = aCeph([leftover('golden')]);
+    await doctor.lookNow();
+    await clock.advance(10 * GRACE_MS - 1);
+    await doctor.lookNow();
+    expect(doctor.report()?.findings).toMatchObject([{ kind: 'unneeded-image', severity: 'note' }]);
+    expect(removed).toEqual([]);
+    await clock.advance(1);
+    await doctor.lookNow();
+    expect(removed).toEqual(['golden']);
+    const trashed = aCeph([leftover('trashed')]);
+    await trashed.doctor.lookNow();
+    expect(trashed.removed).toEqual(['trashed']);
+  });
+
+  test('go at once where their pool takes no writes, and its being full is told', async () => {
+    const { doctor, watchOf, removed } = aCeph([leftover('golden')], { isFull: true });
+    await watchOf.look();
+    await doctor.lookNow();
+    expect(removed).toEqual(['golden']);
+    expect(doctor.report()).toMatchObject({ fullPools: ['ceph'], findings: [{ subject: 'rbd:ceph' }] });
+  });
+
+  test('that are half made have the grace time of halves', async () => {
+    const { doctor, removed } = aCeph([leftover('half-made')]);
+    await doctor.lookNow();
+    await clock.advance(GRACE_MS);
+    await doctor.lookNow();
+    expect(removed).toEqual(['half-made']);
   });
 });
 

@@ -1,6 +1,10 @@
 import { describe, expect, test } from 'vitest';
+import type { CephLeftover } from '../../../agent/disks/rbd/leftovers.ts';
+import { goldenOf } from '../../../agent/disks/rbd/names.ts';
 import { examine } from '../../../agent/doctor/examine.ts';
+import { fullPools } from '../../../agent/doctor/space-guard.ts';
 import type { DoctorWorld } from '../../../agent/doctor/world.ts';
+import type { Goal } from '../../../agent/protocol/index.ts';
 import {
   aDoctorWorld,
   anImage,
@@ -345,6 +349,33 @@ describe('a bridge', () => {
   });
 });
 
+describe('an image in Ceph', () => {
+  const image = goldenOf(aMachineGoal().image);
+  const leftover = (kind: CephLeftover['kind'], pool = 'ceph') => ({ pool, kind, image, id: '10af' });
+
+  test('is unneeded when nothing lies on it, and no machine here is to be made from it', () => {
+    const leftovers = [leftover('golden')];
+    expect(found({ leftovers })).toMatchObject([
+      {
+        ...{ kind: 'unneeded-image', subject: `rbd:ceph/${image} 10af`, severity: 'note' },
+        repair: { kind: 'remove-image', pool: 'ceph', image, id: '10af', of: 'golden' },
+      },
+    ]);
+    const named = (pool: string) => aGoal([aVmGoal(), aMachineGoal({ pool })]);
+    const unneeded = (goal: Goal | null) =>
+      found({ goal, leftovers }).filter(({ kind }) => kind === 'unneeded-image').length;
+    expect([unneeded(named('ceph')), unneeded(named('other')), unneeded(null)]).toEqual([0, 1, 0]);
+    const coming = { ...aGoal([aVmGoal()]), incoming: [{ vm: aMachineGoal({ pool: 'ceph' }), from: 'h2' }] };
+    expect(unneeded(coming)).toBe(0);
+  });
+
+  test('that is half made, or in the trash, is no machine’s', () => {
+    const goal = aGoal([aVmGoal(), aMachineGoal({ pool: 'ceph' })]);
+    for (const kind of ['half-made', 'trashed'] as const)
+      expect(found({ goal, leftovers: [leftover(kind)] })).toMatchObject([{ repair: { of: kind } }]);
+  });
+});
+
 test('the table of address translation goes with the last network, and no other table ever', () => {
   const idle = { goal: aGoal([]), domains: [], disks: [], networks: [], bridges: [], blobs: [], seeds: [] };
   expect(found({ ...idle, tables: ['filter', 'weft_5eed', 'weft_f00d'] })).toMatchObject([
@@ -362,6 +393,21 @@ test.each([
 ])('%i of %i MiB free: %s', (freeMiB, totalMiB, severity) => {
   const spaces = [{ name: 'local', path: POOL, freeMiB, totalMiB, hasCache: true }];
   expect(found({ spaces }).map((finding) => finding.severity)).toEqual(severity === null ? [] : [severity]);
+});
+
+test.each([
+  [50_000, false, null],
+  [9_000, false, /9000 of 100000 MiB left$/],
+  [2_900, false, /guests have to wait when there is none/],
+  [50_000, true, /Ceph takes no writes into it: nothing new is placed there/],
+])('%i of 100,000 MiB free in a pool in Ceph, full by Ceph: %s', (freeMiB, isFull, message) => {
+  const spaces = [
+    { name: 'ceph', path: 'rbd:ceph', freeMiB, totalMiB: 100_000, hasCache: false, ceph: { isFull } },
+  ];
+  const findings = found({ spaces });
+  expect(findings).toHaveLength(message === null ? 0 : 1);
+  if (message !== null) expect(findings[0]?.message).toMatch(message);
+  expect(fullPools(spaces, LIMITS)).toEqual(isFull || freeMiB < 3_000 ? ['ceph'] : []);
 });
 
 test('what is ours and in no goal is shown, and left to the executor or kept', () => {

@@ -226,6 +226,8 @@ describe('Ceph’s blocklist', () => {
   test('counts whole addresses only: a client’s own entry shuts out no host', () => {
     const list = '[{"addr":"10.0.0.11:0/0","until":"x"},{"addr":"10.0.0.12:0/123","until":"x"}][]';
     expect(unlisted(list, ['10.0.0.11', '10.0.0.12', '0.0.0.11'])).toEqual(['10.0.0.12', '0.0.0.11']);
+    const six = '[{"addr":"[fd00::11]:0/0","until":"x"},{"addr":"[fd00::12]:0/77","until":"x"}]';
+    expect(unlisted(six, ['fd00::11', 'fd00::12', '00::11'])).toEqual(['fd00::12', '00::11']);
   });
 
   test('takes no file’s name from a host', async () => {

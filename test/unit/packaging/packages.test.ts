@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
+import { gunzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { foldersOf, planEntries } from '../../../controller/packaging/deb/layout.ts';
 import { librariesOf } from '../../../controller/packaging/deb/libraries.ts';
@@ -12,9 +13,15 @@ import { findReachable } from '../../../controller/packaging/deb/reachable.ts';
 import { controlText, debianVersion } from '../../../controller/packaging/deb/texts.ts';
 
 const REPOSITORY = resolve(import.meta.dirname, '../../..');
-const release = { version: '1.0.0-rc.1', architecture: 'amd64', epochSeconds: 1_767_225_600 };
+const release = {
+  version: '1.0.0-rc.1',
+  architecture: 'amd64',
+  epochSeconds: 1_767_225_600,
+  maintainer: 'A <a@example.org>',
+};
 const found = {
   entries: new Set(['agent/main']),
+  helps: new Map([['agent/main', "usage: weft-agent\n\n.x 'y' \\ --z\n"]]),
   sources: new Map([['agent/packaging/weft-agent.service', '/checkout/weft-agent.service']]),
   modules: [
     { path: 'node_modules/ws/index.js', file: '/checkout/node_modules/ws/index.js' },
@@ -59,6 +66,16 @@ describe('what a package installs', () => {
       entries: new Set(['agent/main', 'agent/guard/main']),
     });
     expect(withGuard.map(({ path }) => path)).toContain('usr/sbin/weft-guard');
+  });
+
+  it('has a manual page of each command, with what it says of itself', () => {
+    const entries = planEntries(agentPackage, release, found);
+    const page = entries.find(({ path }) => path === 'usr/share/man/man8/weft-agent.8.gz')?.content;
+    if (!page || !('bytes' in page)) throw new Error('no page');
+    const text = gunzipSync(page.bytes).toString();
+    expect(text).toContain('.SH NAME\nweft\\-agent \\- keeps the virtual machines');
+    expect(text).toContain("\nusage: weft\\-agent\n\n\\&.x 'y' \\e \\-\\-z\n.fi\n");
+    expect(entries.map(({ path }) => path)).toContain('usr/share/doc/weft-agent/changelog.gz');
   });
 
   it('names each folder before what is in it', () => {
@@ -136,6 +153,9 @@ describe('modules', () => {
     ['test/all.js', false, false],
     ['index.d.ts', false, false],
     ['README.md', false, false],
+    ['index.html', false, false],
+    ['inc-version.sh', false, false],
+    ['.husky/pre-commit', false, false],
   ])('%s, native: %s, needed: %s', (path, isNative, needed) => {
     expect(isNeeded(path, isNative)).toBe(needed);
   });

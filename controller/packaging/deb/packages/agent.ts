@@ -16,8 +16,18 @@ export const agentPackage: PackageDescription = {
   recommends: ['apparmor', 'libvirt-clients', 'ovmf', 'qemu-block-extra'],
   suggests: ['nfs-common', 'ceph-common'],
   programs: [
-    { command: 'usr/sbin/weft-agent', entry: 'agent/main', nodeFlags: nodeFlags('agent/main') },
-    { command: 'usr/sbin/weft-guard', entry: 'agent/guard/main', nodeFlags: nodeFlags('agent/guard/main') },
+    {
+      command: 'usr/sbin/weft-agent',
+      entry: 'agent/main',
+      summary: 'keeps the virtual machines of a host as its controller wants them',
+      nodeFlags: nodeFlags('agent/main'),
+    },
+    {
+      command: 'usr/sbin/weft-guard',
+      entry: 'agent/guard/main',
+      summary: 'stops machines on shared pools when the lease of their host ends',
+      nodeFlags: nodeFlags('agent/guard/main'),
+    },
   ],
   files: [
     {
@@ -28,7 +38,7 @@ export const agentPackage: PackageDescription = {
       path: 'usr/lib/systemd/system/weft-guard.service',
       source: 'agent/packaging/weft-guard.service',
     },
-    { path: 'usr/share/doc/weft-agent/examples/agent.yaml', source: 'agent/packaging/agent.yaml' },
+    { path: 'usr/share/weft/agent.yaml', source: 'agent/packaging/agent.yaml' },
   ],
   scripts: {
     postinst: 'agent/packaging/postinst',

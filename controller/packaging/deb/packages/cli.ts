@@ -8,7 +8,14 @@ export const cliPackage: PackageDescription = {
   depends: [],
   recommends: [],
   suggests: [],
-  programs: [{ command: 'usr/bin/weft', entry: 'controller/cli/main', nodeFlags: [] }],
+  programs: [
+    {
+      command: 'usr/bin/weft',
+      entry: 'controller/cli/main',
+      summary: 'command line of the fabric controller Weft',
+      nodeFlags: [],
+    },
+  ],
   files: [
     {
       path: 'usr/share/weft/service.schema.json',

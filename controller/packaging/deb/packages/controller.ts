@@ -13,12 +13,14 @@ export const controllerPackage: PackageDescription = {
   recommends: ['weft', 'fence-agents', 'mmdebstrap', 'busybox-static', 'dropbear-bin', 'cpio'].concat([
     'e2fsprogs',
     'xz-utils',
+    'debian-archive-keyring',
   ]),
   suggests: ['ipmitool', 'ceph-common'],
   programs: [
     {
       command: 'usr/sbin/weft-controller',
       entry: 'controller/main',
+      summary: 'decides which host runs which virtual machine',
       nodeFlags: nodeFlags('controller/main'),
     },
   ],
@@ -28,7 +30,7 @@ export const controllerPackage: PackageDescription = {
       source: 'controller/packaging/weft-controller.service',
     },
     {
-      path: 'usr/share/doc/weft-controller/examples/default',
+      path: 'usr/share/weft/controller-default',
       source: 'controller/packaging/default',
     },
   ],

@@ -1,0 +1,68 @@
+import type { AgentConfiguration } from '../configuration.ts';
+import type { PoolView } from '../disks/contract.ts';
+import type { LeaseKeeper } from '../guard/lease-keeper.ts';
+import {
+  type BackupTarget,
+  type Hello,
+  MIGRATES_LIVE,
+  PROTOCOL_VERSION,
+  PROVES_STOPS,
+} from '../protocol/index.ts';
+import type { Identity } from '../session/identity.ts';
+import { AGENT_VERSION } from '../version.ts';
+
+const CAPABILITIES = [
+  'console',
+  'ssh',
+  'console-log',
+  'screenshot',
+  'doctor',
+  'backups',
+  PROVES_STOPS,
+  MIGRATES_LIVE,
+];
+
+export interface HelloParts {
+  readonly bootId: string;
+  readonly configuration: AgentConfiguration;
+  readonly facts: Hello['facts'];
+  readonly identity: Identity;
+  /** As they are now; what cannot be used is not offered, and said why. */
+  readonly pools: readonly PoolView[];
+  readonly backupTargets: readonly BackupTarget[];
+  readonly keeper: LeaseKeeper | null;
+}
+
+/** Who this host is, what it can do, and what it offers. */
+export const composeHello = ({
+  bootId,
+  configuration,
+  facts,
+  identity,
+  pools,
+  backupTargets,
+  keeper,
+}: HelloParts): Hello => ({
+  type: 'hello',
+  protocol: PROTOCOL_VERSION,
+  hostName: identity.hostName,
+  bootId,
+  agentVersion: AGENT_VERSION,
+  capabilities: CAPABILITIES,
+  facts: { ...facts, notes: [...facts.notes, ...pools.flatMap(({ problem }) => problem ?? [])] },
+  offer: {
+    faultDomain: configuration.faultDomain,
+    labels: configuration.labels,
+    cpus: configuration.capacity.cpus,
+    cpuRatio: configuration.cpuRatio,
+    memoryMiB: configuration.capacity.memoryMiB,
+    pools: pools.flatMap(({ name, kind, id, freeMiB, cluster }) =>
+      id ? [{ name, kind, id, sizeMiB: freeMiB, ...(cluster === undefined ? {} : { cluster }) }] : [],
+    ),
+    backups: [...backupTargets],
+    fence: configuration.fence,
+  },
+  fleet: identity.fleet,
+  epoch: identity.epoch,
+  ...(keeper === null ? {} : { guard: keeper.state() }),
+});

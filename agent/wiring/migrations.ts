@@ -1,0 +1,86 @@
+import { diskKeyOf } from '../executor/disk-key.ts';
+import type { Executor } from '../executor/executor.ts';
+import { type HostLease, withoutLease } from '../executor/options.ts';
+import type { LocalVmFolders } from '../executor/vm-folders.ts';
+import { composeSeed } from '../guest/seed.ts';
+import { writeSeedIso } from '../guest/seed-iso.ts';
+import { WeftError } from '../kit/errors.ts';
+import { Arrivals } from '../migrations/arrivals.ts';
+import { Departures } from '../migrations/departures.ts';
+import { MigrationKeeper } from '../migrations/keeper.ts';
+import { libvirtSocket } from '../migrations/libvirt-socket.ts';
+import { MigrationSockets } from '../migrations/sockets.ts';
+import type { HttpsLink } from '../session/https-link.ts';
+import type { Base } from './base.ts';
+import type { Dial } from './streams.ts';
+
+export interface MigrationParts {
+  readonly folders: LocalVmFolders;
+  readonly executor: Executor;
+  readonly lease: HostLease | undefined;
+  readonly link: HttpsLink;
+  readonly dial: Dial;
+  readonly onChange: () => void;
+}
+
+/** Machines that leave and come while they run. Sockets of hand-overs that an earlier agent had are gone when this is done. */
+export async function createMigrations(base: Base, parts: MigrationParts): Promise<MigrationKeeper> {
+  const sockets = new MigrationSockets();
+  await sockets.sweep();
+  const { driver, clock, log } = base;
+  return new MigrationKeeper({
+    driver,
+    departures: (changed) => departures(base, parts, sockets, changed),
+    arrivals: (changed) => arrivals(base, parts, sockets, changed),
+    clock,
+    log,
+    onChange: parts.onChange,
+  });
+}
+
+function departures(
+  { configuration, fleet, driver, disks, paths, clock, log }: Base,
+  { dial }: MigrationParts,
+  sockets: MigrationSockets,
+  onChange: () => void,
+): Departures {
+  return new Departures({
+    fleet,
+    driver,
+    sockets,
+    filesOf: (vm, domain) => ({
+      disk: domain.overlay ?? disks.path(diskKeyOf(vm)),
+      seed: paths.seed(vm.id, vm.incarnation),
+      console: paths.consoleLog(vm.id),
+    }),
+    dial: ({ id, incarnation }, channel) => dial(`/agent/v1/migrations/${id}/${incarnation}/${channel}`),
+    limitMs: configuration.migration.limitMs,
+    bandwidthMiBps: configuration.migration.bandwidthMiBps ?? null,
+    clock,
+    log,
+    onChange,
+  });
+}
+
+function arrivals(
+  { configuration, ...base }: Base,
+  { folders, executor, lease, link }: MigrationParts,
+  sockets: MigrationSockets,
+  onChange: () => void,
+): Arrivals {
+  return new Arrivals({
+    ...base,
+    folders,
+    sockets,
+    libvirtSocket: () => libvirtSocket(configuration.libvirtUri),
+    networkReady: (vm) => executor.readyNetwork(vm),
+    fetchSecrets: (vm, signal) => link.fetchSecrets(vm.id, vm.incarnation, signal),
+    composeSeed,
+    writeSeedIso,
+    requireLease: ({ id, pool }) => {
+      if (!withoutLease(lease).has(pool)) return;
+      throw new WeftError('host-unreachable', `this host holds no lease for pool ${pool} of ${id}`);
+    },
+    onChange,
+  });
+}
