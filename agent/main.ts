@@ -141,6 +141,7 @@ async function run({ log, configuration, paths, identities, ...joined }: Parts):
     host: identity.hostName,
     pools: filePools,
     nowMs: bootTimeMs,
+    clock,
     log,
   });
   watch.onSeen(({ pools: seen }) => peers.follow(seen));
@@ -245,6 +246,7 @@ async function run({ log, configuration, paths, identities, ...joined }: Parts):
         }),
         dial: ({ id, incarnation }, channel) => dial(`/agent/v1/migrations/${id}/${incarnation}/${channel}`),
         limitMs: configuration.migration.limitMs,
+        emulates: accelerator.kind !== 'kvm',
         bandwidthMiBps: configuration.migration.bandwidthMiBps ?? null,
         clock,
         log,
@@ -288,6 +290,7 @@ async function run({ log, configuration, paths, identities, ...joined }: Parts):
     migrations: () => migrations.report(),
     send: (report) => session.send(report),
   });
+  peers.onChanged(() => observer.changed());
   const hello = (): Hello => ({
     type: 'hello',
     protocol: PROTOCOL_VERSION,
@@ -356,6 +359,7 @@ async function run({ log, configuration, paths, identities, ...joined }: Parts):
       if (!executor.goal) return;
       backups.follow(executor.goal);
       migrations.follow(executor.goal);
+      peers.seek(executor.goal.unfound ?? {});
     },
     onOpenStream: (request) => {
       if (request.target.kind === 'migration') {
@@ -424,6 +428,7 @@ async function run({ log, configuration, paths, identities, ...joined }: Parts):
   const stop = () => {
     stopRenewing();
     stopWatching();
+    peers.close();
     stopWatchingBackups();
     session.close();
     doctor.close();
