@@ -202,8 +202,8 @@ export class Departures {
 const whyGivenUp = ({ limitMs, emulates }: Pick<DepartureOptions, 'limitMs' | 'emulates'>): string => {
   const limit = `${Math.round(limitMs / 1000)} s`;
   return emulates
-    ? `its memory was not sent within ${limit}, for which it stood still: the way to the other host is too slow for it`
-    : `it was not there after ${limit}: it changes its memory faster than it can be sent`;
+    ? `its memory was not sent within ${limit}, for which it stood still: the way is too slow for it`
+    : `it was not there after ${limit}: the way is too slow for its memory, or for how fast it changes that`;
 };
 
 /** It has just gone. */

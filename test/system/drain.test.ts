@@ -104,21 +104,8 @@ describe('moving on purpose', () => {
       HOSTS.find((name) => name !== home && before.some((row) => row.host === name && row.role !== null)) ??
       'h1';
     const leavers = before.filter((row) => row.host === host);
-    const moved = await golden.weft.ok(['move', 'shop/files', '--cold', '--to', host]).catch(() => null);
-    if (moved !== null)
-      await waitFor(
-        'the machine to be there',
-        async () => {
-          const row = rowOf(await ps('shop'), 'shop/files');
-          // Hosts that have just joined have yet to find each other in the pool: until then it is refused.
-          if (isReady(row) && row.host !== host)
-            await golden.weft.run(['move', 'shop/files', '--cold', '--to', host]);
-          return row;
-        },
-        (row) => isReady(row) && row.host === host,
-        undefined,
-        1_000,
-      );
+    if (rowOf(before, 'shop/files').host !== host)
+      await golden.weft.ok(['move', 'shop/files', '--cold', '--to', host, '--wait'], { timeoutMs: 400_000 });
 
     const begun = await lastEvent();
     await golden.weft.ok(['host', 'drain', host, '--cold', '--wait', '--timeout', '5m'], {
