@@ -162,6 +162,12 @@ export class Placement {
     return next;
   }
 
+  /** Whether a host has room for it. Nothing is written. */
+  wouldTake(record: VmRecord, target: Target): boolean {
+    const { goal } = imageOf(this.draft, record);
+    return goal !== null && this.#wouldTake(this.#request(record, target, goal));
+  }
+
   /** Hosts that would take a machine, and of which it is not known yet whether they have its disk; none, when another one takes it. */
   unfoundFor(record: VmRecord, target: Target): readonly string[] {
     const { goal } = imageOf(this.draft, record);
