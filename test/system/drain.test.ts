@@ -26,6 +26,13 @@ name: slow
 roles:
   task: {kind: worker, image: "tiny:stable", size: ${TINY}, instances: 1, startup: [{run: "sleep 45"}]}
 `;
+const changing = (greeting: string) => `
+apiVersion: weft/v1
+kind: Application
+name: turn
+roles:
+  worker: {kind: worker, image: "tiny:stable", size: ${TINY}, instances: 2, env: {GREETING: ${greeting}}}
+`;
 const HOSTS = ['h1', 'h2', 'h3'] as const;
 const POOL = '/var/lib/weft/pools/san';
 const COPY = '/var/lib/weft/copy-of-san';
@@ -67,9 +74,9 @@ describe('moving on purpose', () => {
    * What became of the workers meanwhile: each that left had a successor that was ready, and none was made anew without one. Told by
    * the events, as a look from outside may meet a guest whose connection was just lost.
    */
-  async function expectReadyFirst(after: number, leavers: number): Promise<void> {
+  async function expectReadyFirst(after: number, leavers: number, role = 'shop/worker'): Promise<void> {
     const told = (await events()).filter(
-      ({ sequence, subject }) => sequence > after && subject.startsWith('shop/worker-'),
+      ({ sequence, subject }) => sequence > after && subject.startsWith(`${role}-`),
     );
     const moved = told.filter(({ kind }) => kind === 'vm-moved').map(({ message }) => message);
     expect(moved.length).toBeGreaterThanOrEqual(leavers);
@@ -165,6 +172,24 @@ describe('moving on purpose', () => {
       (qemus) => qemus.filter((line) => line.includes('-slow-task-0')).length === 1,
     );
     await golden.weft.ok(['delete', 'slow', '--wait'], { timeoutMs: 180_000 });
+  });
+
+  test('instances whose definition changes are made anew on other hosts first', async () => {
+    const apply = async (greeting: string) =>
+      golden.weft.ok(['apply', '-f', await golden.model(changing(greeting), 'turn.yaml'), '--wait'], {
+        timeoutMs: 400_000,
+      });
+    await apply('hello');
+    const before = await ps('turn');
+    const begun = await lastEvent();
+    await apply('good-day');
+    await expectReadyFirst(begun, before.length, 'turn/worker');
+    for (const { id, host, incarnation } of before) {
+      const after = rowOf(await ps('turn'), id);
+      expect(after.host).not.toBe(host);
+      expect(after.incarnation).toBeGreaterThan(incarnation);
+    }
+    await golden.weft.ok(['delete', 'turn', '--wait'], { timeoutMs: 180_000 });
   });
 
   test('a machine goes to no host that has a copy of its pool, mark and all, until that mounts the pool itself', async () => {
