@@ -42,7 +42,7 @@ export class GuestWriter {
     expect(broken).toBe('');
   }
 
-  /** Gives the guest memory that is sent for some ten seconds at 4 MiB/s. */
+  /** Gives the guest memory that is sent for some ten seconds more at 4 MiB/s. */
   async fill(): Promise<void> {
     await this.inside(`grep -q " /run/big " /proc/mounts || { ${FILL}; }`);
   }

@@ -21,6 +21,10 @@ interface Event {
   readonly subject: string;
   readonly message: string;
 }
+interface Host {
+  readonly name: string;
+  readonly state: string;
+}
 interface Machine {
   readonly host: string;
   readonly state: string;
@@ -36,7 +40,7 @@ describe('in the middle of a hand-over', () => {
   beforeAll(async () => {
     // Slow enough to be caught in the middle.
     golden = await goldenLab('handover', {
-      ...{ shared: ['san'], bmc: true, agent: { migration: { bandwidthMiBps: 4 } } },
+      ...{ shared: ['san'], bmc: true, agent: { migration: { bandwidthMiBps: 6 } } },
     });
     await golden.weft.ok(['apply', '-f', await golden.model(MODEL), '--wait'], { timeoutMs: 400_000 });
     writer = new GuestWriter(golden.weft, ID);
@@ -72,6 +76,14 @@ describe('in the middle of a hand-over', () => {
       'it to go on writing',
       () => writer.acknowledged(),
       (count) => count >= atLeast,
+    );
+
+  /** Not before that it is let come back: who is being fenced may be switched off once more. */
+  const provenDead = (name: string) =>
+    waitFor(
+      `${name} to be proven dead`,
+      async () => (await golden.weft.json<Host[]>(['host', 'ls'])).find((host) => host.name === name)?.state,
+      (state) => state === 'fenced',
     );
 
   /** Begins a move and waits until memory goes from the one libvirt to the other. */
@@ -119,6 +131,7 @@ describe('in the middle of a hand-over', () => {
     expect(await atRest()).toMatchObject({ host: way.from });
     expect(await told(way.begun)).toContain('vm-move-failed');
     await acknowledged(way.written + 1);
+    await provenDead(way.to);
     await expectWhole(way.written);
   }, 600_000);
 
@@ -127,6 +140,7 @@ describe('in the middle of a hand-over', () => {
     await golden.lab.powerOff(way.from);
     const after = await atRest();
     expect(after.host).not.toBe(way.from);
+    await provenDead(way.from);
     expect(await golden.weft.ok(['why', ID])).toContain('says that it is off');
     await writer.expectWritten(way.written);
     await writer.start();
