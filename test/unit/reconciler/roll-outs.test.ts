@@ -91,7 +91,7 @@ describe('a role whose definition changes', () => {
     ]);
   });
 
-  test('keeps what works when the new ones fail, tries three times, and once more when it is declared anew', () => {
+  test('keeps what works when the new ones fail, tries three times, and again when it is moved or declared anew', () => {
     start('h1', 'h2', 'h3');
     say = (vm) =>
       isNew(vm) ? { phase: 'failed', failure: { code: 'task-failed', message: 'exit code 1' } } : {};
@@ -102,10 +102,15 @@ describe('a role whose definition changes', () => {
     expect(events).not.toContain('vm-successor crm/web-1');
     for (const index of [0, 1]) expect(web(index)).toMatchObject({ incarnation: 1, state: 'ready' });
     expect(web(0).stay).toMatchObject({ failures: 3, retryAtMs: null });
-    say = () => ({});
-    declare({ A: '3' }, 3);
+    // A user who moves it asks once more.
+    world.put('vms/crm/web-0', { ...web(0), moveTo: '*' });
     settle();
     expect(tries()).toHaveLength(4);
+    expect(web(0)).toMatchObject({ incarnation: 1, state: 'ready' });
+    say = () => ({});
+    declare({ A: '3' }, 3);
+    settle(5_000);
+    expect(tries()).toHaveLength(5);
     for (const index of [0, 1]) expect(web(index)).toMatchObject({ state: 'ready', stay: null });
     expect(web(0).incarnation).toBeGreaterThan(1);
   });
