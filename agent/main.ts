@@ -100,6 +100,7 @@ async function run({ log, configuration, paths, identity }: Parts): Promise<void
     host: hostName,
     pools: filePools,
     nowMs: bootTimeMs,
+    clock,
     log,
   });
   watch.onSeen(({ pools: seen }) => peers.follow(seen));
@@ -137,7 +138,9 @@ async function run({ log, configuration, paths, identity }: Parts): Promise<void
   });
   const doctor = createDoctor(base, { watch, network, executor, keeper, onChange });
   const dial = (path: string) => dialBytes(identity.current, path, DIAL_LIMIT_MS);
-  const migrations = await createMigrations(base, { folders, executor, lease, link, dial, onChange });
+  const migrations = await createMigrations(base, {
+    ...{ accelerator, folders, executor, lease, link, dial, onChange },
+  });
   const observer: Observer = new Observer({
     bootId,
     cache,
@@ -150,6 +153,7 @@ async function run({ log, configuration, paths, identity }: Parts): Promise<void
     migrations: () => migrations.report(),
     send: (report) => session.send(report),
   });
+  peers.onChanged(() => observer.changed());
   const hello = () =>
     composeHello({
       ...{ bootId, configuration, facts, keeper },
@@ -187,6 +191,7 @@ async function run({ log, configuration, paths, identity }: Parts): Promise<void
       if (!executor.goal) return;
       backups.follow(executor.goal);
       migrations.follow(executor.goal);
+      peers.seek(executor.goal.unfound ?? {});
     },
     onOpenStream: streamServer({ fleet, driver, executor, paths, migrations, dial, identity, log }),
     onExamine: (request) => void doctor.lookNow(request),
@@ -212,6 +217,7 @@ async function run({ log, configuration, paths, identity }: Parts): Promise<void
   const stop = () => {
     stopRenewing();
     stopWatching();
+    peers.close();
     session.close();
     doctor.close();
     backups.close();

@@ -26,8 +26,10 @@ export interface DepartureOptions {
   /** Where what belongs to a machine lies here. */
   readonly filesOf: (vm: VmGoal, domain: DomainView) => MigrationFiles;
   readonly dial: (order: OutgoingMigration, channel: MigrationChannel) => Promise<Duplex>;
-  /** A guest that changes its memory faster than it can be sent is given up after this long. */
+  /** What has not gone after this long is given up, as a guest that changes its memory faster than it can be sent. */
   readonly limitMs: number;
+  /** Its guests stand still while their memory is sent. */
+  readonly emulates: boolean;
   /** Null: as fast as it goes. */
   readonly bandwidthMiBps: number | null;
   readonly clock: Clock;
@@ -173,7 +175,7 @@ export class Departures {
       },
     });
     const limit = clock.after(limitMs, () => {
-      why = `it changed its memory faster than it could be sent, for ${Math.round(limitMs / 1000)} s`;
+      why = whyGivenUp(this.#options);
       void driver.migrations
         .abort(name)
         .catch((error: unknown) => log.warn({ err: error, vm: order.id }, 'it could not be stopped'));
@@ -196,6 +198,13 @@ export class Departures {
     }
   }
 }
+
+const whyGivenUp = ({ limitMs, emulates }: Pick<DepartureOptions, 'limitMs' | 'emulates'>): string => {
+  const limit = `${Math.round(limitMs / 1000)} s`;
+  return emulates
+    ? `its memory was not sent within ${limit}, for which it stood still: the way is too slow for it`
+    : `it was not there after ${limit}: the way is too slow for its memory, or for how fast it changes that`;
+};
 
 /** It has just gone. */
 const noSuchDomain = (error: unknown) => {

@@ -159,6 +159,8 @@ export const goal = z.object({
   incoming: z.array(z.object({ vm: vmGoal, from: z.string() })).optional(),
   /** Machines of `vms` that leave while they run. */
   outgoing: z.array(outgoingMigration).optional(),
+  /** Pool → other hosts of which it is not known yet whether this one finds them there: it looks often. Absent: none. */
+  unfound: z.record(z.string(), z.array(z.string())).optional(),
 });
 export type Goal = z.infer<typeof goal>;
 

@@ -10,11 +10,13 @@ import { Departures } from '../migrations/departures.ts';
 import { MigrationKeeper } from '../migrations/keeper.ts';
 import { libvirtSocket } from '../migrations/libvirt-socket.ts';
 import { MigrationSockets } from '../migrations/sockets.ts';
+import type { HostFacts } from '../protocol/index.ts';
 import type { HttpsLink } from '../session/https-link.ts';
 import type { Base } from './base.ts';
 import type { Dial } from './streams.ts';
 
 export interface MigrationParts {
+  readonly accelerator: HostFacts['accelerator'];
   readonly folders: LocalVmFolders;
   readonly executor: Executor;
   readonly lease: HostLease | undefined;
@@ -40,7 +42,7 @@ export async function createMigrations(base: Base, parts: MigrationParts): Promi
 
 function departures(
   { configuration, fleet, driver, disks, paths, clock, log }: Base,
-  { dial }: MigrationParts,
+  { accelerator, dial }: MigrationParts,
   sockets: MigrationSockets,
   onChange: () => void,
 ): Departures {
@@ -55,6 +57,7 @@ function departures(
     }),
     dial: ({ id, incarnation }, channel) => dial(`/agent/v1/migrations/${id}/${incarnation}/${channel}`),
     limitMs: configuration.migration.limitMs,
+    emulates: accelerator.kind !== 'kvm',
     bandwidthMiBps: configuration.migration.bandwidthMiBps ?? null,
     clock,
     log,

@@ -25,6 +25,8 @@ export function vmRow(record: VmRecord) {
           state: record.successor.state,
         }
       : null,
+    /** Why it has not begun to leave, although it was moved; null: that, or nothing asks it to. */
+    moveWait: record.moveTo === null ? null : (record.moveWait ?? null),
     /** How it last came from one host to another while it ran; null: it never has. */
     lastMove: record.lastMove ?? null,
     failure: record.failure ? { code: record.failure.code, message: record.failure.message } : null,

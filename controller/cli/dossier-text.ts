@@ -38,6 +38,8 @@ function head({ vm, givenUp }: Dossier): string {
     lines.push(
       `  incarnation ${successor.incarnation} is to follow it on ${successor.host}: ${successor.state}`,
     );
+  if (vm.moveTo && vm.moveWait)
+    lines.push(`  its move waits, until ${moment(vm.moveWait.untilMs)} at most: ${vm.moveWait.reason}`);
   if (vm.lastMove) lines.push(`  ${lastMoveText(vm.lastMove)}, at ${moment(vm.lastMove.atMs)}`);
   if (stay) lines.push(`  it could not leave yet: ${stay.message} (tried ${stay.failures} times)`);
   if (failure) lines.push(`  ${paint('red', failure.code)}: ${failure.message}`);

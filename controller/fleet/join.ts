@@ -41,30 +41,28 @@ export async function certify(
   return { fleet: fleet.uuid, hostName, certificate, ca: authority.ca };
 }
 
-/** What is known of the host from before stays known. */
-const joined = (
+/** What is known of the host from before stays known; what it says anew in its first session is not relied on until then. */
+export const joined = (
   known: HostRecord | undefined,
   name: string,
   certificateFingerprint: string,
   nowMs: number,
 ): HostRecord => ({
-  name,
-  state: known?.state ?? 'joining',
-  evidence: known?.evidence ?? 'it has joined and is not in session yet',
-  proof: known?.proof ?? null,
-  fencing: known?.fencing ?? null,
-  // Said anew in its first session; until then nobody relies on one.
+  ...(known ?? unknownHost(name, nowMs)),
   guard: null,
-  downsAtMs: known?.downsAtMs ?? [],
-  heldOffUntilMs: known?.heldOffUntilMs ?? null,
-  superseded: known?.superseded ?? {},
-  draining: known?.draining ?? false,
-  drain: known?.drain ?? null,
-  mode: known?.mode ?? 'in-service',
-  facts: known?.facts ?? null,
-  offer: known?.offer ?? null,
-  bootId: known?.bootId ?? null,
   joinedAtMs: nowMs,
-  stateSinceMs: known?.stateSinceMs ?? nowMs,
   certificateFingerprint,
+});
+
+const unknownHost = (
+  name: string,
+  nowMs: number,
+): Omit<HostRecord, 'joinedAtMs' | 'certificateFingerprint'> => ({
+  name,
+  state: 'joining',
+  evidence: 'it has joined and is not in session yet',
+  ...{ proof: null, fencing: null, downsAtMs: [], heldOffUntilMs: null, superseded: {} },
+  ...{ draining: false, drain: null, mode: 'in-service' },
+  ...{ facts: null, offer: null, bootId: null },
+  stateSinceMs: nowMs,
 });

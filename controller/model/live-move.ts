@@ -24,6 +24,13 @@ export interface LiveMove {
 /** How a machine may leave its host. `auto`: while it runs where that is possible, else stopped. `live`: never stopped for it. `cold`: stopped. */
 export type MoveMode = 'auto' | 'live' | 'cold';
 
+/** A wish to move that cannot be judged yet. Told only while the wish is there. */
+export interface MoveWait {
+  /** Given up at this time, Unix ms. */
+  readonly untilMs: number;
+  readonly reason: string;
+}
+
 /** The last time it came from one host to another while it ran. */
 export interface LastMove {
   readonly atMs: number;

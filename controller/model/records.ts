@@ -13,7 +13,7 @@ import type {
   TaskResult,
   VmPhase,
 } from '../../agent/protocol/index.ts';
-import type { LastMove, LiveMove, MoveMode } from './live-move.ts';
+import type { LastMove, LiveMove, MoveMode, MoveWait } from './live-move.ts';
 import type { Service, Size } from './service.ts';
 
 /** What the store holds. Key of each record in its comment. */
@@ -97,6 +97,8 @@ export interface VmRecord {
   readonly moveTo: string | null;
   /** How a machine may be moved by `moveTo`. Absent: stopped, as it was asked for by an older build. */
   readonly moveMode?: MoveMode;
+  /** What `moveTo` waits for before it can be judged. Absent or null: nothing. */
+  readonly moveWait?: MoveWait | null;
   /** Absent or null: it never has. */
   readonly lastMove?: LastMove | null;
   /** What is to take its place, on another host. Absent or null: nothing is. */
@@ -278,6 +280,8 @@ export interface SharedPoolView {
   readonly sinceMs: number;
   /** Other host → whether it was found to write to the same storage. Absent: not known yet. */
   readonly seen: Readonly<Record<string, boolean>>;
+  /** Other hosts that are up and of which that is not known yet, sorted. Absent: none. */
+  readonly unfound?: readonly string[];
 }
 
 export interface ApartPool {

@@ -45,7 +45,7 @@ export class Vms implements VmOperations {
       refuseUnplaced(vm);
       const own = vm.role === null ? await this.#refuseMachine(vm) : [];
       // Asked anew: what failed before is tried again.
-      const patch = { moveMode: mode, ...(vm.role === null ? { stay: null } : {}) };
+      const patch = { moveMode: mode, moveWait: null, ...(vm.role === null ? { stay: null } : {}) };
       return to === null
         ? { patch: { ...patch, moveTo: '*' }, checks: own }
         : { patch: { ...patch, moveTo: to }, checks: [...own, ...(await this.#target(vm, to))] };

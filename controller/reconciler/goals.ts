@@ -10,6 +10,7 @@ import type { Role } from '../model/service.ts';
 import { arrivingView } from '../model/successor.ts';
 import { backupTasksFor } from './backup-tasks.ts';
 import { nameOf } from './placement.ts';
+import { unfoundOf } from './shared-pools.ts';
 import type { World } from './world.ts';
 
 type GoalWorld = Pick<
@@ -47,7 +48,14 @@ export function goalOf(
     ...rebootOf(world.hosts.get(host)),
     backups: backupTasksFor(host, world),
     ...handOvers(present, arriving, peersOf, world),
+    ...unfoundBy(world.hosts.get(host)),
   };
+}
+
+/** Whom it is to look for in the pools that it shares. */
+function unfoundBy(host: HostRecord | undefined): Pick<Goal, 'unfound'> {
+  const unfound = unfoundOf(host);
+  return Object.keys(unfound).length === 0 ? {} : { unfound };
 }
 
 const arrivingOn = (host: string, world: GoalWorld): readonly VmRecord[] =>

@@ -6,6 +6,7 @@ import type {
   NetworkRecord,
   VmRecord,
 } from '../model/records.ts';
+import { unfoundOf } from './shared-pools.ts';
 import type { Kind } from './world.ts';
 import type { WorldCache } from './world-cache.ts';
 
@@ -50,7 +51,7 @@ function hasSameGoalPart(one: VmRecord, other: VmRecord): boolean {
 /** What of a host's record is in its own goal. */
 const hostPart = (host: HostRecord | undefined): unknown => [
   ...[host?.superseded, host?.offer?.pools.map(({ id }) => id)],
-  ...[host?.mode, host?.rebootOf, host?.bootId],
+  ...[host?.mode, host?.rebootOf, host?.bootId, unfoundOf(host)],
 ];
 
 /** Of these kinds a record is in the goals of the hosts that it names. */

@@ -162,6 +162,24 @@ export class Placement {
     return next;
   }
 
+  /** Whether a host has room for it. Nothing is written. */
+  wouldTake(record: VmRecord, target: Target): boolean {
+    const { goal } = imageOf(this.draft, record);
+    return goal !== null && this.#wouldTake(this.#request(record, target, goal));
+  }
+
+  /** Hosts that would take a machine, and of which it is not known yet whether they have its disk; none, when another one takes it. */
+  unfoundFor(record: VmRecord, target: Target): readonly string[] {
+    const { goal } = imageOf(this.draft, record);
+    if (!goal) return [];
+    const request = this.#request(record, target, goal);
+    const apart = Object.entries(request.apart ?? {});
+    const unknown = apart.filter(([, why]) => why === 'unknown').map(([name]) => name);
+    if (unknown.length === 0 || this.#wouldTake(request)) return [];
+    const without = (name: string) => Object.fromEntries(apart.filter(([other]) => other !== name));
+    return unknown.filter((name) => this.#wouldTake({ ...request, apart: without(name) }));
+  }
+
   /** The best host; null when every host refuses, and then it is written why. */
   #choose(
     record: VmRecord,
@@ -170,20 +188,7 @@ export class Placement {
     const found = imageOf(this.draft, record);
     const { goal } = found;
     if (!goal) return null;
-    const request: PlacementRequest = {
-      id: record.id,
-      group: groupOf(record),
-      size: record.size,
-      pool: record.pool,
-      poolId: record.poolId,
-      apart: this.#apartFrom(record),
-      isMachine: record.kind === 'machine',
-      isNewMachine: record.kind === 'machine' && record.host === null,
-      architecture: goal.architecture,
-      failedOn: record.failedOn,
-      only,
-      avoid,
-    };
+    const request = this.#request(record, { only, avoid }, goal);
     // What was refused stays refused until something is given up: nothing of its shape is weighed twice in a pass.
     const shape = JSON.stringify([
       request.size,
@@ -209,6 +214,30 @@ export class Placement {
     this.#refusals.set(shape, explanation);
     this.#refused(record, explanation);
     return null;
+  }
+
+  #request(record: VmRecord, { only, avoid }: Target, image: ImageGoal): PlacementRequest {
+    return {
+      id: record.id,
+      group: groupOf(record),
+      size: record.size,
+      pool: record.pool,
+      poolId: record.poolId,
+      apart: this.#apartFrom(record),
+      isMachine: record.kind === 'machine',
+      isNewMachine: record.kind === 'machine' && record.host === null,
+      architecture: image.architecture,
+      failedOn: record.failedOn,
+      only,
+      avoid,
+    };
+  }
+
+  #wouldTake(request: PlacementRequest): boolean {
+    const placer = this.#load();
+    const host = placer.place(request);
+    if (host !== null) placer.remove(host, request.group, { ...request.size, pool: request.pool });
+    return host !== null;
   }
 
   /** Hosts whose pool is not, or not yet known to be, the one that has the disk of this machine, whatever they call it. */

@@ -23,3 +23,11 @@ export function areTogether(pool: string, one: HostRecord, other: HostRecord): b
   const [its, others] = [one.sharedPools?.[pool], other.sharedPools?.[pool]];
   return !its || !others || its.seen[other.name] === true || others.seen[one.name] === true;
 }
+
+/** Pool → other hosts that a host has yet to look for there. */
+export const unfoundOf = (host: Pick<HostRecord, 'sharedPools'> | undefined): Record<string, string[]> =>
+  Object.fromEntries(
+    Object.entries(host?.sharedPools ?? {}).flatMap(([pool, { unfound }]) =>
+      unfound === undefined ? [] : [[pool, [...unfound]]],
+    ),
+  );

@@ -31,11 +31,16 @@ export class PoolStage {
   readonly beats = new Map<string, string[]>();
   readonly away = new Set<string>();
   readonly silent = new Set<string>();
+  /** Not heard since the controller began. */
+  readonly unheard = new Set<string>();
+  listeningSinceMs = 0;
   /** Hosts that offer no such pool. */
   readonly #without = new Set<string>();
   nowMs = START_MS;
   ageMs = 0;
   nextMs: number | null = null;
+  /** All events of the last pass, sorted. */
+  told: string[] = [];
 
   constructor(storages: Readonly<Record<string, string>>) {
     this.storageOf = new Map(Object.entries(storages));
@@ -53,6 +58,7 @@ export class PoolStage {
       if (kind === 'vms') this.vms.set(rest.join('/'), value as VmRecord);
     }
     this.nextMs = nextMs;
+    this.told = events.map(({ kind, subject }) => `${kind} ${subject}`).sort();
     return events
       .filter(({ kind }) => /^(pool|machine)-/.test(kind))
       .map(({ kind, subject }) => `${kind} ${subject}`)
@@ -79,14 +85,15 @@ export class PoolStage {
   #world(): World {
     const none = new Map();
     const live = [...this.hosts.keys()].map((name): [string, LiveHost] => {
-      const connected = !this.away.has(name);
+      const isHeard = !this.unheard.has(name);
+      const connected = isHeard && !this.away.has(name);
       return [
         name,
         {
           ...{
             connected,
             endedBecause: null,
-            hello: aHello(name, this.#without.has(name) ? {} : SHAPE),
+            hello: isHeard ? aHello(name, this.#without.has(name) ? {} : SHAPE) : null,
             acknowledged: null,
           },
           lastHeardMs: connected ? this.nowMs : 1,
@@ -103,7 +110,8 @@ export class PoolStage {
     return {
       fleet: { uuid: FLEET, epoch: 1, range: '10.128.0.0/10' },
       ...{ applications: none, claims: none, networks: none, tombstones: none },
-      ...{ incarnations: none, fencing: none, backups: none, images: none, listeningSinceMs: 0 },
+      ...{ incarnations: none, fencing: none, backups: none, images: none },
+      listeningSinceMs: this.listeningSinceMs,
       hosts: this.hosts,
       vms: this.vms,
       live: new Map(live),

@@ -26,6 +26,13 @@ name: slow
 roles:
   task: {kind: worker, image: "tiny:stable", size: ${TINY}, instances: 1, startup: [{run: "sleep 45"}]}
 `;
+const changing = (greeting: string) => `
+apiVersion: weft/v1
+kind: Application
+name: turn
+roles:
+  worker: {kind: worker, image: "tiny:stable", size: ${TINY}, instances: 2, env: {GREETING: ${greeting}}}
+`;
 const HOSTS = ['h1', 'h2', 'h3'] as const;
 const POOL = '/var/lib/weft/pools/san';
 const COPY = '/var/lib/weft/copy-of-san';
@@ -73,9 +80,9 @@ describe('moving on purpose', () => {
    * What became of the workers meanwhile: each that left had a successor that was ready, and none was made anew without one. Told by
    * the events, as a look from outside may meet a guest whose connection was just lost.
    */
-  async function expectReadyFirst(after: number, leavers: number): Promise<void> {
+  async function expectReadyFirst(after: number, leavers: number, role = 'shop/worker'): Promise<void> {
     const told = (await events()).filter(
-      ({ sequence, subject }) => sequence > after && subject.startsWith('shop/worker-'),
+      ({ sequence, subject }) => sequence > after && subject.startsWith(`${role}-`),
     );
     const moved = told.filter(({ kind }) => kind === 'vm-moved').map(({ message }) => message);
     expect(moved.length).toBeGreaterThanOrEqual(leavers);
@@ -110,21 +117,8 @@ describe('moving on purpose', () => {
       HOSTS.find((name) => name !== home && before.some((row) => row.host === name && row.role !== null)) ??
       'h1';
     const leavers = before.filter((row) => row.host === host);
-    const moved = await golden.weft.ok(['move', 'shop/files', '--cold', '--to', host]).catch(() => null);
-    if (moved !== null)
-      await waitFor(
-        'the machine to be there',
-        async () => {
-          const row = rowOf(await ps('shop'), 'shop/files');
-          // Hosts that have just joined have yet to find each other in the pool: until then it is refused.
-          if (isReady(row) && row.host !== host)
-            await golden.weft.run(['move', 'shop/files', '--cold', '--to', host]);
-          return row;
-        },
-        (row) => isReady(row) && row.host === host,
-        undefined,
-        1_000,
-      );
+    if (rowOf(before, 'shop/files').host !== host)
+      await golden.weft.ok(['move', 'shop/files', '--cold', '--to', host, '--wait'], { timeoutMs: 400_000 });
 
     const begun = await lastEvent();
     await golden.weft.ok(['host', 'drain', host, '--cold', '--wait', '--timeout', '5m'], {
@@ -184,6 +178,24 @@ describe('moving on purpose', () => {
       (qemus) => qemus.filter((line) => line.includes('-slow-task-0')).length === 1,
     );
     await golden.weft.ok(['delete', 'slow', '--wait'], { timeoutMs: 180_000 });
+  });
+
+  test('instances whose definition changes are made anew on other hosts first', async () => {
+    const apply = async (greeting: string) =>
+      golden.weft.ok(['apply', '-f', await golden.model(changing(greeting), 'turn.yaml'), '--wait'], {
+        timeoutMs: 400_000,
+      });
+    await apply('hello');
+    const before = await ps('turn');
+    const begun = await lastEvent();
+    await apply('good-day');
+    await expectReadyFirst(begun, before.length, 'turn/worker');
+    for (const { id, host, incarnation } of before) {
+      const after = rowOf(await ps('turn'), id);
+      expect(after.host).not.toBe(host);
+      expect(after.incarnation).toBeGreaterThan(incarnation);
+    }
+    await golden.weft.ok(['delete', 'turn', '--wait'], { timeoutMs: 180_000 });
   });
 
   test('a machine goes to no host that has a copy of its pool, mark and all, until that mounts the pool itself', async () => {

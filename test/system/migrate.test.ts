@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { supervisedPid } from '../lab/host.ts';
 import { type GoldenLab, goldenLab, TINY } from '../support/golden-lab.ts';
+import { GuestWriter } from '../support/guest-writer.ts';
 import { isReady, rowOf, runningQemus } from '../support/hosts.ts';
 import { waitFor } from '../support/wait-for.ts';
 import type { PsRow } from '../support/weft.ts';
@@ -15,13 +16,6 @@ machines:
 const ID = 'shop/files';
 const HOSTS = ['h1', 'h2', 'h3'] as const;
 
-/** Goes on whatever becomes of the session that began it. `/run` is memory: a guest that was booted anew has nothing there. */
-const WRITER =
-  'i=0; while :; do i=$((i+1)); echo $i | dd of=/root/log oflag=append conv=notrunc,fsync 2>/dev/null && echo $i >/run/acked.new && mv /run/acked.new /run/acked; done';
-/** Memory that takes its time to be sent. */
-const FILL =
-  'mkdir -p /run/big && mount -t tmpfs -o size=72m big /run/big && dd if=/dev/urandom of=/run/big/a bs=64k count=700 2>/dev/null';
-
 interface Event {
   readonly sequence: number;
   readonly kind: string;
@@ -35,32 +29,26 @@ type Row = PsRow & {
 
 describe('a machine on a shared pool moves while it runs', () => {
   let golden: GoldenLab;
+  let writer: GuestWriter;
   let boot = '';
   beforeAll(async () => {
     // Slow enough to be caught in the middle.
     golden = await goldenLab('migrate', { shared: ['san'], agent: { migration: { bandwidthMiBps: 4 } } });
     await golden.weft.ok(['apply', '-f', await golden.model(MODEL), '--wait'], { timeoutMs: 400_000 });
-    await inside(`(setsid sh -c '${WRITER}' </dev/null >/dev/null 2>&1 &)`);
+    writer = new GuestWriter(golden.weft, ID);
+    await writer.start();
     boot = await inside('cat /proc/sys/kernel/random/boot_id');
     await waitFor(
       'the writer to write',
       () => acknowledged(),
       (count) => count > 0,
     );
-    // Hosts that have just joined have yet to find each other in the pool: until then none takes it.
-    await waitFor(
-      'a first move to be possible',
-      () => golden.weft.run(['move', ID, '--live', '--wait'], { timeoutMs: 200_000 }),
-      ({ exitCode }) => exitCode === 0,
-      240_000,
-    );
-    await ready('it to be at rest', () => true);
   }, 1_300_000);
   afterAll(() => golden?.down(), 60_000);
 
   const row = async () => rowOf(await golden.weft.ps('shop'), ID) as Row;
-  const inside = async (command: string) => (await golden.weft.ok(['ssh', ID, '--', command])).trim();
-  const acknowledged = async () => Number((await inside('cat /run/acked || echo 0')) || 0);
+  const inside = (command: string) => writer.inside(command);
+  const acknowledged = () => writer.acknowledged();
   const events = async (after: number) =>
     (await golden.weft.json<Event[]>(['events'])).filter(({ sequence }) => sequence > after);
   const lastEvent = async () => (await golden.weft.json<Event[]>(['events'])).at(-1)?.sequence ?? 0;
@@ -77,11 +65,7 @@ describe('a machine on a shared pool moves while it runs', () => {
       () => acknowledged(),
       (count) => count > after,
     );
-    // Every number up to the last one that was acknowledged, in order.
-    const broken = await inside(
-      `a=$(cat /run/acked); head -n $a /root/log | awk '$1 != NR {print NR; exit}'; [ $(wc -l </root/log) -ge $a ] || echo short`,
-    );
-    expect(broken).toBe('');
+    await writer.expectWritten(await acknowledged());
     await waitFor(
       'one QEMU of it, in the whole lab',
       () => runningQemus(golden),
@@ -122,8 +106,8 @@ describe('a machine on a shared pool moves while it runs', () => {
   });
 
   describe('with its way cut in the middle', () => {
-    beforeAll(() => inside(FILL), 120_000);
-    afterAll(() => inside('umount /run/big').catch(() => undefined));
+    beforeAll(() => writer.fill(), 120_000);
+    afterAll(() => writer.empty().catch(() => undefined));
 
     /** Begins a move that does not end by itself soon, and waits until it is under way. */
     async function underWay(): Promise<{ from: string; to: string; written: number; begun: number }> {

@@ -33,7 +33,11 @@ export const ps: Command = {
         row.id,
         row.kind,
         paintState(row.state),
-        row.successor ? `${row.host} → ${row.successor.host}` : row.host,
+        row.successor
+          ? `${row.host} → ${row.successor.host}`
+          : row.moveWait
+            ? `${row.host} (its move waits)`
+            : row.host,
         row.address,
         row.image,
         row.incarnation,

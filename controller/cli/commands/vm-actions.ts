@@ -62,7 +62,7 @@ export const move: Command = {
       if (context.json) context.print(json({ id }));
       return 0;
     }
-    const moved = await waitUntilMoved(client, before, timeoutMs);
+    const moved = await waitUntilMoved(client, before, timeoutMs, (line) => context.say(line));
     for (const line of describeMove(before, moved)) context.say(line);
     if (context.json) context.print(json({ id, host: moved.host, lastMove: moved.lastMove ?? null }));
     return moved.host === before.host ? 1 : 0;

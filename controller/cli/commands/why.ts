@@ -13,10 +13,13 @@ export const why: Command = {
     }
     const { state, host, incarnation, retryAtMs, failure, proof, placement } = dossier.vm;
     const { failures, failedOn, restarts, steps, tasks } = dossier.vm;
+    const { successor = null, stay = null, lastMove = null, moveTo = null } = dossier.vm;
+    const moveWait = moveTo === null ? null : (dossier.vm.moveWait ?? null);
     const { host: hostFacts, consoleTail, givenUp, pictures } = dossier;
     context.print(
       json({
         ...{ id, state, host, incarnation, givenUp, retryAtMs, failure, failures, failedOn, restarts },
+        ...{ successor, moveTo, moveWait, stay, lastMove },
         ...{ proof, placement, steps, tasks, consoleTail, pictures, hostFacts },
       }),
     );

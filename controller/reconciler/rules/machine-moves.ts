@@ -10,6 +10,7 @@ import { sharedPoolOf } from '../shared-pools.ts';
 import { dropSuccessor, promote } from '../successors.ts';
 import { dropFailed, targetWord } from './hand-overs.ts';
 import { isLost } from './hosts.ts';
+import { endWait, mayWait, noteWait, unheardHost } from './move-waits.ts';
 import { canTry, dropMove, noteStay } from './stays.ts';
 import { isElsewhere, type Wish } from './wishes.ts';
 
@@ -41,6 +42,11 @@ export function moveMachine(
 function begin(draft: Draft, placement: Placement, record: VmRecord, host: HostRecord, wish: Wish): void {
   // A hypervisor that copies its disk does not hand it over; one that failed for that would be stopped in the end.
   if (wish.mode !== 'cold' && draft.of('backups', beingBackedUp).has(record.id)) return;
+  const unheard = unheardHost(draft, record, host, wish);
+  if (unheard !== null) {
+    noteWait(draft, record, `host ${unheard} has not been heard since the controller began`);
+    return;
+  }
   const { kind, definition, size, pool } = record;
   const here = wish.mode === 'cold' ? 'it was asked for' : whyNotFrom(draft, record, host);
   if (here !== null && wish.mode === 'live') {
@@ -51,7 +57,21 @@ function begin(draft: Draft, placement: Placement, record: VmRecord, host: HostR
   const unfit = here === null ? unfitHosts(draft, record, host) : NONE_UNFIT;
   // Where it can go as it runs comes before all others; among those it is as ever.
   const target = { only: wish.to, avoid: record.host, failedOn: heldAgainst(unfit.keys()) };
-  const kept = placement.placeSuccessor(record, { kind, definition, size, pool }, target, wish.why);
+  const unfound = mayWait(draft, record) ? placement.unfoundFor(record, target) : [];
+  if (unfound.length > 0) {
+    noteWait(
+      draft,
+      record,
+      `${unfound.join(', ')} and ${host.name} have yet to find each other in pool ${pool}`,
+    );
+    return;
+  }
+  const kept = placement.placeSuccessor(
+    endWait(draft, record),
+    { kind, definition, size, pool },
+    target,
+    wish.why,
+  );
   if (!kept?.successor) {
     if (record.moveTo !== null) dropMove(draft, record);
     return;

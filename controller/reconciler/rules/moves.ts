@@ -8,8 +8,9 @@ import { dropSuccessor, promote } from '../successors.ts';
 import { again } from './again.ts';
 import { isLost } from './hosts.ts';
 import { moveMachine } from './machine-moves.ts';
+import { replacementWish } from './roll-outs.ts';
 import { canTry, clearStay, dropMove, noteFailure } from './stays.ts';
-import { declaredVms } from './wanted.ts';
+import { declaredOf } from './wanted.ts';
 import { isElsewhere, isWorthWaitingFor, type Wish, wishOf } from './wishes.ts';
 
 /**
@@ -29,11 +30,13 @@ export function moveAway(draft: Draft, placement: Placement): void {
   const mayLeave = (vm: VmRecord) => restless.has(vm) || (vm.host !== null && draining.has(vm.host));
   for (const found of draining.size === 0 ? restless : draft.all('vms').filter(mayLeave)) {
     if (found.host === null || found.deleting || placement.isFull) continue;
-    const wish = wishOf(draft, found);
+    const leaving = wishOf(draft, found);
+    const wish = leaving ?? replacementWish(draft, found);
     if (!wish && !found.successor && !found.stay) continue;
     const record = clearStay(draft, found, wish);
     if (record.kind !== 'machine') {
-      moveInstance(draft, placement, record, wish);
+      if (record.successor) tend(draft, placement, record, wish);
+      if (leaving) leave(draft, placement, record, leaving);
       continue;
     }
     moveMachine(draft, placement, record, wish, moving);
@@ -41,10 +44,10 @@ export function moveAway(draft: Draft, placement: Placement): void {
   }
 }
 
-function moveInstance(draft: Draft, placement: Placement, record: VmRecord, wish: Wish | null): void {
-  if (record.successor) tend(draft, placement, record, wish);
+/** @param record as it was before what there was of a successor was seen to. */
+function leave(draft: Draft, placement: Placement, record: VmRecord, wish: Wish): void {
   const current = draft.get('vms', record.id) ?? record;
-  if (!wish || current.successor || current.host !== record.host) return;
+  if (current.successor || current.host !== record.host) return;
   if (draft.get('hosts', String(record.host))?.state !== 'up') return;
   if (isWorthWaitingFor(current)) begin(draft, placement, current, wish);
   else if (ON_HOST.has(current.state) && canTry(draft, current)) leaveAtOnce(draft, placement, current, wish);
@@ -65,11 +68,6 @@ function tend(draft: Draft, placement: Placement, record: VmRecord, wish: Wish |
     promote(draft, placement, record, `the one on ${record.host} does not work`);
   else if (!wish) drop('it is not to leave any more');
   else if (successor.definition !== declaredOf(draft, record)?.definition) drop('its definition has changed');
-}
-
-function declaredOf(draft: Draft, { app, id }: VmRecord) {
-  const application = draft.get('applications', app);
-  return application && declaredVms(application).find((made) => made.id === id);
 }
 
 const failureOf = ({ successor }: VmRecord) => `it failed: ${successor?.failure?.message ?? ''}`;

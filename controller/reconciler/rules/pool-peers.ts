@@ -110,6 +110,7 @@ function judge(draft: Draft, { name, peers, lookedMs }: Look, sharers: Sharers, 
     const view = views[pool];
     if (!view) continue;
     const seen: Record<string, boolean> = {};
+    const unfound: string[] = [];
     for (const peer of othersOf(sharers, pool, id, name)) {
       const its = peer.sharedPools?.[pool];
       const before = view.seen[peer.name];
@@ -121,8 +122,11 @@ function judge(draft: Draft, { name, peers, lookedMs }: Look, sharers: Sharers, 
             ? false
             : before;
       if (verdict !== undefined) seen[peer.name] = verdict;
+      else if (peer.state === 'up') unfound.push(peer.name);
     }
-    if (!isSameDocument(seen, view.seen)) views[pool] = { ...view, seen };
+    const { unfound: _before, ...rest } = view;
+    const next = { ...rest, seen, ...(unfound.length === 0 ? {} : { unfound: unfound.sort() }) };
+    if (!isSameDocument(next, view)) views[pool] = next;
   }
   if (!isSameDocument(views, viewer.sharedPools)) draft.put('hosts', name, { ...viewer, sharedPools: views });
 }

@@ -10,8 +10,9 @@ import { imageOf, type Placement } from '../placement.ts';
 import { forgottenIds, forgottenIncarnation, type Home, homesOf } from './adoption.ts';
 import { again } from './again.ts';
 import { sourceOf } from './restored.ts';
-import { declaredVms } from './wanted.ts';
-import { leavesReady, works } from './wishes.ts';
+import { replaceByFollowing } from './roll-outs.ts';
+import { type Declared, declaredVms } from './wanted.ts';
+import { isWorthWaitingFor, leavesReady, works } from './wishes.ts';
 
 /** Gives a new incarnation to whatever needs one: not placed yet, failed and its wait is over (but not given up), re-imaged, or made from an older definition. */
 export function renew(draft: Draft, placement: Placement): void {
@@ -144,8 +145,9 @@ function hasImage(draft: Draft, record: VmRecord): boolean {
 function replaceOutdated(draft: Draft, placement: Placement): void {
   for (const application of [...draft.all('applications')]) {
     if (application.deleting) continue;
-    const blocked = new Set<string>();
-    for (const made of outdatedOf(draft, application)) {
+    const outdated = outdatedOf(draft, application);
+    const blocked = networksRolling(draft, outdated);
+    for (const made of outdated) {
       const record = draft.get('vms', made.id);
       if (!record || record.deleting || isHandedOver(record) || record.definition === made.definition)
         continue;
@@ -160,11 +162,28 @@ function replaceOutdated(draft: Draft, placement: Placement): void {
       if (works(record) && (blocked.has(record.networkId) || !othersReady(draft, record))) continue;
       blocked.add(record.networkId);
       if (!imageOf(draft, record).goal) continue;
+      if (
+        record.role !== null &&
+        isWorthWaitingFor(record) &&
+        replaceByFollowing(draft, placement, record, made)
+      )
+        continue;
       const only = record.kind === 'machine' ? record.host : null;
       again(placement, record, 'its definition has changed', { only }, { ...patch, ...FORGIVEN });
     }
   }
 }
+
+/** Of the roles of which a new one is in the making on another host, for another reason than that the old one leaves. */
+const networksRolling = (draft: Draft, outdated: readonly Declared[]): Set<string> =>
+  new Set(
+    outdated.flatMap(({ id }) => {
+      const record = draft.get('vms', id);
+      return record?.role != null && record.successor && !leavesReady(draft, record)
+        ? [record.networkId]
+        : [];
+    }),
+  );
 
 /** An application → all records of VMs, among which none of its own is made from an older definition. */
 const upToDate = new WeakMap<ApplicationRecord, readonly VmRecord[]>();
@@ -183,8 +202,6 @@ function outdatedOf(draft: Draft, application: ApplicationRecord): readonly Decl
   if (outdated.length === 0) upToDate.set(application, records);
   return outdated.sort((one, other) => one - other).flatMap((place) => declared[place] ?? []);
 }
-
-type Declared = ReturnType<typeof declaredVms>[number];
 
 /** VM id → which one of the declared it is. */
 const declaredPlaces = (application: ApplicationRecord): ReadonlyMap<string, number> =>

@@ -68,11 +68,11 @@ export function dropMove(draft: Draft, record: VmRecord): void {
   );
 }
 
-/** Unix ms of the next try of what failed to leave; null: none. */
+/** Unix ms of the next try of what failed to leave, or of the end of a wait to be judged; null: none. */
 export function nextTryMs(draft: Draft): number | null {
   let next: number | null = null;
-  for (const { stay } of draft.of('vms', restlessVms))
-    if (stay && stay.retryAtMs !== null && stay.retryAtMs > draft.nowMs)
-      next = Math.min(next ?? Number.POSITIVE_INFINITY, stay.retryAtMs);
+  for (const { stay, moveTo, moveWait } of draft.of('vms', restlessVms))
+    for (const atMs of [stay?.retryAtMs, moveTo === null ? null : moveWait?.untilMs])
+      if (atMs != null && atMs > draft.nowMs) next = Math.min(next ?? Number.POSITIVE_INFINITY, atMs);
   return next;
 }

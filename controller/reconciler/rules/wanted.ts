@@ -7,25 +7,31 @@ import { derived } from '../derived.ts';
 import type { Draft } from '../draft.ts';
 import { change } from '../instance-states.ts';
 
-type Made = Pick<VmRecord, 'id' | 'role' | 'index' | 'kind' | 'size' | 'pool' | 'definition'>;
+export type Declared = Pick<VmRecord, 'id' | 'role' | 'index' | 'kind' | 'size' | 'pool' | 'definition'>;
 
 const DEFAULT_POOL = 'local';
 /** Records made in one pass: its transaction wakes the next one. */
 const CREATIONS_IN_A_PASS = 1_000;
 
 /** Records never change: what one declares is worked out once. */
-const declarations = new WeakMap<ApplicationRecord, readonly Made[]>();
+const declarations = new WeakMap<ApplicationRecord, readonly Declared[]>();
 
 /** Every VM that an application declares. */
-export function declaredVms(application: ApplicationRecord): readonly Made[] {
+export function declaredVms(application: ApplicationRecord): readonly Declared[] {
   const known = declarations.get(application) ?? declare(application);
   declarations.set(application, known);
   return known;
 }
 
-function declare(application: ApplicationRecord): Made[] {
+/** What is declared of this VM now; undefined: nothing. */
+export function declaredOf(draft: Draft, { app, id }: Pick<VmRecord, 'app' | 'id'>): Declared | undefined {
+  const application = draft.get('applications', app);
+  return application && declaredVms(application).find((made) => made.id === id);
+}
+
+function declare(application: ApplicationRecord): Declared[] {
   const { name, roles, machines, package: applicationPackage } = application.service;
-  const declared: Made[] = [];
+  const declared: Declared[] = [];
   for (const [role, made] of Object.entries(roles)) {
     const definition = roleDefinition(made, applicationPackage);
     const { kind, size, pool, instances } = made;
@@ -109,7 +115,7 @@ function letGo(draft: Draft, record: VmRecord, application: ApplicationRecord): 
 }
 
 /** @returns true when a record was made. */
-function createIfMissing(draft: Draft, application: ApplicationRecord, made: Made): boolean {
+function createIfMissing(draft: Draft, application: ApplicationRecord, made: Declared): boolean {
   if (draft.get('vms', made.id)) return false;
   // The disk of a machine of the same name is still on its way out.
   if (draft.get('tombstones', made.id)) return false;

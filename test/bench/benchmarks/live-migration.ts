@@ -19,8 +19,6 @@ machines:
   two: {image: "tiny:stable", size: ${SIZE}, pool: ${POOL}}
 `;
 const LIMIT_MS = 120_000;
-/** Hosts look every 10 s for what others have left in a pool; before they have found it, no machine goes between them. */
-const HOSTS_FIND_EACH_OTHER_MS = 15_000;
 
 interface Reading {
   readonly downtimeMs: number;
@@ -38,7 +36,6 @@ export const liveMigration: Benchmark = {
       await fleet.build('tiny', say);
       await fleet.timeToReady('mover', MODEL, 2);
       const plain = await PlainGuest.like(fleet, ID);
-      await sleep(HOSTS_FIND_EACH_OTHER_MS);
       const [bare, weft]: [Reading[], Reading[]] = [[], []];
       for (let round = 0; round < (rounds ?? ROUNDS); round++) {
         weft.push(await move(fleet));

@@ -1,7 +1,7 @@
 import { cp, mkdir, mkdtemp, readdir, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { PoolView } from '../../../agent/disks/contract.ts';
 import { PoolPeersBook } from '../../../agent/disks/pool-peers.ts';
 import { poolPeers } from '../../../agent/protocol/index.ts';
@@ -11,10 +11,23 @@ const VIEW: PoolView = { name: 'san', kind: 'shared', id: ID, freeMiB: 1, totalM
 
 let folder: string;
 let nowMs: number;
+/** What is to be done later. */
+let due: (() => void)[];
+const clock = {
+  after(_delayMs: number, action: () => void) {
+    due.push(action);
+    return {
+      cancel() {
+        due = due.filter((each) => each !== action);
+      },
+    };
+  },
+};
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'weft-peers-'));
   await mkdir(join(folder, 'san'));
   nowMs = 0;
+  due = [];
 });
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
@@ -27,10 +40,16 @@ const aBook = (host: string, path = join(folder, 'san')) => {
       { name: 'san', kind: 'shared', path },
     ],
     nowMs: () => nowMs,
+    clock,
     log: { warn: (_facts: unknown, text?: string) => void warned.push(String(text)) } as never,
   });
+  let changes = 0;
+  book.onChanged(() => changes++);
   return {
     warned,
+    changes: () => changes,
+    seek: (...hosts: string[]) => book.seek(hosts.length === 0 ? {} : { san: hosts }),
+    close: () => book.close(),
     report: () => book.report(),
     /** @returns what is reported of the pool, after a look at this time. */
     look: async (afterMs = 10_000, view = VIEW) => {
@@ -92,6 +111,40 @@ test('it looks every ten seconds at most, and says how old its look is', async (
   expect(book.report()?.ageMs).toBe(2_000);
   expect(Object.keys((await book.look(8_000))?.seen ?? {})).toEqual(['h2']);
   expect(book.report()?.ageMs).toBe(0);
+});
+
+test('it looks at once when another pool is there, whenever the last look was', async () => {
+  const book = aBook('h1');
+  expect(await book.look(0, { ...VIEW, id: null })).toBe(null);
+  await aBook('h2').look(0);
+  expect(Object.keys((await book.look(0))?.seen ?? {})).toEqual(['h2']);
+});
+
+test('whom it is to find it looks for at once and again and again, and tells each that it finds', async () => {
+  const book = aBook('h1');
+  const seen = () => Object.keys(book.report()?.pools[0]?.seen ?? {});
+  const again = () => vi.waitFor(() => expect(due).toHaveLength(1), 10_000);
+  await book.look();
+  expect(book.changes()).toBe(1);
+  book.seek('h2');
+  await again();
+  expect([seen(), book.changes()]).toEqual([[], 1]);
+  await aBook('h2').look(0);
+  due.pop()?.();
+  await again();
+  expect([seen(), book.changes()]).toEqual([['h2'], 2]);
+  // The same goal once more is no reason to look.
+  book.seek('h2');
+  expect(due).toHaveLength(1);
+  book.seek();
+  due.pop()?.();
+  expect(due).toEqual([]);
+  await aBook('h3').look(0);
+  book.seek('h3');
+  await again();
+  expect(seen()).toEqual(['h2', 'h3']);
+  book.close();
+  expect(due).toEqual([]);
 });
 
 test('what is no such file is passed over, and what a crash left is removed', async () => {

@@ -36,3 +36,19 @@ test('what stays is waited for no longer, and it says why, where that is known',
     code: 'timeout',
   });
 });
+
+test('a move that cannot be judged yet says why, once, and at the end who refused it', async () => {
+  const moveWait = { untilMs: 9, reason: 'h2 and h1 have yet to find each other in pool san' };
+  const placement = {
+    ...{ chosen: null, atMs: 1 },
+    hosts: [{ host: 'h2', accepted: false, score: null, reasons: ['its pool san is another one'] }],
+  };
+  const told: string[] = [];
+  const waits = vm({ moveTo: 'h2', moveWait });
+  const looks = [waits, waits, vm({ moveTo: null, moveWait, placement })];
+  const found = await waitUntilMoved(client(...looks), vm({}), 60_000, (line) => told.push(line));
+  expect(told).toEqual([`crm/db: waits: ${moveWait.reason}`]);
+  expect(describeMove(vm({}), found)).toEqual([
+    'crm/db: stays on h1: no other host takes it: h2: its pool san is another one',
+  ]);
+});

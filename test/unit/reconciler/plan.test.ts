@@ -343,9 +343,9 @@ describe('one at a time', () => {
   const three: ApplicationArguments = ['crm', { roles: { web: aRole({ instances: 3 }) } }];
   const definition = roleDefinition(aRole({ instances: 3 }), null);
   const placed = (planned: Plan) =>
-    planned.events.filter(({ kind }) => kind === 'vm-placed').map(({ subject }) => subject);
+    planned.events.filter(({ kind }) => kind === 'vm-successor').map(({ subject }) => subject);
 
-  test('instances of an older definition are replaced, the next when all are ready', () => {
+  test('instances of an older definition are followed by new ones, the next when all are ready', () => {
     const older = [0, 1, 2].map((index) => web(index, { definition: 'older' }));
     expect(placed(plannedFor({ vms: older, application: three }))).toEqual(['crm/web-0']);
     const [, one, two] = older;
