@@ -20,6 +20,8 @@ export class GoalDispatch {
   readonly #cache: WorldCache;
   readonly #sent = new Map<string, SentGoal>();
   readonly #concerned = new Set<string>();
+  /** Hosts that may count otherwise now as having looked with their newest goals. */
+  readonly #unsure = new Set<string>();
 
   constructor(fleet: Pick<Fleet, 'sendGoal'>, fleetRecord: FleetRecord, cache: WorldCache) {
     this.#fleet = fleet;
@@ -29,20 +31,30 @@ export class GoalDispatch {
 
   /** The goals of these hosts may be other ones now. */
   concern(hosts: Iterable<string>): void {
-    for (const host of hosts) this.#concerned.add(host);
+    for (const host of hosts) {
+      this.#concerned.add(host);
+      this.#unsure.add(host);
+    }
   }
 
   /** A host that has connected gets its goal whatever it was sent before. */
   renew(host: string): void {
     this.#sent.delete(host);
-    this.#concerned.add(host);
+    this.concern([host]);
   }
 
   /** Ids named by the goal that this host has looked at itself with; null: not known whether it has the newest. */
-  acknowledged({ name, report }: HostLink): ReadonlySet<string> | null {
+  acknowledged({ name, report }: Pick<HostLink, 'name' | 'report'>): ReadonlySet<string> | null {
     const sent = this.#sent.get(name);
     const seen = sent !== undefined && report !== null && report.revisionSeen >= sent.revision;
     return seen && !this.#concerned.has(name) ? sent.ids : null;
+  }
+
+  /** Hosts of which what `acknowledged` says may have changed since this was asked last, but for what they report. */
+  takeUnsure(): readonly string[] {
+    const unsure = [...this.#unsure];
+    this.#unsure.clear();
+    return unsure;
   }
 
   /**
@@ -54,6 +66,7 @@ export class GoalDispatch {
     let isConfirmed = false;
     const goals = this.#goals();
     for (const host of this.#concerned) {
+      this.#unsure.add(host);
       if (!this.#cache.records('hosts').has(host)) continue;
       const content = goals(host);
       const sent = this.#sent.get(host);

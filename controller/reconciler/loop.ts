@@ -226,7 +226,11 @@ export class Reconciler {
       fencing: cache.records('fencing'),
       leaseAges: this.#leaseAges(),
       backups: cache.records('backups'),
-      live: this.#liveHosts.of(this.#options.fleet.hosts(), (link) => this.#goals.acknowledged(link)),
+      live: this.#liveHosts.of(
+        this.#options.fleet.hosts(),
+        (link) => this.#goals.acknowledged(link),
+        this.#goals.takeUnsure(),
+      ),
       images: this.#images.known,
       listeningSinceMs: this.#listening.sinceMs,
     };
