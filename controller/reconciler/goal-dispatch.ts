@@ -59,11 +59,11 @@ export class GoalDispatch {
 
   /**
    * Only what the store has is sent: the cache holds what is durable.
-   * @returns whether a goal was found to be the one that was sent: from now on its host's last report counts as made under the newest.
+   * @returns hosts whose goals were found to be those that were sent: from now on their last reports count as made under the newest.
    */
-  send(nowMs: number): boolean {
-    if (this.#concerned.size === 0) return false;
-    let isConfirmed = false;
+  send(nowMs: number): readonly string[] {
+    if (this.#concerned.size === 0) return [];
+    const confirmed: string[] = [];
     const goals = this.#goals();
     for (const host of this.#concerned) {
       this.#unsure.add(host);
@@ -71,7 +71,7 @@ export class GoalDispatch {
       const content = goals(host);
       const sent = this.#sent.get(host);
       if (sent && isSameDocument(sent.content, content)) {
-        isConfirmed = true;
+        confirmed.push(host);
         continue;
       }
       const { revision } = this.#cache;
@@ -79,7 +79,7 @@ export class GoalDispatch {
       this.#fleet.sendGoal(host, { ...content, revision, atMs: nowMs });
     }
     this.#concerned.clear();
-    return isConfirmed;
+    return confirmed;
   }
 
   /** Goals by host, of the records as they are now. */
