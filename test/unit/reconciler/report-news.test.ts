@@ -61,9 +61,7 @@ describe('a plan has nothing to do either with a host that', () => {
   });
   test('is in maintenance, and has looked with its newest goal', () => {
     const host = { draining: true, mode: 'maintenance' } as const;
-    expect(isNews('h1', aReport(), aReport({ revisionSeen: 2 }), cacheOf({ host, vm: { host: 'h2' } }))).toBe(
-      false,
-    );
+    expect(isNews('h1', before, now(), cacheOf({ host, vm: { host: 'h2' } }))).toBe(false);
   });
   test('has connected anew, and says of its pools what is known', () => {
     const doctor = { atMs: 1, answered: [], count: 0, findings: [], fullPools: ['local'] };
