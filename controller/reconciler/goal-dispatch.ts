@@ -3,7 +3,9 @@ import type { Goal } from '../../agent/protocol/index.ts';
 import type { Fleet, HostLink } from '../fleet/contract.ts';
 import type { FleetRecord, VmRecord } from '../model/records.ts';
 import { successorView } from '../model/successor.ts';
+import { derived } from './derived.ts';
 import { goalOf, type Peers, peersOf } from './goals.ts';
+import { listOf } from './listed-map.ts';
 import type { WorldCache } from './world-cache.ts';
 
 interface SentGoal {
@@ -12,6 +14,12 @@ interface SentGoal {
   /** Ids that it names. */
   readonly ids: ReadonlySet<string>;
 }
+
+const machinesOnSharedPools = (vms: readonly VmRecord[]): readonly VmRecord[] =>
+  vms.filter(({ kind, poolId }) => kind === 'machine' && poolId !== null);
+
+const movingLive = (vms: readonly VmRecord[]): readonly VmRecord[] =>
+  vms.filter(({ successor }) => successor?.live);
 
 /** Sends each host its goal when that has become another one. */
 export class GoalDispatch {
@@ -85,7 +93,7 @@ export class GoalDispatch {
   /** Goals by host, of the records as they are now. */
   #goals(): (host: string) => SentGoal['content'] {
     const cache = this.#cache;
-    const vms = [...cache.records('vms').values()];
+    const vms = listOf(cache.records('vms'));
     const peers = new Map<string, Peers>();
     const peersOfApplication = (app: string): Peers => {
       const known = peers.get(app) ?? peersOf(cache.records('applications').get(app), vms);
@@ -99,8 +107,8 @@ export class GoalDispatch {
       tombstones: cache.records('tombstones'),
       hosts: cache.records('hosts'),
       vms: cache.records('vms'),
-      sharedMachines: vms.filter(({ kind, poolId }) => kind === 'machine' && poolId !== null),
-      moving: vms.filter(({ successor }) => successor?.live),
+      sharedMachines: derived(vms, machinesOnSharedPools),
+      moving: derived(vms, movingLive),
       backups: cache.records('backups'),
     };
     return (host) => goalOf(host, this.#vmsOf(host), peersOfApplication, world);

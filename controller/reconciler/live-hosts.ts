@@ -1,25 +1,26 @@
 import type { HostLink } from '../fleet/contract.ts';
+import { saysTheSame } from './says-the-same.ts';
 import type { LiveHost } from './world.ts';
 
 type Tells = (live: LiveHost) => boolean;
 
 /** Hosts by name, with those that tell something of their own at hand: most tell nothing of most matters. */
 class LiveMap extends Map<string, LiveHost> {
-  readonly #telling = new Map<Tells, Map<string, LiveHost>>();
+  readonly #telling = new Map<Tells, ReadonlySet<string>>();
 
-  telling(tells: Tells): ReadonlyMap<string, LiveHost> {
+  telling(tells: Tells): Iterable<string> {
     const known = this.#telling.get(tells);
     if (known) return known;
-    const those = thoseOf(this, tells);
-    this.#telling.set(tells, those);
-    return those;
+    const names = new Set(namesOf(this, tells));
+    this.#telling.set(tells, names);
+    return names;
   }
 
   override set(name: string, live: LiveHost): this {
-    for (const [tells, those] of this.#telling) {
-      if (tells(live) !== those.has(name)) this.#telling.delete(tells);
-      else if (those.has(name)) those.set(name, live);
-    }
+    const before = this.get(name);
+    if (!before || !tellTheSame(before, live))
+      for (const [tells, names] of this.#telling)
+        if (tells(live) !== names.has(name)) this.#telling.delete(tells);
     return super.set(name, live);
   }
 
@@ -29,17 +30,22 @@ class LiveMap extends Map<string, LiveHost> {
   }
 }
 
-/**
- * The hosts of which something holds, in the order of all.
- * @param tells pure, and one function for all its calls: it is what they are remembered by.
- */
-export const telling = (
-  live: ReadonlyMap<string, LiveHost>,
-  tells: (live: LiveHost) => boolean,
-): ReadonlyMap<string, LiveHost> => (live instanceof LiveMap ? live.telling(tells) : thoseOf(live, tells));
+/** Whether the one tells of nothing that the other does not tell of as well. */
+const tellTheSame = (one: LiveHost, other: LiveHost): boolean =>
+  one.connected === other.connected &&
+  (one.report === other.report ||
+    (one.report !== null && other.report !== null && saysTheSame(one.report, other.report)));
 
-const thoseOf = (live: ReadonlyMap<string, LiveHost>, tells: Tells): Map<string, LiveHost> =>
-  new Map([...live].filter(([, each]) => tells(each)));
+/**
+ * Names of the hosts of which something holds, in the order of all.
+ * @param tells whether it holds, by the session and what `saysTheSame` compares of the report. Pure, and one function for all its
+ * calls: it is what the names are remembered by.
+ */
+export const telling = (live: ReadonlyMap<string, LiveHost>, tells: Tells): Iterable<string> =>
+  live instanceof LiveMap ? live.telling(tells) : namesOf(live, tells);
+
+const namesOf = (live: ReadonlyMap<string, LiveHost>, tells: Tells): readonly string[] =>
+  [...live].filter(([, each]) => tells(each)).map(([name]) => name);
 
 /** Hosts as they are heard now, made from their links. What stays the same from one pass to the next is the same object. */
 export class LiveHosts {

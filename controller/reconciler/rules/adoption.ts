@@ -29,8 +29,9 @@ export function homesOf(draft: Draft, record: Pick<VmRecord, 'id' | 'kind'>): re
 /** Ids of VMs of which some host has a newer incarnation than its goal's. */
 export function forgottenIds(draft: Draft): ReadonlySet<string> {
   const ids = new Set<string>();
-  for (const { report } of telling(draft.world.live, tellsOfNewer).values())
-    for (const { id, newerFound } of report?.vms ?? []) if (newerFound !== undefined) ids.add(id);
+  const { live } = draft.world;
+  for (const host of telling(live, tellsOfNewer))
+    for (const { id, newerFound } of live.get(host)?.report?.vms ?? []) if (newerFound !== undefined) ids.add(id);
   return ids;
 }
 

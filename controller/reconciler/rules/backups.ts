@@ -9,9 +9,10 @@ import type { LiveHost } from '../world.ts';
 
 /** Takes in what hosts say of backups, and settles those whose machine or host is not what it was. */
 export function followBackups(draft: Draft): void {
-  for (const [host, live] of telling(draft.world.live, tellsOfBackups)) {
+  const { live } = draft.world;
+  for (const host of telling(live, tellsOfBackups)) {
     if (draft.get('hosts', host)?.state !== 'up') continue;
-    for (const report of live.report?.backups ?? []) {
+    for (const report of live.get(host)?.report?.backups ?? []) {
       const record = draft.get('backups', backupRef(report));
       if (record) FOLLOW[report.task](draft, record, host, report);
     }

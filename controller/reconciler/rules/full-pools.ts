@@ -5,8 +5,9 @@ import type { LiveHost } from '../world.ts';
 
 /** Which pools have run out of space, as their hosts say: nothing new is placed there. What a host said last holds while it is silent. */
 export function followPools(draft: Draft): void {
-  for (const [name, live] of telling(draft.world.live, tellsOfPools)) {
-    const doctor = live.report?.doctor;
+  const { live } = draft.world;
+  for (const name of telling(live, tellsOfPools)) {
+    const doctor = live.get(name)?.report?.doctor;
     if (!doctor) continue;
     const host = draft.get('hosts', name);
     if (!host) continue;

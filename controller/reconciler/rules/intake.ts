@@ -18,8 +18,9 @@ const nothingNew = new WeakMap<readonly VmReport[], Known>();
 /** Takes in what every host that is up says of the VMs that are placed on it. */
 export function takeReportsIn(draft: Draft): void {
   const records = draft.all('vms');
-  for (const [host, live] of telling(draft.world.live, tellsOfVms)) {
-    const vms = live.report?.vms ?? [];
+  const { live } = draft.world;
+  for (const host of telling(live, tellsOfVms)) {
+    const vms = live.get(host)?.report?.vms ?? [];
     const known = nothingNew.get(vms);
     if (known?.host === host && isStillKnown(known, records)) continue;
     if (draft.get('hosts', host)?.state !== 'up') continue;

@@ -52,9 +52,11 @@ interface Look {
 const tellsOfPeers = ({ connected, report }: LiveHost): boolean => connected && report?.peers !== undefined;
 
 const looksOf = (draft: Draft): readonly Look[] =>
-  [...telling(draft.world.live, tellsOfPeers)].flatMap(([name, { report, lastHeardMs }]) =>
-    report?.peers ? [{ name, peers: report.peers, lookedMs: lastHeardMs - (report.peersAgeMs ?? 0) }] : [],
-  );
+  [...telling(draft.world.live, tellsOfPeers)].flatMap((name) => {
+    const live = draft.world.live.get(name);
+    const { peers, peersAgeMs = 0 } = live?.report ?? {};
+    return live && peers ? [{ name, peers, lookedMs: live.lastHeardMs - peersAgeMs }] : [];
+  });
 
 function takeBeatsIn(draft: Draft, name: string, peers: readonly PoolPeers[]): void {
   const host = draft.get('hosts', name);

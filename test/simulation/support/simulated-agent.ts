@@ -8,6 +8,7 @@ import { WeftError } from '../../../agent/kit/errors.ts';
 import { createLogger } from '../../../agent/kit/log.ts';
 import type { Goal, Report } from '../../../agent/protocol/index.ts';
 import { keepParts } from '../../../controller/fleet/kept-parts.ts';
+import { frozenCopy } from '../../../controller/store/frozen.ts';
 import { FLEET } from '../../support/builders/goal.ts';
 import { fakeNetwork, fakeSecrets } from '../../support/fakes/host-fakes.ts';
 import { HostClock, type HostTime } from './host-clock.ts';
@@ -138,13 +139,13 @@ export class SimulatedAgent {
       ...{ atMs: 0, answered: [], count: 0, findings: [] },
       fullPools: local.full ? ['local'] : [],
     };
-    const report = {
+    const report: Report = {
       ...{ type: 'report' as const, sequence: 0, atMs: 0, bootId, blobs: [] },
       ...this.#executor.report(),
       // From the first time on, as a doctor tells what it saw.
       ...(local.wasFull ? { doctor } : {}),
     };
     // What goes over the wire is a copy.
-    return JSON.parse(JSON.stringify(report)) as Report;
+    return frozenCopy(report);
   }
 }
