@@ -44,8 +44,13 @@ const tellTheSame = (one: LiveHost, other: LiveHost): boolean =>
 export const telling = (live: ReadonlyMap<string, LiveHost>, tells: Tells): Iterable<string> =>
   live instanceof LiveMap ? live.telling(tells) : namesOf(live, tells);
 
-const namesOf = (live: ReadonlyMap<string, LiveHost>, tells: Tells): readonly string[] =>
-  [...live].filter(([, each]) => tells(each)).map(([name]) => name);
+function namesOf(live: ReadonlyMap<string, LiveHost>, tells: Tells): readonly string[] {
+  const names: string[] = [];
+  live.forEach((each, name) => {
+    if (tells(each)) names.push(name);
+  });
+  return names;
+}
 
 /** Hosts as they are heard now, made from their links. What stays the same from one pass to the next is the same object. */
 export class LiveHosts {
@@ -66,7 +71,8 @@ export class LiveHosts {
     this.#links = links;
     for (let index = 0; index < links.length; index++) {
       const link = links[index];
-      if (link && link !== before[index]) this.#live.set(link.name, { ...link, acknowledged: acknowledged(link) });
+      if (link && link !== before[index])
+        this.#live.set(link.name, { ...link, acknowledged: acknowledged(link) });
     }
     for (const name of unsure) {
       const live = this.#live.get(name);

@@ -270,7 +270,9 @@ export class Placement {
   #load(): Placer {
     if (this.#placer) return this.#placer;
     const draft = this.draft;
-    const hosts = draft.all('hosts').flatMap((host) => derived(withoutFencedPools(draft, host), candidateOf) ?? []);
+    const hosts = draft
+      .all('hosts')
+      .flatMap((host) => derived(withoutFencedPools(draft, host), candidateOf) ?? []);
     const groups = (vmId: string) => draft.get('vms', vmId)?.networkId ?? vmId;
     const claims = hosts.flatMap((host) =>
       claimsOf(host.name, draft.get('claims', host.name) ?? { vms: {} }, groups),

@@ -31,7 +31,8 @@ export function forgottenIds(draft: Draft): ReadonlySet<string> {
   const ids = new Set<string>();
   const { live } = draft.world;
   for (const host of telling(live, tellsOfNewer))
-    for (const { id, newerFound } of live.get(host)?.report?.vms ?? []) if (newerFound !== undefined) ids.add(id);
+    for (const { id, newerFound } of live.get(host)?.report?.vms ?? [])
+      if (newerFound !== undefined) ids.add(id);
   return ids;
 }
 

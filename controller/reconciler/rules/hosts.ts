@@ -22,7 +22,8 @@ export function followHosts(draft: Draft, settings: LivenessSettings): void {
   const { world, nowMs } = draft;
   const hosts = draft.all('hosts');
   const known = derived(hosts, noneKnown);
-  for (const [index, host] of hosts.entries()) {
+  for (let index = 0; index < hosts.length; index++) {
+    const host = hosts[index] as HostRecord;
     const live = world.live.get(host.name);
     const silentMs = nowMs - Math.max(live?.lastHeardMs ?? 0, world.listeningSinceMs);
     const hello = live?.connected === true ? live.hello : null;

@@ -128,7 +128,8 @@ export class SimulatedAgent {
 
   #tell(): void {
     if (!this.#uplink) return;
-    if (!this.#isTold || this.#told === null) this.#told = keepParts(this.#told, this.#look());
+    // What goes over the wire is a copy, and what has stayed the same is one already.
+    if (!this.#isTold || this.#told === null) this.#told = frozenCopy(keepParts(this.#told, this.#look()));
     this.#isTold = true;
     this.#uplink({ ...this.#told, sequence: this.#sequence++, atMs: this.#clock.now() });
   }
@@ -139,13 +140,11 @@ export class SimulatedAgent {
       ...{ atMs: 0, answered: [], count: 0, findings: [] },
       fullPools: local.full ? ['local'] : [],
     };
-    const report: Report = {
+    return {
       ...{ type: 'report' as const, sequence: 0, atMs: 0, bootId, blobs: [] },
       ...this.#executor.report(),
       // From the first time on, as a doctor tells what it saw.
       ...(local.wasFull ? { doctor } : {}),
     };
-    // What goes over the wire is a copy.
-    return frozenCopy(report);
   }
 }
