@@ -31,7 +31,7 @@ const copyOfList = (list: readonly unknown[]): object =>
 /** Most fields of most records are what they were, or are no objects: they are copied all at once. */
 function copyOfFields(fields: Fields): object {
   const copy: Record<string, unknown> = { ...fields };
-  for (const name of Object.keys(copy)) {
+  for (const name in copy) {
     const value = copy[name];
     if (value === undefined) return copyOfDefined(fields);
     if (typeof value === 'object' && value !== null && !frozen.has(value)) copy[name] = frozenCopy(value);
