@@ -1,4 +1,5 @@
 import type { DomainView } from '../hypervisor/driver.ts';
+import { isSameDocument } from '../kit/same-document.ts';
 import type { Goal, Report } from '../protocol/index.ts';
 import { leaving, type Observed, unnamed } from './plan.ts';
 import { Strangers } from './strangers.ts';
@@ -23,10 +24,10 @@ export class Sightings {
     nowMs: number,
   ): boolean {
     this.#quarantine(unnamed(goal, present), nowMs);
-    const before = JSON.stringify(this.report());
+    const before = this.report();
     this.#strangers.update(goal, present.domains, present.disks);
     this.#looked = { revision: goal.revision, leaving: leaving(goal, present, busy) };
-    return JSON.stringify(this.report()) !== before;
+    return !isSameDocument(this.report(), before);
   }
 
   report(): Pick<Report, 'revisionSeen' | 'strangers' | 'leaving'> {

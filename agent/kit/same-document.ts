@@ -23,12 +23,14 @@ function haveSameItems(one: readonly unknown[], other: readonly unknown[]): bool
 
 function haveSameFields(one: Fields, other: Fields): boolean {
   let fields = 0;
-  for (const name of Object.keys(one)) {
+  // Unlike a list of its keys, this costs no memory; documents inherit nothing.
+  for (const name in one) {
     const value = one[name];
     if (value === undefined) continue;
     fields++;
+    if (value === other[name]) continue;
     if (!Object.hasOwn(other, name) || !isSameDocument(value, other[name])) return false;
   }
-  for (const name of Object.keys(other)) if (other[name] !== undefined) fields--;
+  for (const name in other) if (other[name] !== undefined) fields--;
   return fields === 0;
 }

@@ -6,7 +6,7 @@ import type { Report, VmReport } from '../../agent/protocol/index.ts';
  * before is that one's, the very same object: who has looked at it sees at a glance that there is nothing to look at.
  */
 export function keepParts(before: Report | null, report: Report): Report {
-  if (before === null) return report;
+  if (before === null || hasSameParts(before, report)) return report;
   return {
     ...report,
     vms: keepVms(before.vms, report.vms),
@@ -26,6 +26,15 @@ export function keepParts(before: Report | null, report: Report): Report {
       : { migrations: keep(before.migrations, report.migrations) }),
   };
 }
+
+const hasSameParts = (before: Report, report: Report): boolean =>
+  before.vms === report.vms &&
+  before.strangers === report.strangers &&
+  before.leaving === report.leaving &&
+  before.doctor === report.doctor &&
+  before.backups === report.backups &&
+  before.peers === report.peers &&
+  before.migrations === report.migrations;
 
 const keep = <T>(before: T, now: T): T => (isSameDocument(before, now) ? before : now);
 

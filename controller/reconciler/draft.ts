@@ -76,11 +76,11 @@ export class Draft {
     // Most passes change nothing of most kinds.
     if (changes.size === 0) return listOf(records);
     const merged: RecordOf[K][] = [];
-    for (const [key, record] of records) {
+    records.forEach((record, key) => {
       const changed = changes.get(key);
       if (changed === undefined) merged.push(record);
       else if (changed !== null) merged.push(changed as RecordOf[K]);
-    }
+    });
     for (const [key, changed] of changes)
       if (changed !== null && !records.has(key)) merged.push(changed as RecordOf[K]);
     return merged;

@@ -43,8 +43,11 @@ const NOT_IN_GOAL: ReadonlySet<string> = new Set<keyof VmRecord>([
 
 function hasSameGoalPart(one: VmRecord, other: VmRecord): boolean {
   for (const record of [one, other])
-    for (const name of Object.keys(record) as (keyof VmRecord)[])
-      if (!NOT_IN_GOAL.has(name) && !isSameDocument(one[name], other[name])) return false;
+    for (const each in record) {
+      const name = each as keyof VmRecord;
+      if (one[name] !== other[name] && !NOT_IN_GOAL.has(name) && !isSameDocument(one[name], other[name]))
+        return false;
+    }
   return true;
 }
 

@@ -7,6 +7,7 @@ import type { Claim, PlacementRequest } from '../scheduler/contract.ts';
 import { explain, summarize } from '../scheduler/explain.ts';
 import { Placer } from '../scheduler/placer.ts';
 import { FAILURES_HELD_AGAINST_A_HOST } from '../scheduler/scorers/earlier-failures.ts';
+import { derived } from './derived.ts';
 import type { Draft } from './draft.ts';
 import { withoutFencedPools } from './fenced-pools.ts';
 import { change } from './instance-states.ts';
@@ -298,9 +299,9 @@ export class Placement {
   #load(): Placer {
     if (this.#placer) return this.#placer;
     const draft = this.draft;
-    const hosts = [...draft.all('hosts')]
-      .map((host) => candidateOf(withoutFencedPools(draft, host)))
-      .filter((host) => host !== null);
+    const hosts = draft
+      .all('hosts')
+      .flatMap((host) => derived(withoutFencedPools(draft, host), candidateOf) ?? []);
     const groups = (vmId: string) => draft.get('vms', vmId)?.networkId ?? vmId;
     const claims = hosts.flatMap((host) =>
       claimsOf(host.name, draft.get('claims', host.name) ?? { vms: {} }, groups),

@@ -28,7 +28,18 @@ type Fields = Readonly<Record<string, unknown>>;
 const copyOfList = (list: readonly unknown[]): object =>
   list.map((each) => (each === undefined ? null : frozenCopy(each)));
 
+/** Most fields of most records are what they were, or are no objects: they are copied all at once. */
 function copyOfFields(fields: Fields): object {
+  const copy: Record<string, unknown> = { ...fields };
+  for (const name in copy) {
+    const value = copy[name];
+    if (value === undefined) return copyOfDefined(fields);
+    if (typeof value === 'object' && value !== null && !frozen.has(value)) copy[name] = frozenCopy(value);
+  }
+  return copy;
+}
+
+function copyOfDefined(fields: Fields): object {
   const copy: Record<string, unknown> = {};
   for (const name of Object.keys(fields)) {
     const value = fields[name];

@@ -1,6 +1,7 @@
 import type { Hello } from '../../../agent/protocol/index.ts';
 import type { HostRecord } from '../../model/records.ts';
 import { areSame } from '../are-same.ts';
+import { derived } from '../derived.ts';
 import type { Draft } from '../draft.ts';
 import type { LiveHost } from '../world.ts';
 
@@ -19,12 +20,18 @@ const MOST_DOWNS_KEPT = 16;
 /** `up → suspect → down`, by what is heard; and back, by a session. After a start of the controller every host has its time to be heard. */
 export function followHosts(draft: Draft, settings: LivenessSettings): void {
   const { world, nowMs } = draft;
-  for (const host of draft.all('hosts')) {
+  const hosts = draft.all('hosts');
+  const known = derived(hosts, noneKnown);
+  for (let index = 0; index < hosts.length; index++) {
+    const host = hosts[index] as HostRecord;
     const live = world.live.get(host.name);
     const silentMs = nowMs - Math.max(live?.lastHeardMs ?? 0, world.listeningSinceMs);
     const hello = live?.connected === true ? live.hello : null;
-    if (hello && silentMs < settings.suspectAfterMs) goUp(draft, host, hello);
-    else if (host.state === 'up' || host.state === 'suspect')
+    if (hello && silentMs < settings.suspectAfterMs) {
+      if (known[index] === hello) continue;
+      if (isKnown(host, hello)) known[index] = hello;
+      else goUp(draft, host, hello);
+    } else if (host.state === 'up' || host.state === 'suspect')
       growSilent(draft, host, live, silentMs, settings);
   }
   endHoldOffs(draft);
@@ -34,8 +41,10 @@ export function followHosts(draft: Draft, settings: LivenessSettings): void {
 export const isLost = ({ state }: Pick<HostRecord, 'state'>): boolean =>
   state === 'down' || state === 'fenced';
 
+/** Of each of these records the hello that it is known to owe what it says to. */
+const noneKnown = (hosts: readonly HostRecord[]): (Hello | null)[] => hosts.map(() => null);
+
 function goUp(draft: Draft, host: HostRecord, hello: Hello): void {
-  if (isKnown(host, hello)) return;
   const { facts, offer, bootId } = hello;
   const restarted = host.bootId !== null && host.bootId !== bootId;
   const evidence = restarted ? 'it has been restarted and is in session' : 'it is in session';

@@ -2,6 +2,7 @@ import { isSameDocument } from '../../../agent/kit/same-document.ts';
 import type { PoolPeers } from '../../../agent/protocol/index.ts';
 import type { HostRecord, SharedPoolView } from '../../model/records.ts';
 import type { Draft } from '../draft.ts';
+import { telling } from '../live-hosts.ts';
 import type { LiveHost } from '../world.ts';
 
 /** When a host that should have looked has not. */
@@ -14,7 +15,7 @@ const AGAIN_MS = 10_000;
  * @param graceMs a beat has so long to be found.
  */
 export function followPoolPeers(draft: Draft, graceMs: number): void {
-  const looks = [...draft.world.live].flatMap(([name, live]) => lookOf(name, live) ?? []);
+  const looks = looksOf(draft);
   if (looks.length === 0) return;
   for (const { name, peers } of looks) takeBeatsIn(draft, name, peers);
   const sharers = draft.of('hosts', sharersOf);
@@ -23,7 +24,7 @@ export function followPoolPeers(draft: Draft, graceMs: number): void {
 
 /** Unix ms at which a beat that was not found yet may be missing; null: none is awaited. */
 export function nextPoolPeersMs(draft: Draft, graceMs: number): number | null {
-  const looks = [...draft.world.live].flatMap(([name, live]) => lookOf(name, live) ?? []);
+  const looks = looksOf(draft);
   if (looks.length === 0) return null;
   const sharers = draft.of('hosts', sharersOf);
   let next: number | null = null;
@@ -47,10 +48,14 @@ interface Look {
   readonly lookedMs: number;
 }
 
-function lookOf(name: string, { connected, report, lastHeardMs }: LiveHost): Look | null {
-  if (!connected || !report?.peers) return null;
-  return { name, peers: report.peers, lookedMs: lastHeardMs - (report.peersAgeMs ?? 0) };
-}
+const tellsOfPeers = ({ connected, report }: LiveHost): boolean => connected && report?.peers !== undefined;
+
+const looksOf = (draft: Draft): readonly Look[] =>
+  [...telling(draft.world.live, tellsOfPeers)].flatMap((name) => {
+    const live = draft.world.live.get(name);
+    const { peers, peersAgeMs = 0 } = live?.report ?? {};
+    return live && peers ? [{ name, peers, lookedMs: live.lastHeardMs - peersAgeMs }] : [];
+  });
 
 function takeBeatsIn(draft: Draft, name: string, peers: readonly PoolPeers[]): void {
   const host = draft.get('hosts', name);

@@ -213,9 +213,12 @@ const othersReady = (draft: Draft, { id, networkId }: VmRecord): boolean =>
 /** Network → ids of those that the others wait for. Nothing waits for what was given up. */
 function unreadyByNetwork(records: readonly VmRecord[]): ReadonlyMap<string, readonly string[]> {
   const unready = new Map<string, string[]>();
-  for (const { id, networkId, state, deleting } of records)
-    if (!deleting && state !== 'failed' && state !== 'ready')
-      unready.set(networkId, [...(unready.get(networkId) ?? []), id]);
+  for (const { id, networkId, state, deleting } of records) {
+    if (deleting || state === 'failed' || state === 'ready') continue;
+    const those = unready.get(networkId);
+    if (those) those.push(id);
+    else unready.set(networkId, [id]);
+  }
   return unready;
 }
 

@@ -16,8 +16,14 @@ export class Activity {
    * @param isOver true: there is no need to wait any longer.
    * @returns false when there was no end to it.
    */
-  async settled(isOver: () => boolean): Promise<boolean> {
-    await promises();
+  settled(isOver: () => boolean): Promise<boolean> {
+    return new Promise((resolve) => {
+      // A tick comes after all promises that can settle have done so, and costs far less than a turn of the event loop.
+      process.nextTick(() => resolve(this.#count === this.#seen || this.#turns(isOver)));
+    });
+  }
+
+  async #turns(isOver: () => boolean): Promise<boolean> {
     for (let turns = 0; this.#count !== this.#seen && !isOver(); turns++) {
       if (turns > MOST_TURNS) return false;
       this.#seen = this.#count;
@@ -27,6 +33,4 @@ export class Activity {
   }
 }
 
-/** A tick comes after all promises that can settle have done so, and costs far less than a turn of the event loop. */
-const promises = () => new Promise<void>((resolve) => process.nextTick(resolve));
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve));

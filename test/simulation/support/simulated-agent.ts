@@ -8,6 +8,7 @@ import { WeftError } from '../../../agent/kit/errors.ts';
 import { createLogger } from '../../../agent/kit/log.ts';
 import type { Goal, Report } from '../../../agent/protocol/index.ts';
 import { keepParts } from '../../../controller/fleet/kept-parts.ts';
+import { frozenCopy } from '../../../controller/store/frozen.ts';
 import { FLEET } from '../../support/builders/goal.ts';
 import { fakeNetwork, fakeSecrets } from '../../support/fakes/host-fakes.ts';
 import { HostClock, type HostTime } from './host-clock.ts';
@@ -127,7 +128,8 @@ export class SimulatedAgent {
 
   #tell(): void {
     if (!this.#uplink) return;
-    if (!this.#isTold || this.#told === null) this.#told = keepParts(this.#told, this.#look());
+    // What goes over the wire is a copy, and what has stayed the same is one already.
+    if (!this.#isTold || this.#told === null) this.#told = frozenCopy(keepParts(this.#told, this.#look()));
     this.#isTold = true;
     this.#uplink({ ...this.#told, sequence: this.#sequence++, atMs: this.#clock.now() });
   }
@@ -138,13 +140,11 @@ export class SimulatedAgent {
       ...{ atMs: 0, answered: [], count: 0, findings: [] },
       fullPools: local.full ? ['local'] : [],
     };
-    const report = {
+    return {
       ...{ type: 'report' as const, sequence: 0, atMs: 0, bootId, blobs: [] },
       ...this.#executor.report(),
       // From the first time on, as a doctor tells what it saw.
       ...(local.wasFull ? { doctor } : {}),
     };
-    // What goes over the wire is a copy.
-    return JSON.parse(JSON.stringify(report)) as Report;
   }
 }
