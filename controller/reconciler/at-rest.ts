@@ -1,7 +1,7 @@
 import type { HostRecord, VmRecord } from '../model/records.ts';
 
 /** A VM that works and of which nothing is asked: by its record alone, no rule has anything to do with it. */
-const isVmAtRest = (vm: VmRecord): boolean =>
+export const isVmAtRest = (vm: VmRecord): boolean =>
   vm.state === 'ready' &&
   !vm.deleting &&
   vm.failures === 0 &&
@@ -16,6 +16,10 @@ const isVmAtRest = (vm: VmRecord): boolean =>
 export const restlessVms = (vms: readonly VmRecord[]): readonly VmRecord[] =>
   vms.filter((vm) => !isVmAtRest(vm));
 
+/** Those that have disks of their own. */
+export const machines = (vms: readonly VmRecord[]): readonly VmRecord[] =>
+  vms.filter(({ kind }) => kind === 'machine');
+
 /** VMs by the host that they are on, or that their successor is on. */
 export function vmsByHost(vms: readonly VmRecord[]): ReadonlyMap<string, readonly VmRecord[]> {
   const byHost = new Map<string, VmRecord[]>();
@@ -29,6 +33,16 @@ export function vmsByHost(vms: readonly VmRecord[]): ReadonlyMap<string, readonl
     if (vm.successor && vm.successor.host !== vm.host) push(vm.successor.host, vm);
   }
   return byHost;
+}
+
+/** Names of the hosts of which `vmsByHost` knows something. */
+export function hostsWithVms(vms: readonly VmRecord[]): ReadonlySet<string> {
+  const hosts = new Set<string>();
+  for (const { host, successor } of vms) {
+    if (host !== null) hosts.add(host);
+    if (successor) hosts.add(successor.host);
+  }
+  return hosts;
 }
 
 /** Names of the hosts that are neither down nor proven dead. */

@@ -20,6 +20,8 @@ export class GoalDispatch {
   readonly #cache: WorldCache;
   readonly #sent = new Map<string, SentGoal>();
   readonly #concerned = new Set<string>();
+  /** Hosts that may count otherwise now as having looked with their newest goals. */
+  readonly #unsure = new Set<string>();
 
   constructor(fleet: Pick<Fleet, 'sendGoal'>, fleetRecord: FleetRecord, cache: WorldCache) {
     this.#fleet = fleet;
@@ -29,36 +31,47 @@ export class GoalDispatch {
 
   /** The goals of these hosts may be other ones now. */
   concern(hosts: Iterable<string>): void {
-    for (const host of hosts) this.#concerned.add(host);
+    for (const host of hosts) {
+      this.#concerned.add(host);
+      this.#unsure.add(host);
+    }
   }
 
   /** A host that has connected gets its goal whatever it was sent before. */
   renew(host: string): void {
     this.#sent.delete(host);
-    this.#concerned.add(host);
+    this.concern([host]);
   }
 
   /** Ids named by the goal that this host has looked at itself with; null: not known whether it has the newest. */
-  acknowledged({ name, report }: HostLink): ReadonlySet<string> | null {
+  acknowledged({ name, report }: Pick<HostLink, 'name' | 'report'>): ReadonlySet<string> | null {
     const sent = this.#sent.get(name);
     const seen = sent !== undefined && report !== null && report.revisionSeen >= sent.revision;
     return seen && !this.#concerned.has(name) ? sent.ids : null;
   }
 
+  /** Hosts of which what `acknowledged` says may have changed since this was asked last, but for what they report. */
+  takeUnsure(): readonly string[] {
+    const unsure = [...this.#unsure];
+    this.#unsure.clear();
+    return unsure;
+  }
+
   /**
    * Only what the store has is sent: the cache holds what is durable.
-   * @returns whether a goal was found to be the one that was sent: from now on its host's last report counts as made under the newest.
+   * @returns hosts whose goals were found to be those that were sent: from now on their last reports count as made under the newest.
    */
-  send(nowMs: number): boolean {
-    if (this.#concerned.size === 0) return false;
-    let isConfirmed = false;
+  send(nowMs: number): readonly string[] {
+    if (this.#concerned.size === 0) return [];
+    const confirmed: string[] = [];
     const goals = this.#goals();
     for (const host of this.#concerned) {
+      this.#unsure.add(host);
       if (!this.#cache.records('hosts').has(host)) continue;
       const content = goals(host);
       const sent = this.#sent.get(host);
       if (sent && isSameDocument(sent.content, content)) {
-        isConfirmed = true;
+        confirmed.push(host);
         continue;
       }
       const { revision } = this.#cache;
@@ -66,7 +79,7 @@ export class GoalDispatch {
       this.#fleet.sendGoal(host, { ...content, revision, atMs: nowMs });
     }
     this.#concerned.clear();
-    return isConfirmed;
+    return confirmed;
   }
 
   /** Goals by host, of the records as they are now. */

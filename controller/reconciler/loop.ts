@@ -15,7 +15,7 @@ import { ImageResolver } from './image-resolver.ts';
 import { Listening } from './listening.ts';
 import { LiveHosts } from './live-hosts.ts';
 import { DEFAULT_SETTINGS, earliest, type Plan, type PlanSettings, plan } from './plan.ts';
-import { isNews } from './report-news.ts';
+import { isAwaited, isNews } from './report-news.ts';
 import { isKnown, nextSilenceMs } from './rules/hosts.ts';
 import type { World } from './world.ts';
 import { WorldCache } from './world-cache.ts';
@@ -129,7 +129,7 @@ export class Reconciler {
     if (event.type === 'connected') this.#goals.renew(host);
     // While a pass is on its way, records may be behind what it writes.
     if (this.#passes.running || this.#isNews(event, before)) this.wake();
-    else if (this.#goals.send(this.#options.clock.now())) this.wake();
+    else this.#sendGoals(this.#options.clock.now());
   }
 
   /** Most of what is heard gives a plan nothing to do. That a host was heard at all is looked at when it was not. */
@@ -198,8 +198,13 @@ export class Reconciler {
     }
     // No power is cut on a death that the store may not have.
     if (isDurable) fencer.want(planned.fence, planned.lift);
-    if (this.#goals.send(nowMs)) this.wake();
+    this.#sendGoals(nowMs);
     return planned;
+  }
+
+  #sendGoals(nowMs: number): void {
+    const confirmed = this.#goals.send(nowMs);
+    if (confirmed.some((host) => isAwaited(host, this.#heard.get(host) ?? null, this.#cache))) this.wake();
   }
 
   /** Keys of VMs that are gone; a machine's too, its disk went with its record. */
@@ -226,7 +231,11 @@ export class Reconciler {
       fencing: cache.records('fencing'),
       leaseAges: this.#leaseAges(),
       backups: cache.records('backups'),
-      live: this.#liveHosts.of(this.#options.fleet.hosts(), (link) => this.#goals.acknowledged(link)),
+      live: this.#liveHosts.of(
+        this.#options.fleet.hosts(),
+        (link) => this.#goals.acknowledged(link),
+        this.#goals.takeUnsure(),
+      ),
       images: this.#images.known,
       listeningSinceMs: this.#listening.sinceMs,
     };

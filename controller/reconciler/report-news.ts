@@ -1,5 +1,6 @@
+import { isSameDocument } from '../../agent/kit/same-document.ts';
 import type { Report, VmReport } from '../../agent/protocol/index.ts';
-import type { VmRecord } from '../model/records.ts';
+import type { HostRecord, VmRecord } from '../model/records.ts';
 import { hasAny } from './at-rest.ts';
 import { tellsNothing } from './instance-states.ts';
 import { saysTheSame } from './says-the-same.ts';
@@ -13,19 +14,26 @@ import type { WorldCache } from './world-cache.ts';
 export function isNews(host: string, before: Report | undefined, report: Report, cache: WorldCache): boolean {
   if (cache.records('hosts').get(host)?.state !== 'up') return true;
   if (before && saysTheSame(before, report)) return false;
-  const { vms, revisionSeen } = report;
-  const isRestKnown = before ? saysTheSame({ ...before, vms, revisionSeen }, report) : tellsVmsAlone(report);
-  if (!isRestKnown || isAwaited(host, cache)) return true;
+  if (!isRestKnown(host, before, report, cache) || isAwaited(host, report, cache)) return true;
+  const { vms } = report;
   return vms.some((vm) => !isKnown(host, vm, cache.records('vms').get(vm.id)));
+}
+
+/** What is told beside its VMs is what was told before; the first time, nothing but which pools are full, as is known. */
+function isRestKnown(host: string, before: Report | undefined, report: Report, cache: WorldCache): boolean {
+  const { vms, revisionSeen, leaving } = report;
+  if (before) return saysTheSame({ ...before, vms, revisionSeen, leaving }, report);
+  const known = cache.records('hosts').get(host)?.fullPools ?? [];
+  return isSameDocument([...known].sort(), [...(report.doctor?.fullPools ?? known)].sort()) && tellsNoMore(report);
 }
 
 const USUAL: ReadonlySet<string> = new Set<keyof Report>([
   ...(['type', 'sequence', 'atMs', 'bootId', 'blobs', 'metrics'] as const),
-  ...(['revisionSeen', 'vms'] as const),
+  ...(['revisionSeen', 'vms', 'leaving', 'doctor'] as const),
 ]);
 
 /** Nothing is told in any other field. */
-const tellsVmsAlone = (report: Report): boolean =>
+const tellsNoMore = (report: Report): boolean =>
   Object.entries(report).every(
     ([name, value]) => USUAL.has(name) || value === undefined || (Array.isArray(value) && value.length === 0),
   );
@@ -35,12 +43,18 @@ const isKnown = (host: string, report: VmReport, record: VmRecord | undefined): 
   report.newerFound === undefined && (record?.host !== host || tellsNothing(record, report));
 
 /** Somebody waits for this host to have looked with its newest goal: for something to be gone from it, stopped on it, or moved to or from it. */
-function isAwaited(name: string, cache: WorldCache): boolean {
+export function isAwaited(name: string, report: Report | null, cache: WorldCache): boolean {
   const host = cache.records('hosts').get(name);
-  if (!host || host.draining || (host.mode ?? 'in-service') !== 'in-service') return true;
+  if (!host || !isModeSettled(host, report)) return true;
   if (hasAny(host.superseded) || cache.records('fencing').has(name)) return true;
   for (const vm of cache.vmsOn(name))
     if (vm.deleting || vm.successor || vm.moveTo !== null || vm.power !== 'running') return true;
   for (const tombstone of cache.records('tombstones').values()) if (tombstone.host === name) return true;
   return false;
+}
+
+/** What it says of what it has left does not change its mode. */
+function isModeSettled({ mode = 'in-service', draining }: HostRecord, report: Report | null): boolean {
+  if (!draining) return mode === 'in-service';
+  return mode === 'maintenance' && report?.leaving.length === 0;
 }

@@ -2,6 +2,8 @@ import type { VmReport } from '../../../agent/protocol/index.ts';
 import type { VmRecord } from '../../model/records.ts';
 import type { Draft } from '../draft.ts';
 import { standingFences } from '../fenced-pools.ts';
+import { telling } from '../live-hosts.ts';
+import type { LiveHost } from '../world.ts';
 
 /** Where a machine's disk was found that no record speaks of: the store was lost, or an older one was restored. */
 export interface Home {
@@ -27,11 +29,13 @@ export function homesOf(draft: Draft, record: Pick<VmRecord, 'id' | 'kind'>): re
 /** Ids of VMs of which some host has a newer incarnation than its goal's. */
 export function forgottenIds(draft: Draft): ReadonlySet<string> {
   const ids = new Set<string>();
-  for (const { connected, report } of draft.world.live.values())
-    if (connected && report && hasNewer(report.vms))
-      for (const { id, newerFound } of report.vms) if (newerFound !== undefined) ids.add(id);
+  for (const { report } of telling(draft.world.live, tellsOfNewer).values())
+    for (const { id, newerFound } of report?.vms ?? []) if (newerFound !== undefined) ids.add(id);
   return ids;
 }
+
+const tellsOfNewer = ({ connected, report }: LiveHost): boolean =>
+  connected && report !== null && hasNewer(report.vms);
 
 /** What hosts say of their VMs, where none is newer than its goal: nearly always. It never changes. */
 const noneNewer = new WeakSet<readonly VmReport[]>();

@@ -4,13 +4,14 @@ import type { ApplicationRecord, BackupRecord, VmRecord } from '../../model/reco
 import type { Machine } from '../../model/service.ts';
 import { canRead, readersOf, restoreGoalOf, targetOn } from '../backup-tasks.ts';
 import type { Draft } from '../draft.ts';
+import { telling } from '../live-hosts.ts';
+import type { LiveHost } from '../world.ts';
 
 /** Takes in what hosts say of backups, and settles those whose machine or host is not what it was. */
 export function followBackups(draft: Draft): void {
-  for (const [host, live] of draft.world.live) {
-    const backups = live.report?.backups ?? [];
-    if (backups.length === 0 || !live.connected || draft.get('hosts', host)?.state !== 'up') continue;
-    for (const report of backups) {
+  for (const [host, live] of telling(draft.world.live, tellsOfBackups)) {
+    if (draft.get('hosts', host)?.state !== 'up') continue;
+    for (const report of live.report?.backups ?? []) {
       const record = draft.get('backups', backupRef(report));
       if (record) FOLLOW[report.task](draft, record, host, report);
     }
@@ -21,6 +22,9 @@ export function followBackups(draft: Draft): void {
     if (record.restore?.state === 'verifying') followReader(draft, record);
   }
 }
+
+const tellsOfBackups = ({ connected, report }: LiveHost): boolean =>
+  connected && (report?.backups ?? []).length > 0;
 
 type Follow = (draft: Draft, record: BackupRecord, host: string, report: BackupReport) => void;
 

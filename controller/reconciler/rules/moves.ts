@@ -1,5 +1,5 @@
 import type { VmRecord } from '../../model/records.ts';
-import { drainingHosts, restlessVms } from '../at-rest.ts';
+import { drainingHosts, isVmAtRest, restlessVms } from '../at-rest.ts';
 import type { Draft } from '../draft.ts';
 import { FORGIVEN } from '../failures.ts';
 import { ON_HOST } from '../instance-states.ts';
@@ -25,9 +25,8 @@ export function moveAway(draft: Draft, placement: Placement): void {
       .map(({ networkId }) => networkId),
   );
   const draining = draft.of('hosts', drainingHosts);
-  const restless = new Set(draft.of('vms', restlessVms));
-  const mayLeave = (vm: VmRecord) => restless.has(vm) || (vm.host !== null && draining.has(vm.host));
-  for (const found of draining.size === 0 ? restless : draft.all('vms').filter(mayLeave)) {
+  const mayLeave = (vm: VmRecord) => (vm.host !== null && draining.has(vm.host)) || !isVmAtRest(vm);
+  for (const found of draining.size === 0 ? draft.of('vms', restlessVms) : draft.all('vms').filter(mayLeave)) {
     if (found.host === null || found.deleting || placement.isFull) continue;
     const wish = wishOf(draft, found);
     if (!wish && !found.successor && !found.stay) continue;

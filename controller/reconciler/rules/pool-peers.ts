@@ -2,6 +2,7 @@ import { isSameDocument } from '../../../agent/kit/same-document.ts';
 import type { PoolPeers } from '../../../agent/protocol/index.ts';
 import type { HostRecord, SharedPoolView } from '../../model/records.ts';
 import type { Draft } from '../draft.ts';
+import { telling } from '../live-hosts.ts';
 import type { LiveHost } from '../world.ts';
 
 /** A beat has its time to be found: hosts look every 10 s, and clients of NFS keep names for up to 60 s. */
@@ -15,7 +16,7 @@ const AGAIN_MS = 10_000;
  * to have stays so: its file may be lost, but nobody can write another.
  */
 export function followPoolPeers(draft: Draft): void {
-  const looks = [...draft.world.live].flatMap(([name, live]) => lookOf(name, live) ?? []);
+  const looks = looksOf(draft);
   if (looks.length === 0) return;
   for (const { name, peers } of looks) takeBeatsIn(draft, name, peers);
   const sharers = draft.of('hosts', sharersOf);
@@ -24,7 +25,7 @@ export function followPoolPeers(draft: Draft): void {
 
 /** Unix ms at which a beat that was not found yet may be missing; null: none is awaited. */
 export function nextPoolPeersMs(draft: Draft): number | null {
-  const looks = [...draft.world.live].flatMap(([name, live]) => lookOf(name, live) ?? []);
+  const looks = looksOf(draft);
   if (looks.length === 0) return null;
   const sharers = draft.of('hosts', sharersOf);
   let next: number | null = null;
@@ -48,10 +49,12 @@ interface Look {
   readonly lookedMs: number;
 }
 
-function lookOf(name: string, { connected, report, lastHeardMs }: LiveHost): Look | null {
-  if (!connected || !report?.peers) return null;
-  return { name, peers: report.peers, lookedMs: lastHeardMs - (report.peersAgeMs ?? 0) };
-}
+const tellsOfPeers = ({ connected, report }: LiveHost): boolean => connected && report?.peers !== undefined;
+
+const looksOf = (draft: Draft): readonly Look[] =>
+  [...telling(draft.world.live, tellsOfPeers)].flatMap(([name, { report, lastHeardMs }]) =>
+    report?.peers ? [{ name, peers: report.peers, lookedMs: lastHeardMs - (report.peersAgeMs ?? 0) }] : [],
+  );
 
 function takeBeatsIn(draft: Draft, name: string, peers: readonly PoolPeers[]): void {
   const host = draft.get('hosts', name);

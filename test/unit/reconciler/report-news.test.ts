@@ -54,7 +54,29 @@ describe('a plan has nothing to do with a host that', () => {
   });
 });
 
+describe('a plan has nothing to do either with a host that', () => {
+  test('has something on its way out, which nobody waits for', () => {
+    expect(isNews('h1', before, now({ leaving: ['crm/web-7'] }), cacheOf({}))).toBe(false);
+    expect(isNews('h1', undefined, now({ leaving: ['crm/web-7'] }), cacheOf({}))).toBe(false);
+  });
+  test('is in maintenance, and has looked with its newest goal', () => {
+    const host = { draining: true, mode: 'maintenance' } as const;
+    expect(isNews('h1', before, now(), cacheOf({ host, vm: { host: 'h2' } }))).toBe(false);
+  });
+  test('has connected anew, and says of its pools what is known', () => {
+    const doctor = { atMs: 1, answered: [], count: 0, findings: [], fullPools: ['local'] };
+    expect(isNews('h1', undefined, now({ doctor }), cacheOf({ host: { fullPools: ['local'] } }))).toBe(false);
+    expect(isNews('h1', undefined, now({ doctor }), cacheOf({}))).toBe(true);
+  });
+});
+
 describe('a plan is made for a host that', () => {
+  test('has something on its way out that is waited for', () => {
+    const leaving = now({ leaving: ['crm/web-7'] });
+    expect(isNews('h1', before, leaving, cacheOf({ vm: { deleting: true } }))).toBe(true);
+    const host = { draining: true, mode: 'maintenance' } as const;
+    expect(isNews('h1', before, leaving, cacheOf({ host, vm: { host: 'h2' } }))).toBe(true);
+  });
   test('is not up by its record', () => {
     expect(isNews('h1', before, before, cacheOf({ host: { state: 'suspect' } }))).toBe(true);
   });
@@ -67,7 +89,6 @@ describe('a plan is made for a host that', () => {
   });
   test.each<[string, Partial<Report>]>([
     ['strangers', { strangers: [{ id: 'crm/db', incarnation: 1, running: true, disk: '/d' }] }],
-    ['something on its way out', { leaving: ['crm/web-7'] }],
     ['the word of its doctor', { doctor: { atMs: 1, answered: [], count: 0, findings: [], fullPools: [] } }],
     ['another boot', { bootId: 'boot-2' }],
   ])('has %s', (_what, overrides) => {
