@@ -4,6 +4,8 @@ import type { Fleet, HostLink } from '../fleet/contract.ts';
 import type { FleetRecord, VmRecord } from '../model/records.ts';
 import { successorView } from '../model/successor.ts';
 import { goalOf, type Peers, peersOf } from './goals.ts';
+import { hostsConcerned } from './hosts-concerned.ts';
+import { type SpareImages, spareImages, sparesThatDiffer, touchSpares } from './spare-hosts.ts';
 import type { WorldCache } from './world-cache.ts';
 
 interface SentGoal {
@@ -22,11 +24,22 @@ export class GoalDispatch {
   readonly #concerned = new Set<string>();
   /** Hosts that may count otherwise now as having looked with their newest goals. */
   readonly #unsure = new Set<string>();
+  /** Null: nobody was sent any yet. */
+  #spares: SpareImages | null = null;
 
   constructor(fleet: Pick<Fleet, 'sendGoal'>, fleetRecord: FleetRecord, cache: WorldCache) {
     this.#fleet = fleet;
     this.#fleetRecord = fleetRecord;
     this.#cache = cache;
+  }
+
+  /** These records have changed, and are in the cache. */
+  follow(changes: ReturnType<WorldCache['apply']>): void {
+    this.concern(hostsConcerned(changes, this.#cache));
+    if (!this.#spares || !touchSpares(changes)) return;
+    const before = this.#spares;
+    this.#spares = this.#spareImages();
+    this.concern(sparesThatDiffer(before, this.#spares));
   }
 
   /** The goals of these hosts may be other ones now. */
@@ -82,9 +95,14 @@ export class GoalDispatch {
     return confirmed;
   }
 
+  #spareImages(): SpareImages {
+    return spareImages(this.#cache.records('vms'), this.#cache.records('hosts'));
+  }
+
   /** Goals by host, of the records as they are now. */
   #goals(): (host: string) => SentGoal['content'] {
     const cache = this.#cache;
+    this.#spares ??= this.#spareImages();
     const vms = [...cache.records('vms').values()];
     const peers = new Map<string, Peers>();
     const peersOfApplication = (app: string): Peers => {
@@ -102,6 +120,7 @@ export class GoalDispatch {
       sharedMachines: vms.filter(({ kind, poolId }) => kind === 'machine' && poolId !== null),
       moving: vms.filter(({ successor }) => successor?.live),
       backups: cache.records('backups'),
+      spares: this.#spares,
     };
     return (host) => goalOf(host, this.#vmsOf(host), peersOfApplication, world);
   }

@@ -60,7 +60,8 @@ export class LiveHosts {
     this.#links = links;
     for (let index = 0; index < links.length; index++) {
       const link = links[index];
-      if (link && link !== before[index]) this.#live.set(link.name, { ...link, acknowledged: acknowledged(link) });
+      if (link && link !== before[index])
+        this.#live.set(link.name, { ...link, acknowledged: acknowledged(link) });
     }
     for (const name of unsure) {
       const live = this.#live.get(name);

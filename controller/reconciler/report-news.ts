@@ -24,7 +24,9 @@ function isRestKnown(host: string, before: Report | undefined, report: Report, c
   const { vms, revisionSeen, leaving } = report;
   if (before) return saysTheSame({ ...before, vms, revisionSeen, leaving }, report);
   const known = cache.records('hosts').get(host)?.fullPools ?? [];
-  return isSameDocument([...known].sort(), [...(report.doctor?.fullPools ?? known)].sort()) && tellsNoMore(report);
+  return (
+    isSameDocument([...known].sort(), [...(report.doctor?.fullPools ?? known)].sort()) && tellsNoMore(report)
+  );
 }
 
 const USUAL: ReadonlySet<string> = new Set<keyof Report>([

@@ -45,10 +45,7 @@ function isStillKnown(known: Known, records: readonly VmRecord[]): boolean {
 }
 
 /** Hosts on which something is, or is to be, whose record is another one in the second list than in the first. */
-function hostsWithChanges(
-  before: readonly VmRecord[],
-  records: readonly VmRecord[],
-): ReadonlySet<string> {
+function hostsWithChanges(before: readonly VmRecord[], records: readonly VmRecord[]): ReadonlySet<string> {
   const known = derived(records, newComparison);
   if (known.before !== before) {
     known.before = before;

@@ -26,7 +26,9 @@ export function moveAway(draft: Draft, placement: Placement): void {
   );
   const draining = draft.of('hosts', drainingHosts);
   const mayLeave = (vm: VmRecord) => (vm.host !== null && draining.has(vm.host)) || !isVmAtRest(vm);
-  for (const found of draining.size === 0 ? draft.of('vms', restlessVms) : draft.all('vms').filter(mayLeave)) {
+  for (const found of draining.size === 0
+    ? draft.of('vms', restlessVms)
+    : draft.all('vms').filter(mayLeave)) {
     if (found.host === null || found.deleting || placement.isFull) continue;
     const wish = wishOf(draft, found);
     if (!wish && !found.successor && !found.stay) continue;
