@@ -5,7 +5,9 @@ import type { FleetRecord, VmRecord } from '../model/records.ts';
 import { successorView } from '../model/successor.ts';
 import { derived } from './derived.ts';
 import { goalOf, type Peers, peersOf } from './goals.ts';
+import { hostsConcerned } from './hosts-concerned.ts';
 import { listOf } from './listed-map.ts';
+import { type SpareImages, spareImages, sparesThatDiffer, touchSpares } from './spare-hosts.ts';
 import type { WorldCache } from './world-cache.ts';
 
 interface SentGoal {
@@ -30,11 +32,22 @@ export class GoalDispatch {
   readonly #concerned = new Set<string>();
   /** Hosts that may count otherwise now as having looked with their newest goals. */
   readonly #unsure = new Set<string>();
+  /** Null: nobody was sent any yet. */
+  #spares: SpareImages | null = null;
 
   constructor(fleet: Pick<Fleet, 'sendGoal'>, fleetRecord: FleetRecord, cache: WorldCache) {
     this.#fleet = fleet;
     this.#fleetRecord = fleetRecord;
     this.#cache = cache;
+  }
+
+  /** These records have changed, and are in the cache. */
+  follow(changes: ReturnType<WorldCache['apply']>): void {
+    this.concern(hostsConcerned(changes, this.#cache));
+    if (!this.#spares || !touchSpares(changes)) return;
+    const before = this.#spares;
+    this.#spares = this.#spareImages();
+    this.concern(sparesThatDiffer(before, this.#spares));
   }
 
   /** The goals of these hosts may be other ones now. */
@@ -90,9 +103,14 @@ export class GoalDispatch {
     return confirmed;
   }
 
+  #spareImages(): SpareImages {
+    return spareImages(this.#cache.records('vms'), this.#cache.records('hosts'));
+  }
+
   /** Goals by host, of the records as they are now. */
   #goals(): (host: string) => SentGoal['content'] {
     const cache = this.#cache;
+    this.#spares ??= this.#spareImages();
     const vms = listOf(cache.records('vms'));
     const peers = new Map<string, Peers>();
     const peersOfApplication = (app: string): Peers => {
@@ -110,6 +128,7 @@ export class GoalDispatch {
       sharedMachines: derived(vms, machinesOnSharedPools),
       moving: derived(vms, movingLive),
       backups: cache.records('backups'),
+      spares: this.#spares,
     };
     return (host) => goalOf(host, this.#vmsOf(host), peersOfApplication, world);
   }

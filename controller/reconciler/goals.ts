@@ -11,6 +11,7 @@ import { arrivingView } from '../model/successor.ts';
 import { backupTasksFor } from './backup-tasks.ts';
 import { nameOf } from './placement.ts';
 import { unfoundOf } from './shared-pools.ts';
+import type { SpareImages } from './spare-hosts.ts';
 import type { World } from './world.ts';
 
 type GoalWorld = Pick<
@@ -21,6 +22,8 @@ type GoalWorld = Pick<
   readonly sharedMachines?: readonly VmRecord[];
   /** Those of `vms` that move while they run; absent: they are looked for. */
   readonly moving?: readonly VmRecord[];
+  /** Absent: there are none. */
+  readonly spares?: SpareImages;
 };
 
 /** What one host should have: the whole truth, made from records alone. @param vms the VMs placed on this host. */
@@ -107,7 +110,10 @@ function tombstonesOf(host: string, vms: readonly VmRecord[], world: GoalWorld):
   ].sort((one, other) => (one.id < other.id ? -1 : 1));
 }
 
-/** What machines are made of that live elsewhere, on a pool that this host has too: when they must go on here, nothing is to be fetched. */
+/**
+ * What instances are made of that live elsewhere, and machines on a pool that this host has too: when they must go on here, nothing is to
+ * be fetched.
+ */
 function prefetchFor(host: string, world: GoalWorld): Goal['prefetch'] {
   const pools = new Set((world.hosts.get(host)?.offer?.pools ?? []).flatMap(({ id }) => id ?? []));
   const wanted = new Map<string, Goal['prefetch'][number]>();
@@ -116,6 +122,7 @@ function prefetchFor(host: string, world: GoalWorld): Goal['prefetch'] {
       continue;
     for (const blob of blobsOf(image)) wanted.set(blob.digest, blob);
   }
+  for (const blob of world.spares?.get(host) ?? []) wanted.set(blob.digest, blob);
   return [...wanted.values()].sort((one, other) => (one.digest < other.digest ? -1 : 1));
 }
 

@@ -10,7 +10,6 @@ import type { FleetRecord } from '../model/records.ts';
 import type { Change, Store } from '../store/contract.ts';
 import type { EventLog } from './event-log.ts';
 import { GoalDispatch } from './goal-dispatch.ts';
-import { hostsConcerned } from './hosts-concerned.ts';
 import { ImageResolver } from './image-resolver.ts';
 import { Listening } from './listening.ts';
 import { LiveHosts } from './live-hosts.ts';
@@ -106,7 +105,7 @@ export class Reconciler {
 
   #onChanges(changes: readonly Change[]): void {
     if (changes.some((change) => change.key.startsWith('images/'))) this.#images.forget();
-    this.#goals.concern(hostsConcerned(this.#cache.apply(changes), this.#cache));
+    this.#goals.follow(this.#cache.apply(changes));
     if (this.#lookout && this.#cache.revision >= this.#lookout.revision) this.#lookout.resolve();
     // A batch is one transaction.
     if (changes[0]?.revision !== this.#settledRevision) this.wake();

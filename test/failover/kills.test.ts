@@ -50,7 +50,7 @@ describe.each(FAULTS)('the host of a machine on a shared pool: %s', (fault) => {
         await isItsTime(victim, host);
         await killed(victim);
       });
-    expect(await proofOf(after.incarnation)).toBeDefined();
+      expect(await proofOf(after.incarnation)).toBeDefined();
       await shop.golden.lab.mend(home);
       await comesBack(home);
     },
