@@ -1,4 +1,3 @@
-import { createConnection } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { diskKeyOf } from '../executor/disk-key.ts';
 import { domainName } from '../executor/names.ts';
@@ -56,7 +55,6 @@ interface Arrival {
   asked: number;
 }
 
-const CONNECT_LIMIT_MS = 10_000;
 /** libvirt says how a guest came a moment after that guest runs; what it does not say soon it never will. */
 const ASK = { everyMs: 50, atMost: 20 };
 
@@ -117,7 +115,7 @@ export class Arrivals {
     const arrival = this.#all.get(keyOf({ id: vmId, incarnation }));
     if (arrival?.state !== 'ready') throw new WeftError('forbidden', `${vmId} is not expected here`);
     this.#options.requireLease(arrival.vm);
-    return connectTo(
+    return sockets.connect(
       channel === 'control'
         ? await libvirtSocket()
         : sockets.path(domainName(fleet, vmId), incarnation, channel),
@@ -192,17 +190,4 @@ export class Arrivals {
     }
     arrival.guest = guest;
   }
-}
-
-function connectTo(path: string): Promise<Duplex> {
-  return new Promise((resolve, reject) => {
-    const socket = createConnection({ path, allowHalfOpen: true });
-    socket.setTimeout(CONNECT_LIMIT_MS, () => socket.destroy(new Error(`${path} does not answer`)));
-    socket.once('error', reject);
-    socket.once('connect', () => {
-      socket.setTimeout(0);
-      socket.off('error', reject);
-      resolve(socket);
-    });
-  });
 }
