@@ -88,6 +88,11 @@ export const ACTIONS = {
   reimage: ({ operations }, id) => operations.reimage(id),
   reboot: ({ operations }, id) => operations.reboot(id),
   move: ({ operations }, id, host) => operations.move(id, host === '' ? null : String(host)),
+  'move live': ({ operations }, id, host) =>
+    operations.move(id, host === '' ? null : String(host), { mode: 'live' }),
+  'abort move': ({ operations }, id) => operations.abortMove(id),
+  'kill libvirt': (simulation, to) => simulation.host(to).stopLibvirt(),
+  'start libvirt': (simulation, to) => simulation.host(to).startLibvirt(),
   'move cold': ({ operations }, id, host) =>
     operations.move(id, host === '' ? null : String(host), { mode: 'cold' }),
   drain: ({ operations }, host) => operations.setDraining(host, true),

@@ -96,6 +96,13 @@ export const FAULTS = {
   reboot: ({ operations }, random) => operations.reboot(random.pick(MACHINES) ?? 'shop/db'),
   move: ({ operations }, random) => operations.move(`shop/reports-${random.between(0, 3)}`, null),
   'move machine': ({ operations }) => operations.move('shop/san', null, { mode: 'cold' }),
+  'move machine while it runs': ({ operations }, random) =>
+    operations.move('shop/san', null, { mode: random.chance(0.5) ? 'live' : 'auto' }),
+  'stay where it is': ({ operations }) => operations.abortMove('shop/san'),
+  'libvirt killed': ({ hosts }, random) => random.pick(hosts)?.stopLibvirt(),
+  'libvirt started': ({ hosts }) => {
+    for (const host of hosts) host.startLibvirt();
+  },
   'delete machine': async (simulation, random) => {
     const id = random.pick(MACHINES) ?? 'shop/db';
     simulation.allowDiskRemoval([id]);

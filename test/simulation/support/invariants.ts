@@ -3,6 +3,8 @@ import { Addresses } from './invariants/addresses.ts';
 import { Capacity } from './invariants/capacity.ts';
 import { Claims } from './invariants/claims.ts';
 import { Departures } from './invariants/departures.ts';
+import { DiskAges } from './invariants/disk-ages.ts';
+import { HandOvers } from './invariants/hand-overs.ts';
 import { Incarnations } from './invariants/incarnations.ts';
 import { MachinesOnOneHost } from './invariants/machines-on-one-host.ts';
 import { Maintenance } from './invariants/maintenance.ts';
@@ -20,6 +22,7 @@ export class Invariants {
   readonly records = new Records();
   readonly hosts: ReadonlyMap<string, SimulatedHost>;
   readonly #rules: readonly Rule[];
+  readonly #ages: DiskAges;
   readonly #violations: string[] = [];
   /** Grows with every change of anything. */
   changes = 0;
@@ -31,10 +34,14 @@ export class Invariants {
       hosts: this.hosts,
       violated: (what) => this.violated(what),
     };
+    this.#ages = new DiskAges(fabric);
     this.#rules = [
-      ...[Addresses, Departures, Incarnations, Proofs, Order, Capacity, Maintenance, Claims],
-      MachinesOnOneHost,
-    ].map((rule) => new rule(fabric));
+      this.#ages,
+      ...[
+        ...[Addresses, Departures, Incarnations, Proofs, Order, Capacity, Maintenance, Claims],
+        ...[HandOvers, MachinesOnOneHost],
+      ].map((rule) => new rule(fabric)),
+    ];
   }
 
   /** @returns what is wrong; empty: nothing. */
@@ -44,6 +51,11 @@ export class Invariants {
 
   violated(what: string): void {
     this.#violations.push(what);
+  }
+
+  /** With its user's leave. */
+  diskRemoved(vmId: string): void {
+    this.#ages.diskRemoved(vmId);
   }
 
   /** The store was lost: what it knew binds nobody any more. */

@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream';
 import { Executor } from '../../../agent/executor/executor.ts';
 import { AgentPaths } from '../../../agent/executor/paths.ts';
 import type { plan } from '../../../agent/executor/plan.ts';
@@ -6,11 +7,13 @@ import type { FakeHypervisor } from '../../../agent/hypervisor/fake/fake-hypervi
 import type { Clock, Timer } from '../../../agent/kit/clock.ts';
 import { WeftError } from '../../../agent/kit/errors.ts';
 import { createLogger } from '../../../agent/kit/log.ts';
-import type { Goal, Report } from '../../../agent/protocol/index.ts';
+import type { Goal, OpenStream, Report } from '../../../agent/protocol/index.ts';
 import { keepParts } from '../../../controller/fleet/kept-parts.ts';
 import { FLEET } from '../../support/builders/goal.ts';
 import { fakeNetwork, fakeSecrets } from '../../support/fakes/host-fakes.ts';
 import { HostClock, type HostTime } from './host-clock.ts';
+import { AgentHandOvers } from './migration/agent-hand-overs.ts';
+import type { SimulatedDaemon } from './migration/daemon.ts';
 import type { Random } from './random.ts';
 import { SimulatedCache } from './simulated-cache.ts';
 import { SimulatedDisks, type SimulatedDisksOptions } from './simulated-disks.ts';
@@ -30,6 +33,10 @@ export interface SimulatedAgentOptions extends Omit<SimulatedDisksOptions, 'cloc
   readonly time: HostTime;
   readonly random: Random;
   readonly hypervisor: FakeHypervisor;
+  readonly daemon: SimulatedDaemon;
+  readonly isLocked: (vmId: string) => boolean;
+  /** A connection to the controller that carries bytes. */
+  readonly dial: (path: string) => Promise<Duplex>;
   readonly folders: VmFolders;
   readonly blobs: Set<string>;
   /** Chance that a boot fails. */
@@ -43,6 +50,7 @@ export class SimulatedAgent {
   readonly #clock: HostClock;
   readonly #driver: SimulatedDriver;
   readonly #executor: Executor;
+  readonly #handOvers: AgentHandOvers;
   #uplink: ((report: Report) => void) | null = null;
   #sequence = 0;
   /** What was told last; null: something has changed since. */
@@ -55,21 +63,23 @@ export class SimulatedAgent {
     const { random, hypervisor, folders, failureRate } = options;
     const clock = new HostClock(options.clock, options.time);
     this.#clock = clock;
-    this.#driver = new SimulatedDriver(FLEET, hypervisor, clock, random);
+    this.#driver = new SimulatedDriver(FLEET, hypervisor, options.daemon, options.isLocked, clock, random);
     const disks = new SimulatedDisks({ ...options, clock });
+    const cache = new SimulatedCache(options.blobs, clock, random, () => this.#uplink !== null);
+    const fetchSecrets = async () => {
+      if (this.#uplink !== null) return fakeSecrets;
+      throw new WeftError('host-unreachable', 'the controller does not answer');
+    };
     this.#executor = new Executor({
       fleet: FLEET,
       driver: this.#driver,
       disks,
-      cache: new SimulatedCache(options.blobs, clock, random, () => this.#uplink !== null),
+      cache,
       network: fakeNetwork,
       guest: new SimulatedGuest(clock, random, failureRate),
       link: {
         openBlob: () => Promise.reject(new WeftError('host-unreachable', 'nothing is fetched here')),
-        fetchSecrets: async () => {
-          if (this.#uplink !== null) return fakeSecrets;
-          throw new WeftError('host-unreachable', 'the controller does not answer');
-        },
+        fetchSecrets,
       },
       seed: { composeSeed: () => new Map(), writeSeedIso: async () => undefined },
       paths,
@@ -84,6 +94,11 @@ export class SimulatedAgent {
       ...(options.plan === undefined ? {} : { plan: options.plan }),
       readConsole: async () => null,
     });
+    this.#handOvers = new AgentHandOvers({
+      ...{ fleet: FLEET, driver: this.#driver, executor: this.#executor, disks, cache, folders, paths },
+      ...{ fetchSecrets, clock, log, daemon: options.daemon, dial: options.dial },
+      onChange: () => this.changed(),
+    });
     this.#beat();
   }
 
@@ -91,6 +106,7 @@ export class SimulatedAgent {
   kill(): void {
     this.#clock.kill();
     this.#uplink = null;
+    this.#handOvers.kill();
     void this.#driver.close();
   }
 
@@ -107,6 +123,11 @@ export class SimulatedAgent {
 
   receive(goal: Goal): void {
     this.#executor.setGoal(goal);
+    if (this.#executor.goal) this.#handOvers.follow(this.#executor.goal);
+  }
+
+  openStream(request: OpenStream): void {
+    this.#handOvers.openStream(request);
   }
 
   /** Something has changed: a report follows at once, with what else changes in the same moment. */
@@ -138,11 +159,13 @@ export class SimulatedAgent {
       ...{ atMs: 0, answered: [], count: 0, findings: [] },
       fullPools: local.full ? ['local'] : [],
     };
+    const migrations = this.#handOvers.report();
     const report = {
       ...{ type: 'report' as const, sequence: 0, atMs: 0, bootId, blobs: [] },
       ...this.#executor.report(),
       // From the first time on, as a doctor tells what it saw.
       ...(local.wasFull ? { doctor } : {}),
+      ...(migrations.length === 0 ? {} : { migrations }),
     };
     // What goes over the wire is a copy.
     return JSON.parse(JSON.stringify(report)) as Report;

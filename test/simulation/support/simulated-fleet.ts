@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../../../agent/kit/clock.ts';
 import { WeftError } from '../../../agent/kit/errors.ts';
-import type { Goal, Report } from '../../../agent/protocol/index.ts';
+import type { Goal, OpenStream, Report } from '../../../agent/protocol/index.ts';
 import type { Fleet, FleetEvent, HostLink } from '../../../controller/fleet/contract.ts';
 import { keepParts } from '../../../controller/fleet/kept-parts.ts';
 import { freeze } from '../../../controller/store/frozen.ts';
@@ -45,7 +45,7 @@ export class SimulatedFleet implements Fleet {
     line.looking = true;
     this.#clock.after(this.#random.between(1, NOTICED_WITHIN_MS), () => {
       line.looking = false;
-      this.#whenRunning(() => this.#look(line));
+      this.whenRunning(() => this.#look(line));
     });
   }
 
@@ -89,6 +89,15 @@ export class SimulatedFleet implements Fleet {
     return () => this.#listeners.delete(listener);
   }
 
+  /** Asks an agent to dial for a stream. @throws WeftError `host-unreachable`. */
+  openOn(name: string, request: OpenStream): void {
+    const { host, link, session } = this.#line(name);
+    if (!link.connected) throw new WeftError('host-unreachable', `host ${name} is not in session`);
+    this.#clock.after(this.#random.between(1, 20) + this.#random.between(0, host.weather.lateMs), () => {
+      if (this.#line(name).session === session && host.hears) host.openStream(request);
+    });
+  }
+
   async openStream(): Promise<Duplex> {
     throw new WeftError('host-unreachable', 'a simulated host has no streams');
   }
@@ -129,7 +138,7 @@ export class SimulatedFleet implements Fleet {
   #send(line: Line, session: number, report: Report): void {
     const { host } = line;
     if (!host.reachable || host.mute || this.#closed) return;
-    this.#carry(host, 5, () => this.#whenRunning(() => this.#take(line, session, report)));
+    this.#carry(host, 5, () => this.whenRunning(() => this.#take(line, session, report)));
   }
 
   #take(line: Line, session: number, frame: Report): void {
@@ -162,7 +171,8 @@ export class SimulatedFleet implements Fleet {
       this.#clock.after(random.between(1, usualMs) + random.between(0, weather.lateMs), arrive);
   }
 
-  #whenRunning(action: () => void): void {
+  /** At once, or when the controller goes on; never, when it is dead. */
+  whenRunning(action: () => void): void {
     if (this.#closed) return;
     if (this.#paused) this.#waiting.push(action);
     else action();

@@ -1,11 +1,20 @@
+import type { Duplex } from 'node:stream';
 import type { DiskView } from '../../../agent/disks/contract.ts';
 import type { plan } from '../../../agent/executor/plan.ts';
 import { FakeHypervisor } from '../../../agent/hypervisor/fake/fake-hypervisor.ts';
 import type { Clock } from '../../../agent/kit/clock.ts';
-import type { Goal, Hello, Report } from '../../../agent/protocol/index.ts';
+import {
+  type Goal,
+  type Hello,
+  MIGRATES_LIVE,
+  type OpenStream,
+  type Report,
+} from '../../../agent/protocol/index.ts';
 import { aHello, type HostShape } from '../../support/builders/host.ts';
 import { FakeFolders } from '../../support/fakes/host-fakes.ts';
-import type { HostTime } from './host-clock.ts';
+import { HostClock, type HostTime } from './host-clock.ts';
+import { SimulatedDaemon } from './migration/daemon.ts';
+import { isStill } from './migration/stands-still.ts';
 import type { Random } from './random.ts';
 import type { SharedPool } from './shared-pool.ts';
 import { SimulatedAgent } from './simulated-agent.ts';
@@ -26,6 +35,12 @@ export interface SimulatedHostOptions {
   readonly onChange: (host: SimulatedHost) => void;
   /** Whether it can be reached may have changed. */
   readonly onLink: (host: SimulatedHost) => void;
+  /** A copy of this machine on another host has its disk locked. */
+  readonly isLocked: (vmId: string, host: SimulatedHost) => boolean;
+  /** A connection to the controller that carries bytes. */
+  readonly dial: (host: SimulatedHost, path: string) => Promise<Duplex>;
+  /** Something was set in motion that goes on in a later turn of the event loop. */
+  readonly note: () => void;
 }
 
 /** What an agent does wrong: its planner, or what is named. */
@@ -40,6 +55,16 @@ export interface Weather {
   lateMs: number;
   /** Each may come a second time. */
   duplicated: boolean;
+}
+
+/** Until an end notices that its connection is cut. */
+const SEVERED_AFTER_MS = 100;
+
+/** What begins and ends with the power. */
+interface Boot {
+  readonly hypervisor: FakeHypervisor;
+  readonly daemon: SimulatedDaemon;
+  readonly clock: HostClock;
 }
 
 interface Domain {
@@ -60,7 +85,8 @@ export class SimulatedHost {
   readonly #time: HostTime = { paused: false, skewMs: 0, waiting: [] };
   readonly #folders = new FakeFolders();
   readonly #blobs = new Set<string>();
-  #hypervisor: FakeHypervisor;
+  readonly #onCut = new Set<() => void>();
+  #life: Boot;
   #agent: SimulatedAgent | null = null;
   #uplink: ((report: Report) => void) | null = null;
   #boots = 1;
@@ -73,7 +99,7 @@ export class SimulatedHost {
   constructor(options: SimulatedHostOptions) {
     this.name = options.name;
     this.#options = options;
-    this.#hypervisor = this.#boot();
+    this.#life = this.#boot();
   }
 
   get powered(): boolean {
@@ -91,6 +117,7 @@ export class SimulatedHost {
 
   set cut(cut: boolean) {
     this.#cut = cut;
+    if (cut) for (const sever of this.#onCut) this.#options.clock.after(SEVERED_AFTER_MS, sever);
     this.#options.onLink(this);
   }
 
@@ -118,17 +145,44 @@ export class SimulatedHost {
     return this.powered && !this.#cut && !this.paused;
   }
 
+  /** Bytes come through, both ways; a host that is stopped takes them in later. */
+  get hears(): boolean {
+    return this.powered && !this.#cut && !this.#deaf && !this.#mute;
+  }
+
+  onCut(sever: () => void): void {
+    this.#onCut.add(sever);
+  }
+
+  offCut(sever: () => void): void {
+    this.#onCut.delete(sever);
+  }
+
+  /** At once, or when it goes on. */
+  whenRunning(action: () => void): void {
+    if (this.paused) this.#time.waiting.push(action);
+    else action();
+  }
+
   set skewMs(skewMs: number) {
     this.#time.skewMs = skewMs;
   }
 
-  /** What runs here, by the ids of VMs. */
+  /** What runs here, by the ids of VMs; less what stands still because it is being handed over. */
   get domains(): ReadonlyMap<string, Domain> {
     const found = new Map<string, Domain>();
-    for (const { mark, state } of this.#hypervisor.domains.values())
-      if (mark && state !== 'shut-off')
+    for (const domain of this.#life.hypervisor.domains.values()) {
+      const { mark, state } = domain;
+      if (mark && state !== 'shut-off' && !isStill(domain))
         found.set(mark.id, { vmId: mark.id, kind: mark.kind, incarnation: mark.incarnation });
+    }
     return found;
+  }
+
+  /** `id@incarnation` of what stands still here because it is being handed over: it runs nothing, and has no lock on its disk. */
+  get stillCopies(): ReadonlySet<string> {
+    const still = [...this.#life.hypervisor.domains.values()].filter(isStill);
+    return new Set(still.map(({ mark }) => `${mark?.id}@${mark?.incarnation}`));
   }
 
   /** `id@incarnation`. */
@@ -147,7 +201,8 @@ export class SimulatedHost {
   }
 
   hello(): Hello {
-    return aHello(this.name, this.#options.shape, this.#bootId);
+    const hello = aHello(this.name, this.#options.shape, this.#bootId);
+    return { ...hello, capabilities: [...hello.capabilities, MIGRATES_LIVE] };
   }
 
   /** A session with a controller begins. */
@@ -168,14 +223,30 @@ export class SimulatedHost {
     this.#agent.receive(goal);
   }
 
+  openStream(request: OpenStream): void {
+    this.whenRunning(() => this.#agent?.openStream(request));
+  }
+
+  /** kill -9 of libvirt: guests go on running. */
+  stopLibvirt(): void {
+    if (this.powered) this.#life.daemon.stop();
+  }
+
+  startLibvirt(): void {
+    if (this.powered) this.#life.daemon.start();
+  }
+
   powerOff(): void {
     if (!this.#agent) return;
+    this.#options.note();
+    this.#life.daemon.end();
+    this.#life.clock.kill();
     this.#agent.kill();
     this.#agent = null;
     this.#uplink = null;
     this.#time.paused = false;
     this.#time.waiting.length = 0;
-    this.#hypervisor = new FakeHypervisor();
+    this.#life = { ...this.#life, hypervisor: new FakeHypervisor() };
     this.#options.onChange(this);
     this.#options.onLink(this);
   }
@@ -183,7 +254,7 @@ export class SimulatedHost {
   powerOn(): void {
     if (this.powered) return;
     this.#boots++;
-    this.#hypervisor = this.#boot();
+    this.#life = this.#boot();
     this.#options.onLink(this);
   }
 
@@ -204,9 +275,10 @@ export class SimulatedHost {
   /** kill -9 of the agent: what runs goes on running. */
   restartAgent(): void {
     if (!this.#agent) return;
+    this.#options.note();
     this.#agent.kill();
     this.#uplink = null;
-    this.#agent = this.#start(this.#hypervisor);
+    this.#agent = this.#start();
     this.#options.onLink(this);
   }
 
@@ -220,12 +292,13 @@ export class SimulatedHost {
 
   /** A guest goes wrong by itself. */
   failGuest(vmId: string, how: 'panic' | 'hang' | 'power-off'): void {
-    const found = [...this.#hypervisor.domains].find(([, { mark }]) => mark?.id === vmId);
-    if (!found) return;
+    const found = [...this.#life.hypervisor.domains].find(([, { mark }]) => mark?.id === vmId);
+    // What stands still does nothing.
+    if (!found || isStill(found[1])) return;
     const [name, domain] = found;
-    if (how === 'power-off') this.#hypervisor.halt(name, domain, 'shut-off', 'shutdown');
-    else if (how === 'panic') this.#hypervisor.freeze(name, domain, 'crashed', 'panicked');
-    else this.#hypervisor.freeze(name, domain, 'paused', 'watchdog');
+    if (how === 'power-off') this.#life.hypervisor.halt(name, domain, 'shut-off', 'shutdown');
+    else if (how === 'panic') this.#life.hypervisor.freeze(name, domain, 'crashed', 'panicked');
+    else this.#life.hypervisor.freeze(name, domain, 'paused', 'watchdog');
   }
 
   /** Its own pool has no room, or has some again. */
@@ -239,17 +312,27 @@ export class SimulatedHost {
     return `boot-${this.#boots}`;
   }
 
-  #boot(): FakeHypervisor {
+  #boot(): Boot {
+    const { random, note, isLocked } = this.#options;
+    const clock = new HostClock(this.#options.clock, this.#time);
     const hypervisor = new FakeHypervisor();
     hypervisor.listen(() => this.#options.onChange(this));
-    this.#agent = this.#start(hypervisor);
-    return hypervisor;
+    const daemon = new SimulatedDaemon({
+      ...{ hypervisor, clock, random, note },
+      isLocked: (vmId) => isLocked(vmId, this),
+    });
+    this.#life = { hypervisor, clock, daemon };
+    this.#agent = this.#start();
+    return this.#life;
   }
 
-  #start(hypervisor: FakeHypervisor): SimulatedAgent {
-    const { clock, random, failureRate, shared, mutation } = this.#options;
+  #start(): SimulatedAgent {
+    const { clock, random, failureRate, shared, mutation, isLocked, dial } = this.#options;
+    const { hypervisor, daemon } = this.#life;
     const agent = new SimulatedAgent({
-      ...{ clock, random, failureRate, hypervisor },
+      ...{ clock, random, failureRate, hypervisor, daemon },
+      isLocked: (vmId) => isLocked(vmId, this),
+      dial: (path) => dial(this, path),
       host: this.name,
       bootId: this.#bootId,
       time: this.#time,

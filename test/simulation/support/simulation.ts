@@ -1,3 +1,4 @@
+import { WeftError } from '../../../agent/kit/errors.ts';
 import { VirtualClock } from '../../../agent/kit/virtual-clock.ts';
 import type { FleetRecord } from '../../../controller/model/index.ts';
 import { createOperations, type Operations } from '../../../controller/operations/index.ts';
@@ -173,6 +174,7 @@ export class Simulation {
   /** Whatever keeps this host from being heard is over; sessions that lost frames begin anew. */
   mend(host: SimulatedHost): void {
     host.resume();
+    host.startLibvirt();
     const lost = host.deaf || host.mute;
     Object.assign(host, { cut: false, deaf: false, mute: false });
     Object.assign(host.weather, { lateMs: 0, duplicated: false });
@@ -246,12 +248,18 @@ export class Simulation {
       onMachineDiskRemoved: (id) => {
         if (!this.#deletedByUser.has(id))
           this.invariants.violated(`the disk of ${id} went without a user’s delete`);
+        this.invariants.diskRemoved(id);
       },
       onChange: (host) => {
         this.invariants.hostChanged(host);
         options.onHostChange?.(host);
       },
       onLink: (host) => this.#life?.fleet.follow(host),
+      isLocked: (vmId, than) => this.hosts.some((host) => host !== than && host.domains.has(vmId)),
+      dial: (host, path) =>
+        this.#life?.lines.dial(host, path) ??
+        Promise.reject(new WeftError('host-unreachable', 'there is no controller')),
+      note: () => this.activity.note(),
     });
   }
 
