@@ -53,6 +53,11 @@ export class Invariants {
     this.#violations.push(what);
   }
 
+  /** The highest incarnation of a machine that has had its disk; 0: none. */
+  highestRun(vmId: string): number {
+    return this.#ages.highest(vmId);
+  }
+
   /** With its user's leave. */
   diskRemoved(vmId: string): void {
     this.#ages.diskRemoved(vmId);

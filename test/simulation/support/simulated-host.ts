@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream';
 import type { DiskView } from '../../../agent/disks/contract.ts';
 import type { plan } from '../../../agent/executor/plan.ts';
-import { FakeHypervisor } from '../../../agent/hypervisor/fake/fake-hypervisor.ts';
+import { type FakeDomain, FakeHypervisor } from '../../../agent/hypervisor/fake/fake-hypervisor.ts';
 import type { Clock } from '../../../agent/kit/clock.ts';
 import {
   type Goal,
@@ -37,6 +37,8 @@ export interface SimulatedHostOptions {
   readonly onLink: (host: SimulatedHost) => void;
   /** A copy of this machine on another host has its disk locked. */
   readonly isLocked: (vmId: string, host: SimulatedHost) => boolean;
+  /** The highest incarnation of a machine that has run anywhere. */
+  readonly highestRun: (vmId: string) => number;
   /** A connection to the controller that carries bytes. */
   readonly dial: (host: SimulatedHost, path: string) => Promise<Duplex>;
   /** Something was set in motion that goes on in a later turn of the event loop. */
@@ -87,6 +89,7 @@ export class SimulatedHost {
   readonly #blobs = new Set<string>();
   readonly #onCut = new Set<() => void>();
   #life: Boot;
+  #defined: ReadonlyMap<string, FakeDomain> = new Map();
   #agent: SimulatedAgent | null = null;
   #uplink: ((report: Report) => void) | null = null;
   #boots = 1;
@@ -239,6 +242,7 @@ export class SimulatedHost {
   powerOff(): void {
     if (!this.#agent) return;
     this.#options.note();
+    this.#defined = this.#life.daemon.defined();
     this.#life.daemon.end();
     this.#life.clock.kill();
     this.#agent.kill();
@@ -313,12 +317,15 @@ export class SimulatedHost {
   }
 
   #boot(): Boot {
-    const { random, note, isLocked } = this.#options;
+    const { random, note, isLocked, highestRun } = this.#options;
     const clock = new HostClock(this.#options.clock, this.#time);
     const hypervisor = new FakeHypervisor();
+    // libvirt knows what is defined after a boot as before.
+    for (const [name, domain] of this.#defined)
+      hypervisor.domains.set(name, { ...domain, state: 'shut-off', reason: 'unknown' });
     hypervisor.listen(() => this.#options.onChange(this));
     const daemon = new SimulatedDaemon({
-      ...{ hypervisor, clock, random, note },
+      ...{ hypervisor, clock, random, note, highestRun },
       isLocked: (vmId) => isLocked(vmId, this),
     });
     this.#life = { hypervisor, clock, daemon };

@@ -256,6 +256,7 @@ export class Simulation {
       },
       onLink: (host) => this.#life?.fleet.follow(host),
       isLocked: (vmId, than) => this.hosts.some((host) => host !== than && host.domains.has(vmId)),
+      highestRun: (vmId) => this.invariants.highestRun(vmId),
       dial: (host, path) =>
         this.#life?.lines.dial(host, path) ??
         Promise.reject(new WeftError('host-unreachable', 'there is no controller')),

@@ -27,6 +27,11 @@ export class DiskAges implements Rule {
     this.#running.set(host.name, now);
   }
 
+  /** The highest incarnation that has run; 0: none. */
+  highest(vmId: string): number {
+    return this.#highest.get(vmId) ?? 0;
+  }
+
   /** Whatever is made under this name has another disk. */
   diskRemoved(vmId: string): void {
     this.#highest.delete(vmId);
