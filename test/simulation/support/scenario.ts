@@ -7,7 +7,7 @@ import { Journal } from './journal.ts';
 import { onlyRefusals } from './script.ts';
 import { SHARED_POOL } from './shared-pool.ts';
 import { deviceOf } from './simulated-power.ts';
-import { Simulation } from './simulation.ts';
+import { Simulation, type SimulationOptions } from './simulation.ts';
 
 const host = z.strictObject({
   memoryMiB: z.number().int().default(2_048),
@@ -41,8 +41,11 @@ const scenario = z.strictObject({
   shows: z.array(z.string()).min(1),
 });
 
-/** Plays a script. @returns its log, a line an event. @throws what an invariant says, or what the end is not. */
-export async function playScenario(file: string): Promise<string> {
+/** Plays a script. @param broken what is broken on purpose. @returns its log, a line an event. @throws what an invariant says, or what the end is not. */
+export async function playScenario(
+  file: string,
+  broken: Pick<SimulationOptions, 'plan' | 'hostMutation'> = {},
+): Promise<string> {
   const script = scenario.parse(JSON.parse(await readFile(file, 'utf8')));
   const journal = new Journal();
   const simulation = await Simulation.start({
@@ -50,6 +53,7 @@ export async function playScenario(file: string): Promise<string> {
     steady: script.seed === undefined,
     failureRate: script.failureRate,
     hosts: script.hosts.map((made, index) => shapeOf(made, `h${index + 1}`)),
+    ...broken,
     onCommit: (transaction) => journal.committed(transaction),
     onHostChange: (changed) => journal.hostChanged(changed),
   });
