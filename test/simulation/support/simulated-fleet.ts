@@ -115,10 +115,12 @@ export class SimulatedFleet implements Fleet {
   #look(line: Line): void {
     const { host, link } = line;
     if (host.reachable && !host.deaf && !host.mute && !link.connected) this.#connect(line);
-    else if (!host.reachable && link.connected) {
+    else if (link.connected && (!host.reachable || host.hello().bootId !== link.hello?.bootId)) {
       line.link = { ...link, connected: false, endedBecause: 'gone' };
       host.disconnect();
       this.#tell({ type: 'disconnected', host: link.name, reason: 'gone' });
+      // Off and on again before anybody noticed.
+      if (host.reachable) this.follow(host);
     }
   }
 
