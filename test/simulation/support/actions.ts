@@ -61,6 +61,12 @@ export const ACTIONS = {
   'mend device': (simulation, to) => {
     simulation.power.broken.delete(to);
   },
+  'break storage': (simulation) => {
+    simulation.storage.broken = true;
+  },
+  'mend storage': (simulation) => {
+    simulation.storage.broken = false;
+  },
   'kill controller': (simulation) => simulation.killController(),
   'start controller': (simulation) => simulation.startController(),
   'crash controller': (simulation, moment) =>

@@ -17,6 +17,7 @@ import type { Activity } from './settle.ts';
 import { SimulatedFleet } from './simulated-fleet.ts';
 import type { SimulatedHost } from './simulated-host.ts';
 import type { SimulatedPower } from './simulated-power.ts';
+import type { SimulatedStorage } from './storage/simulated-storage.ts';
 
 const IMAGE: ImageRecord = {
   name: 'tiny',
@@ -42,6 +43,7 @@ export interface ControllerOptions {
   readonly fleetRecord: FleetRecord;
   readonly hosts: readonly SimulatedHost[];
   readonly power: SimulatedPower;
+  readonly storage: SimulatedStorage;
   readonly clock: Clock;
   readonly random: Random;
   readonly activity: Activity;
@@ -62,7 +64,7 @@ export class ControllerLife {
   #plans = 0;
 
   private constructor(options: ControllerOptions, events: EventLog, store: KillableStore) {
-    const { power, fleetRecord, activity, random } = options;
+    const { power, storage, fleetRecord, activity, random } = options;
     this.store = store;
     this.#clock = new HostClock(options.clock, this.#time);
     const clock = this.#clock;
@@ -70,7 +72,7 @@ export class ControllerLife {
     this.lines = new MigrationLines({
       ...{ store, fleet: this.fleet, clock: options.clock, ownClock: clock, random, activity },
     });
-    this.#fencer = new DeviceFencer({ store, runner: power, clock, log });
+    this.#fencer = new DeviceFencer({ store, runner: power, storage, clock, log });
     this.#reconciler = new Reconciler({
       ...{
         fencer: this.#fencer,

@@ -9,7 +9,10 @@ export function convergedUnder({ applications, vms }: Records, hosts: readonly S
       Array.from({ length: instances }, (_, index) => `${name}/${role}-${index}`),
     ),
   ]);
-  if (vms.some(({ successor }) => successor?.live) || hosts.some(({ stillCopies }) => stillCopies.size > 0))
+  if (
+    vms.some(({ successor }) => successor?.live) ||
+    hosts.some(({ stillCopies, shutOutCopies }) => stillCopies.size + shutOutCopies.size > 0)
+  )
     return false;
   const ids = vms.map(({ id }) => id);
   if (declared.sort().join() !== ids.sort().join()) return false;

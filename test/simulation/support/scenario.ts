@@ -5,15 +5,20 @@ import { ACTIONS } from './actions.ts';
 import { convergedUnder } from './converged.ts';
 import { Journal } from './journal.ts';
 import { onlyRefusals } from './script.ts';
-import { SHARED_POOL } from './shared-pool.ts';
+import { RBD_POOL, SHARED_POOL } from './shared-pool.ts';
 import { deviceOf } from './simulated-power.ts';
 import { Simulation, type SimulationOptions } from './simulation.ts';
+import { storageFenceOf } from './storage/simulated-storage.ts';
 
 const host = z.strictObject({
   memoryMiB: z.number().int().default(2_048),
   faultDomain: z.string().default(''),
   /** Fence devices. */
   devices: z.number().int().min(0).max(2).default(1),
+  /** Has the pool in Ceph. */
+  rbd: z.boolean().default(false),
+  /** Can be shut out of it. */
+  storageFence: z.boolean().default(false),
   /** Mounts the pool that hosts share. */
   shared: z.boolean().default(true),
 });
@@ -84,6 +89,12 @@ export async function playScenario(
 const shapeOf = (made: z.infer<typeof host>, name: string): HostShape => ({
   memoryMiB: made.memoryMiB,
   faultDomain: made.faultDomain,
-  pools: made.shared ? [{ ...SHARED_POOL, sizeMiB: 102_400 }] : [],
-  fence: Array.from({ length: made.devices }, (_, index) => deviceOf(name, index + 1)),
+  pools: [...(made.shared ? [SHARED_POOL] : []), ...(made.rbd ? [RBD_POOL] : [])].map((pool) => ({
+    ...pool,
+    sizeMiB: 102_400,
+  })),
+  fence: [
+    ...(made.storageFence ? [storageFenceOf(name)] : []),
+    ...Array.from({ length: made.devices }, (_, index) => deviceOf(name, index + 1)),
+  ],
 });

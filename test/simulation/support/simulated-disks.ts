@@ -2,7 +2,7 @@ import type { DiskKey, Disks, DiskView, PoolView } from '../../../agent/disks/co
 import type { Clock } from '../../../agent/kit/clock.ts';
 import { WeftError } from '../../../agent/kit/errors.ts';
 import type { Random } from './random.ts';
-import { SHARED_POOL, type SharedPool } from './shared-pool.ts';
+import { RBD_POOL, SHARED_POOL, type SharedPool } from './shared-pool.ts';
 
 /** What lies on a host's own pool; it outlives its power. */
 export interface LocalPool {
@@ -35,8 +35,8 @@ export class SimulatedDisks implements Disks {
 
   async preparePools(): Promise<void> {}
 
-  kindOf(pool: string): 'local' | 'shared' {
-    return pool === SHARED_POOL.name ? 'shared' : 'local';
+  kindOf(pool: string): 'local' | 'shared' | 'rbd' {
+    return [SHARED_POOL, RBD_POOL].find(({ name }) => name === pool)?.kind ?? 'local';
   }
 
   path({ pool, vmId, kind, incarnation }: DiskKey): string {
@@ -49,7 +49,8 @@ export class SimulatedDisks implements Disks {
     await this.#work();
     const path = this.path(key);
     const { local } = this.#options;
-    const isShared = key.kind === 'machine' && this.kindOf(key.pool) === 'shared';
+    this.#requireStorage(key.pool);
+    const isShared = this.#isShared(key);
     const present = isShared ? this.#options.shared.owners.has(key.vmId) : local.disks.has(path);
     if (key.kind === 'machine' && lastIncarnation > 0 && !present)
       throw new WeftError('not-found', `the disk of ${key.vmId} is not there`);
@@ -65,14 +66,16 @@ export class SimulatedDisks implements Disks {
     return { path, created: !present };
   }
 
-  async requireMachineDisk({ vmId }: DiskKey): Promise<void> {
+  async requireMachineDisk({ vmId, pool }: DiskKey): Promise<void> {
     await this.#work();
+    this.#requireStorage(pool);
     if (!this.#options.shared.owners.has(vmId))
       throw new WeftError('not-found', `the disk of ${vmId} is not there`);
   }
 
   async takeOver(key: DiskKey): Promise<string> {
-    const isShared = key.kind === 'machine' && this.kindOf(key.pool) === 'shared';
+    this.#requireStorage(key.pool);
+    const isShared = this.#isShared(key);
     const owner = this.#options.shared.owners.get(key.vmId);
     if (isShared && (owner?.host !== this.#options.host || owner.incarnation !== key.incarnation))
       this.#takeShared(key, 0);
@@ -88,9 +91,10 @@ export class SimulatedDisks implements Disks {
 
   async destroyMachineDisk(pool: string, vmId: string): Promise<void> {
     await this.#work();
+    this.#requireStorage(pool);
     const path = this.path({ pool, vmId, kind: 'machine', incarnation: 1 });
     const removed =
-      this.kindOf(pool) === 'shared'
+      this.kindOf(pool) !== 'local'
         ? this.#options.shared.owners.delete(vmId)
         : this.#options.local.disks.delete(path);
     if (!removed) return;
@@ -100,11 +104,15 @@ export class SimulatedDisks implements Disks {
 
   async list(also: ReadonlySet<string> = new Set()): Promise<readonly DiskView[]> {
     const { local, shared, host } = this.#options;
-    const mine = [...shared.owners].filter(([vmId, owner]) => owner.host === host || also.has(vmId));
+    const mine = [...shared.owners].filter(
+      ([vmId, owner]) =>
+        (owner.host === host || also.has(vmId)) &&
+        (owner.pool === SHARED_POOL.name || !shared.blocked.has(host)),
+    );
     return [
       ...local.disks.values(),
-      ...mine.map(([vmId]): DiskView => {
-        const key: DiskKey = { pool: SHARED_POOL.name, vmId, kind: 'machine', incarnation: 1 };
+      ...mine.map(([vmId, { pool }]): DiskView => {
+        const key: DiskKey = { pool, vmId, kind: 'machine', incarnation: 1 };
         return { pool: key.pool, path: this.path(key), vmId, kind: 'machine', incarnation: null };
       }),
     ];
@@ -114,7 +122,17 @@ export class SimulatedDisks implements Disks {
     return [];
   }
 
-  #takeShared({ vmId, incarnation }: DiskKey, lastIncarnation: number): void {
+  #isShared({ kind, pool }: DiskKey): boolean {
+    return kind === 'machine' && this.kindOf(pool) !== 'local';
+  }
+
+  #requireStorage(pool: string): void {
+    const { shared, host } = this.#options;
+    if (pool === RBD_POOL.name && shared.blocked.has(host))
+      throw new WeftError('host-unreachable', `pool ${pool} takes nothing from this host`);
+  }
+
+  #takeShared({ vmId, incarnation, pool }: DiskKey, lastIncarnation: number): void {
     const { host, shared, takesAnyDisk } = this.#options;
     const owner = takesAnyDisk ? undefined : shared.owners.get(vmId);
     if (owner && owner.incarnation > incarnation)
@@ -124,7 +142,7 @@ export class SimulatedDisks implements Disks {
         'conflict',
         `the disk of ${vmId} is not the one that incarnation ${lastIncarnation} had`,
       );
-    shared.owners.set(vmId, { host, incarnation });
+    shared.owners.set(vmId, { host, incarnation, pool });
   }
 
   #work(): Promise<void> {

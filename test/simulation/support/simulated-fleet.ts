@@ -19,6 +19,8 @@ interface Line {
 
 /** How long it takes, at most, until an end is noticed or a host dials again, ms. */
 const NOTICED_WITHIN_MS = 250;
+/** Between an agent's looks at its pools, ms. */
+const POOLS_EVERY_MS = 5_000;
 
 /** The sessions of one life of a controller. Frames take some milliseconds and are lost in a cut; in bad weather they come late, out of order and twice. */
 export class SimulatedFleet implements Fleet {
@@ -55,6 +57,19 @@ export class SimulatedFleet implements Fleet {
     line.link = { ...line.link, connected: false, endedBecause: 'the agent was killed' };
     host.disconnect();
     this.follow(host);
+  }
+
+  /** What a host offers has changed: within its next look at its pools it says hello anew. */
+  greet(host: SimulatedHost): void {
+    this.#clock.after(this.#random.between(1, POOLS_EVERY_MS), () =>
+      this.whenRunning(() => {
+        const line = this.#line(host.name);
+        if (!line.link.connected || !host.reachable || host.mute || host.deaf) return;
+        const hello = host.hello();
+        line.link = { ...line.link, hello };
+        this.#tell({ type: 'connected', host: host.name, hello });
+      }),
+    );
   }
 
   pause(): void {

@@ -16,7 +16,7 @@ import { HostClock, type HostTime } from './host-clock.ts';
 import { SimulatedDaemon } from './migration/daemon.ts';
 import { isStill } from './migration/stands-still.ts';
 import type { Random } from './random.ts';
-import type { SharedPool } from './shared-pool.ts';
+import { RBD_POOL, type SharedPool } from './shared-pool.ts';
 import { SimulatedAgent } from './simulated-agent.ts';
 import type { LocalPool } from './simulated-disks.ts';
 
@@ -35,6 +35,8 @@ export interface SimulatedHostOptions {
   readonly onChange: (host: SimulatedHost) => void;
   /** Whether it can be reached may have changed. */
   readonly onLink: (host: SimulatedHost) => void;
+  /** What it offers may have changed. */
+  readonly onOffer: (host: SimulatedHost) => void;
   /** A copy of this machine on another host has its disk locked. */
   readonly isLocked: (vmId: string, host: SimulatedHost) => boolean;
   /** The highest incarnation of a machine that has run anywhere. */
@@ -171,12 +173,12 @@ export class SimulatedHost {
     this.#time.skewMs = skewMs;
   }
 
-  /** What runs here, by the ids of VMs; less what stands still because it is being handed over. */
+  /** What runs here, by the ids of VMs; less what stands still because it is being handed over, and what is shut out of its disk. */
   get domains(): ReadonlyMap<string, Domain> {
     const found = new Map<string, Domain>();
     for (const domain of this.#life.hypervisor.domains.values()) {
       const { mark, state } = domain;
-      if (mark && state !== 'shut-off' && !isStill(domain))
+      if (mark && state !== 'shut-off' && !isStill(domain) && !this.#isShutOut(domain))
         found.set(mark.id, { vmId: mark.id, kind: mark.kind, incarnation: mark.incarnation });
     }
     return found;
@@ -186,6 +188,19 @@ export class SimulatedHost {
   get stillCopies(): ReadonlySet<string> {
     const still = [...this.#life.hypervisor.domains.values()].filter(isStill);
     return new Set(still.map(({ mark }) => `${mark?.id}@${mark?.incarnation}`));
+  }
+
+  /** `id@incarnation` of what runs here and can write its disk no more, for as long as its host is shut out of that. */
+  get shutOutCopies(): ReadonlySet<string> {
+    const out = [...this.#life.hypervisor.domains.values()].filter(
+      (domain) => domain.state !== 'shut-off' && this.#isShutOut(domain),
+    );
+    return new Set(out.map(({ mark }) => `${mark?.id}@${mark?.incarnation}`));
+  }
+
+  #isShutOut({ spec }: FakeDomain): boolean {
+    const isRbd = spec?.chain[0]?.path.startsWith(`/${RBD_POOL.name}/`) === true;
+    return isRbd && this.#options.shared.blocked.has(this.name);
   }
 
   /** `id@incarnation`. */
@@ -205,7 +220,10 @@ export class SimulatedHost {
 
   hello(): Hello {
     const hello = aHello(this.name, this.#options.shape, this.#bootId);
-    return { ...hello, capabilities: [...hello.capabilities, MIGRATES_LIVE] };
+    const isOffered = ({ kind }: { readonly kind: string }) =>
+      kind !== 'rbd' || !this.#options.shared.blocked.has(this.name);
+    const offer = { ...hello.offer, pools: hello.offer.pools.filter(isOffered) };
+    return { ...hello, offer, capabilities: [...hello.capabilities, MIGRATES_LIVE] };
   }
 
   /** A session with a controller begins. */
@@ -303,6 +321,12 @@ export class SimulatedHost {
     if (how === 'power-off') this.#life.hypervisor.halt(name, domain, 'shut-off', 'shutdown');
     else if (how === 'panic') this.#life.hypervisor.freeze(name, domain, 'crashed', 'panicked');
     else this.#life.hypervisor.freeze(name, domain, 'paused', 'watchdog');
+  }
+
+  /** It was shut out of storage, or let in: what runs is hurt at once, and its agent sees it when it looks. */
+  storageChanged(): void {
+    this.#options.onChange(this);
+    this.#options.onOffer(this);
   }
 
   /** Its own pool has no room, or has some again. */

@@ -18,6 +18,7 @@ import { Activity } from './settle.ts';
 import { SharedPool } from './shared-pool.ts';
 import { type HostMutation, SimulatedHost } from './simulated-host.ts';
 import { deviceOf, SimulatedPower } from './simulated-power.ts';
+import { SimulatedStorage } from './storage/simulated-storage.ts';
 
 const FLEET_RECORD: FleetRecord = { uuid: FLEET, epoch: 1, range: '10.128.0.0/10' };
 export const START_MS = 1_000_000;
@@ -57,6 +58,7 @@ export class Simulation {
   readonly operations: Operations;
   readonly shared = new SharedPool();
   readonly power: SimulatedPower;
+  readonly storage: SimulatedStorage;
   readonly invariants: Invariants;
   /** Clock events so far. */
   events = 0;
@@ -80,6 +82,7 @@ export class Simulation {
       options.onCommit?.(transaction);
     });
     this.power = new SimulatedPower(this.hosts, this.clock);
+    this.storage = new SimulatedStorage(this.shared, this.hosts, this.clock);
     this.operations = createOperations({
       store: this.store,
       catalogue,
@@ -124,9 +127,9 @@ export class Simulation {
 
   async startController(): Promise<void> {
     if (this.#life) return;
-    const { hosts, power, clock, random, activity, store } = this;
+    const { hosts, power, storage, clock, random, activity, store } = this;
     this.#life = await ControllerLife.begin({
-      ...{ hosts, power, clock, random, activity, store },
+      ...{ hosts, power, storage, clock, random, activity, store },
       fleetRecord: this.#fleetRecord,
       plan: this.#plan,
       onViolation: (what) => this.invariants.violated(what),
@@ -226,6 +229,7 @@ export class Simulation {
   /** Power, fence devices and network, a controller, nobody drained, room in every pool. */
   async #mendOnce(): Promise<void> {
     this.power.broken.clear();
+    this.storage.broken = false;
     this.#life?.store.dieIn(null);
     this.#life?.resume();
     for (const host of this.hosts) {
@@ -254,6 +258,7 @@ export class Simulation {
         this.invariants.hostChanged(host);
         options.onHostChange?.(host);
       },
+      onOffer: (host) => this.#life?.fleet.greet(host),
       onLink: (host) => this.#life?.fleet.follow(host),
       isLocked: (vmId, than) => this.hosts.some((host) => host !== than && host.domains.has(vmId)),
       highestRun: (vmId) => this.invariants.highestRun(vmId),
