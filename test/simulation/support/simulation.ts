@@ -36,6 +36,8 @@ export interface SimulationOptions {
   /** Told of every commit and of every change on a host. */
   readonly onCommit?: (transaction: Transaction) => void;
   readonly onHostChange?: (host: SimulatedHost) => void;
+  /** What is declared beside the model that faults are asked of; default: nothing. */
+  readonly alsoDeclared?: string;
   /** Every host can be switched off by a fence device of its own. */
   readonly fence?: boolean;
   /** Breaks a rule of every agent on purpose. */
@@ -60,6 +62,8 @@ export class Simulation {
   readonly power: SimulatedPower;
   readonly storage: SimulatedStorage;
   readonly invariants: Invariants;
+  /** What is declared beside the model that faults are asked of. */
+  readonly alsoDeclared: string;
   /** Clock events so far. */
   events = 0;
   readonly #plan: typeof plan | undefined;
@@ -71,6 +75,7 @@ export class Simulation {
 
   private constructor(options: SimulationOptions) {
     const { seed, hosts, fence = false } = options;
+    this.alsoDeclared = options.alsoDeclared ?? '';
     this.#plan = options.plan;
     this.#limitMs = options.limitMs ?? 2_700_000;
     this.#seed = seed;
