@@ -23,6 +23,16 @@ const provesOfAllPools: Planner = (world, nowMs, settings) => {
   return plan({ ...world, fencing: new Map(fencing) }, nowMs, settings);
 };
 
+/** Pools of one name and mark are taken for one storage, whatever hosts find in them. */
+const believesMarks: Planner = (world, nowMs, settings) => {
+  const live = [...world.live].map(([name, host]) => {
+    if (!host.report) return [name, host] as const;
+    const { peers: _peers, ...report } = host.report;
+    return [name, { ...host, report }] as const;
+  });
+  return plan({ ...world, live: new Map(live) }, nowMs, settings);
+};
+
 /** What is broken on purpose, in which scenario it shows, and what says so. */
 const MUTATIONS: Readonly<Record<string, readonly [string, Planner, RegExp]>> = {
   'a host is let in while it runs what lives elsewhere': [
@@ -34,6 +44,11 @@ const MUTATIONS: Readonly<Record<string, readonly [string, Planner, RegExp]>> = 
     'storage-fence-says-nothing-of-other-pools',
     provesOfAllPools,
     /while it runs on|is on h\d and on h\d/,
+  ],
+  'pools are taken for one by their names and marks': [
+    'pools-that-are-one-by-name-only',
+    believesMarks,
+    /never goes to another storage/,
   ],
 };
 

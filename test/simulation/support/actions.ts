@@ -61,6 +61,11 @@ export const ACTIONS = {
   'mend device': (simulation, to) => {
     simulation.power.broken.delete(to);
   },
+  'mount copy': (simulation, to) => {
+    const host = simulation.host(to);
+    host.mountStorage(host.storage.copy());
+  },
+  'mount same': (simulation, to) => simulation.host(to).mountStorage(simulation.shared),
   'break storage': (simulation) => {
     simulation.storage.broken = true;
   },

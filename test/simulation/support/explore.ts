@@ -49,6 +49,7 @@ export async function explore(
   const simulation = await Simulation.start({
     failureRate: 0.05,
     fence: !hasCeph,
+    leavesBeats: hasCeph,
     alsoDeclared: hasCeph ? MACHINE_IN_CEPH : '',
     ...rest,
     hosts: hasCeph ? withCeph(shapes, options.seed) : shapes,

@@ -8,6 +8,7 @@ import { HandOvers } from './invariants/hand-overs.ts';
 import { Incarnations } from './invariants/incarnations.ts';
 import { MachinesOnOneHost } from './invariants/machines-on-one-host.ts';
 import { Maintenance } from './invariants/maintenance.ts';
+import { OneStorage } from './invariants/one-storage.ts';
 import { Order } from './invariants/order.ts';
 import { Proofs } from './invariants/proofs.ts';
 import type { Commit, Fabric, Rule } from './invariants/rule.ts';
@@ -39,7 +40,7 @@ export class Invariants {
       this.#ages,
       ...[
         ...[Addresses, Departures, Incarnations, Proofs, Order, Capacity, Maintenance, Claims],
-        ...[HandOvers, MachinesOnOneHost],
+        ...[HandOvers, MachinesOnOneHost, OneStorage],
       ].map((rule) => new rule(fabric)),
     ];
   }
@@ -60,7 +61,7 @@ export class Invariants {
 
   /** With its user's leave. */
   diskRemoved(vmId: string): void {
-    this.#ages.diskRemoved(vmId);
+    for (const rule of this.#rules) rule.diskRemoved?.(vmId);
   }
 
   /** The store was lost: what it knew binds nobody any more. */

@@ -21,5 +21,23 @@ export class SharedPool {
     { readonly host: string; readonly incarnation: number; readonly pool: string }
   >();
   /** Hosts of which the Ceph cluster takes nothing. */
-  readonly blocked = new Set<string>();
+  readonly blocked: Set<string>;
+  /** Host → the word that it has left there last. */
+  readonly beats = new Map<string, string>();
+
+  constructor(blocked = new Set<string>()) {
+    this.blocked = blocked;
+  }
+
+  /** Another storage with the same mark, made from this one so long ago that no host’s word is in it any more. */
+  copy(): SharedPool {
+    const copy = new SharedPool(this.blocked);
+    for (const [vmId, owner] of this.owners) copy.owners.set(vmId, owner);
+    return copy;
+  }
+}
+
+/** What a host has mounted as the pool that hosts share. */
+export interface Mount {
+  storage: SharedPool;
 }

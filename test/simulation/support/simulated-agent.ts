@@ -19,6 +19,7 @@ import { SimulatedCache } from './simulated-cache.ts';
 import { SimulatedDisks, type SimulatedDisksOptions } from './simulated-disks.ts';
 import { SimulatedDriver } from './simulated-driver.ts';
 import { SimulatedGuest } from './simulated-guest.ts';
+import { SimulatedPeers } from './storage/simulated-peers.ts';
 
 const REAP_AFTER_MS = 10_000;
 const HEARTBEAT_MS = 1_000;
@@ -39,6 +40,8 @@ export interface SimulatedAgentOptions extends Omit<SimulatedDisksOptions, 'cloc
   readonly dial: (path: string) => Promise<Duplex>;
   readonly folders: VmFolders;
   readonly blobs: Set<string>;
+  /** Makes a word to leave in the pool that hosts share; absent: it leaves none, as agents once did. */
+  readonly newBeat?: () => string;
   /** Chance that a boot fails. */
   readonly failureRate: number;
   readonly plan?: typeof plan;
@@ -51,6 +54,7 @@ export class SimulatedAgent {
   readonly #driver: SimulatedDriver;
   readonly #executor: Executor;
   readonly #handOvers: AgentHandOvers;
+  readonly #peers: SimulatedPeers | null;
   #uplink: ((report: Report) => void) | null = null;
   #sequence = 0;
   /** What was told last; null: something has changed since. */
@@ -99,6 +103,8 @@ export class SimulatedAgent {
       ...{ fetchSecrets, clock, log, daemon: options.daemon, dial: options.dial },
       onChange: () => this.changed(),
     });
+    const { host, mount, newBeat } = options;
+    this.#peers = newBeat ? new SimulatedPeers(host, mount, clock, newBeat) : null;
     this.#beat();
   }
 
@@ -150,7 +156,9 @@ export class SimulatedAgent {
     if (!this.#uplink) return;
     if (!this.#isTold || this.#told === null) this.#told = keepParts(this.#told, this.#look());
     this.#isTold = true;
-    this.#uplink({ ...this.#told, sequence: this.#sequence++, atMs: this.#clock.now() });
+    const peers = this.#peers?.report();
+    const told = { ...this.#told, sequence: this.#sequence++, atMs: this.#clock.now() };
+    this.#uplink(peers ? { ...told, peers: [...peers.peers], peersAgeMs: peers.peersAgeMs } : told);
   }
 
   #look(): Report {

@@ -2,7 +2,7 @@ import type { DiskKey, Disks, DiskView, PoolView } from '../../../agent/disks/co
 import type { Clock } from '../../../agent/kit/clock.ts';
 import { WeftError } from '../../../agent/kit/errors.ts';
 import type { Random } from './random.ts';
-import { RBD_POOL, SHARED_POOL, type SharedPool } from './shared-pool.ts';
+import { type Mount, RBD_POOL, SHARED_POOL, type SharedPool } from './shared-pool.ts';
 
 /** What lies on a host's own pool; it outlives its power. */
 export interface LocalPool {
@@ -16,7 +16,7 @@ export interface LocalPool {
 export interface SimulatedDisksOptions {
   readonly host: string;
   readonly local: LocalPool;
-  readonly shared: SharedPool;
+  readonly mount: Mount;
   readonly clock: Clock;
   readonly random: Random;
   readonly onChange: () => void;
@@ -51,7 +51,7 @@ export class SimulatedDisks implements Disks {
     const { local } = this.#options;
     this.#requireStorage(key.pool);
     const isShared = this.#isShared(key);
-    const present = isShared ? this.#options.shared.owners.has(key.vmId) : local.disks.has(path);
+    const present = isShared ? this.#shared.owners.has(key.vmId) : local.disks.has(path);
     if (key.kind === 'machine' && lastIncarnation > 0 && !present)
       throw new WeftError('not-found', `the disk of ${key.vmId} is not there`);
     if (!present && local.full && !isShared)
@@ -66,17 +66,19 @@ export class SimulatedDisks implements Disks {
     return { path, created: !present };
   }
 
-  async requireMachineDisk({ vmId, pool }: DiskKey): Promise<void> {
+  async requireMachineDisk({ vmId, pool }: DiskKey, lastIncarnation = 0): Promise<void> {
     await this.#work();
     this.#requireStorage(pool);
-    if (!this.#options.shared.owners.has(vmId))
-      throw new WeftError('not-found', `the disk of ${vmId} is not there`);
+    const owner = this.#shared.owners.get(vmId);
+    if (!owner) throw new WeftError('not-found', `the disk of ${vmId} is not there`);
+    if (owner.incarnation < lastIncarnation)
+      throw new WeftError('conflict', `the disk of ${vmId} is an older one`);
   }
 
   async takeOver(key: DiskKey): Promise<string> {
     this.#requireStorage(key.pool);
     const isShared = this.#isShared(key);
-    const owner = this.#options.shared.owners.get(key.vmId);
+    const owner = this.#shared.owners.get(key.vmId);
     if (isShared && (owner?.host !== this.#options.host || owner.incarnation !== key.incarnation))
       this.#takeShared(key, 0);
     return this.path(key);
@@ -95,7 +97,7 @@ export class SimulatedDisks implements Disks {
     const path = this.path({ pool, vmId, kind: 'machine', incarnation: 1 });
     const removed =
       this.kindOf(pool) !== 'local'
-        ? this.#options.shared.owners.delete(vmId)
+        ? this.#shared.owners.delete(vmId)
         : this.#options.local.disks.delete(path);
     if (!removed) return;
     this.#options.onChange();
@@ -103,7 +105,8 @@ export class SimulatedDisks implements Disks {
   }
 
   async list(also: ReadonlySet<string> = new Set()): Promise<readonly DiskView[]> {
-    const { local, shared, host } = this.#options;
+    const { local, host } = this.#options;
+    const shared = this.#shared;
     const mine = [...shared.owners].filter(
       ([vmId, owner]) =>
         (owner.host === host || also.has(vmId)) &&
@@ -122,18 +125,23 @@ export class SimulatedDisks implements Disks {
     return [];
   }
 
+  get #shared(): SharedPool {
+    return this.#options.mount.storage;
+  }
+
   #isShared({ kind, pool }: DiskKey): boolean {
     return kind === 'machine' && this.kindOf(pool) !== 'local';
   }
 
   #requireStorage(pool: string): void {
-    const { shared, host } = this.#options;
-    if (pool === RBD_POOL.name && shared.blocked.has(host))
+    const { host } = this.#options;
+    if (pool === RBD_POOL.name && this.#shared.blocked.has(host))
       throw new WeftError('host-unreachable', `pool ${pool} takes nothing from this host`);
   }
 
   #takeShared({ vmId, incarnation, pool }: DiskKey, lastIncarnation: number): void {
-    const { host, shared, takesAnyDisk } = this.#options;
+    const { host, takesAnyDisk } = this.#options;
+    const shared = this.#shared;
     const owner = takesAnyDisk ? undefined : shared.owners.get(vmId);
     if (owner && owner.incarnation > incarnation)
       throw new WeftError('conflict', `the disk of ${vmId} is a newer incarnation’s`);

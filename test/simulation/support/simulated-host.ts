@@ -16,7 +16,7 @@ import { HostClock, type HostTime } from './host-clock.ts';
 import { SimulatedDaemon } from './migration/daemon.ts';
 import { isStill } from './migration/stands-still.ts';
 import type { Random } from './random.ts';
-import { RBD_POOL, type SharedPool } from './shared-pool.ts';
+import { type Mount, RBD_POOL, type SharedPool } from './shared-pool.ts';
 import { SimulatedAgent } from './simulated-agent.ts';
 import type { LocalPool } from './simulated-disks.ts';
 
@@ -28,6 +28,8 @@ export interface SimulatedHostOptions {
   /** Chance that a boot fails. */
   readonly failureRate: number;
   readonly shared: SharedPool;
+  /** Its agent leaves words in the pool that hosts share. */
+  readonly leavesBeats: boolean;
   /** Breaks a rule of the agent on purpose. */
   readonly mutation?: HostMutation;
   readonly onMachineDiskRemoved: (vmId: string) => void;
@@ -75,6 +77,7 @@ interface Domain {
   readonly vmId: string;
   readonly kind: 'instance' | 'machine';
   readonly incarnation: number;
+  readonly pool: string;
 }
 
 /**
@@ -87,6 +90,7 @@ export class SimulatedHost {
   readonly local: LocalPool = { disks: new Map<string, DiskView>(), full: false, wasFull: false };
   readonly #options: SimulatedHostOptions;
   readonly #time: HostTime = { paused: false, skewMs: 0, waiting: [] };
+  readonly #mount: Mount;
   readonly #folders = new FakeFolders();
   readonly #blobs = new Set<string>();
   readonly #onCut = new Set<() => void>();
@@ -95,6 +99,7 @@ export class SimulatedHost {
   #agent: SimulatedAgent | null = null;
   #uplink: ((report: Report) => void) | null = null;
   #boots = 1;
+  #beats = 0;
   /** The newest epoch that it has obeyed: written down by the agent. */
   #epoch = 0;
   #cut = false;
@@ -104,6 +109,7 @@ export class SimulatedHost {
   constructor(options: SimulatedHostOptions) {
     this.name = options.name;
     this.#options = options;
+    this.#mount = { storage: options.shared };
     this.#life = this.#boot();
   }
 
@@ -179,7 +185,12 @@ export class SimulatedHost {
     for (const domain of this.#life.hypervisor.domains.values()) {
       const { mark, state } = domain;
       if (mark && state !== 'shut-off' && !isStill(domain) && !this.#isShutOut(domain))
-        found.set(mark.id, { vmId: mark.id, kind: mark.kind, incarnation: mark.incarnation });
+        found.set(mark.id, {
+          vmId: mark.id,
+          kind: mark.kind,
+          incarnation: mark.incarnation,
+          pool: poolOf(domain),
+        });
     }
     return found;
   }
@@ -199,8 +210,7 @@ export class SimulatedHost {
   }
 
   #isShutOut({ spec }: FakeDomain): boolean {
-    const isRbd = spec?.chain[0]?.path.startsWith(`/${RBD_POOL.name}/`) === true;
-    return isRbd && this.#options.shared.blocked.has(this.name);
+    return poolOf({ spec }) === RBD_POOL.name && this.#options.shared.blocked.has(this.name);
   }
 
   /** `id@incarnation`. */
@@ -323,6 +333,16 @@ export class SimulatedHost {
     else this.#life.hypervisor.freeze(name, domain, 'paused', 'watchdog');
   }
 
+  /** What is mounted here as the pool that hosts share. */
+  get storage(): SharedPool {
+    return this.#mount.storage;
+  }
+
+  /** Another storage is mounted under the same name, with the same mark. */
+  mountStorage(storage: SharedPool): void {
+    this.#mount.storage = storage;
+  }
+
   /** It was shut out of storage, or let in: what runs is hurt at once, and its agent sees it when it looks. */
   storageChanged(): void {
     this.#options.onChange(this);
@@ -358,7 +378,7 @@ export class SimulatedHost {
   }
 
   #start(): SimulatedAgent {
-    const { clock, random, failureRate, shared, mutation, isLocked, dial } = this.#options;
+    const { clock, random, failureRate, leavesBeats, mutation, isLocked, dial } = this.#options;
     const { hypervisor, daemon } = this.#life;
     const agent = new SimulatedAgent({
       ...{ clock, random, failureRate, hypervisor, daemon },
@@ -368,7 +388,8 @@ export class SimulatedHost {
       bootId: this.#bootId,
       time: this.#time,
       local: this.local,
-      shared,
+      mount: this.#mount,
+      ...(leavesBeats ? { newBeat: () => `${this.name}-${++this.#beats}` } : {}),
       folders: this.#folders,
       blobs: this.#blobs,
       onChange: () => this.#options.onChange(this),
@@ -380,3 +401,6 @@ export class SimulatedHost {
     return agent;
   }
 }
+
+/** Simulated disks lie below the name of their pool. */
+const poolOf = ({ spec }: Pick<FakeDomain, 'spec'>): string => spec?.chain[0]?.path.split('/')[1] ?? '';

@@ -38,6 +38,8 @@ export interface SimulationOptions {
   readonly onHostChange?: (host: SimulatedHost) => void;
   /** What is declared beside the model that faults are asked of; default: nothing. */
   readonly alsoDeclared?: string;
+  /** Agents leave words in the pool that hosts share; default: not. */
+  readonly leavesBeats?: boolean;
   /** Every host can be switched off by a fence device of its own. */
   readonly fence?: boolean;
   /** Breaks a rule of every agent on purpose. */
@@ -253,6 +255,7 @@ export class Simulation {
       shape: fence ? { ...shape, fence: [deviceOf(name)] } : shape,
       ...{ shared: this.shared, clock: this.clock, random: this.random },
       failureRate: options.failureRate ?? 0,
+      leavesBeats: options.leavesBeats ?? false,
       ...(options.hostMutation === undefined ? {} : { mutation: options.hostMutation }),
       onMachineDiskRemoved: (id) => {
         if (!this.#deletedByUser.has(id))
