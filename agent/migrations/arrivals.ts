@@ -1,4 +1,3 @@
-import { createConnection } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { diskKeyOf } from '../executor/disk-key.ts';
 import { domainName } from '../executor/names.ts';
@@ -52,11 +51,11 @@ interface Arrival {
   /** Null: nobody has looked yet. */
   guest: GuestSeen | null;
   arrived: Arrived | null;
+  hasRun: boolean;
   /** How often libvirt was asked how it came. */
   asked: number;
 }
 
-const CONNECT_LIMIT_MS = 10_000;
 /** libvirt says how a guest came a moment after that guest runs; what it does not say soon it never will. */
 const ASK = { everyMs: 50, atMost: 20 };
 
@@ -93,7 +92,7 @@ export class Arrivals {
 
   report(): MigrationReport[] {
     return [...this.#all.values()].flatMap((arrival): MigrationReport[] => {
-      const { vm, state, guest, message, files, arrived } = arrival;
+      const { vm, state, guest, message, files, arrived, hasRun } = arrival;
       if (guest === null) return [];
       return [
         {
@@ -101,6 +100,7 @@ export class Arrivals {
           ...(message === null ? {} : { message: message.slice(0, 1024) }),
           ...(files === null ? {} : { files }),
           ...(arrived ?? {}),
+          ...(hasRun && guest === 'absent' ? { ran: true } : {}),
         },
       ];
     });
@@ -117,7 +117,7 @@ export class Arrivals {
     const arrival = this.#all.get(keyOf({ id: vmId, incarnation }));
     if (arrival?.state !== 'ready') throw new WeftError('forbidden', `${vmId} is not expected here`);
     this.#options.requireLease(arrival.vm);
-    return connectTo(
+    return sockets.connect(
       channel === 'control'
         ? await libvirtSocket()
         : sockets.path(domainName(fleet, vmId), incarnation, channel),
@@ -132,7 +132,7 @@ export class Arrivals {
     const { log, onChange } = this.#options;
     const arrival: Arrival = {
       ...{ vm, abort: new AbortController(), state: 'preparing', message: null },
-      ...{ files: null, guest: null, arrived: null, asked: 0 },
+      ...{ files: null, guest: null, arrived: null, hasRun: false, asked: 0 },
     };
     this.#all.set(key, arrival);
     const { signal } = arrival.abort;
@@ -180,6 +180,10 @@ export class Arrivals {
     const { vm } = arrival;
     const domain = domains.find(({ mark }) => mark?.id === vm.id && mark.incarnation === vm.incarnation);
     const guest = guestOf(domain);
+    // The hypervisor keeps its description from the moment in which it lets it run.
+    const hasRun = domain?.state === 'shut-off';
+    if (hasRun && !arrival.hasRun) await disks.takeOver(diskKeyOf(vm));
+    arrival.hasRun ||= hasRun || guest === 'running';
     if (guest === 'running' && arrival.guest !== 'running') {
       // Whoever hears that it runs here finds it written down.
       await disks.takeOver(diskKeyOf(vm));
@@ -192,17 +196,4 @@ export class Arrivals {
     }
     arrival.guest = guest;
   }
-}
-
-function connectTo(path: string): Promise<Duplex> {
-  return new Promise((resolve, reject) => {
-    const socket = createConnection({ path, allowHalfOpen: true });
-    socket.setTimeout(CONNECT_LIMIT_MS, () => socket.destroy(new Error(`${path} does not answer`)));
-    socket.once('error', reject);
-    socket.once('connect', () => {
-      socket.setTimeout(0);
-      socket.off('error', reject);
-      resolve(socket);
-    });
-  });
 }

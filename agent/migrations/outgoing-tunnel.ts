@@ -1,5 +1,3 @@
-import { rm } from 'node:fs/promises';
-import { createServer, type Server, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { WeftError } from '../kit/errors.ts';
 import { joinStreams } from '../kit/join-streams.ts';
@@ -18,7 +16,7 @@ export interface TunnelEnd {
 
 /** The sockets that libvirt and QEMU of this host connect to for one migration; each connection goes on to the other host. */
 export class OutgoingTunnel {
-  readonly #servers: Server[] = [];
+  readonly #listening: { close(): void }[] = [];
   readonly #sockets = new Set<Duplex>();
   #closed = false;
 
@@ -28,9 +26,9 @@ export class OutgoingTunnel {
     try {
       for (const channel of MIGRATION_CHANNELS) {
         const path = sockets.path(end.domain, end.incarnation, channel);
-        await rm(path, { force: true });
-        await tunnel.#listen(path, (socket) => tunnel.#carry(socket, channel, end));
-        await sockets.give(path, owner);
+        tunnel.#listening.push(
+          await sockets.listen(path, owner, (socket) => tunnel.#carry(socket, channel, end)),
+        );
       }
     } catch (error) {
       tunnel.close();
@@ -41,24 +39,11 @@ export class OutgoingTunnel {
 
   close(): void {
     this.#closed = true;
-    for (const server of this.#servers) server.close();
+    for (const each of this.#listening) each.close();
     for (const socket of this.#sockets) socket.destroy();
   }
 
-  #listen(path: string, onConnection: (socket: Socket) => void): Promise<void> {
-    const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, onConnection);
-    this.#servers.push(server);
-    return new Promise((resolve, reject) => {
-      server.once('error', reject);
-      server.listen(path, () => {
-        server.off('error', reject);
-        server.on('error', () => undefined);
-        resolve();
-      });
-    });
-  }
-
-  #carry(socket: Socket, channel: MigrationChannel, { dial, onFailed }: TunnelEnd): void {
+  #carry(socket: Duplex, channel: MigrationChannel, { dial, onFailed }: TunnelEnd): void {
     this.#keep(socket);
     dial(channel).then(
       (line) => {

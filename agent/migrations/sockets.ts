@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import { chmod, chown, mkdir, rm } from 'node:fs/promises';
+import { createConnection, createServer } from 'node:net';
 import { join } from 'node:path';
+import type { Duplex } from 'node:stream';
 import { entriesOf } from '../kit/entries.ts';
 import type { MigrationChannel } from '../protocol/index.ts';
 
@@ -8,6 +10,7 @@ import type { MigrationChannel } from '../protocol/index.ts';
 const FOLDER = '/run/libvirt/weft';
 /** Of `sun_path` in Linux's sockaddr_un, less the byte that ends it. */
 const LONGEST_PATH = 107;
+const CONNECT_LIMIT_MS = 10_000;
 
 /** Whom the guests' processes belong to. */
 export type GuestOwner = { readonly uid: number; readonly gid: number } | null;
@@ -36,9 +39,43 @@ export class MigrationSockets {
   }
 
   /** A socket that the agent listens on: for nobody but a guest's process, and root. */
-  async give(path: string, owner: GuestOwner): Promise<void> {
-    await chmod(path, 0o600);
-    if (owner) await chown(path, owner.uid, owner.gid);
+  async listen(
+    path: string,
+    owner: GuestOwner,
+    onConnection: (socket: Duplex) => void,
+  ): Promise<{ close(): void }> {
+    await rm(path, { force: true });
+    const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, onConnection);
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(path, () => {
+        server.off('error', reject);
+        server.on('error', () => undefined);
+        resolve();
+      });
+    });
+    try {
+      await chmod(path, 0o600);
+      if (owner) await chown(path, owner.uid, owner.gid);
+    } catch (error) {
+      server.close();
+      throw error;
+    }
+    return server;
+  }
+
+  /** To whoever listens there, libvirt or a guest's process. */
+  connect(path: string): Promise<Duplex> {
+    return new Promise((resolve, reject) => {
+      const socket = createConnection({ path, allowHalfOpen: true });
+      socket.setTimeout(CONNECT_LIMIT_MS, () => socket.destroy(new Error(`${path} does not answer`)));
+      socket.once('error', reject);
+      socket.once('connect', () => {
+        socket.setTimeout(0);
+        socket.off('error', reject);
+        resolve(socket);
+      });
+    });
   }
 
   /** What a guest's process has made. */

@@ -42,6 +42,8 @@ export const migrationReport = z.discriminatedUnion('role', [
     /** `ready`: it may come. `refused`: it cannot come here, as `message` says. */
     state: z.enum(['preparing', 'ready', 'refused']),
     files: migrationFiles.optional(),
+    /** It has run here, and is down again. */
+    ran: z.boolean().optional(),
     /** Once it runs here: how long it stood still, and how long all of it took, by the hypervisor's own count. */
     downtimeMs: count.optional(),
     totalMs: count.optional(),

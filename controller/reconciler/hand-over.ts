@@ -17,8 +17,8 @@ export interface HandOverSeen {
 }
 
 export type HandOverEnd =
-  /** It is there from now on. `agent`: the word of its own host's agent, or of the other one's, is the proof. */
-  | { readonly kind: 'there'; readonly proof: 'source' | 'target' | 'death' }
+  /** It is there from now on. What proves it: the word of its own host's agent, of the other one's, its own host's death, or that it stands still here. */
+  | { readonly kind: 'there'; readonly proof: 'source' | 'target' | 'death' | 'stands-still' }
   | { readonly kind: 'stop'; readonly reason: string; readonly failed: boolean }
   /** It is here, and nothing of it there. */
   | { readonly kind: 'here' }
@@ -37,7 +37,7 @@ export const ARRIVAL_MS = 5_000;
 export function nextOfHandOver(seen: HandOverSeen, nowMs: number): HandOverEnd {
   const { live, source, target } = seen;
   // It runs there only when the one here has stood still for good.
-  if (target?.guest === 'running') return { kind: 'there', proof: 'target' };
+  if (target?.guest === 'running' || target?.ran) return { kind: 'there', proof: 'target' };
   if (seen.sourceDead) return { kind: 'there', proof: 'death' };
   if (source === null) return { kind: 'wait' };
   if (source.guest === 'absent') {
@@ -47,7 +47,9 @@ export function nextOfHandOver(seen: HandOverSeen, nowMs: number): HandOverEnd {
   if (live.state === 'moving') return nextWhileMoving(seen, source);
   if (source.state === 'working') return { kind: 'wait' };
   if (source.guest === 'running' || live.resume) return { kind: 'here' };
-  return seen.targetDead || target?.guest === 'absent' ? { kind: 'resume' } : { kind: 'wait' };
+  // It may have run there before that host died: what it remembers here could be older than its disk.
+  if (seen.targetDead) return { kind: 'there', proof: 'stands-still' };
+  return target?.guest === 'absent' ? { kind: 'resume' } : { kind: 'wait' };
 }
 
 function nextWhileMoving({ calledOff }: HandOverSeen, source: SourceWord): HandOverEnd {

@@ -11,4 +11,9 @@ describe('under faults, every invariant holds at every step and the end is what 
     test(`seed ${seed}`, async () => {
       await explore(scriptOf(seed, STEPS), { seed });
     });
+
+  for (let seed = FIRST_SEED; seed < FIRST_SEED + RUNS / 4; seed++)
+    test(`seed ${seed}, with a pool in Ceph`, async () => {
+      await explore(scriptOf(seed, STEPS), { seed, hasCeph: true });
+    });
 });

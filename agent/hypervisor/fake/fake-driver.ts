@@ -218,7 +218,9 @@ export class FakeDriver implements HypervisorDriver {
   }
 
   onEvent(listener: (event: DomainEvent) => void): () => void {
-    const stop = this.#hypervisor.listen(listener);
+    const stop = this.#hypervisor.listen((event) => {
+      if (this.#hypervisor.away === null) listener(event);
+    });
     this.#subscriptions.add(stop);
     return stop;
   }
@@ -229,7 +231,7 @@ export class FakeDriver implements HypervisorDriver {
 
   #called(call: Call, name: string | null): void {
     this.calls.push({ call, name });
-    const failure = this.#failures.get(call)?.shift();
+    const failure = this.#hypervisor.away ?? this.#failures.get(call)?.shift();
     if (failure) throw failure;
   }
 

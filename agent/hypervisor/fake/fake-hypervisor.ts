@@ -1,3 +1,4 @@
+import type { WeftError } from '../../kit/errors.ts';
 import type {
   DomainEvent,
   DomainMark,
@@ -27,6 +28,8 @@ export interface FakeNetwork extends Omit<NetworkSpec, 'mark'> {
 export class FakeHypervisor {
   readonly domains = new Map<string, FakeDomain>();
   readonly networks = new Map<string, FakeNetwork>();
+  /** What every call fails with, and nothing is told, for as long as its daemon is not there; null: it is. */
+  away: WeftError | null = null;
   readonly #listeners = new Set<(event: DomainEvent) => void>();
 
   listen(listener: (event: DomainEvent) => void): () => void {

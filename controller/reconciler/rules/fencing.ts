@@ -58,14 +58,19 @@ export function fenceRequests(draft: Draft, holds: boolean): readonly FenceReque
   const down = draft.of('hosts', downHosts);
   if (down.length === 0 || (holds && isHolding(draft))) return [];
   const needed = new Set<string | null>();
-  for (const vm of draft.of('vms', machines))
+  for (const vm of draft.of('vms', machines)) {
     if (!vm.deleting && outlivesItsHost(draft, vm) && storageProofOf(draft, vm) === null) needed.add(vm.host);
+    if (vm.successor && mayRunElsewhere(vm)) needed.add(vm.successor.host);
+  }
   if (needed.size === 0) return [];
   return down
     .filter(({ name }) => needed.has(name))
     .map((host) => ({ host: host.name, downSinceMs: host.stateSinceMs, devices: devicesOf(host) }))
     .filter(({ devices }) => devices.length > 0);
 }
+
+/** It did not go, and does not run where it was: whether it ran on the other host only that can say, or its death. */
+const mayRunElsewhere = ({ successor }: VmRecord): boolean => successor?.live?.state === 'stopping';
 
 /** A storage fence is of use only to a host that has such storage. */
 function devicesOf({ offer }: HostRecord): FenceRequest['devices'] {

@@ -5,6 +5,7 @@ import { restlessVms } from '../at-rest.ts';
 import type { Draft } from '../draft.ts';
 import {
   ARRIVAL_MS,
+  type HandOverEnd,
   type HandOverSeen,
   nextOfHandOver,
   type SourceWord,
@@ -89,12 +90,14 @@ export function dropFailed(
   noteFailure(draft, kept, { ...record, successor: { ...record.successor, failure } }, wish);
 }
 
+type EndProof = Extract<HandOverEnd, { kind: 'there' }>['proof'];
+
 function arrive(
   draft: Draft,
   placement: Placement,
   record: VmRecord,
   { target }: HandOverSeen,
-  by: 'source' | 'target' | 'death',
+  by: EndProof,
 ): void {
   const { successor, host: from } = record;
   if (!successor) return;
@@ -103,7 +106,7 @@ function arrive(
     ...{ atMs: draft.nowMs, from: String(from), to: successor.host },
     ...{ downtimeMs: target?.downtimeMs ?? null, totalMs: target?.totalMs ?? null },
   };
-  const why = runs ? 'it runs there' : by === 'death' ? `host ${from} is dead` : 'it ended here on its way';
+  const why = runs ? 'it runs there' : WHY[by](String(from), successor.host);
   const there = {
     ...successor,
     state: runs ? 'starting' : 'placing',
@@ -122,13 +125,22 @@ function arrive(
   draft.tell('vm-migrated', record.id, `from ${from} to ${successor.host} while it ran${took}`, lastMove);
 }
 
-function proofOf(draft: Draft, record: VmRecord, by: 'source' | 'target' | 'death'): Proof | null {
+const WHY: Readonly<Record<EndProof, (from: string, to: string) => string>> = {
+  target: () => 'it ran there, and is down',
+  source: () => 'it ended here on its way',
+  death: (from) => `host ${from} is dead`,
+  'stands-still': (from, to) => `it stands still on ${from}, and ${to}, where it may have run since, is dead`,
+};
+
+function proofOf(draft: Draft, record: VmRecord, by: EndProof): Proof | null {
   const host = String(record.host);
   if (by === 'death') return draft.get('hosts', host)?.proof ?? null;
-  const detail =
-    by === 'target'
-      ? `the agent of ${record.successor?.host} says that it runs there, handed over by ${host}`
-      : `the agent of ${host} says that nothing of it runs there`;
+  const to = String(record.successor?.host);
+  const detail = {
+    target: `the agent of ${to} says that it runs there, or has run, handed over by ${host}`,
+    source: `the agent of ${host} says that nothing of it runs there`,
+    'stands-still': `the agent of ${host} says that it stands still there, and that nothing is under way; ${to} is dead`,
+  }[by];
   return { kind: 'agent', host, atMs: draft.nowMs, detail };
 }
 

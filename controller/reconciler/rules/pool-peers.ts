@@ -34,6 +34,7 @@ export function nextPoolPeersMs(draft: Draft, graceMs: number): number | null {
       for (const peer of othersOf(sharers, pool, id, name)) {
         const view = peer.sharedPools?.[pool];
         if (!view || isFound(view, seen[peer.name]) || isSettled(viewer, pool, peer)) continue;
+        if (!speaks(draft, peer)) continue;
         const atMs = Math.max(view.sinceMs + graceMs, draft.nowMs + AGAIN_MS);
         if (next === null || atMs < next) next = atMs;
       }
@@ -119,7 +120,7 @@ function judge(draft: Draft, { name, peers, lookedMs }: Look, sharers: Sharers, 
     for (const peer of othersOf(sharers, pool, id, name)) {
       const its = peer.sharedPools?.[pool];
       const before = view.seen[peer.name];
-      const isLate = its !== undefined && lookedMs >= its.sinceMs + graceMs;
+      const isLate = its !== undefined && lookedMs >= its.sinceMs + graceMs && speaks(draft, peer);
       const verdict =
         its !== undefined && isFound(its, found[peer.name])
           ? true
@@ -135,6 +136,12 @@ function judge(draft: Draft, { name, peers, lookedMs }: Look, sharers: Sharers, 
   }
   if (!isSameDocument(views, viewer.sharedPools)) draft.put('hosts', name, { ...viewer, sharedPools: views });
 }
+
+/** Of one that is not heard the beat on record may be an older one: its agent may have been started anew since, and not have told. */
+const speaks = (draft: Draft, { name }: HostRecord): boolean => {
+  const live = draft.world.live.get(name);
+  return live !== undefined && lookOf(name, live) !== null;
+};
 
 const isFound = ({ beats }: SharedPoolView, beat: string | undefined): boolean =>
   beat !== undefined && beats.includes(beat);

@@ -61,6 +61,17 @@ export const ACTIONS = {
   'mend device': (simulation, to) => {
     simulation.power.broken.delete(to);
   },
+  'mount copy': (simulation, to) => {
+    const host = simulation.host(to);
+    host.mountStorage(host.storage.copy());
+  },
+  'mount same': (simulation, to) => simulation.host(to).mountStorage(simulation.shared),
+  'break storage': (simulation) => {
+    simulation.storage.broken = true;
+  },
+  'mend storage': (simulation) => {
+    simulation.storage.broken = false;
+  },
   'kill controller': (simulation) => simulation.killController(),
   'start controller': (simulation) => simulation.startController(),
   'crash controller': (simulation, moment) =>
@@ -88,6 +99,11 @@ export const ACTIONS = {
   reimage: ({ operations }, id) => operations.reimage(id),
   reboot: ({ operations }, id) => operations.reboot(id),
   move: ({ operations }, id, host) => operations.move(id, host === '' ? null : String(host)),
+  'move live': ({ operations }, id, host) =>
+    operations.move(id, host === '' ? null : String(host), { mode: 'live' }),
+  'abort move': ({ operations }, id) => operations.abortMove(id),
+  'kill libvirt': (simulation, to) => simulation.host(to).stopLibvirt(),
+  'start libvirt': (simulation, to) => simulation.host(to).startLibvirt(),
   'move cold': ({ operations }, id, host) =>
     operations.move(id, host === '' ? null : String(host), { mode: 'cold' }),
   drain: ({ operations }, host) => operations.setDraining(host, true),

@@ -11,11 +11,13 @@ import { aVmGoal } from '../../support/builders/goal.ts';
 import { HostClock, type HostTime } from './host-clock.ts';
 import { unsettledBy } from './invariants/settled-plans.ts';
 import { KillableStore } from './killable-store.ts';
+import { MigrationLines } from './migration/lines.ts';
 import type { Random } from './random.ts';
 import type { Activity } from './settle.ts';
 import { SimulatedFleet } from './simulated-fleet.ts';
 import type { SimulatedHost } from './simulated-host.ts';
 import type { SimulatedPower } from './simulated-power.ts';
+import type { SimulatedStorage } from './storage/simulated-storage.ts';
 
 const IMAGE: ImageRecord = {
   name: 'tiny',
@@ -41,6 +43,7 @@ export interface ControllerOptions {
   readonly fleetRecord: FleetRecord;
   readonly hosts: readonly SimulatedHost[];
   readonly power: SimulatedPower;
+  readonly storage: SimulatedStorage;
   readonly clock: Clock;
   readonly random: Random;
   readonly activity: Activity;
@@ -53,6 +56,7 @@ export interface ControllerOptions {
 export class ControllerLife {
   readonly store: KillableStore;
   readonly fleet: SimulatedFleet;
+  readonly lines: MigrationLines;
   readonly #time: HostTime = { paused: false, skewMs: 0, waiting: [] };
   readonly #clock: HostClock;
   readonly #reconciler: Reconciler;
@@ -60,12 +64,15 @@ export class ControllerLife {
   #plans = 0;
 
   private constructor(options: ControllerOptions, events: EventLog, store: KillableStore) {
-    const { power, fleetRecord, activity } = options;
+    const { power, storage, fleetRecord, activity, random } = options;
     this.store = store;
     this.#clock = new HostClock(options.clock, this.#time);
     const clock = this.#clock;
     this.fleet = new SimulatedFleet(options.hosts, options.clock, options.random);
-    this.#fencer = new DeviceFencer({ store, runner: power, clock, log });
+    this.lines = new MigrationLines({
+      ...{ store, fleet: this.fleet, clock: options.clock, ownClock: clock, random, activity },
+    });
+    this.#fencer = new DeviceFencer({ store, runner: power, storage, clock, log });
     this.#reconciler = new Reconciler({
       ...{
         fencer: this.#fencer,
@@ -117,6 +124,7 @@ export class ControllerLife {
     this.store.kill();
     this.#clock.kill();
     this.fleet.close();
+    this.lines.close();
     void this.#reconciler.stop();
     void this.#fencer.close();
   }

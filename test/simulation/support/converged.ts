@@ -9,6 +9,11 @@ export function convergedUnder({ applications, vms }: Records, hosts: readonly S
       Array.from({ length: instances }, (_, index) => `${name}/${role}-${index}`),
     ),
   ]);
+  if (
+    vms.some(({ successor }) => successor?.live) ||
+    hosts.some(({ stillCopies, shutOutCopies }) => stillCopies.size + shutOutCopies.size > 0)
+  )
+    return false;
   const ids = vms.map(({ id }) => id);
   if (declared.sort().join() !== ids.sort().join()) return false;
   if (vms.some(({ state, deleting }) => state !== 'ready' || deleting)) return false;

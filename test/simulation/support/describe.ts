@@ -10,11 +10,11 @@ export function describeFabric({ records, hosts, shared }: Simulation): string {
     `shared ${JSON.stringify([...shared.owners])}`,
     ...records.vms.map(
       (vm) =>
-        `${vm.id}@${vm.incarnation} ${vm.state} on ${vm.host}${vm.deleting ? ' deleting' : ''} ${vm.failure?.message ?? ''}`,
+        `${vm.id}@${vm.incarnation} ${vm.state} on ${vm.host}${vm.successor ? ` next ${JSON.stringify(vm.successor.live ?? null)} on ${vm.successor.host}@${vm.successor.incarnation}` : ''}${vm.deleting ? ' deleting' : ''} ${vm.failure?.message ?? ''}`,
     ),
     ...hosts.map(
       (host) =>
-        `${host.name} has ${[...host.domains.values()].map(({ vmId, incarnation }) => `${vmId}@${incarnation}`).join(' ')} | ${[...host.overlays].join(' ')} | ${[...host.machineDisks].join(' ')}`,
+        `${host.name} has ${[...host.domains.values()].map(({ vmId, incarnation }) => `${vmId}@${incarnation}`).join(' ')} still ${[...host.stillCopies].join(' ')} | ${[...host.overlays].join(' ')} | ${[...host.machineDisks].join(' ')}`,
     ),
     `claims ${JSON.stringify([...records.claims].map(([host, { vms: claimed }]) => [host, Object.keys(claimed)]))}`,
     `keys ${records.keys.join(' ')}`,

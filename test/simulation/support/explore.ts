@@ -1,11 +1,22 @@
 import type { HostShape } from '../../support/builders/host.ts';
 import { convergedUnder } from './converged.ts';
-import { growthOf, MACHINES, model } from './faults.ts';
+import { growthOf, MACHINE_IN_CEPH, MACHINES, model } from './faults.ts';
 import { onlyRefusals, play, type Script } from './script.ts';
-import { SHARED_POOL } from './shared-pool.ts';
+import { RBD_POOL, SHARED_POOL } from './shared-pool.ts';
+import { deviceOf } from './simulated-power.ts';
 import { Simulation, type SimulationOptions, START_MS } from './simulation.ts';
+import { storageFenceOf } from './storage/simulated-storage.ts';
 
 const pools = [{ ...SHARED_POOL, sizeMiB: 102_400 }];
+const poolsWithCeph = [...pools, { ...RBD_POOL, sizeMiB: 102_400 }];
+
+/** Hosts have a pool in Ceph as well, and can be shut out of it; under every second seed nothing else fences them. */
+const withCeph = (shapes: readonly HostShape[], seed: number): readonly HostShape[] =>
+  shapes.map((shape, index) => {
+    const name = `h${index + 1}`;
+    const power = seed % 2 === 0 ? [] : [deviceOf(name)];
+    return { ...shape, pools: poolsWithCeph, fence: [storageFenceOf(name), ...power] };
+  });
 
 /** Two hosts in one fault domain, the rest in another; of every second seed the last one is small. */
 export function shapesOf(seed: number, hosts: number, memoryMiB = 1_024): readonly HostShape[] {
@@ -25,25 +36,33 @@ export function shapesOf(seed: number, hosts: number, memoryMiB = 1_024): readon
  */
 export async function explore(
   script: Script,
-  options: Omit<SimulationOptions, 'hosts'> & { readonly hosts?: number; readonly memoryMiB?: number },
+  options: Omit<SimulationOptions, 'hosts'> & {
+    readonly hosts?: number;
+    readonly memoryMiB?: number;
+    /** With a pool in Ceph, and a machine there. */
+    readonly hasCeph?: boolean;
+  },
 ): Promise<number> {
-  const { hosts = 3, memoryMiB, ...rest } = options;
+  const { hosts = 3, memoryMiB, hasCeph = false, ...rest } = options;
+  const shapes = shapesOf(options.seed, hosts, memoryMiB);
   const growth = growthOf(hosts);
   const simulation = await Simulation.start({
     failureRate: 0.05,
-    fence: true,
+    fence: !hasCeph,
+    leavesBeats: hasCeph,
+    alsoDeclared: hasCeph ? MACHINE_IN_CEPH : '',
     ...rest,
-    hosts: shapesOf(options.seed, hosts, memoryMiB),
+    hosts: hasCeph ? withCeph(shapes, options.seed) : shapes,
   });
   try {
-    await simulation.operations.apply('shop', model(3 * growth, 1, 2 * growth), {});
+    await simulation.operations.apply('shop', model(3 * growth, 1, 2 * growth) + simulation.alsoDeclared, {});
     await play(simulation, script);
     await simulation.mendAll();
     await simulation.operations.scale('shop', 'web', 3 * growth).catch(onlyRefusals);
     await simulation.until('the application to be whole', (records) =>
       convergedUnder(records, simulation.hosts),
     );
-    simulation.allowDiskRemoval(MACHINES);
+    simulation.allowDiskRemoval([...MACHINES, 'shop/vol']);
     await simulation.operations.deleteApplication('shop');
     await simulation.until(
       'nothing to be left',

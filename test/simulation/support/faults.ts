@@ -13,6 +13,9 @@ machines:
   db: {image: "tiny:stable", size: {cpus: 1, memory: 128MiB, disk: 256MiB}}
   san: {image: "tiny:stable", size: {cpus: 1, memory: 128MiB, disk: 256MiB}, pool: san}
 `;
+/** To be added to it: a machine in Ceph. */
+export const MACHINE_IN_CEPH =
+  '  vol: {image: "tiny:stable", size: {cpus: 1, memory: 128MiB, disk: 256MiB}, pool: ceph}\n';
 export const MACHINES = ['shop/db', 'shop/san'] as const;
 
 /** The application grows with the fabric: so many times what a few hosts have. */
@@ -83,10 +86,10 @@ export const FAULTS = {
     const role = random.pick(['web', 'reports']) ?? 'web';
     await operations.scale('shop', role, random.between(0, 5) * growthOf(hosts.length));
   },
-  apply: async ({ operations, hosts }, random) => {
+  apply: async ({ operations, hosts, alsoDeclared }, random) => {
     const growth = growthOf(hosts.length);
     const declared = model(random.between(1, 4) * growth, random.between(1, 3), 2 * growth);
-    await operations.apply('shop', declared, {});
+    await operations.apply('shop', declared + alsoDeclared, {});
   },
   drain: ({ operations, hosts }, random) => operations.setDraining(random.pick(hosts)?.name ?? 'h1', true),
   'drain cold': ({ operations, hosts }, random) =>
@@ -96,6 +99,19 @@ export const FAULTS = {
   reboot: ({ operations }, random) => operations.reboot(random.pick(MACHINES) ?? 'shop/db'),
   move: ({ operations }, random) => operations.move(`shop/reports-${random.between(0, 3)}`, null),
   'move machine': ({ operations }) => operations.move('shop/san', null, { mode: 'cold' }),
+  'move machine while it runs': ({ operations }, random) =>
+    operations.move('shop/san', null, { mode: random.chance(0.5) ? 'live' : 'auto' }),
+  'stay where it is': ({ operations }) => operations.abortMove('shop/san'),
+  'storage does not answer': ({ storage }) => {
+    storage.broken = true;
+  },
+  'storage answers': ({ storage }) => {
+    storage.broken = false;
+  },
+  'libvirt killed': ({ hosts }, random) => random.pick(hosts)?.stopLibvirt(),
+  'libvirt started': ({ hosts }) => {
+    for (const host of hosts) host.startLibvirt();
+  },
   'delete machine': async (simulation, random) => {
     const id = random.pick(MACHINES) ?? 'shop/db';
     simulation.allowDiskRemoval([id]);

@@ -3,9 +3,12 @@ import { Addresses } from './invariants/addresses.ts';
 import { Capacity } from './invariants/capacity.ts';
 import { Claims } from './invariants/claims.ts';
 import { Departures } from './invariants/departures.ts';
+import { DiskAges } from './invariants/disk-ages.ts';
+import { HandOvers } from './invariants/hand-overs.ts';
 import { Incarnations } from './invariants/incarnations.ts';
 import { MachinesOnOneHost } from './invariants/machines-on-one-host.ts';
 import { Maintenance } from './invariants/maintenance.ts';
+import { OneStorage } from './invariants/one-storage.ts';
 import { Order } from './invariants/order.ts';
 import { Proofs } from './invariants/proofs.ts';
 import type { Commit, Fabric, Rule } from './invariants/rule.ts';
@@ -20,6 +23,7 @@ export class Invariants {
   readonly records = new Records();
   readonly hosts: ReadonlyMap<string, SimulatedHost>;
   readonly #rules: readonly Rule[];
+  readonly #ages: DiskAges;
   readonly #violations: string[] = [];
   /** Grows with every change of anything. */
   changes = 0;
@@ -31,10 +35,14 @@ export class Invariants {
       hosts: this.hosts,
       violated: (what) => this.violated(what),
     };
+    this.#ages = new DiskAges(fabric);
     this.#rules = [
-      ...[Addresses, Departures, Incarnations, Proofs, Order, Capacity, Maintenance, Claims],
-      MachinesOnOneHost,
-    ].map((rule) => new rule(fabric));
+      this.#ages,
+      ...[
+        ...[Addresses, Departures, Incarnations, Proofs, Order, Capacity, Maintenance, Claims],
+        ...[HandOvers, MachinesOnOneHost, OneStorage],
+      ].map((rule) => new rule(fabric)),
+    ];
   }
 
   /** @returns what is wrong; empty: nothing. */
@@ -44,6 +52,16 @@ export class Invariants {
 
   violated(what: string): void {
     this.#violations.push(what);
+  }
+
+  /** The highest incarnation of a machine that has had its disk; 0: none. */
+  highestRun(vmId: string): number {
+    return this.#ages.highest(vmId);
+  }
+
+  /** With its user's leave. */
+  diskRemoved(vmId: string): void {
+    for (const rule of this.#rules) rule.diskRemoved?.(vmId);
   }
 
   /** The store was lost: what it knew binds nobody any more. */

@@ -39,6 +39,8 @@ export class Journal {
   hostChanged(host: SimulatedHost): void {
     const now = new Set([
       ...[...host.domains.values()].map(({ vmId, incarnation }) => `runs ${vmId}@${incarnation}`),
+      ...[...host.stillCopies].map((copy) => `holds ${copy} still`),
+      ...[...host.shutOutCopies].map((copy) => `has ${copy} shut out`),
       ...[...host.overlays].map((id) => `has overlay ${id}`),
       ...[...host.machineDisks].map((id) => `has disk of ${id}`),
     ]);

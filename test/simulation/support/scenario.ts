@@ -5,15 +5,20 @@ import { ACTIONS } from './actions.ts';
 import { convergedUnder } from './converged.ts';
 import { Journal } from './journal.ts';
 import { onlyRefusals } from './script.ts';
-import { SHARED_POOL } from './shared-pool.ts';
+import { RBD_POOL, SHARED_POOL } from './shared-pool.ts';
 import { deviceOf } from './simulated-power.ts';
-import { Simulation } from './simulation.ts';
+import { Simulation, type SimulationOptions } from './simulation.ts';
+import { storageFenceOf } from './storage/simulated-storage.ts';
 
 const host = z.strictObject({
   memoryMiB: z.number().int().default(2_048),
   faultDomain: z.string().default(''),
   /** Fence devices. */
   devices: z.number().int().min(0).max(2).default(1),
+  /** Has the pool in Ceph. */
+  rbd: z.boolean().default(false),
+  /** Can be shut out of it. */
+  storageFence: z.boolean().default(false),
   /** Mounts the pool that hosts share. */
   shared: z.boolean().default(true),
 });
@@ -23,6 +28,8 @@ const scenario = z.strictObject({
   /** Takes what things take from this; absent: everything takes as long as it usually does. */
   seed: z.number().int().optional(),
   failureRate: z.number().min(0).max(1).default(0),
+  /** Hosts leave words in the pool that they share. */
+  beats: z.boolean().default(false),
   steps: z.array(
     z.strictObject({
       /** Seconds since the beginning. */
@@ -41,15 +48,20 @@ const scenario = z.strictObject({
   shows: z.array(z.string()).min(1),
 });
 
-/** Plays a script. @returns its log, a line an event. @throws what an invariant says, or what the end is not. */
-export async function playScenario(file: string): Promise<string> {
+/** Plays a script. @param broken what is broken on purpose. @returns its log, a line an event. @throws what an invariant says, or what the end is not. */
+export async function playScenario(
+  file: string,
+  broken: Pick<SimulationOptions, 'plan' | 'hostMutation'> = {},
+): Promise<string> {
   const script = scenario.parse(JSON.parse(await readFile(file, 'utf8')));
   const journal = new Journal();
   const simulation = await Simulation.start({
     seed: script.seed ?? 1,
     steady: script.seed === undefined,
     failureRate: script.failureRate,
+    leavesBeats: script.beats,
     hosts: script.hosts.map((made, index) => shapeOf(made, `h${index + 1}`)),
+    ...broken,
     onCommit: (transaction) => journal.committed(transaction),
     onHostChange: (changed) => journal.hostChanged(changed),
   });
@@ -80,6 +92,12 @@ export async function playScenario(file: string): Promise<string> {
 const shapeOf = (made: z.infer<typeof host>, name: string): HostShape => ({
   memoryMiB: made.memoryMiB,
   faultDomain: made.faultDomain,
-  pools: made.shared ? [{ ...SHARED_POOL, sizeMiB: 102_400 }] : [],
-  fence: Array.from({ length: made.devices }, (_, index) => deviceOf(name, index + 1)),
+  pools: [...(made.shared ? [SHARED_POOL] : []), ...(made.rbd ? [RBD_POOL] : [])].map((pool) => ({
+    ...pool,
+    sizeMiB: 102_400,
+  })),
+  fence: [
+    ...(made.storageFence ? [storageFenceOf(name)] : []),
+    ...Array.from({ length: made.devices }, (_, index) => deviceOf(name, index + 1)),
+  ],
 });

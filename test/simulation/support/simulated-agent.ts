@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream';
 import { Executor } from '../../../agent/executor/executor.ts';
 import { AgentPaths } from '../../../agent/executor/paths.ts';
 import type { plan } from '../../../agent/executor/plan.ts';
@@ -6,17 +7,20 @@ import type { FakeHypervisor } from '../../../agent/hypervisor/fake/fake-hypervi
 import type { Clock, Timer } from '../../../agent/kit/clock.ts';
 import { WeftError } from '../../../agent/kit/errors.ts';
 import { createLogger } from '../../../agent/kit/log.ts';
-import type { Goal, Report } from '../../../agent/protocol/index.ts';
+import type { Goal, OpenStream, Report } from '../../../agent/protocol/index.ts';
 import { keepParts } from '../../../controller/fleet/kept-parts.ts';
 import { frozenCopy } from '../../../controller/store/frozen.ts';
 import { FLEET } from '../../support/builders/goal.ts';
 import { fakeNetwork, fakeSecrets } from '../../support/fakes/host-fakes.ts';
 import { HostClock, type HostTime } from './host-clock.ts';
+import { AgentHandOvers } from './migration/agent-hand-overs.ts';
+import type { SimulatedDaemon } from './migration/daemon.ts';
 import type { Random } from './random.ts';
 import { SimulatedCache } from './simulated-cache.ts';
 import { SimulatedDisks, type SimulatedDisksOptions } from './simulated-disks.ts';
 import { SimulatedDriver } from './simulated-driver.ts';
 import { SimulatedGuest } from './simulated-guest.ts';
+import { SimulatedPeers } from './storage/simulated-peers.ts';
 
 const REAP_AFTER_MS = 10_000;
 const HEARTBEAT_MS = 1_000;
@@ -31,8 +35,14 @@ export interface SimulatedAgentOptions extends Omit<SimulatedDisksOptions, 'cloc
   readonly time: HostTime;
   readonly random: Random;
   readonly hypervisor: FakeHypervisor;
+  readonly daemon: SimulatedDaemon;
+  readonly isLocked: (vmId: string) => boolean;
+  /** A connection to the controller that carries bytes. */
+  readonly dial: (path: string) => Promise<Duplex>;
   readonly folders: VmFolders;
   readonly blobs: Set<string>;
+  /** Makes a word to leave in the pool that hosts share; absent: it leaves none, as agents once did. */
+  readonly newBeat?: () => string;
   /** Chance that a boot fails. */
   readonly failureRate: number;
   readonly plan?: typeof plan;
@@ -44,6 +54,8 @@ export class SimulatedAgent {
   readonly #clock: HostClock;
   readonly #driver: SimulatedDriver;
   readonly #executor: Executor;
+  readonly #handOvers: AgentHandOvers;
+  readonly #peers: SimulatedPeers | null;
   #uplink: ((report: Report) => void) | null = null;
   #sequence = 0;
   /** What was told last; null: something has changed since. */
@@ -56,21 +68,23 @@ export class SimulatedAgent {
     const { random, hypervisor, folders, failureRate } = options;
     const clock = new HostClock(options.clock, options.time);
     this.#clock = clock;
-    this.#driver = new SimulatedDriver(FLEET, hypervisor, clock, random);
+    this.#driver = new SimulatedDriver(FLEET, hypervisor, options.daemon, options.isLocked, clock, random);
     const disks = new SimulatedDisks({ ...options, clock });
+    const cache = new SimulatedCache(options.blobs, clock, random, () => this.#uplink !== null);
+    const fetchSecrets = async () => {
+      if (this.#uplink !== null) return fakeSecrets;
+      throw new WeftError('host-unreachable', 'the controller does not answer');
+    };
     this.#executor = new Executor({
       fleet: FLEET,
       driver: this.#driver,
       disks,
-      cache: new SimulatedCache(options.blobs, clock, random, () => this.#uplink !== null),
+      cache,
       network: fakeNetwork,
       guest: new SimulatedGuest(clock, random, failureRate),
       link: {
         openBlob: () => Promise.reject(new WeftError('host-unreachable', 'nothing is fetched here')),
-        fetchSecrets: async () => {
-          if (this.#uplink !== null) return fakeSecrets;
-          throw new WeftError('host-unreachable', 'the controller does not answer');
-        },
+        fetchSecrets,
       },
       seed: { composeSeed: () => new Map(), writeSeedIso: async () => undefined },
       paths,
@@ -85,6 +99,13 @@ export class SimulatedAgent {
       ...(options.plan === undefined ? {} : { plan: options.plan }),
       readConsole: async () => null,
     });
+    this.#handOvers = new AgentHandOvers({
+      ...{ fleet: FLEET, driver: this.#driver, executor: this.#executor, disks, cache, folders, paths },
+      ...{ fetchSecrets, clock, log, daemon: options.daemon, dial: options.dial },
+      onChange: () => this.changed(),
+    });
+    const { host, mount, newBeat } = options;
+    this.#peers = newBeat ? new SimulatedPeers(host, mount, clock, newBeat) : null;
     this.#beat();
   }
 
@@ -92,6 +113,7 @@ export class SimulatedAgent {
   kill(): void {
     this.#clock.kill();
     this.#uplink = null;
+    this.#handOvers.kill();
     void this.#driver.close();
   }
 
@@ -108,6 +130,11 @@ export class SimulatedAgent {
 
   receive(goal: Goal): void {
     this.#executor.setGoal(goal);
+    if (this.#executor.goal) this.#handOvers.follow(this.#executor.goal);
+  }
+
+  openStream(request: OpenStream): void {
+    this.#handOvers.openStream(request);
   }
 
   /** Something has changed: a report follows at once, with what else changes in the same moment. */
@@ -131,7 +158,9 @@ export class SimulatedAgent {
     // What goes over the wire is a copy, and what has stayed the same is one already.
     if (!this.#isTold || this.#told === null) this.#told = frozenCopy(keepParts(this.#told, this.#look()));
     this.#isTold = true;
-    this.#uplink({ ...this.#told, sequence: this.#sequence++, atMs: this.#clock.now() });
+    const peers = this.#peers?.report();
+    const told = { ...this.#told, sequence: this.#sequence++, atMs: this.#clock.now() };
+    this.#uplink(peers ? { ...told, peers: [...peers.peers], peersAgeMs: peers.peersAgeMs } : told);
   }
 
   #look(): Report {
@@ -140,11 +169,13 @@ export class SimulatedAgent {
       ...{ atMs: 0, answered: [], count: 0, findings: [] },
       fullPools: local.full ? ['local'] : [],
     };
+    const migrations = this.#handOvers.report();
     return {
       ...{ type: 'report' as const, sequence: 0, atMs: 0, bootId, blobs: [] },
       ...this.#executor.report(),
       // From the first time on, as a doctor tells what it saw.
       ...(local.wasFull ? { doctor } : {}),
+      ...(migrations.length === 0 ? {} : { migrations }),
     };
   }
 }

@@ -2,7 +2,7 @@ import type { DiskKey, Disks, DiskView, PoolView } from '../../../agent/disks/co
 import type { Clock } from '../../../agent/kit/clock.ts';
 import { WeftError } from '../../../agent/kit/errors.ts';
 import type { Random } from './random.ts';
-import { SHARED_POOL, type SharedPool } from './shared-pool.ts';
+import { type Mount, RBD_POOL, SHARED_POOL, type SharedPool } from './shared-pool.ts';
 
 /** What lies on a host's own pool; it outlives its power. */
 export interface LocalPool {
@@ -16,7 +16,7 @@ export interface LocalPool {
 export interface SimulatedDisksOptions {
   readonly host: string;
   readonly local: LocalPool;
-  readonly shared: SharedPool;
+  readonly mount: Mount;
   readonly clock: Clock;
   readonly random: Random;
   readonly onChange: () => void;
@@ -35,8 +35,8 @@ export class SimulatedDisks implements Disks {
 
   async preparePools(): Promise<void> {}
 
-  kindOf(pool: string): 'local' | 'shared' {
-    return pool === SHARED_POOL.name ? 'shared' : 'local';
+  kindOf(pool: string): 'local' | 'shared' | 'rbd' {
+    return [SHARED_POOL, RBD_POOL].find(({ name }) => name === pool)?.kind ?? 'local';
   }
 
   path({ pool, vmId, kind, incarnation }: DiskKey): string {
@@ -49,8 +49,9 @@ export class SimulatedDisks implements Disks {
     await this.#work();
     const path = this.path(key);
     const { local } = this.#options;
-    const isShared = key.kind === 'machine' && this.kindOf(key.pool) === 'shared';
-    const present = isShared ? this.#options.shared.owners.has(key.vmId) : local.disks.has(path);
+    this.#requireStorage(key.pool);
+    const isShared = this.#isShared(key);
+    const present = isShared ? this.#shared.owners.has(key.vmId) : local.disks.has(path);
     if (key.kind === 'machine' && lastIncarnation > 0 && !present)
       throw new WeftError('not-found', `the disk of ${key.vmId} is not there`);
     if (!present && local.full && !isShared)
@@ -65,15 +66,19 @@ export class SimulatedDisks implements Disks {
     return { path, created: !present };
   }
 
-  async requireMachineDisk({ vmId }: DiskKey): Promise<void> {
+  async requireMachineDisk({ vmId, pool }: DiskKey, lastIncarnation = 0): Promise<void> {
     await this.#work();
-    if (!this.#options.shared.owners.has(vmId))
-      throw new WeftError('not-found', `the disk of ${vmId} is not there`);
+    this.#requireStorage(pool);
+    const owner = this.#shared.owners.get(vmId);
+    if (!owner) throw new WeftError('not-found', `the disk of ${vmId} is not there`);
+    if (owner.incarnation < lastIncarnation)
+      throw new WeftError('conflict', `the disk of ${vmId} is an older one`);
   }
 
   async takeOver(key: DiskKey): Promise<string> {
-    const isShared = key.kind === 'machine' && this.kindOf(key.pool) === 'shared';
-    const owner = this.#options.shared.owners.get(key.vmId);
+    this.#requireStorage(key.pool);
+    const isShared = this.#isShared(key);
+    const owner = this.#shared.owners.get(key.vmId);
     if (isShared && (owner?.host !== this.#options.host || owner.incarnation !== key.incarnation))
       this.#takeShared(key, 0);
     return this.path(key);
@@ -88,10 +93,11 @@ export class SimulatedDisks implements Disks {
 
   async destroyMachineDisk(pool: string, vmId: string): Promise<void> {
     await this.#work();
+    this.#requireStorage(pool);
     const path = this.path({ pool, vmId, kind: 'machine', incarnation: 1 });
     const removed =
-      this.kindOf(pool) === 'shared'
-        ? this.#options.shared.owners.delete(vmId)
+      this.kindOf(pool) !== 'local'
+        ? this.#shared.owners.delete(vmId)
         : this.#options.local.disks.delete(path);
     if (!removed) return;
     this.#options.onChange();
@@ -99,12 +105,17 @@ export class SimulatedDisks implements Disks {
   }
 
   async list(also: ReadonlySet<string> = new Set()): Promise<readonly DiskView[]> {
-    const { local, shared, host } = this.#options;
-    const mine = [...shared.owners].filter(([vmId, owner]) => owner.host === host || also.has(vmId));
+    const { local, host } = this.#options;
+    const shared = this.#shared;
+    const mine = [...shared.owners].filter(
+      ([vmId, owner]) =>
+        (owner.host === host || also.has(vmId)) &&
+        (owner.pool === SHARED_POOL.name || !shared.blocked.has(host)),
+    );
     return [
       ...local.disks.values(),
-      ...mine.map(([vmId]): DiskView => {
-        const key: DiskKey = { pool: SHARED_POOL.name, vmId, kind: 'machine', incarnation: 1 };
+      ...mine.map(([vmId, { pool }]): DiskView => {
+        const key: DiskKey = { pool, vmId, kind: 'machine', incarnation: 1 };
         return { pool: key.pool, path: this.path(key), vmId, kind: 'machine', incarnation: null };
       }),
     ];
@@ -114,8 +125,23 @@ export class SimulatedDisks implements Disks {
     return [];
   }
 
-  #takeShared({ vmId, incarnation }: DiskKey, lastIncarnation: number): void {
-    const { host, shared, takesAnyDisk } = this.#options;
+  get #shared(): SharedPool {
+    return this.#options.mount.storage;
+  }
+
+  #isShared({ kind, pool }: DiskKey): boolean {
+    return kind === 'machine' && this.kindOf(pool) !== 'local';
+  }
+
+  #requireStorage(pool: string): void {
+    const { host } = this.#options;
+    if (pool === RBD_POOL.name && this.#shared.blocked.has(host))
+      throw new WeftError('host-unreachable', `pool ${pool} takes nothing from this host`);
+  }
+
+  #takeShared({ vmId, incarnation, pool }: DiskKey, lastIncarnation: number): void {
+    const { host, takesAnyDisk } = this.#options;
+    const shared = this.#shared;
     const owner = takesAnyDisk ? undefined : shared.owners.get(vmId);
     if (owner && owner.incarnation > incarnation)
       throw new WeftError('conflict', `the disk of ${vmId} is a newer incarnation’s`);
@@ -124,7 +150,7 @@ export class SimulatedDisks implements Disks {
         'conflict',
         `the disk of ${vmId} is not the one that incarnation ${lastIncarnation} had`,
       );
-    shared.owners.set(vmId, { host, incarnation });
+    shared.owners.set(vmId, { host, incarnation, pool });
   }
 
   #work(): Promise<void> {

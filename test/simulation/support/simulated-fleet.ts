@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../../../agent/kit/clock.ts';
 import { WeftError } from '../../../agent/kit/errors.ts';
-import type { Goal, Report } from '../../../agent/protocol/index.ts';
+import type { Goal, OpenStream, Report } from '../../../agent/protocol/index.ts';
 import type { Fleet, FleetEvent, HostLink } from '../../../controller/fleet/contract.ts';
 import { keepParts } from '../../../controller/fleet/kept-parts.ts';
 import { freeze } from '../../../controller/store/frozen.ts';
@@ -19,6 +19,8 @@ interface Line {
 
 /** How long it takes, at most, until an end is noticed or a host dials again, ms. */
 const NOTICED_WITHIN_MS = 250;
+/** Between an agent's looks at its pools, ms. */
+const POOLS_EVERY_MS = 5_000;
 
 /** The sessions of one life of a controller. Frames take some milliseconds and are lost in a cut; in bad weather they come late, out of order and twice. */
 export class SimulatedFleet implements Fleet {
@@ -45,7 +47,7 @@ export class SimulatedFleet implements Fleet {
     line.looking = true;
     this.#clock.after(this.#random.between(1, NOTICED_WITHIN_MS), () => {
       line.looking = false;
-      this.#whenRunning(() => this.#look(line));
+      this.whenRunning(() => this.#look(line));
     });
   }
 
@@ -55,6 +57,19 @@ export class SimulatedFleet implements Fleet {
     line.link = { ...line.link, connected: false, endedBecause: 'the agent was killed' };
     host.disconnect();
     this.follow(host);
+  }
+
+  /** What a host offers has changed: within its next look at its pools it says hello anew. */
+  greet(host: SimulatedHost): void {
+    this.#clock.after(this.#random.between(1, POOLS_EVERY_MS), () =>
+      this.whenRunning(() => {
+        const line = this.#line(host.name);
+        if (!line.link.connected || !host.reachable || host.mute || host.deaf) return;
+        const hello = host.hello();
+        line.link = { ...line.link, hello };
+        this.#tell({ type: 'connected', host: host.name, hello });
+      }),
+    );
   }
 
   pause(): void {
@@ -89,6 +104,15 @@ export class SimulatedFleet implements Fleet {
     return () => this.#listeners.delete(listener);
   }
 
+  /** Asks an agent to dial for a stream. @throws WeftError `host-unreachable`. */
+  openOn(name: string, request: OpenStream): void {
+    const { host, link, session } = this.#line(name);
+    if (!link.connected) throw new WeftError('host-unreachable', `host ${name} is not in session`);
+    this.#clock.after(this.#random.between(1, 20) + this.#random.between(0, host.weather.lateMs), () => {
+      if (this.#line(name).session === session && host.hears) host.openStream(request);
+    });
+  }
+
   async openStream(): Promise<Duplex> {
     throw new WeftError('host-unreachable', 'a simulated host has no streams');
   }
@@ -106,10 +130,12 @@ export class SimulatedFleet implements Fleet {
   #look(line: Line): void {
     const { host, link } = line;
     if (host.reachable && !host.deaf && !host.mute && !link.connected) this.#connect(line);
-    else if (!host.reachable && link.connected) {
+    else if (link.connected && (!host.reachable || host.hello().bootId !== link.hello?.bootId)) {
       line.link = { ...link, connected: false, endedBecause: 'gone' };
       host.disconnect();
       this.#tell({ type: 'disconnected', host: link.name, reason: 'gone' });
+      // Off and on again before anybody noticed.
+      if (host.reachable) this.follow(host);
     }
   }
 
@@ -129,7 +155,7 @@ export class SimulatedFleet implements Fleet {
   #send(line: Line, session: number, report: Report): void {
     const { host } = line;
     if (!host.reachable || host.mute || this.#closed) return;
-    this.#carry(host, 5, () => this.#whenRunning(() => this.#take(line, session, report)));
+    this.#carry(host, 5, () => this.whenRunning(() => this.#take(line, session, report)));
   }
 
   #take(line: Line, session: number, frame: Report): void {
@@ -162,7 +188,8 @@ export class SimulatedFleet implements Fleet {
       this.#clock.after(random.between(1, usualMs) + random.between(0, weather.lateMs), arrive);
   }
 
-  #whenRunning(action: () => void): void {
+  /** At once, or when the controller goes on; never, when it is dead. */
+  whenRunning(action: () => void): void {
     if (this.#closed) return;
     if (this.#paused) this.#waiting.push(action);
     else action();

@@ -1,13 +1,22 @@
+import type { Duplex } from 'node:stream';
 import type { DiskView } from '../../../agent/disks/contract.ts';
 import type { plan } from '../../../agent/executor/plan.ts';
-import { FakeHypervisor } from '../../../agent/hypervisor/fake/fake-hypervisor.ts';
+import { type FakeDomain, FakeHypervisor } from '../../../agent/hypervisor/fake/fake-hypervisor.ts';
 import type { Clock } from '../../../agent/kit/clock.ts';
-import type { Goal, Hello, Report } from '../../../agent/protocol/index.ts';
+import {
+  type Goal,
+  type Hello,
+  MIGRATES_LIVE,
+  type OpenStream,
+  type Report,
+} from '../../../agent/protocol/index.ts';
 import { aHello, type HostShape } from '../../support/builders/host.ts';
 import { FakeFolders } from '../../support/fakes/host-fakes.ts';
-import type { HostTime } from './host-clock.ts';
+import { HostClock, type HostTime } from './host-clock.ts';
+import { SimulatedDaemon } from './migration/daemon.ts';
+import { isStill } from './migration/stands-still.ts';
 import type { Random } from './random.ts';
-import type { SharedPool } from './shared-pool.ts';
+import { type Mount, RBD_POOL, type SharedPool } from './shared-pool.ts';
 import { SimulatedAgent } from './simulated-agent.ts';
 import type { LocalPool } from './simulated-disks.ts';
 
@@ -19,6 +28,8 @@ export interface SimulatedHostOptions {
   /** Chance that a boot fails. */
   readonly failureRate: number;
   readonly shared: SharedPool;
+  /** Its agent leaves words in the pool that hosts share. */
+  readonly leavesBeats: boolean;
   /** Breaks a rule of the agent on purpose. */
   readonly mutation?: HostMutation;
   readonly onMachineDiskRemoved: (vmId: string) => void;
@@ -26,6 +37,16 @@ export interface SimulatedHostOptions {
   readonly onChange: (host: SimulatedHost) => void;
   /** Whether it can be reached may have changed. */
   readonly onLink: (host: SimulatedHost) => void;
+  /** What it offers may have changed. */
+  readonly onOffer: (host: SimulatedHost) => void;
+  /** A copy of this machine on another host has its disk locked. */
+  readonly isLocked: (vmId: string, host: SimulatedHost) => boolean;
+  /** The highest incarnation of a machine that has run anywhere. */
+  readonly highestRun: (vmId: string) => number;
+  /** A connection to the controller that carries bytes. */
+  readonly dial: (host: SimulatedHost, path: string) => Promise<Duplex>;
+  /** Something was set in motion that goes on in a later turn of the event loop. */
+  readonly note: () => void;
 }
 
 /** What an agent does wrong: its planner, or what is named. */
@@ -42,10 +63,21 @@ export interface Weather {
   duplicated: boolean;
 }
 
+/** Until an end notices that its connection is cut. */
+const SEVERED_AFTER_MS = 100;
+
+/** What begins and ends with the power. */
+interface Boot {
+  readonly hypervisor: FakeHypervisor;
+  readonly daemon: SimulatedDaemon;
+  readonly clock: HostClock;
+}
+
 interface Domain {
   readonly vmId: string;
   readonly kind: 'instance' | 'machine';
   readonly incarnation: number;
+  readonly pool: string;
 }
 
 /**
@@ -58,12 +90,16 @@ export class SimulatedHost {
   readonly local: LocalPool = { disks: new Map<string, DiskView>(), full: false, wasFull: false };
   readonly #options: SimulatedHostOptions;
   readonly #time: HostTime = { paused: false, skewMs: 0, waiting: [] };
+  readonly #mount: Mount;
   readonly #folders = new FakeFolders();
   readonly #blobs = new Set<string>();
-  #hypervisor: FakeHypervisor;
+  readonly #onCut = new Set<() => void>();
+  #life: Boot;
+  #defined: ReadonlyMap<string, FakeDomain> = new Map();
   #agent: SimulatedAgent | null = null;
   #uplink: ((report: Report) => void) | null = null;
   #boots = 1;
+  #beats = 0;
   /** The newest epoch that it has obeyed: written down by the agent. */
   #epoch = 0;
   #cut = false;
@@ -73,7 +109,8 @@ export class SimulatedHost {
   constructor(options: SimulatedHostOptions) {
     this.name = options.name;
     this.#options = options;
-    this.#hypervisor = this.#boot();
+    this.#mount = { storage: options.shared };
+    this.#life = this.#boot();
   }
 
   get powered(): boolean {
@@ -91,6 +128,7 @@ export class SimulatedHost {
 
   set cut(cut: boolean) {
     this.#cut = cut;
+    if (cut) for (const sever of this.#onCut) this.#options.clock.after(SEVERED_AFTER_MS, sever);
     this.#options.onLink(this);
   }
 
@@ -118,17 +156,61 @@ export class SimulatedHost {
     return this.powered && !this.#cut && !this.paused;
   }
 
+  /** Bytes come through, both ways; a host that is stopped takes them in later. */
+  get hears(): boolean {
+    return this.powered && !this.#cut && !this.#deaf && !this.#mute;
+  }
+
+  onCut(sever: () => void): void {
+    this.#onCut.add(sever);
+  }
+
+  offCut(sever: () => void): void {
+    this.#onCut.delete(sever);
+  }
+
+  /** At once, or when it goes on. */
+  whenRunning(action: () => void): void {
+    if (this.paused) this.#time.waiting.push(action);
+    else action();
+  }
+
   set skewMs(skewMs: number) {
     this.#time.skewMs = skewMs;
   }
 
-  /** What runs here, by the ids of VMs. */
+  /** What runs here, by the ids of VMs; less what stands still because it is being handed over, and what is shut out of its disk. */
   get domains(): ReadonlyMap<string, Domain> {
     const found = new Map<string, Domain>();
-    for (const { mark, state } of this.#hypervisor.domains.values())
-      if (mark && state !== 'shut-off')
-        found.set(mark.id, { vmId: mark.id, kind: mark.kind, incarnation: mark.incarnation });
+    for (const domain of this.#life.hypervisor.domains.values()) {
+      const { mark, state } = domain;
+      if (mark && state !== 'shut-off' && !isStill(domain) && !this.#isShutOut(domain))
+        found.set(mark.id, {
+          vmId: mark.id,
+          kind: mark.kind,
+          incarnation: mark.incarnation,
+          pool: poolOf(domain),
+        });
+    }
     return found;
+  }
+
+  /** `id@incarnation` of what stands still here because it is being handed over: it runs nothing, and has no lock on its disk. */
+  get stillCopies(): ReadonlySet<string> {
+    const still = [...this.#life.hypervisor.domains.values()].filter(isStill);
+    return new Set(still.map(({ mark }) => `${mark?.id}@${mark?.incarnation}`));
+  }
+
+  /** `id@incarnation` of what runs here and can write its disk no more, for as long as its host is shut out of that. */
+  get shutOutCopies(): ReadonlySet<string> {
+    const out = [...this.#life.hypervisor.domains.values()].filter(
+      (domain) => domain.state !== 'shut-off' && this.#isShutOut(domain),
+    );
+    return new Set(out.map(({ mark }) => `${mark?.id}@${mark?.incarnation}`));
+  }
+
+  #isShutOut({ spec }: FakeDomain): boolean {
+    return poolOf({ spec }) === RBD_POOL.name && this.#options.shared.blocked.has(this.name);
   }
 
   /** `id@incarnation`. */
@@ -147,7 +229,11 @@ export class SimulatedHost {
   }
 
   hello(): Hello {
-    return aHello(this.name, this.#options.shape, this.#bootId);
+    const hello = aHello(this.name, this.#options.shape, this.#bootId);
+    const isOffered = ({ kind }: { readonly kind: string }) =>
+      kind !== 'rbd' || !this.#options.shared.blocked.has(this.name);
+    const offer = { ...hello.offer, pools: hello.offer.pools.filter(isOffered) };
+    return { ...hello, offer, capabilities: [...hello.capabilities, MIGRATES_LIVE] };
   }
 
   /** A session with a controller begins. */
@@ -168,14 +254,31 @@ export class SimulatedHost {
     this.#agent.receive(goal);
   }
 
+  openStream(request: OpenStream): void {
+    this.whenRunning(() => this.#agent?.openStream(request));
+  }
+
+  /** kill -9 of libvirt: guests go on running. */
+  stopLibvirt(): void {
+    if (this.powered) this.#life.daemon.stop();
+  }
+
+  startLibvirt(): void {
+    if (this.powered) this.#life.daemon.start();
+  }
+
   powerOff(): void {
     if (!this.#agent) return;
+    this.#options.note();
+    this.#defined = this.#life.daemon.defined();
+    this.#life.daemon.end();
+    this.#life.clock.kill();
     this.#agent.kill();
     this.#agent = null;
     this.#uplink = null;
     this.#time.paused = false;
     this.#time.waiting.length = 0;
-    this.#hypervisor = new FakeHypervisor();
+    this.#life = { ...this.#life, hypervisor: new FakeHypervisor() };
     this.#options.onChange(this);
     this.#options.onLink(this);
   }
@@ -183,7 +286,7 @@ export class SimulatedHost {
   powerOn(): void {
     if (this.powered) return;
     this.#boots++;
-    this.#hypervisor = this.#boot();
+    this.#life = this.#boot();
     this.#options.onLink(this);
   }
 
@@ -204,9 +307,10 @@ export class SimulatedHost {
   /** kill -9 of the agent: what runs goes on running. */
   restartAgent(): void {
     if (!this.#agent) return;
+    this.#options.note();
     this.#agent.kill();
     this.#uplink = null;
-    this.#agent = this.#start(this.#hypervisor);
+    this.#agent = this.#start();
     this.#options.onLink(this);
   }
 
@@ -220,12 +324,29 @@ export class SimulatedHost {
 
   /** A guest goes wrong by itself. */
   failGuest(vmId: string, how: 'panic' | 'hang' | 'power-off'): void {
-    const found = [...this.#hypervisor.domains].find(([, { mark }]) => mark?.id === vmId);
-    if (!found) return;
+    const found = [...this.#life.hypervisor.domains].find(([, { mark }]) => mark?.id === vmId);
+    // What stands still does nothing.
+    if (!found || isStill(found[1])) return;
     const [name, domain] = found;
-    if (how === 'power-off') this.#hypervisor.halt(name, domain, 'shut-off', 'shutdown');
-    else if (how === 'panic') this.#hypervisor.freeze(name, domain, 'crashed', 'panicked');
-    else this.#hypervisor.freeze(name, domain, 'paused', 'watchdog');
+    if (how === 'power-off') this.#life.hypervisor.halt(name, domain, 'shut-off', 'shutdown');
+    else if (how === 'panic') this.#life.hypervisor.freeze(name, domain, 'crashed', 'panicked');
+    else this.#life.hypervisor.freeze(name, domain, 'paused', 'watchdog');
+  }
+
+  /** What is mounted here as the pool that hosts share. */
+  get storage(): SharedPool {
+    return this.#mount.storage;
+  }
+
+  /** Another storage is mounted under the same name, with the same mark. */
+  mountStorage(storage: SharedPool): void {
+    this.#mount.storage = storage;
+  }
+
+  /** It was shut out of storage, or let in: what runs is hurt at once, and its agent sees it when it looks. */
+  storageChanged(): void {
+    this.#options.onChange(this);
+    this.#options.onOffer(this);
   }
 
   /** Its own pool has no room, or has some again. */
@@ -239,22 +360,36 @@ export class SimulatedHost {
     return `boot-${this.#boots}`;
   }
 
-  #boot(): FakeHypervisor {
+  #boot(): Boot {
+    const { random, note, isLocked, highestRun } = this.#options;
+    const clock = new HostClock(this.#options.clock, this.#time);
     const hypervisor = new FakeHypervisor();
+    // libvirt knows what is defined after a boot as before.
+    for (const [name, domain] of this.#defined)
+      hypervisor.domains.set(name, { ...domain, state: 'shut-off', reason: 'unknown' });
     hypervisor.listen(() => this.#options.onChange(this));
-    this.#agent = this.#start(hypervisor);
-    return hypervisor;
+    const daemon = new SimulatedDaemon({
+      ...{ hypervisor, clock, random, note, highestRun },
+      isLocked: (vmId) => isLocked(vmId, this),
+    });
+    this.#life = { hypervisor, clock, daemon };
+    this.#agent = this.#start();
+    return this.#life;
   }
 
-  #start(hypervisor: FakeHypervisor): SimulatedAgent {
-    const { clock, random, failureRate, shared, mutation } = this.#options;
+  #start(): SimulatedAgent {
+    const { clock, random, failureRate, leavesBeats, mutation, isLocked, dial } = this.#options;
+    const { hypervisor, daemon } = this.#life;
     const agent = new SimulatedAgent({
-      ...{ clock, random, failureRate, hypervisor },
+      ...{ clock, random, failureRate, hypervisor, daemon },
+      isLocked: (vmId) => isLocked(vmId, this),
+      dial: (path) => dial(this, path),
       host: this.name,
       bootId: this.#bootId,
       time: this.#time,
       local: this.local,
-      shared,
+      mount: this.#mount,
+      ...(leavesBeats ? { newBeat: () => `${this.name}-${++this.#beats}` } : {}),
       folders: this.#folders,
       blobs: this.#blobs,
       onChange: () => this.#options.onChange(this),
@@ -266,3 +401,6 @@ export class SimulatedHost {
     return agent;
   }
 }
+
+/** Simulated disks lie below the name of their pool. */
+const poolOf = ({ spec }: Pick<FakeDomain, 'spec'>): string => spec?.chain[0]?.path.split('/')[1] ?? '';

@@ -1,3 +1,4 @@
+import { WeftError } from '../../../agent/kit/errors.ts';
 import { VirtualClock } from '../../../agent/kit/virtual-clock.ts';
 import type { FleetRecord } from '../../../controller/model/index.ts';
 import { createOperations, type Operations } from '../../../controller/operations/index.ts';
@@ -17,6 +18,7 @@ import { Activity } from './settle.ts';
 import { SharedPool } from './shared-pool.ts';
 import { type HostMutation, SimulatedHost } from './simulated-host.ts';
 import { deviceOf, SimulatedPower } from './simulated-power.ts';
+import { SimulatedStorage } from './storage/simulated-storage.ts';
 
 const FLEET_RECORD: FleetRecord = { uuid: FLEET, epoch: 1, range: '10.128.0.0/10' };
 export const START_MS = 1_000_000;
@@ -34,6 +36,10 @@ export interface SimulationOptions {
   /** Told of every commit and of every change on a host. */
   readonly onCommit?: (transaction: Transaction) => void;
   readonly onHostChange?: (host: SimulatedHost) => void;
+  /** What is declared beside the model that faults are asked of; default: nothing. */
+  readonly alsoDeclared?: string;
+  /** Agents leave words in the pool that hosts share; default: not. */
+  readonly leavesBeats?: boolean;
   /** Every host can be switched off by a fence device of its own. */
   readonly fence?: boolean;
   /** Breaks a rule of every agent on purpose. */
@@ -56,7 +62,10 @@ export class Simulation {
   readonly operations: Operations;
   readonly shared = new SharedPool();
   readonly power: SimulatedPower;
+  readonly storage: SimulatedStorage;
   readonly invariants: Invariants;
+  /** What is declared beside the model that faults are asked of. */
+  readonly alsoDeclared: string;
   /** Clock events so far. */
   events = 0;
   readonly #plan: typeof plan | undefined;
@@ -68,6 +77,7 @@ export class Simulation {
 
   private constructor(options: SimulationOptions) {
     const { seed, hosts, fence = false } = options;
+    this.alsoDeclared = options.alsoDeclared ?? '';
     this.#plan = options.plan;
     this.#limitMs = options.limitMs ?? 2_700_000;
     this.#seed = seed;
@@ -79,6 +89,7 @@ export class Simulation {
       options.onCommit?.(transaction);
     });
     this.power = new SimulatedPower(this.hosts, this.clock);
+    this.storage = new SimulatedStorage(this.shared, this.hosts, this.clock);
     this.operations = createOperations({
       store: this.store,
       catalogue,
@@ -123,9 +134,9 @@ export class Simulation {
 
   async startController(): Promise<void> {
     if (this.#life) return;
-    const { hosts, power, clock, random, activity, store } = this;
+    const { hosts, power, storage, clock, random, activity, store } = this;
     this.#life = await ControllerLife.begin({
-      ...{ hosts, power, clock, random, activity, store },
+      ...{ hosts, power, storage, clock, random, activity, store },
       fleetRecord: this.#fleetRecord,
       plan: this.#plan,
       onViolation: (what) => this.invariants.violated(what),
@@ -173,6 +184,7 @@ export class Simulation {
   /** Whatever keeps this host from being heard is over; sessions that lost frames begin anew. */
   mend(host: SimulatedHost): void {
     host.resume();
+    host.startLibvirt();
     const lost = host.deaf || host.mute;
     Object.assign(host, { cut: false, deaf: false, mute: false });
     Object.assign(host.weather, { lateMs: 0, duplicated: false });
@@ -224,6 +236,7 @@ export class Simulation {
   /** Power, fence devices and network, a controller, nobody drained, room in every pool. */
   async #mendOnce(): Promise<void> {
     this.power.broken.clear();
+    this.storage.broken = false;
     this.#life?.store.dieIn(null);
     this.#life?.resume();
     for (const host of this.hosts) {
@@ -242,16 +255,25 @@ export class Simulation {
       shape: fence ? { ...shape, fence: [deviceOf(name)] } : shape,
       ...{ shared: this.shared, clock: this.clock, random: this.random },
       failureRate: options.failureRate ?? 0,
+      leavesBeats: options.leavesBeats ?? false,
       ...(options.hostMutation === undefined ? {} : { mutation: options.hostMutation }),
       onMachineDiskRemoved: (id) => {
         if (!this.#deletedByUser.has(id))
           this.invariants.violated(`the disk of ${id} went without a user’s delete`);
+        this.invariants.diskRemoved(id);
       },
       onChange: (host) => {
         this.invariants.hostChanged(host);
         options.onHostChange?.(host);
       },
+      onOffer: (host) => this.#life?.fleet.greet(host),
       onLink: (host) => this.#life?.fleet.follow(host),
+      isLocked: (vmId, than) => this.hosts.some((host) => host !== than && host.domains.has(vmId)),
+      highestRun: (vmId) => this.invariants.highestRun(vmId),
+      dial: (host, path) =>
+        this.#life?.lines.dial(host, path) ??
+        Promise.reject(new WeftError('host-unreachable', 'there is no controller')),
+      note: () => this.activity.note(),
     });
   }
 

@@ -33,6 +33,20 @@ describe('hosts that share a pool in fact', () => {
   });
 });
 
+describe('an agent that was started anew', () => {
+  test('has its new beat found before it tells of it, and is not taken for one with another storage', () => {
+    const stage = new PoolStage({ h1: 'a', h2: 'a' });
+    stage.settle();
+    stage.silent.add('h2');
+    stage.beats.set('h2', [beatOf('h2', 2)]);
+    expect(stage.settle()).toEqual([]);
+    expect(stage.hosts.get('h1')?.sharedPools?.san?.seen).toEqual({ h2: true });
+    stage.silent.delete('h2');
+    expect(stage.settle()).toEqual([]);
+    expect(stage.hosts.get('h1')?.sharedPools?.san?.seen).toEqual({ h2: true });
+  });
+});
+
 describe('a host that mounts another storage', () => {
   test('and dies has its machine go to nobody who saw it with the one before', () => {
     const stage = new PoolStage({ h1: 'a', h2: 'a' });

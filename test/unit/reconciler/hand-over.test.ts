@@ -86,12 +86,21 @@ describe('a machine that is handed over', () => {
     expect(stopping({ guest: 'absent' })).toEqual({ kind: 'gone-here' });
   });
 
-  test('that stands still here may run on only when nothing of it is there, by the other host’s word or its death', () => {
+  test('that stands still here is over here when it has run there, or may have before that host died', () => {
+    const paused = { live: STOPPING, source: source({ order: 'stop', guest: 'paused' }) };
+    expect(next({ ...paused, target: target({ ran: true }) })).toEqual({ kind: 'there', proof: 'target' });
+    expect(next({ ...paused, targetDead: true })).toEqual({ kind: 'there', proof: 'stands-still' });
+    const working = source({ order: 'stop', guest: 'paused', state: 'working' });
+    expect(next({ ...paused, source: working, targetDead: true })).toEqual({ kind: 'wait' });
+    const running = source({ order: 'stop' });
+    expect(next({ ...paused, source: running, targetDead: true })).toEqual({ kind: 'here' });
+  });
+
+  test('that stands still here may run on only when nothing of it is there, by the other host’s word', () => {
     const paused = { live: STOPPING, source: source({ order: 'stop', guest: 'paused' }) };
     expect(next(paused)).toEqual({ kind: 'wait' });
     expect(next({ ...paused, target: target({ guest: 'paused' }) })).toEqual({ kind: 'wait' });
     expect(next({ ...paused, target: target({}) })).toEqual({ kind: 'resume' });
-    expect(next({ ...paused, targetDead: true })).toEqual({ kind: 'resume' });
     const resumed = { live: { ...STOPPING, resume: true } };
     // Its agent has let it run on; that it stands still for another reason is no part of this.
     expect(next({ ...paused, ...resumed })).toEqual({ kind: 'here' });

@@ -22,7 +22,7 @@ export class Departures implements Rule {
   }
 
   #check(id: string): void {
-    const { records, hosts, violated } = this.#fabric;
+    const { records, violated } = this.#fabric;
     const before = this.#last.get(id);
     const vm = records.vm(id);
     if (vm) this.#last.set(id, vm);
@@ -35,8 +35,14 @@ export class Departures implements Rule {
     if (vm.definition !== before.definition || !this.#runs(before)) return;
     if (vm.incarnation !== successor?.incarnation)
       violated(`${RULE}: ${id}@${incarnation} left ${host} for ${vm.incarnation} on ${vm.host}`);
-    else if (hosts.get(vm.host ?? '')?.powered && !this.#runs(vm))
+    else if (this.#isKnown(vm.host ?? '') && !this.#runs(vm))
       violated(`${RULE}: ${id}@${incarnation} left ${host} before ${vm.incarnation} was ready on ${vm.host}`);
+  }
+
+  /** What was ready on a boot that has ended just now was ready by all that anybody could know. */
+  #isKnown(name: string): boolean {
+    const host = this.#fabric.hosts.get(name);
+    return host?.powered === true && host.hello().bootId === this.#fabric.records.host(name)?.bootId;
   }
 
   #runs({ id, host, incarnation }: Pick<VmRecord, 'id' | 'host' | 'incarnation'>): boolean {

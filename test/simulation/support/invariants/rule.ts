@@ -22,6 +22,8 @@ export interface Rule {
   committed?(commit: Commit): void;
   /** What runs or lies on a host has changed. */
   hostChanged?(host: SimulatedHost): void;
+  /** The disk of a machine was removed, with its user's leave. */
+  diskRemoved?(vmId: string): void;
   /** The store was lost: what it knew binds nobody any more. */
   forgetRecords?(): void;
 }

@@ -1,0 +1,143 @@
+import type { Duplex } from 'node:stream';
+import type { DomainMark, DomainSpec } from '../../../../agent/hypervisor/driver.ts';
+import type { FakeDomain, FakeHypervisor } from '../../../../agent/hypervisor/fake/fake-hypervisor.ts';
+import type { Clock } from '../../../../agent/kit/clock.ts';
+import type { MigrationFiles } from '../../../../agent/protocol/index.ts';
+import type { Random } from '../random.ts';
+import { isStill, STANDS_STILL } from './stands-still.ts';
+import { Talk } from './talk.ts';
+
+export interface IncomingOptions {
+  readonly hypervisor: FakeHypervisor;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly isLocked: (vmId: string) => boolean;
+  /** The daemon, or the host, is no more. */
+  readonly isOver: () => boolean;
+  readonly listen: (path: string, onConnection: (socket: Duplex) => void) => { close(): void };
+  readonly onBegun: (name: string) => void;
+  readonly onArrived: (name: string, how: { downtimeMs: number; totalMs: number }) => void;
+  readonly onEnd: (name: string) => void;
+}
+
+interface Prepare {
+  readonly mark: DomainMark;
+  readonly spec: DomainSpec;
+  readonly boots: number;
+  readonly memory: string;
+  readonly to: MigrationFiles;
+}
+
+/** One migration on the host that takes, as its libvirt goes about it. */
+export class Incoming {
+  readonly #options: IncomingOptions;
+  readonly #talk: Talk;
+  #name = '';
+  #domain: FakeDomain | null = null;
+  #listening: { close(): void } | null = null;
+  #line: Duplex | null = null;
+  #isFinishing = false;
+
+  constructor(socket: Duplex, options: IncomingOptions) {
+    this.#options = options;
+    this.#talk = new Talk(socket, () => this.#lost());
+    this.#run().catch(() => undefined);
+  }
+
+  close(): void {
+    this.#talk.socket.destroy();
+    this.#listening?.close();
+  }
+
+  /** A new daemon finds what the one before it had begun: what was to run runs, all else goes. */
+  recover(): void {
+    if (this.#isFinishing) this.#letRun();
+    else this.#discard();
+  }
+
+  async #run(): Promise<void> {
+    const { clock, random } = this.#options;
+    const prepare = (await this.#talk.next()) as unknown as Prepare;
+    await clock.sleep(random.between(5, 60));
+    const error = this.#options.isOver() || this.#talk.isClosed ? 'it is over' : this.#prepare(prepare);
+    this.#talk.send(error === null ? {} : { error });
+    if (error !== null) return;
+    const { took, downtimeMs } = await this.#talk.next();
+    this.#isFinishing = true;
+    await clock.sleep(random.between(1, 40));
+    // The next daemon finds it.
+    if (this.#options.isOver()) return;
+    const ran = this.#letRun();
+    if (ran) this.#options.onArrived(this.#name, { downtimeMs: Number(downtimeMs), totalMs: Number(took) });
+    this.#talk.send({ ran });
+  }
+
+  /** @returns why it cannot come; null: it can. */
+  #prepare({ mark, spec, boots, memory, to }: Prepare): string | null {
+    const { hypervisor, listen, onBegun } = this.#options;
+    const { name } = spec;
+    const found = hypervisor.domains.get(name);
+    if (found && found.state !== 'shut-off') return `domain ${name} is already active`;
+    if (hypervisor.networks.get(spec.nic.network)?.active !== true)
+      return `network '${spec.nic.network}' is not active`;
+    const [top, ...below] = spec.chain;
+    const chain = top ? [{ ...top, path: to.disk }, ...below] : [];
+    this.#name = name;
+    this.#domain = {
+      ...{ spec: { ...spec, mark, chain, seedIso: to.seed }, mark, boots, consoles: new Set() },
+      ...{ state: 'paused', reason: STANDS_STILL },
+    };
+    hypervisor.domains.set(name, this.#domain);
+    hypervisor.emit({ type: 'lifecycle', name, state: 'paused', detail: 'started migrated' });
+    this.#listening = listen(memory, (socket) => this.#takeMemory(socket));
+    onBegun(name);
+    return null;
+  }
+
+  /** Its process takes one connection. */
+  #takeMemory(socket: Duplex): void {
+    if (this.#line) {
+      socket.destroy();
+      return;
+    }
+    this.#line = socket;
+    socket.resume();
+    for (const event of ['end', 'close']) socket.once(event, () => this.#lost());
+  }
+
+  #lost(): void {
+    if (!this.#isFinishing && !this.#options.isOver()) this.#discard();
+  }
+
+  #letRun(): boolean {
+    const { hypervisor, isLocked } = this.#options;
+    const domain = this.#domain;
+    if (!domain || !this.#isThere() || isLocked(domain.mark?.id ?? '')) {
+      this.#discard();
+      return false;
+    }
+    this.#end();
+    domain.state = 'running';
+    domain.reason = 'migrated';
+    hypervisor.emit({ type: 'lifecycle', name: this.#name, state: 'running', detail: 'resumed migrated' });
+    return true;
+  }
+
+  #discard(): void {
+    const { hypervisor } = this.#options;
+    this.#end();
+    if (!this.#domain || !this.#isThere()) return;
+    hypervisor.domains.delete(this.#name);
+    hypervisor.halt(this.#name, this.#domain, 'shut-off', 'failed');
+  }
+
+  #isThere(): boolean {
+    const domain = this.#domain;
+    return domain !== null && this.#options.hypervisor.domains.get(this.#name) === domain && isStill(domain);
+  }
+
+  #end(): void {
+    this.#listening?.close();
+    this.#options.onEnd(this.#name);
+  }
+}
