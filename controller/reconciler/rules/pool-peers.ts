@@ -140,7 +140,7 @@ function judge(draft: Draft, { name, peers, lookedMs }: Look, sharers: Sharers, 
 /** Of one that is not heard the beat on record may be an older one: its agent may have been started anew since, and not have told. */
 const speaks = (draft: Draft, { name }: HostRecord): boolean => {
   const live = draft.world.live.get(name);
-  return live !== undefined && lookOf(name, live) !== null;
+  return live !== undefined && tellsOfPeers(live);
 };
 
 const isFound = ({ beats }: SharedPoolView, beat: string | undefined): boolean =>

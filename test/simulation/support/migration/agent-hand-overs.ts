@@ -91,6 +91,7 @@ export class AgentHandOvers {
           dial: ({ id, incarnation }, channel) =>
             this.#dial(`/agent/v1/migrations/${id}/${incarnation}/${channel}`),
           limitMs: LIMIT_MS,
+          emulates: false,
           bandwidthMiBps: null,
         }),
       arrivals: (onChange) =>
