@@ -51,7 +51,7 @@ interface Arrival {
   /** Null: nobody has looked yet. */
   guest: GuestSeen | null;
   arrived: Arrived | null;
-  hasRun: boolean;
+  mayHaveRun: boolean;
   /** How often libvirt was asked how it came. */
   asked: number;
 }
@@ -92,7 +92,7 @@ export class Arrivals {
 
   report(): MigrationReport[] {
     return [...this.#all.values()].flatMap((arrival): MigrationReport[] => {
-      const { vm, state, guest, message, files, arrived, hasRun } = arrival;
+      const { vm, state, guest, message, files, arrived, mayHaveRun } = arrival;
       if (guest === null) return [];
       return [
         {
@@ -100,7 +100,7 @@ export class Arrivals {
           ...(message === null ? {} : { message: message.slice(0, 1024) }),
           ...(files === null ? {} : { files }),
           ...(arrived ?? {}),
-          ...(hasRun && guest === 'absent' ? { ran: true } : {}),
+          ...(mayHaveRun && guest === 'absent' ? { ran: true } : {}),
         },
       ];
     });
@@ -132,7 +132,7 @@ export class Arrivals {
     const { log, onChange } = this.#options;
     const arrival: Arrival = {
       ...{ vm, abort: new AbortController(), state: 'preparing', message: null },
-      ...{ files: null, guest: null, arrived: null, hasRun: false, asked: 0 },
+      ...{ files: null, guest: null, arrived: null, mayHaveRun: false, asked: 0 },
     };
     this.#all.set(key, arrival);
     const { signal } = arrival.abort;
@@ -180,10 +180,8 @@ export class Arrivals {
     const { vm } = arrival;
     const domain = domains.find(({ mark }) => mark?.id === vm.id && mark.incarnation === vm.incarnation);
     const guest = guestOf(domain);
-    // The hypervisor keeps its description from the moment in which it lets it run.
-    const hasRun = domain?.state === 'shut-off';
-    if (hasRun && !arrival.hasRun) await disks.takeOver(diskKeyOf(vm));
-    arrival.hasRun ||= hasRun || guest === 'running';
+    // The hypervisor keeps its description from the moment on in which it is about to let it run.
+    arrival.mayHaveRun ||= domain?.state === 'shut-off' || guest === 'running';
     if (guest === 'running' && arrival.guest !== 'running') {
       // Whoever hears that it runs here finds it written down.
       await disks.takeOver(diskKeyOf(vm));

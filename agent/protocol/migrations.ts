@@ -42,7 +42,7 @@ export const migrationReport = z.discriminatedUnion('role', [
     /** `ready`: it may come. `refused`: it cannot come here, as `message` says. */
     state: z.enum(['preparing', 'ready', 'refused']),
     files: migrationFiles.optional(),
-    /** It has run here, and is down again. */
+    /** It may have run here, and is down: the hypervisor has its description, which it keeps only of what it was about to let run. */
     ran: z.boolean().optional(),
     /** Once it runs here: how long it stood still, and how long all of it took, by the hypervisor's own count. */
     downtimeMs: count.optional(),

@@ -37,7 +37,7 @@ export const ARRIVAL_MS = 5_000;
 export function nextOfHandOver(seen: HandOverSeen, nowMs: number): HandOverEnd {
   const { live, source, target } = seen;
   // It runs there only when the one here has stood still for good.
-  if (target?.guest === 'running' || target?.ran) return { kind: 'there', proof: 'target' };
+  if (target?.guest === 'running') return { kind: 'there', proof: 'target' };
   if (seen.sourceDead) return { kind: 'there', proof: 'death' };
   if (source === null) return { kind: 'wait' };
   if (source.guest === 'absent') {
@@ -47,8 +47,8 @@ export function nextOfHandOver(seen: HandOverSeen, nowMs: number): HandOverEnd {
   if (live.state === 'moving') return nextWhileMoving(seen, source);
   if (source.state === 'working') return { kind: 'wait' };
   if (source.guest === 'running' || live.resume) return { kind: 'here' };
-  // It may have run there before that host died: what it remembers here could be older than its disk.
-  if (seen.targetDead) return { kind: 'there', proof: 'stands-still' };
+  // It may have run there: what it remembers here could be older than its disk.
+  if (seen.targetDead || target?.ran) return { kind: 'there', proof: 'stands-still' };
   return target?.guest === 'absent' ? { kind: 'resume' } : { kind: 'wait' };
 }
 

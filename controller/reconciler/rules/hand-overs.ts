@@ -106,7 +106,7 @@ function arrive(
     ...{ atMs: draft.nowMs, from: String(from), to: successor.host },
     ...{ downtimeMs: target?.downtimeMs ?? null, totalMs: target?.totalMs ?? null },
   };
-  const why = runs ? 'it runs there' : WHY[by](String(from), successor.host);
+  const why = WHY[by](String(from), successor.host);
   const there = {
     ...successor,
     state: runs ? 'starting' : 'placing',
@@ -126,10 +126,10 @@ function arrive(
 }
 
 const WHY: Readonly<Record<EndProof, (from: string, to: string) => string>> = {
-  target: () => 'it ran there, and is down',
+  target: () => 'it runs there',
   source: () => 'it ended here on its way',
   death: (from) => `host ${from} is dead`,
-  'stands-still': (from, to) => `it stands still on ${from}, and ${to}, where it may have run since, is dead`,
+  'stands-still': (from, to) => `it stands still on ${from}, and may have run on ${to} since`,
 };
 
 function proofOf(draft: Draft, record: VmRecord, by: EndProof): Proof | null {
@@ -137,9 +137,9 @@ function proofOf(draft: Draft, record: VmRecord, by: EndProof): Proof | null {
   if (by === 'death') return draft.get('hosts', host)?.proof ?? null;
   const to = String(record.successor?.host);
   const detail = {
-    target: `the agent of ${to} says that it runs there, or has run, handed over by ${host}`,
+    target: `the agent of ${to} says that it runs there, handed over by ${host}`,
     source: `the agent of ${host} says that nothing of it runs there`,
-    'stands-still': `the agent of ${host} says that it stands still there, and that nothing is under way; ${to} is dead`,
+    'stands-still': `the agent of ${host} says that it stands still there, and that nothing is under way`,
   }[by];
   return { kind: 'agent', host, atMs: draft.nowMs, detail };
 }

@@ -1,8 +1,5 @@
-import type { Duplex } from 'node:stream';
 import type { DiskView } from '../../../agent/disks/contract.ts';
-import type { plan } from '../../../agent/executor/plan.ts';
 import { type FakeDomain, FakeHypervisor } from '../../../agent/hypervisor/fake/fake-hypervisor.ts';
-import type { Clock } from '../../../agent/kit/clock.ts';
 import {
   type Goal,
   type Hello,
@@ -10,58 +7,16 @@ import {
   type OpenStream,
   type Report,
 } from '../../../agent/protocol/index.ts';
-import { aHello, type HostShape } from '../../support/builders/host.ts';
+import { aHello } from '../../support/builders/host.ts';
 import { FakeFolders } from '../../support/fakes/host-fakes.ts';
 import { HostClock, type HostTime } from './host-clock.ts';
+import { copiesOn, type Guest, isInCeph, runningOn } from './host-guests.ts';
 import { SimulatedDaemon } from './migration/daemon.ts';
 import { isStill } from './migration/stands-still.ts';
-import type { Random } from './random.ts';
-import { type Mount, RBD_POOL, type SharedPool } from './shared-pool.ts';
+import type { Mount, SharedPool } from './shared-pool.ts';
 import { SimulatedAgent } from './simulated-agent.ts';
 import type { LocalPool } from './simulated-disks.ts';
-
-export interface SimulatedHostOptions {
-  readonly name: string;
-  readonly shape: HostShape;
-  readonly clock: Clock;
-  readonly random: Random;
-  /** Chance that a boot fails. */
-  readonly failureRate: number;
-  readonly shared: SharedPool;
-  /** Its agent leaves words in the pool that hosts share. */
-  readonly leavesBeats: boolean;
-  /** Breaks a rule of the agent on purpose. */
-  readonly mutation?: HostMutation;
-  readonly onMachineDiskRemoved: (vmId: string) => void;
-  /** What runs or lies on it has changed. */
-  readonly onChange: (host: SimulatedHost) => void;
-  /** Whether it can be reached may have changed. */
-  readonly onLink: (host: SimulatedHost) => void;
-  /** What it offers may have changed. */
-  readonly onOffer: (host: SimulatedHost) => void;
-  /** A copy of this machine on another host has its disk locked. */
-  readonly isLocked: (vmId: string, host: SimulatedHost) => boolean;
-  /** The highest incarnation of a machine that has run anywhere. */
-  readonly highestRun: (vmId: string) => number;
-  /** A connection to the controller that carries bytes. */
-  readonly dial: (host: SimulatedHost, path: string) => Promise<Duplex>;
-  /** Something was set in motion that goes on in a later turn of the event loop. */
-  readonly note: () => void;
-}
-
-/** What an agent does wrong: its planner, or what is named. */
-export type HostMutation =
-  | { readonly plan: typeof plan }
-  | 'takes older goals'
-  | 'does not look at who has the disk';
-
-/** What frames to and from a host suffer on their way. */
-export interface Weather {
-  /** They take up to so many ms more, and overtake each other. */
-  lateMs: number;
-  /** Each may come a second time. */
-  duplicated: boolean;
-}
+import type { SimulatedHostOptions, Weather } from './simulated-host-options.ts';
 
 /** Until an end notices that its connection is cut. */
 const SEVERED_AFTER_MS = 100;
@@ -71,13 +26,6 @@ interface Boot {
   readonly hypervisor: FakeHypervisor;
   readonly daemon: SimulatedDaemon;
   readonly clock: HostClock;
-}
-
-interface Domain {
-  readonly vmId: string;
-  readonly kind: 'instance' | 'machine';
-  readonly incarnation: number;
-  readonly pool: string;
 }
 
 /**
@@ -180,37 +128,23 @@ export class SimulatedHost {
   }
 
   /** What runs here, by the ids of VMs; less what stands still because it is being handed over, and what is shut out of its disk. */
-  get domains(): ReadonlyMap<string, Domain> {
-    const found = new Map<string, Domain>();
-    for (const domain of this.#life.hypervisor.domains.values()) {
-      const { mark, state } = domain;
-      if (mark && state !== 'shut-off' && !isStill(domain) && !this.#isShutOut(domain))
-        found.set(mark.id, {
-          vmId: mark.id,
-          kind: mark.kind,
-          incarnation: mark.incarnation,
-          pool: poolOf(domain),
-        });
-    }
-    return found;
+  get domains(): ReadonlyMap<string, Guest> {
+    return runningOn(this.#life.hypervisor, this.#isShutOut);
   }
 
   /** `id@incarnation` of what stands still here because it is being handed over: it runs nothing, and has no lock on its disk. */
   get stillCopies(): ReadonlySet<string> {
-    const still = [...this.#life.hypervisor.domains.values()].filter(isStill);
-    return new Set(still.map(({ mark }) => `${mark?.id}@${mark?.incarnation}`));
+    return copiesOn(this.#life.hypervisor, isStill);
   }
 
   /** `id@incarnation` of what runs here and can write its disk no more, for as long as its host is shut out of that. */
   get shutOutCopies(): ReadonlySet<string> {
-    const out = [...this.#life.hypervisor.domains.values()].filter(
-      (domain) => domain.state !== 'shut-off' && this.#isShutOut(domain),
-    );
-    return new Set(out.map(({ mark }) => `${mark?.id}@${mark?.incarnation}`));
+    if (!this.#isShutOut) return new Set();
+    return copiesOn(this.#life.hypervisor, (domain) => domain.state !== 'shut-off' && isInCeph(domain));
   }
 
-  #isShutOut({ spec }: FakeDomain): boolean {
-    return poolOf({ spec }) === RBD_POOL.name && this.#options.shared.blocked.has(this.name);
+  get #isShutOut(): boolean {
+    return this.#options.shared.blocked.has(this.name);
   }
 
   /** `id@incarnation`. */
@@ -230,8 +164,7 @@ export class SimulatedHost {
 
   hello(): Hello {
     const hello = aHello(this.name, this.#options.shape, this.#bootId);
-    const isOffered = ({ kind }: { readonly kind: string }) =>
-      kind !== 'rbd' || !this.#options.shared.blocked.has(this.name);
+    const isOffered = ({ kind }: { readonly kind: string }) => kind !== 'rbd' || !this.#isShutOut;
     const offer = { ...hello.offer, pools: hello.offer.pools.filter(isOffered) };
     return { ...hello, offer, capabilities: [...hello.capabilities, MIGRATES_LIVE] };
   }
@@ -401,6 +334,3 @@ export class SimulatedHost {
     return agent;
   }
 }
-
-/** Simulated disks lie below the name of their pool. */
-const poolOf = ({ spec }: Pick<FakeDomain, 'spec'>): string => spec?.chain[0]?.path.split('/')[1] ?? '';

@@ -16,7 +16,8 @@ import { Random, Steady } from './random.ts';
 import type { Records } from './records.ts';
 import { Activity } from './settle.ts';
 import { SharedPool } from './shared-pool.ts';
-import { type HostMutation, SimulatedHost } from './simulated-host.ts';
+import { SimulatedHost } from './simulated-host.ts';
+import type { HostMutation } from './simulated-host-options.ts';
 import { deviceOf, SimulatedPower } from './simulated-power.ts';
 import { SimulatedStorage } from './storage/simulated-storage.ts';
 

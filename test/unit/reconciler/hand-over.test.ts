@@ -88,11 +88,17 @@ describe('a machine that is handed over', () => {
 
   test('that stands still here is over here when it has run there, or may have before that host died', () => {
     const paused = { live: STOPPING, source: source({ order: 'stop', guest: 'paused' }) };
-    expect(next({ ...paused, target: target({ ran: true }) })).toEqual({ kind: 'there', proof: 'target' });
+    expect(next({ ...paused, target: target({ ran: true }) })).toEqual({
+      kind: 'there',
+      proof: 'stands-still',
+    });
     expect(next({ ...paused, targetDead: true })).toEqual({ kind: 'there', proof: 'stands-still' });
     const working = source({ order: 'stop', guest: 'paused', state: 'working' });
     expect(next({ ...paused, source: working, targetDead: true })).toEqual({ kind: 'wait' });
     const running = source({ order: 'stop' });
+    // What was about to run there, and was not let, leaves its description behind as well.
+    expect(next({ ...paused, source: running, target: target({ ran: true }) })).toEqual({ kind: 'here' });
+    expect(next({ ...paused, source: null, target: target({ ran: true }) })).toEqual({ kind: 'wait' });
     expect(next({ ...paused, source: running, targetDead: true })).toEqual({ kind: 'here' });
   });
 

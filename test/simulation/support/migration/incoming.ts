@@ -112,11 +112,13 @@ export class Incoming {
   #letRun(): boolean {
     const { hypervisor, isLocked } = this.#options;
     const domain = this.#domain;
-    if (!domain || !this.#isThere() || isLocked(domain.mark?.id ?? '')) {
-      this.#discard();
+    this.#end();
+    if (!domain || !this.#isThere()) return false;
+    if (isLocked(domain.mark?.id ?? '')) {
+      // It is defined to stay before it is let run.
+      hypervisor.halt(this.#name, domain, 'shut-off', 'failed');
       return false;
     }
-    this.#end();
     domain.state = 'running';
     domain.reason = 'migrated';
     hypervisor.emit({ type: 'lifecycle', name: this.#name, state: 'running', detail: 'resumed migrated' });
