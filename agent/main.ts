@@ -38,6 +38,8 @@ import { createLogger, type Logger } from './kit/log.ts';
 import { repeat } from './kit/repeat.ts';
 import { Arrivals } from './migrations/arrivals.ts';
 import { Departures } from './migrations/departures.ts';
+import { ArrivalDoor } from './migrations/direct/arrival-door.ts';
+import { MigrationDialler } from './migrations/direct/dialler.ts';
 import { MigrationKeeper } from './migrations/keeper.ts';
 import { libvirtSocket } from './migrations/libvirt-socket.ts';
 import { serveMigration } from './migrations/serve.ts';
@@ -231,7 +233,16 @@ async function run({ log, configuration, paths, identities, ...joined }: Parts):
   const sockets = new MigrationSockets();
   await sockets.sweep();
   const dial = (path: string) => dialBytes(identity, path, DIAL_LIMIT_MS);
-  const migrations = new MigrationKeeper({
+  const door = new ArrivalDoor({
+    listen: configuration.migration.listen,
+    ownAddress: () => session.ownAddress,
+    identity: () => identity,
+    connect: (id, incarnation, channel) => migrations.connect(id, incarnation, channel, 'direct'),
+    clock,
+    log,
+  });
+  const dialler = new MigrationDialler({ identity: () => identity, relay: dial, clock, log });
+  const migrations: MigrationKeeper = new MigrationKeeper({
     driver,
     departures: (changed) =>
       new Departures({
@@ -243,7 +254,7 @@ async function run({ log, configuration, paths, identities, ...joined }: Parts):
           seed: paths.seed(vm.id, vm.incarnation),
           console: paths.consoleLog(vm.id),
         }),
-        dial: ({ id, incarnation }, channel) => dial(`/agent/v1/migrations/${id}/${incarnation}/${channel}`),
+        dial: (order, channel) => dialler.dial(order, channel),
         limitMs: configuration.migration.limitMs,
         bandwidthMiBps: configuration.migration.bandwidthMiBps ?? null,
         clock,
@@ -260,6 +271,7 @@ async function run({ log, configuration, paths, identities, ...joined }: Parts):
         paths,
         sockets,
         libvirtSocket: () => libvirtSocket(configuration.libvirtUri),
+        door,
         networkReady: (vm) => executor.readyNetwork(vm),
         fetchSecrets: (vm, signal) => link.fetchSecrets(vm.id, vm.incarnation, signal),
         composeSeed,
@@ -429,6 +441,7 @@ async function run({ log, configuration, paths, identities, ...joined }: Parts):
     doctor.close();
     backups.close();
     migrations.close();
+    door.close();
     void executor
       .close()
       .then(() => driver.close())

@@ -13,11 +13,14 @@ import {
   type Goal,
   type GuestSeen,
   type MigrationChannel,
+  type MigrationDoor,
   type MigrationFiles,
   type MigrationReport,
+  type MigrationWay,
   type NetworkGoal,
   type VmGoal,
 } from '../protocol/index.ts';
+import type { ArrivalDoor } from './direct/arrival-door.ts';
 import { guestOf } from './guest-seen.ts';
 import { keyOf } from './key.ts';
 import type { MigrationSockets } from './sockets.ts';
@@ -34,6 +37,8 @@ export interface ArrivalOptions
   readonly libvirtSocket: () => Promise<string>;
   /** Resolves when the machine's subnet stands on this host. */
   readonly networkReady: (vm: VmGoal) => Promise<NetworkGoal>;
+  /** Where it may come in straight from the other host; absent: nowhere. */
+  readonly door?: Pick<ArrivalDoor, 'open' | 'shut'>;
   /** @throws when this host may not run it now: it holds no lease for its pool. */
   readonly requireLease: (vm: VmGoal) => void;
   readonly clock: Clock;
@@ -41,6 +46,7 @@ export interface ArrivalOptions
   readonly onChange: () => void;
 }
 
+type Incoming = NonNullable<Goal['incoming']>[number];
 type Arrived = { readonly downtimeMs: number; readonly totalMs: number };
 
 interface Arrival {
@@ -49,6 +55,9 @@ interface Arrival {
   state: 'preparing' | 'ready' | 'refused';
   message: string | null;
   files: MigrationFiles | null;
+  direct: MigrationDoor | null;
+  /** How its memory comes; null: it does not come yet. */
+  way: MigrationWay | null;
   /** Null: nobody has looked yet. */
   guest: GuestSeen | null;
   arrived: Arrived | null;
@@ -77,29 +86,32 @@ export class Arrivals {
   }
 
   follow(goal: Goal): void {
-    const wanted = new Map((goal.incoming ?? []).map(({ vm }) => [keyOf(vm), vm]));
+    const wanted = new Map((goal.incoming ?? []).map((incoming) => [keyOf(incoming.vm), incoming]));
     for (const [key, arrival] of this.#all) {
       if (wanted.has(key)) continue;
       this.#all.delete(key);
       arrival.abort.abort(new WeftError('conflict', 'it comes here no more'));
       const { id, incarnation } = arrival.vm;
-      const { sockets, fleet, log } = this.#options;
+      const { sockets, fleet, log, door } = this.#options;
+      door?.shut(arrival.vm);
       void sockets
         .remove(domainName(fleet, id), incarnation)
         .catch((error: unknown) => log.warn({ err: error, vm: id }, 'a socket is left'));
     }
-    for (const [key, vm] of wanted) if (!this.#all.has(key)) this.#begin(key, vm);
+    for (const [key, incoming] of wanted) if (!this.#all.has(key)) this.#begin(key, incoming);
   }
 
   report(): MigrationReport[] {
     return [...this.#all.values()].flatMap((arrival): MigrationReport[] => {
-      const { vm, state, guest, message, files, arrived } = arrival;
+      const { vm, state, guest, message, files, direct, way, arrived } = arrival;
       if (guest === null) return [];
       return [
         {
           ...{ role: 'in', id: vm.id, incarnation: vm.incarnation, state, guest },
           ...(message === null ? {} : { message: message.slice(0, 1024) }),
           ...(files === null ? {} : { files }),
+          ...(direct === null ? {} : { direct }),
+          ...(way === null ? {} : { way }),
           ...(arrived ?? {}),
         },
       ];
@@ -112,33 +124,42 @@ export class Arrivals {
   }
 
   /** The near end of one connection of a migration. @throws WeftError `forbidden` for a machine that does not come here. */
-  async connect(vmId: string, incarnation: number, channel: MigrationChannel): Promise<Duplex> {
+  async connect(
+    vmId: string,
+    incarnation: number,
+    channel: MigrationChannel,
+    way: MigrationWay = 'relayed',
+  ): Promise<Duplex> {
     const { fleet, sockets, libvirtSocket } = this.#options;
     const arrival = this.#all.get(keyOf({ id: vmId, incarnation }));
     if (arrival?.state !== 'ready') throw new WeftError('forbidden', `${vmId} is not expected here`);
     this.#options.requireLease(arrival.vm);
-    return connectTo(
+    const near = await connectTo(
       channel === 'control'
         ? await libvirtSocket()
         : sockets.path(domainName(fleet, vmId), incarnation, channel),
     );
+    if (channel === 'memory') arrival.way = way;
+    return near;
   }
 
   close(): void {
     for (const { abort } of this.#all.values()) abort.abort();
   }
 
-  #begin(key: string, vm: VmGoal): void {
-    const { log, onChange } = this.#options;
+  #begin(key: string, { vm, from, certifiedFromMs }: Incoming): void {
+    const { log, onChange, door } = this.#options;
     const arrival: Arrival = {
       ...{ vm, abort: new AbortController(), state: 'preparing', message: null },
-      ...{ files: null, guest: null, arrived: null, asked: 0 },
+      ...{ files: null, direct: null, way: null, guest: null, arrived: null, asked: 0 },
     };
     this.#all.set(key, arrival);
     const { signal } = arrival.abort;
-    void this.#prepare(vm, signal)
+    const host = { name: from, certifiedFromMs: certifiedFromMs ?? Number.NaN };
+    const opened = certifiedFromMs === undefined ? null : door?.open(vm, host);
+    void Promise.all([this.#prepare(vm, signal), opened])
       .then(
-        (files) => Object.assign(arrival, { state: 'ready', files }),
+        ([files, direct = null]) => Object.assign(arrival, { state: 'ready', files, direct }),
         (thrown: unknown) => {
           if (signal.aborted) return;
           const error = WeftError.from(thrown);
