@@ -30,7 +30,11 @@ interface Event {
 }
 type Row = PsRow & {
   readonly successor: { readonly host: string; readonly state: string } | null;
-  readonly lastMove: { readonly downtimeMs: number | null; readonly totalMs: number | null } | null;
+  readonly lastMove: {
+    readonly downtimeMs: number | null;
+    readonly totalMs: number | null;
+    readonly way?: 'direct' | 'relayed';
+  } | null;
 };
 
 describe('a machine on a shared pool moves while it runs', () => {
@@ -103,10 +107,29 @@ describe('a machine on a shared pool moves while it runs', () => {
       const after = await ready('it to be ready there', ({ host }) => host === to);
       expect(after).toMatchObject({ address: before.address, incarnation: before.incarnation + 1 });
       expect(after.lastMove?.totalMs).toBeGreaterThan(after.lastMove?.downtimeMs ?? Number.NaN);
+      expect(after.lastMove?.way).toBe('direct');
       await expectUnbroken(written);
       const kinds = (await events(begun)).filter(({ subject }) => subject === ID).map(({ kind }) => kind);
       expect(kinds).toContain('vm-migrated');
       expect(kinds).not.toContain('vm-moves-cold');
+    }
+  });
+
+  test('through the controller, when the host that it goes to is behind a wall', async () => {
+    const { host: from } = await row();
+    const to = HOSTS.find((name) => name !== from) ?? 'h1';
+    const written = await acknowledged();
+    const wall = (rules: string) => golden.lab.exec(to, ['nft', '-f', '-'], { input: `${rules}\n` });
+    await wall(
+      `table inet weft_test_wall { chain in { type filter hook input priority 0; tcp dport 7702-7709 drop; }; }`,
+    );
+    try {
+      await golden.weft.ok(['move', ID, '--live', '--to', to, '--wait'], { timeoutMs: 200_000 });
+      const after = await ready('it to be ready there', ({ host }) => host === to);
+      expect(after.lastMove?.way).toBe('relayed');
+      await expectUnbroken(written);
+    } finally {
+      await wall('delete table inet weft_test_wall');
     }
   });
 

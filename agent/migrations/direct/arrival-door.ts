@@ -26,6 +26,8 @@ export interface ArrivalDoorOptions {
   readonly identity: () => LineIdentity;
   /** The near end of one connection. @throws WeftError when it is not to be had now. */
   readonly connect: (vmId: string, incarnation: number, channel: MigrationChannel) => Promise<Duplex>;
+  /** Whoever has not shown within this time that it is expected is sent away, ms. */
+  readonly greetingMs?: number;
   readonly clock: Pick<Clock, 'now'>;
   readonly log: Logger;
 }
@@ -35,8 +37,7 @@ interface HandOver {
   readonly incarnation: number;
 }
 
-/** Who has not shown within this time that he is expected is sent away. */
-const GREETING_LIMIT_MS = 10_000;
+const GREETING_MS = 10_000;
 const CHECK_EVERY_MS = 1_000;
 /** More than two for each machine of as many as come at once. Whoever finds it full goes by the controller. */
 const MOST_CONNECTIONS = 64;
@@ -108,11 +109,18 @@ export class ArrivalDoor {
   }
 
   #server(): Server {
-    const { ca, certificate, key } = this.#options.identity();
+    const { greetingMs = GREETING_MS, identity } = this.#options;
+    const { ca, certificate, key } = identity();
     const server = createServer({
       ...{ ca, cert: certificate, key, requestCert: true, rejectUnauthorized: true },
-      ...{ ...LINE_TLS, handshakeTimeout: GREETING_LIMIT_MS },
-      ...{ headersTimeout: GREETING_LIMIT_MS, requestTimeout: GREETING_LIMIT_MS },
+      // Whoever has said all is still answered.
+      allowHalfOpen: true,
+      ...{
+        ...LINE_TLS,
+        handshakeTimeout: greetingMs,
+        headersTimeout: greetingMs,
+        requestTimeout: greetingMs,
+      },
       ...{ connectionsCheckingInterval: CHECK_EVERY_MS, maxHeaderSize: MOST_HEADER_BYTES, noDelay: true },
     });
     server.maxConnections = MOST_CONNECTIONS;
@@ -143,7 +151,7 @@ export class ArrivalDoor {
       socket.end(`HTTP/1.1 ${ERROR_CODES[code].http} Refused\r\nconnection: close\r\n\r\n${message}`);
       // Whoever has been refused has nothing more to say here.
       socket.resume();
-      socket.setTimeout(GREETING_LIMIT_MS, () => socket.destroy());
+      socket.setTimeout(CHECK_EVERY_MS, () => socket.destroy());
     }
   }
 

@@ -23,7 +23,7 @@ export function openLine(
 ): Promise<TLSSocket> {
   return new Promise((resolve, reject) => {
     const socket = connect({
-      ...{ host: address, port, allowHalfOpen: true, ...LINE_TLS },
+      ...{ host: address, port, ...LINE_TLS },
       ...{ ca: identity.ca, cert: identity.certificate, key: identity.key },
       // A host's certificate is none of a server: it is looked at below, and nothing is sent before.
       rejectUnauthorized: false,
