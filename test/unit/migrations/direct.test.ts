@@ -130,6 +130,18 @@ describe('from agent to agent', () => {
     expect(Buffer.concat(heard).equals(sent)).toBe(true);
   });
 
+  test('a connection that is carried is left alone, however long nothing is said', async () => {
+    const order = orderTo(await opened(doorOf(identities.h2, { greetingMs: 50 })));
+    const dialler = diallerOf(identities.h1);
+    const lines = [await dialler.dial(order, 'control'), await dialler.dial(order, 'memory')];
+    // What has said nothing is looked for each second: it was looked for twice by the time these are closed.
+    for (let look = 0; look < 2; look++) {
+      const silent = connect({ host: order.direct?.address, port: order.direct?.port ?? 0 });
+      await once(silent.resume(), 'close');
+    }
+    for (const line of lines) expect(await answer(line)).toBe('pages');
+  });
+
   test('a connection closes with either of its ends', async () => {
     let near: Duplex = echo();
     const connectNear = async () => {
