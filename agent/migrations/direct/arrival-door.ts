@@ -61,7 +61,10 @@ export class ArrivalDoor {
   /** From now on this host may come in with this machine. @returns where; null: nowhere, it has to come through the controller. */
   async open(handOver: HandOver, host: ExpectedHost): Promise<MigrationDoor | null> {
     this.#expected.set(keyOf(handOver), host);
-    this.#opening ??= this.#listen();
+    this.#opening ??= this.#listen().catch((error: unknown) => {
+      this.#options.log.warn({ err: error }, 'machines come through the controller: nothing can listen here');
+      return null;
+    });
     const server = await this.#opening;
     const bound = server?.address() as AddressInfo | null | undefined;
     return bound ? { address: bound.address, port: bound.port } : null;
