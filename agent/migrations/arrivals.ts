@@ -98,7 +98,9 @@ export class Arrivals {
         .remove(domainName(fleet, id), incarnation)
         .catch((error: unknown) => log.warn({ err: error, vm: id }, 'a socket is left'));
     }
-    for (const [key, incoming] of wanted) if (!this.#all.has(key)) this.#begin(key, incoming);
+    for (const [key, incoming] of wanted)
+      if (this.#all.has(key)) void this.#letIn(incoming);
+      else this.#begin(key, incoming);
   }
 
   report(): MigrationReport[] {
@@ -147,19 +149,24 @@ export class Arrivals {
     for (const { abort } of this.#all.values()) abort.abort();
   }
 
-  #begin(key: string, { vm, from, certifiedFromMs }: Incoming): void {
-    const { log, onChange, door } = this.#options;
+  /** Straight from the other host, as the goal knows that one now. */
+  async #letIn({ vm, from, certifiedFromMs }: Incoming): Promise<MigrationDoor | null> {
+    if (certifiedFromMs === undefined) return null;
+    return (await this.#options.door?.open(vm, { name: from, certifiedFromMs })) ?? null;
+  }
+
+  #begin(key: string, incoming: Incoming): void {
+    const { log, onChange } = this.#options;
+    const { vm } = incoming;
     const arrival: Arrival = {
       ...{ vm, abort: new AbortController(), state: 'preparing', message: null },
       ...{ files: null, direct: null, way: null, guest: null, arrived: null, asked: 0 },
     };
     this.#all.set(key, arrival);
     const { signal } = arrival.abort;
-    const host = { name: from, certifiedFromMs: certifiedFromMs ?? Number.NaN };
-    const opened = certifiedFromMs === undefined ? null : door?.open(vm, host);
-    void Promise.all([this.#prepare(vm, signal), opened])
+    void Promise.all([this.#prepare(vm, signal), this.#letIn(incoming)])
       .then(
-        ([files, direct = null]) => Object.assign(arrival, { state: 'ready', files, direct }),
+        ([files, direct]) => Object.assign(arrival, { state: 'ready', files, direct }),
         (thrown: unknown) => {
           if (signal.aborted) return;
           const error = WeftError.from(thrown);
