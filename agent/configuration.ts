@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { DEFAULT_GUARD_FOLDER } from './guard/notes.ts';
 import { WeftError } from './kit/errors.ts';
 import { NAME_PATTERN } from './kit/names.ts';
+import { parseListen } from './migrations/direct/listen-setting.ts';
 import { fenceDevice } from './protocol/index.ts';
 
 const MIB = 2 ** 20;
@@ -46,6 +47,15 @@ const backupFolder = z.strictObject({
   kind: z.enum(['local', 'shared']).default('local'),
   path: z.string().startsWith('/'),
 });
+
+function listenSetting(text: string, context: z.RefinementCtx) {
+  const setting = parseListen(text);
+  if (setting !== undefined) return setting;
+  context.addIssue(
+    'not off, a port or a range of ports, or those behind an address of this host that others reach: 192.0.2.7:7702-7709',
+  );
+  return z.NEVER;
+}
 
 /** `/etc/weft/agent.yaml`. Every key is optional. */
 const agentConfiguration = z.strictObject({
@@ -97,6 +107,8 @@ const agentConfiguration = z.strictObject({
       limitMs: z.number().int().min(1_000).default(300_000),
       /** At most so much of its memory is sent in a second; by default as fast as it goes. */
       bandwidthMiBps: z.number().int().min(1).max(1_000_000).optional(),
+      /** Where machines come in straight from other hosts, while one is expected. */
+      listen: z.coerce.string().default('7702-7709').transform(listenSetting),
     })
     .prefault({}),
   /** What boots this host anew when its operator asks for it through the controller: a program and its arguments. */

@@ -19,6 +19,9 @@ import { systemClock } from './kit/clock.ts';
 import { WeftError } from './kit/errors.ts';
 import { exec } from './kit/exec.ts';
 import { createLogger, type Logger } from './kit/log.ts';
+import { ArrivalDoor } from './migrations/direct/arrival-door.ts';
+import { MigrationDialler } from './migrations/direct/dialler.ts';
+import type { MigrationKeeper } from './migrations/keeper.ts';
 import { NftHostNetwork } from './network/nft-host-network.ts';
 import { collectFacts, hasCpuQuota, readBootId } from './observer/facts.ts';
 import { Observer } from './observer/observer.ts';
@@ -138,8 +141,17 @@ async function run({ log, configuration, paths, identity }: Parts): Promise<void
   });
   const doctor = createDoctor(base, { watch, network, executor, keeper, onChange });
   const dial = (path: string) => dialBytes(identity.current, path, DIAL_LIMIT_MS);
-  const migrations = await createMigrations(base, {
-    ...{ accelerator, folders, executor, lease, link, dial, onChange },
+  const door = new ArrivalDoor({
+    listen: configuration.migration.listen,
+    ownAddress: () => session.ownAddress,
+    identity: () => identity.current,
+    connect: (id, incarnation, channel) => migrations.connect(id, incarnation, channel, 'direct'),
+    clock,
+    log,
+  });
+  const dialler = new MigrationDialler({ identity: () => identity.current, relay: dial, clock, log });
+  const migrations: MigrationKeeper = await createMigrations(base, {
+    ...{ accelerator, folders, executor, lease, link, door, dialler, onChange },
   });
   const observer: Observer = new Observer({
     bootId,
@@ -222,6 +234,8 @@ async function run({ log, configuration, paths, identity }: Parts): Promise<void
     doctor.close();
     backups.close();
     migrations.close();
+    door.close();
+    door.close();
     void executor
       .close()
       .then(() => driver.close())

@@ -12,11 +12,14 @@ import {
   type Goal,
   type GuestSeen,
   type MigrationChannel,
+  type MigrationDoor,
   type MigrationFiles,
   type MigrationReport,
+  type MigrationWay,
   type NetworkGoal,
   type VmGoal,
 } from '../protocol/index.ts';
+import type { ArrivalDoor } from './direct/arrival-door.ts';
 import { guestOf } from './guest-seen.ts';
 import { keyOf } from './key.ts';
 import type { MigrationSockets } from './sockets.ts';
@@ -33,6 +36,8 @@ export interface ArrivalOptions
   readonly libvirtSocket: () => Promise<string>;
   /** Resolves when the machine's subnet stands on this host. */
   readonly networkReady: (vm: VmGoal) => Promise<NetworkGoal>;
+  /** Where it may come in straight from the other host; absent: nowhere. */
+  readonly door?: Pick<ArrivalDoor, 'open' | 'shut'>;
   /** @throws when this host may not run it now: it holds no lease for its pool. */
   readonly requireLease: (vm: VmGoal) => void;
   readonly clock: Clock;
@@ -40,6 +45,7 @@ export interface ArrivalOptions
   readonly onChange: () => void;
 }
 
+type Incoming = NonNullable<Goal['incoming']>[number];
 type Arrived = { readonly downtimeMs: number; readonly totalMs: number };
 
 interface Arrival {
@@ -48,6 +54,9 @@ interface Arrival {
   state: 'preparing' | 'ready' | 'refused';
   message: string | null;
   files: MigrationFiles | null;
+  direct: MigrationDoor | null;
+  /** How its memory comes; null: it does not come yet. */
+  way: MigrationWay | null;
   /** Null: nobody has looked yet. */
   guest: GuestSeen | null;
   arrived: Arrived | null;
@@ -76,29 +85,34 @@ export class Arrivals {
   }
 
   follow(goal: Goal): void {
-    const wanted = new Map((goal.incoming ?? []).map(({ vm }) => [keyOf(vm), vm]));
+    const wanted = new Map((goal.incoming ?? []).map((incoming) => [keyOf(incoming.vm), incoming]));
     for (const [key, arrival] of this.#all) {
       if (wanted.has(key)) continue;
       this.#all.delete(key);
       arrival.abort.abort(new WeftError('conflict', 'it comes here no more'));
       const { id, incarnation } = arrival.vm;
-      const { sockets, fleet, log } = this.#options;
+      const { sockets, fleet, log, door } = this.#options;
+      door?.shut(arrival.vm);
       void sockets
         .remove(domainName(fleet, id), incarnation)
         .catch((error: unknown) => log.warn({ err: error, vm: id }, 'a socket is left'));
     }
-    for (const [key, vm] of wanted) if (!this.#all.has(key)) this.#begin(key, vm);
+    for (const [key, incoming] of wanted)
+      if (this.#all.has(key)) void this.#letIn(incoming);
+      else this.#begin(key, incoming);
   }
 
   report(): MigrationReport[] {
     return [...this.#all.values()].flatMap((arrival): MigrationReport[] => {
-      const { vm, state, guest, message, files, arrived, mayHaveRun } = arrival;
+      const { vm, state, guest, message, files, direct, way, arrived, mayHaveRun } = arrival;
       if (guest === null) return [];
       return [
         {
           ...{ role: 'in', id: vm.id, incarnation: vm.incarnation, state, guest },
           ...(message === null ? {} : { message: message.slice(0, 1024) }),
           ...(files === null ? {} : { files }),
+          ...(direct === null ? {} : { direct }),
+          ...(way === null ? {} : { way }),
           ...(arrived ?? {}),
           ...(mayHaveRun && guest === 'absent' ? { ran: true } : {}),
         },
@@ -112,33 +126,47 @@ export class Arrivals {
   }
 
   /** The near end of one connection of a migration. @throws WeftError `forbidden` for a machine that does not come here. */
-  async connect(vmId: string, incarnation: number, channel: MigrationChannel): Promise<Duplex> {
+  async connect(
+    vmId: string,
+    incarnation: number,
+    channel: MigrationChannel,
+    way: MigrationWay = 'relayed',
+  ): Promise<Duplex> {
     const { fleet, sockets, libvirtSocket } = this.#options;
     const arrival = this.#all.get(keyOf({ id: vmId, incarnation }));
     if (arrival?.state !== 'ready') throw new WeftError('forbidden', `${vmId} is not expected here`);
     this.#options.requireLease(arrival.vm);
-    return sockets.connect(
+    const near = await sockets.connect(
       channel === 'control'
         ? await libvirtSocket()
         : sockets.path(domainName(fleet, vmId), incarnation, channel),
     );
+    if (channel === 'memory') arrival.way = way;
+    return near;
   }
 
   close(): void {
     for (const { abort } of this.#all.values()) abort.abort();
   }
 
-  #begin(key: string, vm: VmGoal): void {
+  /** Straight from the other host, as the goal knows that one now. */
+  async #letIn({ vm, from, certifiedFromMs }: Incoming): Promise<MigrationDoor | null> {
+    if (certifiedFromMs === undefined) return null;
+    return (await this.#options.door?.open(vm, { name: from, certifiedFromMs })) ?? null;
+  }
+
+  #begin(key: string, incoming: Incoming): void {
     const { log, onChange } = this.#options;
+    const { vm } = incoming;
     const arrival: Arrival = {
       ...{ vm, abort: new AbortController(), state: 'preparing', message: null },
-      ...{ files: null, guest: null, arrived: null, mayHaveRun: false, asked: 0 },
+      ...{ files: null, direct: null, way: null, guest: null, arrived: null, mayHaveRun: false, asked: 0 },
     };
     this.#all.set(key, arrival);
     const { signal } = arrival.abort;
-    void this.#prepare(vm, signal)
+    void Promise.all([this.#prepare(vm, signal), this.#letIn(incoming)])
       .then(
-        (files) => Object.assign(arrival, { state: 'ready', files }),
+        ([files, direct]) => Object.assign(arrival, { state: 'ready', files, direct }),
         (thrown: unknown) => {
           if (signal.aborted) return;
           const error = WeftError.from(thrown);

@@ -3,7 +3,7 @@ import type { HypervisorDriver } from '../hypervisor/driver.ts';
 import type { Clock, Timer } from '../kit/clock.ts';
 import type { Logger } from '../kit/log.ts';
 import { Passes } from '../kit/passes.ts';
-import type { Goal, MigrationChannel, MigrationReport } from '../protocol/index.ts';
+import type { Goal, MigrationChannel, MigrationReport, MigrationWay } from '../protocol/index.ts';
 import type { Arrivals } from './arrivals.ts';
 import type { Departures } from './departures.ts';
 
@@ -52,8 +52,13 @@ export class MigrationKeeper {
     return [...this.#departures.report(), ...this.#arrivals.report()];
   }
 
-  connect(vmId: string, incarnation: number, channel: MigrationChannel): Promise<Duplex> {
-    return this.#arrivals.connect(vmId, incarnation, channel);
+  connect(
+    vmId: string,
+    incarnation: number,
+    channel: MigrationChannel,
+    way: MigrationWay = 'relayed',
+  ): Promise<Duplex> {
+    return this.#arrivals.connect(vmId, incarnation, channel, way);
   }
 
   close(): void {

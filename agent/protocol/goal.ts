@@ -156,7 +156,16 @@ export const goal = z.object({
   /** What this host is to do with backups. */
   backups: z.array(backupTask).optional(),
   /** Machines that come here while they run: made ready for, and started by nobody here. */
-  incoming: z.array(z.object({ vm: vmGoal, from: z.string() })).optional(),
+  incoming: z
+    .array(
+      z.object({
+        vm: vmGoal,
+        from: z.string(),
+        /** The certificate of the host that it comes from is valid from then or later. Absent: the controller carries what comes. */
+        certifiedFromMs: timeMs.optional(),
+      }),
+    )
+    .optional(),
   /** Machines of `vms` that leave while they run. */
   outgoing: z.array(outgoingMigration).optional(),
   /** Pool → other hosts of which it is not known yet whether this one finds them there: it looks often. Absent: none. */

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { count, vmId } from './primitives.ts';
+import { count, port, timeMs, vmId } from './primitives.ts';
 
 /** Where what belongs to a machine lies on the host that it goes to. */
 export const migrationFiles = z.object({
@@ -8,6 +8,14 @@ export const migrationFiles = z.object({
   console: z.string().startsWith('/').max(4096),
 });
 export type MigrationFiles = z.infer<typeof migrationFiles>;
+
+/** Where a host's agent lets in what comes from the agent of another host, without the controller in between. */
+export const migrationDoor = z.object({ address: z.union([z.ipv4(), z.ipv6()]), port });
+export type MigrationDoor = z.infer<typeof migrationDoor>;
+
+/** How the memory of a machine came: from agent to agent, or through the controller. */
+export const migrationWay = z.enum(['direct', 'relayed']);
+export type MigrationWay = z.infer<typeof migrationWay>;
 
 /** A machine of this host that goes to another one while it runs. Until the goal says otherwise, it is started by nobody here. */
 export const outgoingMigration = z.object({
@@ -20,6 +28,11 @@ export const outgoingMigration = z.object({
   /** Nothing of it is, or will be, on the other host: a guest that stands still since then runs on here. */
   resume: z.boolean(),
   files: migrationFiles,
+  /**
+   * Where the other host lets this one in. It is that host when its certificate names it, and is valid from `certifiedFromMs` or later.
+   * Absent: nowhere; the controller carries it.
+   */
+  direct: migrationDoor.extend({ certifiedFromMs: timeMs }).optional(),
 });
 export type OutgoingMigration = z.infer<typeof outgoingMigration>;
 
@@ -44,6 +57,10 @@ export const migrationReport = z.discriminatedUnion('role', [
     files: migrationFiles.optional(),
     /** It may have run here, and is down: the hypervisor has its description, which it keeps only of what it was about to let run. */
     ran: z.boolean().optional(),
+    /** Absent: it comes through the controller. */
+    direct: migrationDoor.optional(),
+    /** Once its memory comes. */
+    way: migrationWay.optional(),
     /** Once it runs here: how long it stood still, and how long all of it took, by the hypervisor's own count. */
     downtimeMs: count.optional(),
     totalMs: count.optional(),
@@ -66,6 +83,22 @@ export type MigrationReport = z.infer<typeof migrationReport>;
 export const MIGRATION_CHANNELS = ['control', 'memory'] as const;
 export const migrationChannel = z.enum(MIGRATION_CHANNELS);
 export type MigrationChannel = z.infer<typeof migrationChannel>;
+
+const PATH = /^\/agent\/v1\/migrations\/([^/]+\/[^/]+)\/([1-9][0-9]{0,14})\/([a-z]+)$/;
+
+/** What one connection of a migration asks for, of the controller and of another host's agent alike. */
+export const migrationPath = (id: string, incarnation: number, channel: MigrationChannel): string =>
+  `/agent/v1/migrations/${id}/${incarnation}/${channel}`;
+
+/** Null: it is no such path. */
+export function parseMigrationPath(
+  path: string,
+): { readonly vmId: string; readonly incarnation: number; readonly channel: MigrationChannel } | null {
+  const [, id, incarnation, channel] = PATH.exec(path) ?? [];
+  const parsed = migrationChannel.safeParse(channel);
+  if (id === undefined || !parsed.success) return null;
+  return { vmId: id, incarnation: Number(incarnation), channel: parsed.data };
+}
 
 /** Capability of an agent that can hand machines over while they run. */
 export const MIGRATES_LIVE = 'migrates-live';

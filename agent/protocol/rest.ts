@@ -11,7 +11,8 @@ import { uuid } from './primitives.ts';
  * GET  /agent/v1/vms/{app}/{name}/secrets?incarnation=N   vmSecrets; only to the host the VM is placed on
  * GET  /agent/v1/streams/{streamId}                WebSocket, binary frames: raw bytes of a console or SSH connection;
  *                                                  `Upgrade: weft-bytes`, bytes as they are: of a migration that comes here
- * GET  /agent/v1/migrations/{app}/{name}/{incarnation}/{channel}   `Upgrade: weft-bytes`: to the host that this machine is handed over to
+ * GET  /agent/v1/migrations/{app}/{name}/{incarnation}/{channel}   `Upgrade: weft-bytes`: to the host that this machine is handed over to;
+ *                                                  asked of that host's agent itself where it listens for it, else of the controller
  */
 export const joinRequest = z.object({
   token: z.string().max(512),

@@ -11,6 +11,8 @@ import {
 import type { Identity } from './identity.ts';
 
 const LIMIT_MS = 20_000;
+/** Extended key usage `serverAuth`. */
+const SERVER_AUTHENTICATION = '1.3.6.1.5.5.7.3.1';
 
 /** @throws WeftError `unauthorized` for what is no join token. */
 export function parseJoinToken(token: string): JoinTokenPayload {
@@ -115,12 +117,14 @@ function post(payload: JoinTokenPayload, body: unknown): Promise<JoinResponse> {
   });
 }
 
-/** True when the server's certificate was signed, directly or not, by the CA with this fingerprint. */
+/** True when the certificate is that of a server, and was signed, directly or not, by the CA with this fingerprint. */
 function chainHas(socket: TLSSocket, caFingerprint: string): boolean {
   let certificate: DetailedPeerCertificate | undefined = socket.getPeerCertificate(true);
   let child: X509Certificate | null = null;
   for (let depth = 0; certificate?.raw !== undefined && depth < 5; depth++) {
     const parsed: X509Certificate = new X509Certificate(certificate.raw);
+    // A host of the fleet has a certificate of its CA too: it is none of a server.
+    if (!child && !parsed.keyUsage?.includes(SERVER_AUTHENTICATION)) return false;
     if (child && !child.verify(parsed.publicKey)) return false;
     if (fingerprint(certificate.raw) === caFingerprint) return true;
     const issuer: DetailedPeerCertificate | undefined = certificate.issuerCertificate;

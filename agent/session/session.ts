@@ -54,6 +54,7 @@ export class Session {
   #redial: Timer | null = null;
   #closed = false;
   #lastHeardMs = 0;
+  #ownAddress: string | null = null;
   #grantsLeases = false;
 
   constructor(options: SessionOptions) {
@@ -62,6 +63,11 @@ export class Session {
 
   start(): void {
     this.#dial();
+  }
+
+  /** Of this host's end of its newest connection to the controller; null: there was none yet. */
+  get ownAddress(): string | null {
+    return this.#ownAddress;
   }
 
   /** Sends a report when there is a session; without one it is dropped: the next session begins with a whole one. */
@@ -99,6 +105,9 @@ export class Session {
     this.#socket = socket;
     this.#welcomed = false;
     this.#sequence = 0;
+    socket.on('upgrade', ({ socket: { localAddress } }) => {
+      this.#ownAddress = localAddress ?? null;
+    });
     socket.on('open', () => socket.send(JSON.stringify(hello())));
     socket.on('pong', () => this.#heard());
     socket.on('message', (data) => {

@@ -7,13 +7,14 @@ import { writeSeedIso } from '../guest/seed-iso.ts';
 import { WeftError } from '../kit/errors.ts';
 import { Arrivals } from '../migrations/arrivals.ts';
 import { Departures } from '../migrations/departures.ts';
+import type { ArrivalDoor } from '../migrations/direct/arrival-door.ts';
+import type { MigrationDialler } from '../migrations/direct/dialler.ts';
 import { MigrationKeeper } from '../migrations/keeper.ts';
 import { libvirtSocket } from '../migrations/libvirt-socket.ts';
 import { MigrationSockets } from '../migrations/sockets.ts';
 import type { HostFacts } from '../protocol/index.ts';
 import type { HttpsLink } from '../session/https-link.ts';
 import type { Base } from './base.ts';
-import type { Dial } from './streams.ts';
 
 export interface MigrationParts {
   readonly accelerator: HostFacts['accelerator'];
@@ -21,7 +22,8 @@ export interface MigrationParts {
   readonly executor: Executor;
   readonly lease: HostLease | undefined;
   readonly link: HttpsLink;
-  readonly dial: Dial;
+  readonly door: ArrivalDoor;
+  readonly dialler: MigrationDialler;
   readonly onChange: () => void;
 }
 
@@ -42,7 +44,7 @@ export async function createMigrations(base: Base, parts: MigrationParts): Promi
 
 function departures(
   { configuration, fleet, driver, disks, paths, clock, log }: Base,
-  { accelerator, dial }: MigrationParts,
+  { accelerator, dialler }: MigrationParts,
   sockets: MigrationSockets,
   onChange: () => void,
 ): Departures {
@@ -55,7 +57,7 @@ function departures(
       seed: paths.seed(vm.id, vm.incarnation),
       console: paths.consoleLog(vm.id),
     }),
-    dial: ({ id, incarnation }, channel) => dial(`/agent/v1/migrations/${id}/${incarnation}/${channel}`),
+    dial: (order, channel) => dialler.dial(order, channel),
     limitMs: configuration.migration.limitMs,
     emulates: accelerator.kind !== 'kvm',
     bandwidthMiBps: configuration.migration.bandwidthMiBps ?? null,
@@ -67,7 +69,7 @@ function departures(
 
 function arrivals(
   { configuration, ...base }: Base,
-  { folders, executor, lease, link }: MigrationParts,
+  { folders, executor, lease, link, door }: MigrationParts,
   sockets: MigrationSockets,
   onChange: () => void,
 ): Arrivals {
@@ -75,6 +77,7 @@ function arrivals(
     ...base,
     folders,
     sockets,
+    door,
     libvirtSocket: () => libvirtSocket(configuration.libvirtUri),
     networkReady: (vm) => executor.readyNetwork(vm),
     fetchSecrets: (vm, signal) => link.fetchSecrets(vm.id, vm.incarnation, signal),

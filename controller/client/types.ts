@@ -39,6 +39,8 @@ export interface LastMoveRow {
   /** Null: the hypervisor did not say. */
   readonly downtimeMs: number | null;
   readonly totalMs: number | null;
+  /** Absent: its host did not say. */
+  readonly way?: 'direct' | 'relayed';
 }
 
 export interface VmDetail extends Omit<VmRow, 'failure' | 'step' | 'image' | 'lastMove'> {

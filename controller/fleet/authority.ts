@@ -17,13 +17,12 @@ import {
 } from '@peculiar/x509';
 import { writeFileAtomic } from '../../agent/kit/atomic-file.ts';
 import { WeftError } from '../../agent/kit/errors.ts';
+import { BACKDATE_MS } from '../model/host-certificates.ts';
 
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
 const DAY_MS = 86_400_000;
 const CA_DAYS = 3650;
 const LEAF_DAYS = 90;
-/** Clocks of hosts may be a little behind. */
-export const BACKDATE_MS = 3_600_000;
 
 type Keys = webcrypto.CryptoKeyPair;
 type Generator = Parameters<typeof X509CertificateGenerator.create>[0];

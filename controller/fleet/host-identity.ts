@@ -1,12 +1,9 @@
 import { X509Certificate } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
 import { WeftError } from '../../agent/kit/errors.ts';
+import { certifiedFromMs } from '../model/host-certificates.ts';
 import type { HostRecord } from '../model/records.ts';
 import type { Store } from '../store/contract.ts';
-import { BACKDATE_MS } from './authority.ts';
-
-/** Certificates carry whole seconds, rounded down. */
-const SECOND_MS = 1_000;
 
 /**
  * Which host is on the other end of a connection. Its certificate is signed by our CA, names a host that is in the fleet, and
@@ -19,8 +16,7 @@ export async function hostOf(socket: TLSSocket, store: Store): Promise<HostRecor
   const name = /(?:^|\n)CN=([^\n]+)/.exec(certificate.subject)?.[1] ?? '';
   const host = (await store.get(`hosts/${name}`))?.value as HostRecord | undefined;
   if (!host) throw refusal(`host ${name} is not in this fleet any more`);
-  const issuedAtMs = Date.parse(certificate.validFrom) + BACKDATE_MS;
-  if (issuedAtMs < Math.floor(host.joinedAtMs / SECOND_MS) * SECOND_MS)
+  if (Date.parse(certificate.validFrom) < certifiedFromMs(host))
     throw refusal(`host ${name} has joined anew since this certificate was issued`);
   return host;
 }

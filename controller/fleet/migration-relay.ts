@@ -6,13 +6,12 @@ import { joinStreams } from '../../agent/kit/join-streams.ts';
 import {
   BYTES_UPGRADE,
   type MigrationChannel,
-  migrationChannel,
   type OpenStream,
+  parseMigrationPath,
 } from '../../agent/protocol/index.ts';
 import type { VmRecord } from '../model/records.ts';
 import type { Store } from '../store/contract.ts';
 
-const SOURCE = /^\/agent\/v1\/migrations\/([^/]+\/[^/]+)\/([1-9][0-9]{0,14})\/([a-z]+)$/;
 const TARGET = /^\/agent\/v1\/streams\/([0-9a-f-]{36})$/;
 const DIAL_LIMIT_MS = 15_000;
 const BEGUN = `HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: ${BYTES_UPGRADE}\r\n\r\n`;
@@ -47,10 +46,9 @@ export class MigrationRelay {
   async accept(host: string, path: string, socket: Duplex, head: Buffer): Promise<void> {
     const streamId = TARGET.exec(path)?.[1];
     if (streamId !== undefined) return this.#arrived(host, streamId, socket, head);
-    const [, vmId, incarnation, channel] = SOURCE.exec(path) ?? [];
-    const parsed = migrationChannel.safeParse(channel);
-    if (vmId === undefined || !parsed.success) throw new WeftError('not-found', `there is no ${path}`);
-    await this.#asked(host, { vmId, incarnation: Number(incarnation), channel: parsed.data }, socket, head);
+    const wanted = parseMigrationPath(path);
+    if (!wanted) throw new WeftError('not-found', `there is no ${path}`);
+    await this.#asked(host, wanted, socket, head);
   }
 
   close(): void {

@@ -1,4 +1,4 @@
-import type { MigrationFiles } from '../../agent/protocol/index.ts';
+import type { MigrationDoor, MigrationFiles, MigrationWay } from '../../agent/protocol/index.ts';
 import type { VmRecord } from './records.ts';
 
 /**
@@ -11,6 +11,8 @@ export interface LiveMove {
   readonly sinceMs: number;
   /** Where its files are over there; null: not said yet. */
   readonly files: MigrationFiles | null;
+  /** Where that host lets it in; absent: nowhere, it comes through the controller. */
+  readonly direct?: MigrationDoor;
   /** Of `stopping`: why. */
   readonly reason: string | null;
   /** Of `stopping`: it was tried and failed, rather than called off. */
@@ -39,6 +41,8 @@ export interface LastMove {
   /** How long the guest stood still, and how long all of it took; null: the hypervisor did not say. */
   readonly downtimeMs: number | null;
   readonly totalMs: number | null;
+  /** Absent: the host did not say. */
+  readonly way?: MigrationWay;
 }
 
 /** Two hosts may have it at this moment: nothing but the end of the hand-over decides whose it is. */

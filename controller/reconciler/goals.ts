@@ -5,6 +5,7 @@ import {
   type VmGoal,
   type Workload,
 } from '../../agent/protocol/index.ts';
+import { certifiedFromMs } from '../model/host-certificates.ts';
 import type { ApplicationRecord, HostRecord, NetworkRecord, VmRecord } from '../model/records.ts';
 import type { Role } from '../model/service.ts';
 import { arrivingView } from '../model/successor.ts';
@@ -67,7 +68,7 @@ const arrivingOn = (host: string, world: GoalWorld): readonly VmRecord[] =>
     return arriving ?? [];
   });
 
-/** Machines that come here, or leave, while they run. The one that gives hears of it when the one that takes is ready. */
+/** Machines that come here, or leave, while they run; both hosts know each other by their certificates. The one that gives hears of it when the one that takes is ready. */
 function handOvers(
   present: readonly VmRecord[],
   arriving: readonly VmRecord[],
@@ -77,14 +78,22 @@ function handOvers(
   const incoming = arriving.flatMap((view) => {
     const application = world.applications.get(view.app);
     const from = world.vms.get(view.id)?.host;
-    return application && from ? [{ vm: vmGoalOf(view, application, peersOf(view.app)), from }] : [];
+    const here = world.hosts.get(from ?? '');
+    const certified = here ? { certifiedFromMs: certifiedFromMs(here) } : {};
+    return application && from
+      ? [{ vm: vmGoalOf(view, application, peersOf(view.app)), from, ...certified }]
+      : [];
   });
   const outgoing = present.flatMap(({ id, successor }): NonNullable<Goal['outgoing']> => {
     const live = successor?.live;
     if (!successor || !live?.files || live.state === 'preparing') return [];
     const { host: to, incarnation } = successor;
     const order = live.state === 'moving' ? 'move' : 'stop';
-    return [{ id, incarnation, to, order, resume: live.resume, files: live.files }];
+    const there = world.hosts.get(to);
+    const direct = live.direct && there ? { ...live.direct, certifiedFromMs: certifiedFromMs(there) } : null;
+    return [
+      { id, incarnation, to, order, resume: live.resume, files: live.files, ...(direct ? { direct } : {}) },
+    ];
   });
   return {
     ...(incoming.length === 0 ? {} : { incoming }),

@@ -57,6 +57,10 @@ const hostPart = (host: HostRecord | undefined): unknown => [
   ...[host?.mode, host?.rebootOf, host?.bootId, unfoundOf(host)],
 ];
 
+/** Certificates that it had before count no more with hosts that hand machines over to it, or take them. */
+const joinedAnew = (before: HostRecord | undefined, after: HostRecord | undefined): boolean =>
+  before !== undefined && before.joinedAtMs !== after?.joinedAtMs;
+
 /** Of these kinds a record is in the goals of the hosts that it names. */
 const NAMED_IN: { readonly [K in Kind]?: (record: never) => readonly unknown[] } = {
   // Where it is, and where it is to be.
@@ -78,6 +82,9 @@ export function hostsConcerned(changes: Changed, cache: WorldCache): ReadonlySet
   for (const { kind, key, before, after } of changes) {
     if (kind === 'hosts' && !isSameDocument(hostPart(before as HostRecord), hostPart(after as HostRecord)))
       hosts.add(key);
+    if (kind === 'hosts' && joinedAnew(before as HostRecord | undefined, after as HostRecord | undefined))
+      for (const vm of cache.records('vms').values())
+        if (vm.successor?.live) for (const host of namedIn('vms', vm)) hosts.add(host);
     // Other hosts may have to take such a machine over, and make ready for it.
     if (kind === 'vms' && !isSameDocument(sharedPart(before as VmRecord), sharedPart(after as VmRecord)))
       for (const host of cache.records('hosts').keys()) hosts.add(host);

@@ -24,7 +24,11 @@ interface Event {
 }
 type Row = PsRow & {
   readonly successor: { readonly host: string; readonly state: string } | null;
-  readonly lastMove: { readonly downtimeMs: number | null; readonly totalMs: number | null } | null;
+  readonly lastMove: {
+    readonly downtimeMs: number | null;
+    readonly totalMs: number | null;
+    readonly way?: 'direct' | 'relayed';
+  } | null;
 };
 
 describe('a machine on a shared pool moves while it runs', () => {
@@ -87,10 +91,29 @@ describe('a machine on a shared pool moves while it runs', () => {
       const after = await ready('it to be ready there', ({ host }) => host === to);
       expect(after).toMatchObject({ address: before.address, incarnation: before.incarnation + 1 });
       expect(after.lastMove?.totalMs).toBeGreaterThan(after.lastMove?.downtimeMs ?? Number.NaN);
+      expect(after.lastMove?.way).toBe('direct');
       await expectUnbroken(written);
       const kinds = (await events(begun)).filter(({ subject }) => subject === ID).map(({ kind }) => kind);
       expect(kinds).toContain('vm-migrated');
       expect(kinds).not.toContain('vm-moves-cold');
+    }
+  });
+
+  test('through the controller, when the host that it goes to is behind a wall', async () => {
+    const { host: from } = await row();
+    const to = HOSTS.find((name) => name !== from) ?? 'h1';
+    const written = await acknowledged();
+    const wall = (rules: string) => golden.lab.exec(to, ['nft', '-f', '-'], { input: `${rules}\n` });
+    await wall(
+      `table inet weft_test_wall { chain in { type filter hook input priority 0; tcp dport 7702-7709 drop; }; }`,
+    );
+    try {
+      await golden.weft.ok(['move', ID, '--live', '--to', to, '--wait'], { timeoutMs: 200_000 });
+      const after = await ready('it to be ready there', ({ host }) => host === to);
+      expect(after.lastMove?.way).toBe('relayed');
+      await expectUnbroken(written);
+    } finally {
+      await wall('delete table inet weft_test_wall');
     }
   });
 
@@ -142,19 +165,28 @@ describe('a machine on a shared pool moves while it runs', () => {
       expect(told).not.toContain('vm-migrated');
     });
 
-    test.each([
-      ['agent that takes', (to: string) => kill(to)],
-      ['controller', async () => process.kill(await golden.lab.controllerPid(), 'SIGKILL')],
-    ])('by the death of the %s: it goes on where it was, and the reason is told', async (_who, strike) => {
+    test('by the death of the agent that takes: it goes on where it was, and the reason is told', async () => {
       const way = await underWay();
-      await strike(way.to);
+      await kill(way.to);
       await waitFor(
         'it to be told as failed',
-        // A controller that is on its way back does not answer yet.
-        () => events(way.begun).catch(() => []),
+        () => events(way.begun),
         (told) => told.some(({ kind }) => kind === 'vm-move-failed'),
       );
       await stays(way);
+    });
+
+    test('not by the death of the controller: it arrives all the same', async () => {
+      const way = await underWay();
+      process.kill(await golden.lab.controllerPid(), 'SIGKILL');
+      const there = await waitFor(
+        'it to be ready there',
+        // A controller that is on its way back does not answer yet.
+        () => row().catch(() => null),
+        (found) => found?.host === way.to && isReady(found) && found.successor === null,
+      );
+      expect(there?.lastMove?.way).toBe('direct');
+      await expectUnbroken(way.written);
     });
 
     test('by the death of the agent that gives: it goes on where it was', async () => {

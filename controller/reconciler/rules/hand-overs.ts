@@ -105,6 +105,7 @@ function arrive(
   const lastMove = {
     ...{ atMs: draft.nowMs, from: String(from), to: successor.host },
     ...{ downtimeMs: target?.downtimeMs ?? null, totalMs: target?.totalMs ?? null },
+    ...(target?.way === undefined ? {} : { way: target.way }),
   };
   const why = WHY[by](String(from), successor.host);
   const there = {
@@ -117,11 +118,11 @@ function arrive(
   const moved = draft.get('vms', record.id);
   // The guest never stopped: what its host says of it from now on is no new beginning.
   if (moved) draft.put('vms', record.id, { ...moved, lastMove, readyAtMs: record.readyAtMs });
-  const { downtimeMs, totalMs } = lastMove;
+  const { downtimeMs, totalMs, way } = lastMove;
   const took =
     downtimeMs === null || totalMs === null
       ? ''
-      : `; it stood still for ${downtimeMs} ms, and all of it took ${totalMs} ms`;
+      : `; it stood still for ${downtimeMs} ms, and all of it took ${totalMs} ms${way === 'relayed' ? ', through the controller' : ''}`;
   draft.tell('vm-migrated', record.id, `from ${from} to ${successor.host} while it ran${took}`, lastMove);
 }
 

@@ -149,7 +149,11 @@ function handOverWhenReady(draft: Draft, placement: Placement, record: VmRecord,
   }
   if (word?.state !== 'ready' || !word.files || word.guest !== 'absent') return;
   if (draft.get('hosts', String(record.host))?.state !== 'up') return;
-  const live = { ...successor.live, state: 'moving', files: word.files, sinceMs: draft.nowMs } as const;
+  const { files, direct } = word;
+  const live = {
+    ...{ ...successor.live, state: 'moving' as const, files, sinceMs: draft.nowMs },
+    ...(direct ? { direct } : {}),
+  };
   draft.put('vms', record.id, { ...record, successor: { ...successor, state: 'migrating', live } });
   draft.tell('vm-migrating', record.id, `from ${record.host} to ${successor.host} while it runs`, {
     from: record.host,

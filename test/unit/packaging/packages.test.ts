@@ -50,7 +50,7 @@ describe('what a package installs', () => {
 
   it('runs on the Node and the modules of its own folder', () => {
     expect(textOf('usr/sbin/weft-agent')).toBe(
-      '#!/bin/sh\nexec /usr/lib/weft/agent/bin/node --max-semi-space-size=2 /usr/lib/weft/agent/agent/main.js "$@"\n',
+      '#!/bin/sh\nexec /usr/lib/weft/agent/bin/node --max-semi-space-size=2 --expose-gc /usr/lib/weft/agent/agent/main.js "$@"\n',
     );
     expect(JSON.parse(textOf('usr/lib/weft/agent/package.json'))).toMatchObject({ type: 'module' });
     expect(planEntries(agentPackage, release, found).map(({ path }) => path)).toContain(

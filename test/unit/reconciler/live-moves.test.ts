@@ -124,6 +124,20 @@ describe('a machine that moves while it runs', () => {
     expect(world.records.claims.get('h1')?.vms).toEqual({});
   });
 
+  test('goes straight to a host that lets it in, and each host is told by which certificate it knows the other', () => {
+    const direct = { address: '192.0.2.2', port: 7702 };
+    change({ moveTo: '*', moveMode: 'auto' });
+    said = { h1: { state: 'working', guest: 'running' }, h2: { direct } as Word };
+    settle();
+    const joinedAtMs = (host: string) => Number(world.records.hosts.get(host)?.joinedAtMs);
+    const since = (host: string) => Math.floor(joinedAtMs(host) / 1_000) * 1_000 - 3_600_000;
+    expect(goal('h1').outgoing).toMatchObject([{ direct: { ...direct, certifiedFromMs: since('h2') } }]);
+    expect(goal('h2').incoming).toMatchObject([{ from: 'h1', certifiedFromMs: since('h1') }]);
+    said.h2 = { guest: 'running', way: 'direct' } as Word;
+    settle();
+    expect(vm().lastMove).toMatchObject({ to: 'h2', way: 'direct' });
+  });
+
   test('is nobody else’s while its own host is silent, and the other host’s when that one is dead', () => {
     underWay();
     world.silence('h1');
