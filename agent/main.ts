@@ -6,6 +6,7 @@ import { BackupKeeper } from './backups/keeper.ts';
 import { BackupTargets } from './backups/targets.ts';
 import { type AgentConfiguration, readConfiguration } from './configuration.ts';
 import type { PoolConfiguration, RbdPoolConfiguration } from './disks/contract.ts';
+import { DiskCopies } from './disks/disk-copies.ts';
 import { FileBlobCache } from './disks/file-blob-cache.ts';
 import { LocalDisks } from './disks/local-disks.ts';
 import { PoolPeersBook } from './disks/pool-peers.ts';
@@ -47,6 +48,7 @@ import { NftHostNetwork } from './network/nft-host-network.ts';
 import { collectFacts, hasCpuQuota, readBootId } from './observer/facts.ts';
 import { Observer } from './observer/observer.ts';
 import {
+  COPIES_DISKS,
   fencedAddresses,
   type Hello,
   MIGRATES_LIVE,
@@ -187,10 +189,12 @@ async function run({ log, configuration, paths, identities, ...joined }: Parts):
         takeStopped: (domain) => keeper.takeStopped(domain),
       }
     : undefined;
+  const copies = new DiskCopies(disks, configuration.name);
   const executor: Executor = new Executor({
     fleet,
     driver,
     disks,
+    copies,
     cache,
     network,
     guest: createGuestSupervisor({ clock, log, sshLimitMs: configuration.sshLimitMs }),
@@ -255,6 +259,7 @@ async function run({ log, configuration, paths, identities, ...joined }: Parts):
         fleet,
         driver,
         disks,
+        copies,
         cache,
         folders,
         paths,
@@ -272,6 +277,7 @@ async function run({ log, configuration, paths, identities, ...joined }: Parts):
         log,
         onChange: changed,
       }),
+    copies,
     clock,
     log,
     onChange: () => observer.changed(),
@@ -303,6 +309,7 @@ async function run({ log, configuration, paths, identities, ...joined }: Parts):
       'backups',
       PROVES_STOPS,
       MIGRATES_LIVE,
+      COPIES_DISKS,
     ],
     facts: { ...facts, notes: [...facts.notes, ...pools.flatMap(({ problem }) => problem ?? [])] },
     offer: {

@@ -1,4 +1,5 @@
 import type { BlobCache, Disks } from '../disks/contract.ts';
+import type { DiskCopies } from '../disks/disk-copies.ts';
 import type { GuestSupervisor } from '../guest/contract.ts';
 import type { HypervisorDriver } from '../hypervisor/driver.ts';
 import type { Clock } from '../kit/clock.ts';
@@ -15,6 +16,8 @@ export interface ExecutorOptions {
   readonly fleet: string;
   readonly driver: HypervisorDriver;
   readonly disks: Disks;
+  /** Absent: no disk is copied to, or from, this host. */
+  readonly copies?: DiskCopies;
   readonly cache: BlobCache;
   readonly network: HostNetwork;
   readonly guest: GuestSupervisor;

@@ -18,6 +18,15 @@ export interface StepArguments {
   readonly discard: { readonly vmId: string; readonly disk: DiskView };
   /** A tombstone: the one thing that removes a machine's disk. */
   readonly bury: { readonly vmId: string; readonly disk: DiskView };
+  /** A machine that came here with its disk, and is this host's by now: its guest is let run on. */
+  readonly settle: { readonly vm: VmGoal };
+  /** Half a copy of a machine's disk that came to nothing, or the disk of one that works elsewhere with a copy of it. */
+  readonly 'drop-copied': {
+    readonly vmId: string;
+    readonly disk: DiskView;
+    readonly what: 'half' | 'old';
+    readonly upToIncarnation: number;
+  };
   /** Seeds and console log of a VM of which nothing else is here. */
   readonly sweep: { readonly vmId: string };
   readonly 'remove-network': { readonly network: string };
@@ -72,6 +81,7 @@ export function plan(goal: Goal, observed: Observed, nowMs: number, options: Pla
   return [
     ...retirements(goal, wanted, observed, nowMs, options),
     ...burials(goal, wanted, observed),
+    ...copiedDrops(goal, observed, nowMs, options),
     ...discards(goal, wanted, observed, nowMs, options),
     ...goal.vms.flatMap((vm) => stepsOf(vm, observed, nowMs, options).filter(maySo(vm, outgoing))),
     ...bare(expected(goal), observed).map((vmId): Step => ({ kind: 'sweep', vmId })),
@@ -101,8 +111,8 @@ function retirements(
     const vm = wanted.get(mark.id);
     if (vm) return mark.incarnation < vm.incarnation ? [step] : [];
     if (isOver(goal, mark.id, mark.incarnation)) return [step];
-    // A machine that the goal does not name is a stranger: reported, left running, never removed.
-    if (mark.kind === 'machine') return [];
+    // A machine that the goal does not name is a stranger: reported, left running, never removed. One that never ran here is none.
+    if (mark.kind === 'machine') return neverRanHere(goal, mark, observed, nowMs, options) ? [step] : [];
     return isRipe(domain.name, observed, nowMs, options) ? [step] : [];
   });
 }
@@ -143,6 +153,8 @@ function stepsOf(vm: VmGoal, observed: Observed, nowMs: number, options: PlanOpt
   // An older one is retired first; a newer one means that this goal is not the newest.
   if (domain && seen !== vm.incarnation) return [];
   const present = domain !== undefined && (isRunning(domain) || isFrozen(domain));
+  const copy = present ? copyOf(vm.id, observed) : undefined;
+  if (copy?.incarnation === vm.incarnation) return [{ kind: 'settle', vm }];
   if (vm.power === 'stopped') return present ? [{ kind: 'stop', vm }] : [];
   if (memory?.failed) return [];
   const examine = (cause: RestartCause): Step[] => [
@@ -187,11 +199,19 @@ function networkRemovals(
     .map((network) => ({ kind: 'remove-network', network: network.name }));
 }
 
+const copyOf = (vmId: string, { disks }: Pick<Observed, 'disks'>) =>
+  disks.find((disk) => disk.kind === 'machine' && disk.vmId === vmId && disk.copy)?.copy;
+
+const movedAway = (goal: Goal, vmId: string) => goal.copiedAway?.find(({ id }) => id === vmId);
+
+const isOver = (goal: Goal, vmId: string, incarnation: number) =>
+  isGone(goal, vmId, incarnation) || incarnation <= (movedAway(goal, vmId)?.upToIncarnation ?? 0);
+
 const isBuried = (goal: Goal, vmId: string, incarnation: number) =>
   goal.tombstones.some((each) => each.id === vmId && incarnation <= each.upToIncarnation);
 
 /** Deleted, or living elsewhere by now: what runs of it goes. Disks of machines are another matter. */
-const isOver = (goal: Goal, vmId: string, incarnation: number) =>
+const isGone = (goal: Goal, vmId: string, incarnation: number) =>
   isBuried(goal, vmId, incarnation) ||
   goal.superseded.some((each) => each.id === vmId && incarnation <= each.upToIncarnation);
 
@@ -200,7 +220,47 @@ function isRipe(key: string, observed: Observed, nowMs: number, options: PlanOpt
   return since !== undefined && nowMs - since >= options.reapAfterMs;
 }
 
-/** What is ours, of an instance, and not named by the goal: the keys of the quarantine. */
+/** Half a copy that nobody waits for any more. What is half was never run here: its old host has the disk. */
+const isLeftHalf = (goal: Goal, { kind, vmId, copy }: DiskView): boolean =>
+  kind === 'machine' && copy?.state === 'half' && !expected(goal).has(vmId);
+
+/** It waits here for a word that does not come any more. */
+const neverRanHere = (
+  goal: Goal,
+  { id, incarnation }: { readonly id: string; readonly incarnation: number },
+  observed: Observed,
+  nowMs: number,
+  options: PlanOptions,
+): boolean =>
+  observed.disks.some(
+    (disk) =>
+      disk.vmId === id &&
+      disk.copy?.incarnation === incarnation &&
+      isLeftHalf(goal, disk) &&
+      isRipe(disk.path, observed, nowMs, options),
+  );
+
+/** Disks of machines that go without a user's delete: another host has them, as the controller or what is written beside them says. */
+function copiedDrops(goal: Goal, observed: Observed, nowMs: number, options: PlanOptions): Step[] {
+  const named = expected(goal);
+  const inUse = new Set(observed.domains.map(({ mark }) => mark?.id));
+  return observed.disks.flatMap((disk): Step[] => {
+    const { vmId, copy } = disk;
+    // The domain first: no disk goes from under a guest.
+    if (disk.kind !== 'machine' || named.has(vmId) || inUse.has(vmId)) return [];
+    if (copy && isLeftHalf(goal, disk)) {
+      const upToIncarnation = copy.incarnation;
+      const goes = isOver(goal, vmId, upToIncarnation) || isRipe(disk.path, observed, nowMs, options);
+      return goes ? [{ kind: 'drop-copied', vmId, disk, what: 'half', upToIncarnation }] : [];
+    }
+    const upToIncarnation = movedAway(goal, vmId)?.upToIncarnation;
+    return upToIncarnation === undefined
+      ? []
+      : [{ kind: 'drop-copied', vmId, disk, what: 'old', upToIncarnation }];
+  });
+}
+
+/** What is ours, of an instance or half a copy, and not named by the goal: the keys of the quarantine. */
 export function unnamed(goal: Goal, observed: Pick<Observed, 'domains' | 'disks'>): readonly string[] {
   const wanted = new Set(goal.vms.map((vm) => vm.id));
   return [
@@ -208,7 +268,7 @@ export function unnamed(goal: Goal, observed: Pick<Observed, 'domains' | 'disks'
       .filter(({ mark }) => mark?.kind === 'instance' && !wanted.has(mark.id))
       .map((domain) => domain.name),
     ...observed.disks
-      .filter((disk) => disk.kind === 'instance' && !wanted.has(disk.vmId))
+      .filter((disk) => (disk.kind === 'instance' && !wanted.has(disk.vmId)) || isLeftHalf(goal, disk))
       .map((disk) => disk.path),
   ];
 }
@@ -244,7 +304,11 @@ export function leaving(
     ),
     ...observed.disks.map((disk) => ({
       id: disk.vmId,
-      goes: disk.kind === 'instance' || buried.has(disk.vmId),
+      goes:
+        disk.kind === 'instance' ||
+        buried.has(disk.vmId) ||
+        isLeftHalf(goal, disk) ||
+        movedAway(goal, disk.vmId) !== undefined,
     })),
   ];
   const gone = ids.filter(({ id, goes }) => goes && !wanted.has(id));

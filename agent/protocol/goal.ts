@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { backupTask, restoreGoal } from './backups.ts';
-import { outgoingMigration } from './migrations.ts';
+import { diskFacts, outgoingMigration } from './migrations.ts';
 import { cidrv4, count, digest, ipv4, mac, name, port, timeMs, uuid, vmId } from './primitives.ts';
 
 /** A blob the host fetches from the controller: an image layer, a kernel, an initrd or a package. */
@@ -155,10 +155,14 @@ export const goal = z.object({
   reboot: z.string().max(64).optional(),
   /** What this host is to do with backups. */
   backups: z.array(backupTask).optional(),
-  /** Machines that come here while they run: made ready for, and started by nobody here. */
-  incoming: z.array(z.object({ vm: vmGoal, from: z.string() })).optional(),
+  /** Machines that come here while they run: made ready for, and started by nobody here. `disk`: of one whose disk is copied along. */
+  incoming: z.array(z.object({ vm: vmGoal, from: z.string(), disk: diskFacts.optional() })).optional(),
   /** Machines of `vms` that leave while they run. */
   outgoing: z.array(outgoingMigration).optional(),
+  /** Machines of `vms` whose disk is to go along to another host: what it is like is to be told. `incarnation`: that of the copy. */
+  measured: z.array(z.object({ id: vmId, incarnation: z.number().int().min(1) })).optional(),
+  /** Machines that work on another host, with a copy of the disk that they had here: what is here of them goes, and the disk. */
+  copiedAway: z.array(z.object({ id: vmId, upToIncarnation: z.number().int().min(1) })).optional(),
 });
 export type Goal = z.infer<typeof goal>;
 

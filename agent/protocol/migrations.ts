@@ -9,6 +9,16 @@ export const migrationFiles = z.object({
 });
 export type MigrationFiles = z.infer<typeof migrationFiles>;
 
+/** What the disk of a machine is like that goes along to another host. */
+export const diskFacts = z.object({
+  virtualSizeBytes: count,
+  /** What it takes on the host that it is on. */
+  dataBytes: count,
+  /** The request by which it was made from a backup: it is a whole disk then. Null: it lies on its image. */
+  restored: z.string().max(64).nullable(),
+});
+export type DiskFacts = z.infer<typeof diskFacts>;
+
 /** A machine of this host that goes to another one while it runs. Until the goal says otherwise, it is started by nobody here. */
 export const outgoingMigration = z.object({
   id: vmId,
@@ -20,6 +30,8 @@ export const outgoingMigration = z.object({
   /** Nothing of it is, or will be, on the other host: a guest that stands still since then runs on here. */
   resume: z.boolean(),
   files: migrationFiles,
+  /** Its disk is copied along. Absent: both hosts have it. */
+  copiesDisk: z.boolean().optional(),
 });
 export type OutgoingMigration = z.infer<typeof outgoingMigration>;
 
@@ -42,6 +54,11 @@ export const migrationReport = z.discriminatedUnion('role', [
     /** `ready`: it may come. `refused`: it cannot come here, as `message` says. */
     state: z.enum(['preparing', 'ready', 'refused']),
     files: migrationFiles.optional(),
+    /**
+     * Of one that comes with its disk: all of it is here, safe from a loss of power, and stands still until this host's goal says that it
+     * is its own.
+     */
+    landed: z.boolean().optional(),
     /** Once it runs here: how long it stood still, and how long all of it took, by the hypervisor's own count. */
     downtimeMs: count.optional(),
     totalMs: count.optional(),
@@ -54,19 +71,31 @@ export const migrationReport = z.discriminatedUnion('role', [
     resume: z.boolean(),
     /** `working`: a migration is under way, or is being begun or ended. `failed`: it was tried, and is not tried again. */
     state: z.enum(['idle', 'working', 'failed']),
+    /** The hypervisor has nothing of it any more: it was handed over to the last byte. */
+    gone: z.boolean().optional(),
     /** Of its memory, and disk, how much was sent. */
     percent: z.number().int().min(0).max(100).optional(),
+  }),
+  z.object({
+    role: z.literal('disk'),
+    id: vmId,
+    incarnation: common.incarnation,
+    /** Absent: it cannot be said, as `message` says. */
+    disk: diskFacts.optional(),
+    message: common.message,
   }),
 ]);
 export type MigrationReport = z.infer<typeof migrationReport>;
 
-/** What a tunnel carries. `control`: libvirt to libvirt. `memory`: QEMU to QEMU. */
-export const MIGRATION_CHANNELS = ['control', 'memory'] as const;
+/** What a tunnel carries. `control`: libvirt to libvirt. `memory`: QEMU to QEMU. `disk`: the same, what is copied of a disk. */
+export const MIGRATION_CHANNELS = ['control', 'memory', 'disk'] as const;
 export const migrationChannel = z.enum(MIGRATION_CHANNELS);
 export type MigrationChannel = z.infer<typeof migrationChannel>;
 
 /** Capability of an agent that can hand machines over while they run. */
 export const MIGRATES_LIVE = 'migrates-live';
+/** Capability of an agent that can copy their disks along. */
+export const COPIES_DISKS = 'copies-disks';
 
 /** The `Upgrade` of connections that carry bytes as they are, both ways, once they have begun. */
 export const BYTES_UPGRADE = 'weft-bytes';
