@@ -37,7 +37,7 @@ export class Hosts implements HostOperations {
   setDraining(
     host: string,
     draining: boolean,
-    { mode = 'auto', by = '', roll }: DrainRequest = {},
+    { mode = 'auto', copies = false, by = '', roll }: DrainRequest = {},
   ): Promise<void> {
     return change(this.#store, async () => {
       const { value: record, check } = await read<HostRecord>(this.#store, `hosts/${host}`);
@@ -48,6 +48,7 @@ export class Hosts implements HostOperations {
         by: by || 'an operator',
         cold: mode === 'cold',
         live: mode === 'live',
+        ...(copies ? { copies } : {}),
         vms: (await this.#vmsOn(host)).length,
       };
       const marked = rollMark(record, roll);

@@ -44,6 +44,7 @@ export function goalOf(
     prefetch: prefetchFor(host, world),
     tombstones: tombstonesOf(host, vms, world),
     superseded: supersededOn(host, present, world),
+    ...copiedAwayFrom(host, present, world),
     ...rebootOf(world.hosts.get(host)),
     backups: backupTasksFor(host, world),
     ...handOvers(present, arriving, peersOf, world),
@@ -62,22 +63,31 @@ function handOvers(
   arriving: readonly VmRecord[],
   peersOf: (app: string) => Peers,
   world: GoalWorld,
-): Pick<Goal, 'incoming' | 'outgoing'> {
+): Pick<Goal, 'incoming' | 'outgoing' | 'measured'> {
   const incoming = arriving.flatMap((view) => {
     const application = world.applications.get(view.app);
     const from = world.vms.get(view.id)?.host;
-    return application && from ? [{ vm: vmGoalOf(view, application, peersOf(view.app)), from }] : [];
+    const copy = world.vms.get(view.id)?.successor?.live?.copy;
+    // What is to be made for it is not known yet.
+    if (!application || !from || copy?.disk === null) return [];
+    const vm = vmGoalOf(view, application, peersOf(view.app));
+    return [{ vm, from, ...(copy ? { disk: copy.disk } : {}) }];
   });
   const outgoing = present.flatMap(({ id, successor }): NonNullable<Goal['outgoing']> => {
     const live = successor?.live;
     if (!successor || !live?.files || live.state === 'preparing') return [];
     const { host: to, incarnation } = successor;
     const order = live.state === 'moving' ? 'move' : 'stop';
-    return [{ id, incarnation, to, order, resume: live.resume, files: live.files }];
+    const copiesDisk = live.copy ? { copiesDisk: true } : {};
+    return [{ id, incarnation, to, order, resume: live.resume, files: live.files, ...copiesDisk }];
   });
+  const measured = present.flatMap(({ id, successor }) =>
+    successor?.live?.copy?.disk === null ? [{ id, incarnation: successor.incarnation }] : [],
+  );
   return {
     ...(incoming.length === 0 ? {} : { incoming }),
     ...(outgoing.length === 0 ? {} : { outgoing }),
+    ...(measured.length === 0 ? {} : { measured }),
   };
 }
 
@@ -117,6 +127,19 @@ function supersededOn(host: string, present: readonly VmRecord[], world: GoalWor
     .filter(([id]) => !here.has(id))
     .map(([id, upToIncarnation]) => ({ id, upToIncarnation }))
     .sort((one, other) => (one.id < other.id ? -1 : 1));
+}
+
+function copiedAwayFrom(
+  host: string,
+  present: readonly VmRecord[],
+  world: GoalWorld,
+): Pick<Goal, 'copiedAway'> {
+  const here = new Set(present.map(({ id }) => id));
+  const copiedAway = Object.entries(world.hosts.get(host)?.copiedAway ?? {})
+    .filter(([id]) => !here.has(id))
+    .map(([id, upToIncarnation]) => ({ id, upToIncarnation }))
+    .sort((one, other) => (one.id < other.id ? -1 : 1));
+  return copiedAway.length === 0 ? {} : { copiedAway };
 }
 
 function networksOf(vms: readonly VmRecord[], world: GoalWorld): NetworkGoal[] {

@@ -38,7 +38,8 @@ const isKnown = (host: string, report: VmReport, record: VmRecord | undefined): 
 function isAwaited(name: string, cache: WorldCache): boolean {
   const host = cache.records('hosts').get(name);
   if (!host || host.draining || (host.mode ?? 'in-service') !== 'in-service') return true;
-  if (hasAny(host.superseded) || cache.records('fencing').has(name)) return true;
+  if (hasAny(host.superseded) || hasAny(host.copiedAway ?? {}) || cache.records('fencing').has(name))
+    return true;
   for (const vm of cache.vmsOn(name))
     if (vm.deleting || vm.successor || vm.moveTo !== null || vm.power !== 'running') return true;
   for (const tombstone of cache.records('tombstones').values()) if (tombstone.host === name) return true;
