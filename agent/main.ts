@@ -19,6 +19,7 @@ import { readConsoleTail } from './executor/console-tail.ts';
 import { diskKeyOf } from './executor/disk-key.ts';
 import { Executor } from './executor/executor.ts';
 import { HostReboot } from './executor/host-reboot.ts';
+import { Landings } from './executor/landings.ts';
 import { machinesToGuard } from './executor/machines-to-guard.ts';
 import { domainName, poolSecret, secretPrefix } from './executor/names.ts';
 import { type HostLease, withoutLease } from './executor/options.ts';
@@ -190,11 +191,13 @@ async function run({ log, configuration, paths, identities, ...joined }: Parts):
       }
     : undefined;
   const copies = new DiskCopies(disks, configuration.name);
+  const landings = new Landings();
   const executor: Executor = new Executor({
     fleet,
     driver,
     disks,
     copies,
+    landings,
     cache,
     network,
     guest: createGuestSupervisor({ clock, log, sshLimitMs: configuration.sshLimitMs }),
@@ -260,6 +263,7 @@ async function run({ log, configuration, paths, identities, ...joined }: Parts):
         driver,
         disks,
         copies,
+        landings,
         cache,
         folders,
         paths,

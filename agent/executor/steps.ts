@@ -118,6 +118,8 @@ async function settle({ options, vms }: StepContext, vm: VmGoal): Promise<void> 
   const key = diskKeyOf(vm);
   await copies.keep(key);
   await driver.unpauseDomain(domainName(fleet, vm.id));
+  const state = vms.stateOf(vm);
+  state.arrival = options.landings?.take(`${vm.id}@${vm.incarnation}`, options.clock.now()) ?? state.arrival;
   await copies.settle(key);
 }
 

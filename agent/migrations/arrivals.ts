@@ -2,6 +2,7 @@ import { createConnection } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { DiskCopies } from '../disks/disk-copies.ts';
 import { diskKeyOf } from '../executor/disk-key.ts';
+import type { Landings } from '../executor/landings.ts';
 import { domainName } from '../executor/names.ts';
 import type { ProvisionDependencies } from '../executor/provision.ts';
 import type { DomainView, HypervisorDriver } from '../hypervisor/driver.ts';
@@ -32,6 +33,7 @@ export interface ArrivalOptions
   readonly fleet: string;
   readonly driver: Pick<HypervisorDriver, 'listDomains'> & { readonly migrations: MigrationDriver };
   readonly copies: Pick<DiskCopies, 'begin' | 'flush'>;
+  readonly landings: Landings;
   readonly sockets: MigrationSockets;
   /** Of this host's libvirt. */
   readonly libvirtSocket: () => Promise<string>;
@@ -239,13 +241,15 @@ export class Arrivals {
 
   /** It runs only when this host's goal says that it is its own: until then its old host may have it after all. */
   async #lookAtCopy(arrival: Arrival, domain: DomainView | undefined, guest: GuestSeen): Promise<void> {
-    const { fleet, copies, driver } = this.#options;
+    const { fleet, copies, driver, landings, clock } = this.#options;
+    const seenAtMs = clock.now();
     arrival.guest = guest;
     const waits = domain?.state === 'paused' && domain.reason === WAITS;
     if (!waits) arrival.landed = false;
     if (!waits || arrival.landed) return;
     const job = await driver.migrations.job(domainName(fleet, arrival.vm.id));
     if (job.kind !== 'none' || !(await this.#learnHowItCame(arrival))) return;
+    if (arrival.arrived !== null) landings.note(keyOf(arrival.vm), arrival.arrived, seenAtMs);
     await copies.flush(diskKeyOf(arrival.vm));
     arrival.landed = true;
   }

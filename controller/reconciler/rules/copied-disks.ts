@@ -1,3 +1,4 @@
+import type { LastMove } from '../../model/live-move.ts';
 import type { HostRecord, VmRecord } from '../../model/records.ts';
 import { hasAny, restlessVms } from '../at-rest.ts';
 import type { Draft } from '../draft.ts';
@@ -9,9 +10,28 @@ import type { Draft } from '../draft.ts';
 export function followCopiedDisks(draft: Draft): void {
   for (const record of draft.of('vms', restlessVms)) {
     if (!record.copiedFrom || !(record.state === 'ready' || record.deleting)) continue;
-    draft.put('vms', record.id, letGo(draft, record));
+    draft.put('vms', record.id, letGo(draft, withArrival(draft, record)));
   }
   forgetRemoved(draft);
+}
+
+/** How it came, as its host says now that it runs there. */
+function withArrival(draft: Draft, record: VmRecord): VmRecord {
+  const report = draft.world.live.get(String(record.host))?.report?.vms.find(({ id }) => id === record.id);
+  if (!record.lastMove || record.deleting) return record;
+  const arrival = report?.incarnation === record.incarnation ? report.arrival : undefined;
+  const lastMove = { ...record.lastMove, ...arrival };
+  tellMigrated(draft, record.id, lastMove);
+  return { ...record, lastMove };
+}
+
+export function tellMigrated(draft: Draft, vmId: string, move: LastMove): void {
+  const { from, to, downtimeMs, totalMs } = move;
+  const took =
+    downtimeMs === null || totalMs === null
+      ? ''
+      : `; it stood still for ${downtimeMs} ms, and all of it took ${totalMs} ms`;
+  draft.tell('vm-migrated', vmId, `from ${from} to ${to} while it ran${took}`, { ...move });
 }
 
 /** Its old disk goes. @returns the record without it. */

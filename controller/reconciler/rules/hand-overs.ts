@@ -13,7 +13,7 @@ import {
 } from '../hand-over.ts';
 import type { Placement } from '../placement.ts';
 import { dropSuccessor, promote } from '../successors.ts';
-import { letGo } from './copied-disks.ts';
+import { letGo, tellMigrated } from './copied-disks.ts';
 import { noteFailure } from './stays.ts';
 import { isElsewhere, type Wish, wishOf } from './wishes.ts';
 
@@ -109,7 +109,9 @@ function arrive(
   const runs = target?.guest === 'running' || (copy != null && target?.landed === true);
   const lastMove = {
     ...{ atMs: draft.nowMs, from: String(from), to: successor.host },
-    ...{ downtimeMs: target?.downtimeMs ?? null, totalMs: target?.totalMs ?? null },
+    // One that came with its disk stands still until its host has heard: that is told when it is ready (`copied-disks.ts`).
+    downtimeMs: copy ? null : (target?.downtimeMs ?? null),
+    totalMs: copy ? null : (target?.totalMs ?? null),
   };
   const why = copy
     ? 'all of it is there'
@@ -129,19 +131,19 @@ function arrive(
   const moved = draft.get('vms', record.id);
   // The guest never stopped: what its host says of it from now on is no new beginning.
   if (moved) draft.put('vms', record.id, { ...moved, lastMove, readyAtMs: record.readyAtMs });
-  const { downtimeMs, totalMs } = lastMove;
-  const took =
-    downtimeMs === null || totalMs === null
-      ? ''
-      : `; it stood still for ${downtimeMs} ms, and all of it took ${totalMs} ms`;
-  draft.tell('vm-migrated', record.id, `from ${from} to ${successor.host} while it ran${took}`, lastMove);
+  if (!copy) tellMigrated(draft, record.id, lastMove);
 }
 
 /** What it had here is kept until it is ready there. From now on the copy is its disk. */
 function withOldDisk(draft: Draft, record: VmRecord): VmRecord {
   const { host, incarnation, successor } = letGo(draft, record);
   const copiedFrom = host === null ? null : { host, incarnation };
-  return { ...record, copiedFrom, diskIncarnation: successor?.incarnation ?? record.diskIncarnation };
+  return {
+    ...record,
+    lastMove: null,
+    copiedFrom,
+    diskIncarnation: successor?.incarnation ?? record.diskIncarnation,
+  };
 }
 
 function proofOf(draft: Draft, record: VmRecord, by: 'source' | 'target' | 'death'): Proof | null {
