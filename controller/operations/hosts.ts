@@ -105,7 +105,8 @@ export class Hosts implements HostOperations {
         transaction: {
           checks: [check, claims.check, ...lost.map((vm) => vm.check)],
           puts: lost.flatMap(({ value, check: { key } }) =>
-            value ? [{ key, value: lostWith(record, value) }] : [],
+            // One that was only on its way there has its disk where it was.
+            value?.host === host ? [{ key, value: lostWith(record, value) }] : [],
           ),
           // Its tombstones have nobody left to obey them.
           deletes: [check.key, claims.check.key, ...(await this.#tombstonesOf(host))],

@@ -52,8 +52,15 @@ export function letGo(draft: Draft, record: VmRecord): VmRecord {
 }
 
 /** Hosts that are to remove disks of machines that work elsewhere. */
-export const copiedAwayHosts = (hosts: readonly HostRecord[]): readonly HostRecord[] =>
+const copiedAwayHosts = (hosts: readonly HostRecord[]): readonly HostRecord[] =>
   hosts.filter(({ copiedAway }) => copiedAway !== undefined && hasAny(copiedAway));
+
+/** Some host has yet to remove a disk of it: one that is made anew under its name must not find that. */
+export function hasOldDisk(draft: Draft, vmId: string): boolean {
+  for (const { copiedAway } of draft.of('hosts', copiedAwayHosts))
+    if (copiedAway?.[vmId] !== undefined) return true;
+  return false;
+}
 
 /** A host that has looked at itself with the newest goal and found none of it need not hear of it again. */
 function forgetRemoved(draft: Draft): void {

@@ -40,8 +40,13 @@ function followOne(draft: Draft, placement: Placement, record: VmRecord): void {
     targetDead: isDead(draft, successor.host),
     calledOff: calledOff(draft, record),
   };
+  const isRemoved = (host: string | null) => draft.get('hosts', String(host)) === undefined;
   const next = live.copy
-    ? nextOfCopy({ ...seen, sourceRemoved: draft.get('hosts', String(record.host)) === undefined })
+    ? nextOfCopy({
+        ...seen,
+        sourceRemoved: isRemoved(record.host),
+        targetDead: seen.targetDead || isRemoved(successor.host),
+      })
     : nextOfHandOver(seen, draft.nowMs);
   switch (next.kind) {
     case 'there':

@@ -174,3 +174,22 @@ test('a disk that has no room there is not begun with', () => {
   expect(vm().successor ?? null).toBeNull();
   expect(vm().stay?.message).toContain('has 1024 MiB left');
 });
+
+test('deleted before it is ready there, its record stays until its old host has removed what it had', () => {
+  underWay();
+  phase = 'starting';
+  said = {
+    h1: { state: 'idle', guest: 'absent', gone: true } as Word,
+    h2: { guest: 'paused', landed: true } as Word,
+  };
+  settle();
+  said = {};
+  world.silence('h1');
+  change({ deleting: true });
+  settle();
+  expect(vm()).toMatchObject({ host: 'h2', deleting: true, copiedFrom: null });
+  expect(host('h1').copiedAway).toEqual({ 'crm/db': 1 });
+  world.records.hosts.delete('h1');
+  settle();
+  expect(world.records.vms.get('crm/db')).toBeUndefined();
+});
