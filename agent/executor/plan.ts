@@ -1,6 +1,7 @@
 import type { DiskView } from '../disks/contract.ts';
 import type { DomainView, NetworkView } from '../hypervisor/driver.ts';
-import { type Goal, hereOrComing, type RestartCause, type VmGoal } from '../protocol/index.ts';
+import type { Goal, RestartCause, VmGoal } from '../protocol/index.ts';
+import { copyOf, expected, isLeftHalf, movedAway } from './copied.ts';
 
 /** Arguments of every step; the union and the table of executors derive from it. */
 export interface StepArguments {
@@ -95,8 +96,6 @@ const maySo =
   ({ kind }: Step) =>
     kind === 'supervise' || !outgoing.has(id);
 
-const expected = (goal: Goal): ReadonlySet<string> => new Set(hereOrComing(goal).map(({ id }) => id));
-
 function retirements(
   goal: Goal,
   wanted: ReadonlyMap<string, VmGoal>,
@@ -153,7 +152,7 @@ function stepsOf(vm: VmGoal, observed: Observed, nowMs: number, options: PlanOpt
   // An older one is retired first; a newer one means that this goal is not the newest.
   if (domain && seen !== vm.incarnation) return [];
   const present = domain !== undefined && (isRunning(domain) || isFrozen(domain));
-  const copy = present ? copyOf(vm.id, observed) : undefined;
+  const copy = present ? copyOf(vm.id, observed.disks) : undefined;
   if (copy?.incarnation === vm.incarnation) return [{ kind: 'settle', vm }];
   if (vm.power === 'stopped') return present ? [{ kind: 'stop', vm }] : [];
   if (memory?.failed) return [];
@@ -199,11 +198,6 @@ function networkRemovals(
     .map((network) => ({ kind: 'remove-network', network: network.name }));
 }
 
-const copyOf = (vmId: string, { disks }: Pick<Observed, 'disks'>) =>
-  disks.find((disk) => disk.kind === 'machine' && disk.vmId === vmId && disk.copy)?.copy;
-
-const movedAway = (goal: Goal, vmId: string) => goal.copiedAway?.find(({ id }) => id === vmId);
-
 const isOver = (goal: Goal, vmId: string, incarnation: number) =>
   isGone(goal, vmId, incarnation) || incarnation <= (movedAway(goal, vmId)?.upToIncarnation ?? 0);
 
@@ -219,10 +213,6 @@ function isRipe(key: string, observed: Observed, nowMs: number, options: PlanOpt
   const since = observed.unnamedSinceMs.get(key);
   return since !== undefined && nowMs - since >= options.reapAfterMs;
 }
-
-/** Half a copy that nobody waits for any more. What is half was never run here: its old host has the disk. */
-const isLeftHalf = (goal: Goal, { kind, vmId, copy }: DiskView): boolean =>
-  kind === 'machine' && copy?.state === 'half' && !expected(goal).has(vmId);
 
 /** It waits here for a word that does not come any more. */
 const neverRanHere = (
