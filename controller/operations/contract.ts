@@ -53,7 +53,7 @@ export interface Operations {
   reimage(id: string): Promise<void>;
   /**
    * An instance is made anew on another host, and goes from its own when the new one is ready. A machine on a pool that hosts share
-   * goes there while it runs, or, where that cannot be and it may be, stopped. One on a `local` pool is refused.
+   * goes there while it runs, or, where that cannot be and it may be, stopped. One on a `local` pool is refused, unless its disk may be copied along.
    */
   move(
     id: string,

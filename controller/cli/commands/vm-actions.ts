@@ -34,7 +34,7 @@ export const reimage = action(
 export const move: Command = {
   usage: '<id>',
   summary:
-    'make an instance on another host, then remove it here; a machine on a shared pool goes there while it runs',
+    'make an instance on another host, then remove it here; a machine on a shared pool goes there while it runs, one on a local pool with --copy-storage',
   options: [
     ['--to <host>', 'which host; default: the best other one'],
     ['--cold', 'a machine is stopped for it; default: only where it cannot move while it runs'],
