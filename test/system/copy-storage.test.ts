@@ -36,7 +36,7 @@ describe('a machine on a local pool moves while it runs, with its disk', () => {
   let boot = '';
   beforeAll(async () => {
     // Slow enough to be caught in the middle.
-    golden = await goldenLab('copy', { agent: { migration: { bandwidthMiBps: 8 } } });
+    golden = await goldenLab('copy', { agent: { migration: { bandwidthMiBps: 5 } } });
     await golden.weft.ok(['apply', '-f', await golden.model(MODEL), '--wait'], { timeoutMs: 400_000 });
     sum = await inside(FILL);
     boot = await inside('cat /proc/sys/kernel/random/boot_id');
@@ -146,19 +146,34 @@ describe('a machine on a local pool moves while it runs, with its disk', () => {
       expect(told).not.toContain('vm-migrated');
     });
 
-    test.each([
-      ['agent that takes', (to: string) => kill(to)],
-      ['controller', async () => process.kill(await golden.lab.controllerPid(), 'SIGKILL')],
-    ])('by the death of the %s: it goes on where it was, and the reason is told', async (_who, strike) => {
+    test('by the death of the agent that takes: it goes on where it was, and the reason is told', async () => {
       const way = await underWay();
-      await strike(way.to);
+      await kill(way.to);
       await waitFor(
         'it to be told as failed',
-        // A controller that is on its way back does not answer yet.
-        () => events(way.begun).catch(() => []),
+        () => events(way.begun),
         (told) => told.some(({ kind }) => kind === 'vm-move-failed'),
       );
       await stays(way);
+    });
+
+    test('by the death of the controller: it goes on where it is in the end, there or here', async () => {
+      const { written } = await underWay();
+      process.kill(await golden.lab.controllerPid(), 'SIGKILL');
+      await waitFor(
+        'the controller to be back, and the move to be ended',
+        // On its way back it does not answer yet; what has ended by itself cannot be.
+        () => golden.weft.run(['move', ID, '--abort']),
+        ({ exitCode, stderr }) => exitCode === 0 || stderr.includes('is not being moved'),
+        60_000,
+      );
+      const { host } = await waitFor(
+        'it to be at rest',
+        () => row().catch(() => null),
+        (found) => found !== null && isReady(found) && found.successor === null,
+        240_000,
+      ).then((found) => ({ host: String(found?.host) }));
+      await expectUnbroken(host, written);
     });
 
     test('by the death of the agent that gives: it goes on where it was', async () => {
