@@ -73,7 +73,7 @@ export const migrationReport = z.discriminatedUnion('role', [
     state: z.enum(['idle', 'working', 'failed']),
     /** The hypervisor has nothing of it any more: it was handed over to the last byte. */
     gone: z.boolean().optional(),
-    /** Of its memory, and disk, how much was sent. */
+    /** How much was sent of its disk, where that is copied along, else of its memory. */
     percent: z.number().int().min(0).max(100).optional(),
   }),
   z.object({

@@ -137,11 +137,18 @@ function waitOfMachine(host: HostRecord, vm: VmRecord, { moving, backedUp }: Oth
   return waitOfTurn(vm, moving) ?? waitOfRoom(vm);
 }
 
-function waitOfHandOver(there: string, { state, sinceMs, reason, copy }: LiveMove, nowMs: number): Wait {
+function waitOfHandOver(
+  there: string,
+  { state, sinceMs, reason, copy, percent }: LiveMove,
+  nowMs: number,
+): Wait {
   const seconds = Math.max(0, Math.round((nowMs - sinceMs) / 1000));
   if (state === 'preparing') return ['migration', `${there} makes ready for it, for ${seconds} s`];
   if (state === 'stopping') return ['migration', `its way to ${there} is being ended: ${reason}`];
-  return ['migration', `it goes to ${there} while it runs${copy ? ', with its disk' : ''}, for ${seconds} s`];
+  const along = copy
+    ? `, with its disk${percent === undefined ? '' : `, of which ${percent} % is there`}`
+    : '';
+  return ['migration', `it goes to ${there} while it runs${along}, for ${seconds} s`];
 }
 
 function waitOfStay({ name }: HostRecord, { stay }: VmRecord): Wait {

@@ -146,8 +146,10 @@ async function isMigrating(domain: Domain): Promise<boolean> {
 }
 
 function percentOf(statistics: Readonly<Record<string, unknown>>): number | null {
-  const total = Number(statistics.data_total ?? 0);
-  const remaining = Number(statistics.data_remaining ?? 0);
+  // Of a disk that is copied along; its memory is sent at the end.
+  const what = Number(statistics.disk_total ?? 0) > 0 ? 'disk' : 'data';
+  const total = Number(statistics[`${what}_total`] ?? 0);
+  const remaining = Number(statistics[`${what}_remaining`] ?? 0);
   return total > 0 ? Math.max(0, Math.min(100, Math.floor((100 * (total - remaining)) / total))) : null;
 }
 

@@ -69,8 +69,16 @@ function followOne(draft: Draft, placement: Placement, record: VmRecord): void {
       stay(draft, placement, record, live);
       break;
     case 'wait':
+      noteProgress(draft, record, seen);
       break;
   }
+}
+
+/** Seldom enough to be written down. */
+function noteProgress(draft: Draft, record: VmRecord, { live, source }: HandOverSeen): void {
+  if (!live.copy || source?.percent === undefined) return;
+  const percent = Math.floor(source.percent / 10) * 10;
+  if (percent > (live.percent ?? -1)) put(draft, record, { percent });
 }
 
 const put = (draft: Draft, record: VmRecord, patch: Partial<LiveMove>): void => {

@@ -105,6 +105,15 @@ test('its host is asked first what its disk is like; then the other one makes a 
   said = { h1: { state: 'working', guest: 'running' }, h2: {} };
   settle();
   expect(goal('h1').outgoing).toMatchObject([{ order: 'move', copiesDisk: true, files: FILES }]);
+  for (const [percent, told] of [
+    [47, 40],
+    [31, 40],
+    [100, 100],
+  ] as const) {
+    said.h1 = { state: 'working', guest: 'running', percent };
+    settle();
+    expect(live()?.percent).toBe(told);
+  }
 });
 
 test('it is there only when all of it is there and nothing of it is left here; its old disk goes when it is ready', () => {
