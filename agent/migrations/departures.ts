@@ -124,7 +124,8 @@ export class Departures {
     const job = guest === 'absent' ? null : await driver.migrations.job(name).catch(noSuchDomain);
     // Asked for while the domain was there: what it says now is for the next look.
     if (departure.order !== order) return;
-    departure.isGone = domain === undefined;
+    // By its name: whatever its mark says, something of it is here.
+    departure.isGone = domains.every((each) => each.name !== name);
     departure.percent = job?.percent ?? departure.percent;
     if (job?.sendsMemory) departure.onMemory?.();
     departure.seen = {
