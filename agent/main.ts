@@ -2,11 +2,13 @@ import { FrozenGuests } from './backups/frozen-guests.ts';
 import { BackupKeeper } from './backups/keeper.ts';
 import { BackupTargets } from './backups/targets.ts';
 import { type AgentConfiguration, readConfiguration } from './configuration.ts';
+import { DiskCopies } from './disks/disk-copies.ts';
 import { FileBlobCache } from './disks/file-blob-cache.ts';
 import { PoolPeersBook } from './disks/pool-peers.ts';
 import { PoolWatch } from './disks/pool-watch.ts';
 import type { Executor } from './executor/executor.ts';
 import { HostReboot } from './executor/host-reboot.ts';
+import { Landings } from './executor/landings.ts';
 import { poolSecret, secretPrefix } from './executor/names.ts';
 import { AgentPaths } from './executor/paths.ts';
 import { LocalVmFolders } from './executor/vm-folders.ts';
@@ -136,8 +138,10 @@ async function run({ log, configuration, paths, identity }: Parts): Promise<void
   const guardFolder = new GuardFolder(configuration.guard.folder, bootId);
   const keeper = createLeaseKeeper(configuration, guardFolder, () => executor);
   const lease = keeper === null ? undefined : leaseOf(keeper, configuration);
+  const copies = new DiskCopies(disks, configuration.name);
+  const landings = new Landings();
   const executor: Executor = createExecutor(base, {
-    ...{ accelerator, network, link, folders, backups, lease, onChange },
+    ...{ accelerator, copies, landings, network, link, folders, backups, lease, onChange },
   });
   const doctor = createDoctor(base, { watch, network, executor, keeper, onChange });
   const dial = (path: string) => dialBytes(identity.current, path, DIAL_LIMIT_MS);
@@ -151,7 +155,7 @@ async function run({ log, configuration, paths, identity }: Parts): Promise<void
   });
   const dialler = new MigrationDialler({ identity: () => identity.current, relay: dial, clock, log });
   const migrations: MigrationKeeper = await createMigrations(base, {
-    ...{ accelerator, folders, executor, lease, link, door, dialler, onChange },
+    ...{ accelerator, copies, landings, folders, executor, lease, link, door, dialler, onChange },
   });
   const observer: Observer = new Observer({
     bootId,

@@ -23,3 +23,18 @@ export async function readBackingFile(path: string): Promise<string | null> {
     await file.close();
   }
 }
+
+const VIRTUAL_SIZE_AT = 24;
+
+/** The size of the disk that a qcow2 file holds, bytes. @throws Error for what is no qcow2. */
+export async function readVirtualSize(path: string): Promise<number> {
+  const file = await open(path, 'r');
+  try {
+    const header = Buffer.alloc(VIRTUAL_SIZE_AT + 8);
+    await file.read(header, 0, header.length, 0);
+    if (header.toString('latin1', 0, 4) !== 'QFI\xfb') throw new Error(`${path} is no qcow2 file`);
+    return Number(header.readBigUInt64BE(VIRTUAL_SIZE_AT));
+  } finally {
+    await file.close();
+  }
+}

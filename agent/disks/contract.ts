@@ -58,6 +58,8 @@ export interface DiskView {
   readonly kind: 'instance' | 'machine';
   /** Null for a machine: its disk outlives incarnations. */
   readonly incarnation: number | null;
+  /** It was copied here (`DiskCopies`), for this incarnation. Absent: it was not, or is a disk like any other since. */
+  readonly copy?: { readonly incarnation: number; readonly state: 'half' | 'whole' };
 }
 
 export interface DiskKey {

@@ -6,14 +6,13 @@ import { WeftError } from '../kit/errors.ts';
 import { NAME_PATTERN, VM_ID_PATTERN } from '../kit/names.ts';
 import { readBackingFile } from './backing-file.ts';
 import type { DiskKey, DiskSource, Disks, DiskView, PoolConfiguration, PoolView } from './contract.ts';
+import { makeDiskFolder } from './disk-folder.ts';
 import { createOverlay, writeWhole } from './make-disk.ts';
 import { ownerFile, readOwner, writeOwner } from './owner.ts';
 import { markPool, requireMark } from './pool-mark.ts';
 import { requireDisk, requireNotSuperseded } from './require-disk.ts';
 import { spaceAt } from './space.ts';
 
-/** What a crash leaves of a disk, or of a file beside it. */
-const HALF_MADE = /\.(qcow2|owner|json)\.[0-9a-f]{8,12}\.tmp$/;
 const INSTANCE_DISK = /^([1-9][0-9]{0,14})\.qcow2$/;
 
 /** Overlays as files in folders: pools of kind `local` and `shared`. */
@@ -82,7 +81,7 @@ export class LocalDisks implements Disks {
         last: due ? 0 : lastIncarnation,
         shared: pool.kind === 'shared',
       });
-    await this.#folder(path);
+    await makeDiskFolder(path);
     // Before it is opened.
     if (key.kind === 'machine' || pool.kind === 'shared') await this.#own(key, path, restored);
     if (present && !due) return { path, created: false, ...(whole ? { whole } : {}) };
@@ -148,7 +147,7 @@ export class LocalDisks implements Disks {
           for (const name of await names(join(pool.path, kind, app))) {
             const folder = join(pool.path, kind, app, name);
             const disks = await this.#disksOf(pool.name, kind, `${app}/${name}`, folder);
-            found.push(...(pool.kind === 'shared' ? await this.#mine(disks, also) : disks));
+            found.push(...(await (pool.kind === 'shared' ? this.#mine(disks, also) : withCopies(disks))));
           }
         }
       }
@@ -196,14 +195,6 @@ export class LocalDisks implements Disks {
     return views;
   }
 
-  async #folder(path: string): Promise<void> {
-    const folder = dirname(path);
-    await mkdir(folder, { recursive: true });
-    await Promise.all([chmod(folder, 0o711), chmod(dirname(folder), 0o711)]);
-    for (const file of await entriesOf(folder))
-      if (HALF_MADE.test(file.name)) await rm(join(folder, file.name), { force: true });
-  }
-
   /** Whoever looks at the pool knows whose it is. */
   #own({ kind, incarnation }: DiskKey, path: string, restored: string | undefined): Promise<void> {
     return writeOwner(ownerFile(kind, path), { host: this.#host, incarnation, restored });
@@ -217,6 +208,15 @@ export class LocalDisks implements Disks {
     });
   }
 }
+
+/** How far a disk is that was copied here. */
+const withCopies = (disks: readonly DiskView[]): Promise<readonly DiskView[]> =>
+  Promise.all(
+    disks.map(async (disk) => {
+      const owner = disk.kind === 'machine' ? await readOwner(ownerFile('machine', disk.path)) : null;
+      return owner?.copy ? { ...disk, copy: { incarnation: owner.incarnation, state: owner.copy } } : disk;
+    }),
+  );
 
 /** QEMU runs as libvirt's own user and must be able to walk down to its files, not to list them. */
 async function makeFolders(pool: PoolConfiguration): Promise<void> {

@@ -9,6 +9,8 @@ const owner = z.object({
   incarnation: z.number().int().min(1),
   /** The request by which it was made from a backup: it is a whole disk then, and lies on no layer. */
   restored: z.string().max(64).optional(),
+  /** A copy of a disk that came here with its machine, and how far it is (`DiskCopies`). Absent: it is a disk like any other. */
+  copy: z.enum(['half', 'whole']).optional(),
 });
 export type Owner = z.infer<typeof owner>;
 
@@ -34,8 +36,8 @@ export function parseOwner(text: string): Owner | null {
   }
 }
 
-export const composeOwner = ({ host, incarnation, restored }: Owner): string =>
-  `${JSON.stringify({ host, incarnation, restored })}\n`;
+export const composeOwner = ({ host, incarnation, restored, copy }: Owner): string =>
+  `${JSON.stringify({ host, incarnation, restored, copy })}\n`;
 
 export const writeOwner = (file: string, made: Owner): Promise<void> =>
   writeFileAtomic(file, composeOwner(made));

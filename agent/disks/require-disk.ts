@@ -10,6 +10,12 @@ export function requireDisk(
 ): void {
   const details = { disk: path, owner, last };
   requireNotSuperseded(key, path, owner);
+  // Whoever is told to run it as what it was copied for, or as what followed on that, has it from the controller that it is whole.
+  if (owner?.copy === 'half' && owner.incarnation !== key.incarnation && owner.incarnation !== last)
+    throw new WeftError('conflict', `what there is of ${key.vmId} in pool ${key.pool} is half a copy`, {
+      remedy: 'Nothing is to be done: its disk is where it came from.',
+      details,
+    });
   if (last === 0) return;
   if (!present)
     throw new WeftError(

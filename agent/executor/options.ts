@@ -1,4 +1,5 @@
 import type { BlobCache, Disks } from '../disks/contract.ts';
+import type { DiskCopies } from '../disks/disk-copies.ts';
 import type { GuestSupervisor } from '../guest/contract.ts';
 import type { HypervisorDriver } from '../hypervisor/driver.ts';
 import type { Clock } from '../kit/clock.ts';
@@ -6,6 +7,7 @@ import type { Logger } from '../kit/log.ts';
 import type { HostNetwork } from '../network/contract.ts';
 import type { ControllerLink } from '../session/contract.ts';
 import type { readConsoleTail } from './console-tail.ts';
+import type { Landings } from './landings.ts';
 import type { AgentPaths } from './paths.ts';
 import type { plan } from './plan.ts';
 import type { ProvisionDependencies } from './provision.ts';
@@ -15,6 +17,10 @@ export interface ExecutorOptions {
   readonly fleet: string;
   readonly driver: HypervisorDriver;
   readonly disks: Disks;
+  /** Absent: no disk is copied to, or from, this host. */
+  readonly copies?: DiskCopies;
+  /** Of guests that come with their disks. */
+  readonly landings?: Landings;
   readonly cache: BlobCache;
   readonly network: HostNetwork;
   readonly guest: GuestSupervisor;

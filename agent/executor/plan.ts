@@ -1,6 +1,7 @@
 import type { DiskView } from '../disks/contract.ts';
 import type { DomainView, NetworkView } from '../hypervisor/driver.ts';
-import { type Goal, hereOrComing, type RestartCause, type VmGoal } from '../protocol/index.ts';
+import type { Goal, RestartCause, VmGoal } from '../protocol/index.ts';
+import { copyOf, expected, isLeftHalf, movedAway } from './copied.ts';
 
 /** Arguments of every step; the union and the table of executors derive from it. */
 export interface StepArguments {
@@ -18,6 +19,15 @@ export interface StepArguments {
   readonly discard: { readonly vmId: string; readonly disk: DiskView };
   /** A tombstone: the one thing that removes a machine's disk. */
   readonly bury: { readonly vmId: string; readonly disk: DiskView };
+  /** A machine that came here with its disk, and is this host's by now: its guest is let run on. */
+  readonly settle: { readonly vm: VmGoal };
+  /** Half a copy of a machine's disk that came to nothing, or the disk of one that works elsewhere with a copy of it. */
+  readonly 'drop-copied': {
+    readonly vmId: string;
+    readonly disk: DiskView;
+    readonly what: 'half' | 'old';
+    readonly upToIncarnation: number;
+  };
   /** Seeds and console log of a VM of which nothing else is here. */
   readonly sweep: { readonly vmId: string };
   readonly 'remove-network': { readonly network: string };
@@ -72,6 +82,7 @@ export function plan(goal: Goal, observed: Observed, nowMs: number, options: Pla
   return [
     ...retirements(goal, wanted, observed, nowMs, options),
     ...burials(goal, wanted, observed),
+    ...copiedDrops(goal, observed, nowMs, options),
     ...discards(goal, wanted, observed, nowMs, options),
     ...goal.vms.flatMap((vm) => stepsOf(vm, observed, nowMs, options).filter(maySo(vm, outgoing))),
     ...bare(expected(goal), observed).map((vmId): Step => ({ kind: 'sweep', vmId })),
@@ -84,8 +95,6 @@ const maySo =
   ({ id }: VmGoal, outgoing: ReadonlySet<string>) =>
   ({ kind }: Step) =>
     kind === 'supervise' || !outgoing.has(id);
-
-const expected = (goal: Goal): ReadonlySet<string> => new Set(hereOrComing(goal).map(({ id }) => id));
 
 function retirements(
   goal: Goal,
@@ -101,8 +110,8 @@ function retirements(
     const vm = wanted.get(mark.id);
     if (vm) return mark.incarnation < vm.incarnation ? [step] : [];
     if (isOver(goal, mark.id, mark.incarnation)) return [step];
-    // A machine that the goal does not name is a stranger: reported, left running, never removed.
-    if (mark.kind === 'machine') return [];
+    // A machine that the goal does not name is a stranger: reported, left running, never removed. One that never ran here is none.
+    if (mark.kind === 'machine') return neverRanHere(goal, mark, observed, nowMs, options) ? [step] : [];
     return isRipe(domain.name, observed, nowMs, options) ? [step] : [];
   });
 }
@@ -143,6 +152,8 @@ function stepsOf(vm: VmGoal, observed: Observed, nowMs: number, options: PlanOpt
   // An older one is retired first; a newer one means that this goal is not the newest.
   if (domain && seen !== vm.incarnation) return [];
   const present = domain !== undefined && (isRunning(domain) || isFrozen(domain));
+  const copy = present ? copyOf(vm.id, observed.disks) : undefined;
+  if (copy?.incarnation === vm.incarnation) return [{ kind: 'settle', vm }];
   if (vm.power === 'stopped') return present ? [{ kind: 'stop', vm }] : [];
   if (memory?.failed) return [];
   const examine = (cause: RestartCause): Step[] => [
@@ -187,11 +198,14 @@ function networkRemovals(
     .map((network) => ({ kind: 'remove-network', network: network.name }));
 }
 
+const isOver = (goal: Goal, vmId: string, incarnation: number) =>
+  isGone(goal, vmId, incarnation) || incarnation <= (movedAway(goal, vmId)?.upToIncarnation ?? 0);
+
 const isBuried = (goal: Goal, vmId: string, incarnation: number) =>
   goal.tombstones.some((each) => each.id === vmId && incarnation <= each.upToIncarnation);
 
 /** Deleted, or living elsewhere by now: what runs of it goes. Disks of machines are another matter. */
-const isOver = (goal: Goal, vmId: string, incarnation: number) =>
+const isGone = (goal: Goal, vmId: string, incarnation: number) =>
   isBuried(goal, vmId, incarnation) ||
   goal.superseded.some((each) => each.id === vmId && incarnation <= each.upToIncarnation);
 
@@ -200,7 +214,43 @@ function isRipe(key: string, observed: Observed, nowMs: number, options: PlanOpt
   return since !== undefined && nowMs - since >= options.reapAfterMs;
 }
 
-/** What is ours, of an instance, and not named by the goal: the keys of the quarantine. */
+/** It waits here for a word that does not come any more. */
+const neverRanHere = (
+  goal: Goal,
+  { id, incarnation }: { readonly id: string; readonly incarnation: number },
+  observed: Observed,
+  nowMs: number,
+  options: PlanOptions,
+): boolean =>
+  observed.disks.some(
+    (disk) =>
+      disk.vmId === id &&
+      disk.copy?.incarnation === incarnation &&
+      isLeftHalf(goal, disk) &&
+      isRipe(disk.path, observed, nowMs, options),
+  );
+
+/** Disks of machines that go without a user's delete: another host has them, as the controller or what is written beside them says. */
+function copiedDrops(goal: Goal, observed: Observed, nowMs: number, options: PlanOptions): Step[] {
+  const named = expected(goal);
+  const inUse = new Set(observed.domains.map(({ mark }) => mark?.id));
+  return observed.disks.flatMap((disk): Step[] => {
+    const { vmId, copy } = disk;
+    // The domain first: no disk goes from under a guest.
+    if (disk.kind !== 'machine' || named.has(vmId) || inUse.has(vmId)) return [];
+    if (copy && isLeftHalf(goal, disk)) {
+      const upToIncarnation = copy.incarnation;
+      const goes = isOver(goal, vmId, upToIncarnation) || isRipe(disk.path, observed, nowMs, options);
+      return goes ? [{ kind: 'drop-copied', vmId, disk, what: 'half', upToIncarnation }] : [];
+    }
+    const upToIncarnation = movedAway(goal, vmId)?.upToIncarnation;
+    return upToIncarnation === undefined
+      ? []
+      : [{ kind: 'drop-copied', vmId, disk, what: 'old', upToIncarnation }];
+  });
+}
+
+/** What is ours, of an instance or half a copy, and not named by the goal: the keys of the quarantine. */
 export function unnamed(goal: Goal, observed: Pick<Observed, 'domains' | 'disks'>): readonly string[] {
   const wanted = new Set(goal.vms.map((vm) => vm.id));
   return [
@@ -208,7 +258,7 @@ export function unnamed(goal: Goal, observed: Pick<Observed, 'domains' | 'disks'
       .filter(({ mark }) => mark?.kind === 'instance' && !wanted.has(mark.id))
       .map((domain) => domain.name),
     ...observed.disks
-      .filter((disk) => disk.kind === 'instance' && !wanted.has(disk.vmId))
+      .filter((disk) => (disk.kind === 'instance' && !wanted.has(disk.vmId)) || isLeftHalf(goal, disk))
       .map((disk) => disk.path),
   ];
 }
@@ -244,7 +294,11 @@ export function leaving(
     ),
     ...observed.disks.map((disk) => ({
       id: disk.vmId,
-      goes: disk.kind === 'instance' || buried.has(disk.vmId),
+      goes:
+        disk.kind === 'instance' ||
+        buried.has(disk.vmId) ||
+        isLeftHalf(goal, disk) ||
+        movedAway(goal, disk.vmId) !== undefined,
     })),
   ];
   const gone = ids.filter(({ id, goes }) => goes && !wanted.has(id));

@@ -1,7 +1,10 @@
 import type { DiskView } from '../disks/contract.ts';
+import type { DiskCopies } from '../disks/disk-copies.ts';
+import { WeftError } from '../kit/errors.ts';
 import type { Place } from '../kit/exclusive-runner.ts';
-import type { VmGoal } from '../protocol/index.ts';
+import { hereOrComing, type VmGoal } from '../protocol/index.ts';
 import type { BootSlots } from './boot-slots.ts';
+import { diskKeyOf } from './disk-key.ts';
 import type { Failures } from './failures.ts';
 import { domainName } from './names.ts';
 import type { GoalNetworks } from './networks.ts';
@@ -44,6 +47,8 @@ const EXECUTORS: Executors = {
   retire: ({ options }, { domain }) => options.driver.removeDomain(domain),
   discard: (context, { vmId, disk }) => discard(context, vmId, disk),
   bury: (context, { vmId, disk }) => bury(context, vmId, disk),
+  settle: (context, { vm }) => settle(context, vm),
+  'drop-copied': dropCopied,
   sweep: ({ options }, { vmId }) => options.folders.remove(vmId),
   'remove-network': async ({ options, networks }, { network }) => {
     await options.driver.removeNetwork(network);
@@ -103,6 +108,36 @@ async function stop({ options, vms }: StepContext, vm: VmGoal): Promise<void> {
 function discard({ options }: StepContext, vmId: string, disk: DiskView): Promise<void> {
   const { pool, incarnation } = disk;
   return options.disks.discard({ pool, vmId, kind: 'instance', incarnation: incarnation ?? 0 });
+}
+
+/** What comes after a crash does it again, from where it was. */
+async function settle({ options, vms }: StepContext, vm: VmGoal): Promise<void> {
+  const { driver, fleet } = options;
+  if (!vms.isNewest(vm)) return;
+  const copies = copiesOf(options);
+  const key = diskKeyOf(vm);
+  await copies.keep(key);
+  await driver.unpauseDomain(domainName(fleet, vm.id));
+  const state = vms.stateOf(vm);
+  state.arrival = options.landings?.take(`${vm.id}@${vm.incarnation}`, options.clock.now()) ?? state.arrival;
+  await copies.settle(key);
+}
+
+function dropCopied(
+  { options, vms }: StepContext,
+  { vmId, disk, what, upToIncarnation }: StepArguments['drop-copied'],
+): Promise<void> {
+  // Asked for again since: what comes here makes its own place.
+  if (vms.goal !== null && hereOrComing(vms.goal).some(({ id }) => id === vmId)) return Promise.resolve();
+  const copies = copiesOf(options);
+  return what === 'half'
+    ? copies.dropHalf(disk.pool, vmId, upToIncarnation)
+    : copies.dropOld(disk.pool, vmId, upToIncarnation);
+}
+
+function copiesOf({ copies }: ExecutorOptions): DiskCopies {
+  if (copies) return copies;
+  throw new WeftError('not-supported', 'this host copies no disks');
 }
 
 async function bury({ options }: StepContext, vmId: string, disk: DiskView): Promise<void> {

@@ -21,7 +21,8 @@ export class Strangers {
         ? [{ kind: mark.kind, vmId: mark.id, path: overlay }]
         : [],
     );
-    this.#list = [...disks, ...unlisted]
+    // Half a copy is nobody's home: its old host has the disk.
+    this.#list = [...disks.filter(({ copy }) => copy?.state !== 'half'), ...unlisted]
       .filter((disk) => disk.kind === 'machine' && !named.has(disk.vmId))
       .map((disk): Stranger => {
         const domain = domains.find((each) => each.mark?.id === disk.vmId);

@@ -10,6 +10,7 @@ import {
   type VmReport,
   type VmSecrets,
 } from '../protocol/index.ts';
+import type { Landing } from './landings.ts';
 import type { VmMemory } from './plan.ts';
 import { RestartBook } from './restarts.ts';
 import { StepTimer } from './step-timer.ts';
@@ -27,6 +28,8 @@ export class VmState {
   rebootGeneration: number;
   failure: Failure | null = null;
   overlay: string | null = null;
+  /** How it came here with its disk, while it ran; null: it did not, or that is not known. */
+  arrival: Landing | null = null;
   notBeforeMs = 0;
   /** A newer incarnation than this one that runs here; null: none. */
   newerFound: number | null = null;
@@ -196,6 +199,7 @@ export class VmState {
       tasks: [...(this.progress?.tasks ?? [])],
       ...(this.failure === null ? {} : { failure: this.failure }),
       ...(this.overlay === null ? {} : { overlay: this.overlay }),
+      ...(this.arrival === null ? {} : { arrival: this.arrival }),
       ...(restarts === null ? {} : { restarts }),
       boots: Math.max(this.#starts, this.progress?.boots ?? 0),
       ...(this.newerFound === null ? {} : { newerFound: this.newerFound }),

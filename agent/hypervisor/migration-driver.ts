@@ -12,12 +12,19 @@ export interface MigrationOrder {
   readonly memory: string;
   /** Null: as fast as it goes. */
   readonly bandwidthMiBps: number | null;
+  /**
+   * The socket for its disk, of which the file that it writes is copied along, into one of the same size that is there already. It then
+   * stands still there, whole, until it is let run on. Null: both hosts have the disk.
+   */
+  readonly disk: string | null;
 }
 
 export interface MigrationJob {
   /** `other`: something else works on the domain, such as a backup. */
   readonly kind: 'none' | 'migration' | 'other';
   readonly percent: number | null;
+  /** Its memory is being sent: what its disk has to send was sent before, and goes on along. */
+  readonly sendsMemory: boolean;
 }
 
 /**

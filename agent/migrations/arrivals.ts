@@ -1,14 +1,17 @@
 import type { Duplex } from 'node:stream';
+import type { DiskCopies } from '../disks/disk-copies.ts';
 import { diskKeyOf } from '../executor/disk-key.ts';
+import type { Landings } from '../executor/landings.ts';
 import { domainName } from '../executor/names.ts';
 import type { ProvisionDependencies } from '../executor/provision.ts';
-import type { DomainView } from '../hypervisor/driver.ts';
+import type { DomainView, HypervisorDriver } from '../hypervisor/driver.ts';
 import type { MigrationDriver } from '../hypervisor/migration-driver.ts';
 import type { Clock } from '../kit/clock.ts';
 import { WeftError } from '../kit/errors.ts';
 import type { Logger } from '../kit/log.ts';
 import {
   blobsOf,
+  type DiskFacts,
   type Goal,
   type GuestSeen,
   type MigrationChannel,
@@ -30,7 +33,9 @@ export interface ArrivalOptions
     'disks' | 'cache' | 'folders' | 'paths' | 'fetchSecrets' | 'composeSeed' | 'writeSeedIso'
   > {
   readonly fleet: string;
-  readonly driver: { readonly migrations: MigrationDriver };
+  readonly driver: Pick<HypervisorDriver, 'listDomains'> & { readonly migrations: MigrationDriver };
+  readonly copies: Pick<DiskCopies, 'begin' | 'flush'>;
+  readonly landings: Landings;
   readonly sockets: MigrationSockets;
   /** Of this host's libvirt. */
   readonly libvirtSocket: () => Promise<string>;
@@ -50,6 +55,12 @@ type Arrived = { readonly downtimeMs: number; readonly totalMs: number };
 
 interface Arrival {
   readonly vm: VmGoal;
+  /** Of one whose disk is copied along. */
+  readonly disk: DiskFacts | null;
+  /** What it is to lie on, once that is here. */
+  backing: string | null;
+  /** All of it is here, and safe from a loss of power. */
+  landed: boolean;
   readonly abort: AbortController;
   state: 'preparing' | 'ready' | 'refused';
   message: string | null;
@@ -104,7 +115,7 @@ export class Arrivals {
 
   report(): MigrationReport[] {
     return [...this.#all.values()].flatMap((arrival): MigrationReport[] => {
-      const { vm, state, guest, message, files, direct, way, arrived, mayHaveRun } = arrival;
+      const { vm, state, guest, message, files, direct, way, arrived, mayHaveRun, landed } = arrival;
       if (guest === null) return [];
       return [
         {
@@ -115,6 +126,7 @@ export class Arrivals {
           ...(way === null ? {} : { way }),
           ...(arrived ?? {}),
           ...(mayHaveRun && guest === 'absent' ? { ran: true } : {}),
+          ...(landed ? { landed } : {}),
         },
       ];
     });
@@ -133,9 +145,16 @@ export class Arrivals {
     way: MigrationWay = 'relayed',
   ): Promise<Duplex> {
     const { fleet, sockets, libvirtSocket } = this.#options;
-    const arrival = this.#all.get(keyOf({ id: vmId, incarnation }));
-    if (arrival?.state !== 'ready') throw new WeftError('forbidden', `${vmId} is not expected here`);
+    const expected = () => {
+      const arrival = this.#all.get(keyOf({ id: vmId, incarnation }));
+      if (arrival?.state === 'ready') return arrival;
+      throw new WeftError('forbidden', `${vmId} is not expected here`);
+    };
+    const arrival = expected();
     this.#options.requireLease(arrival.vm);
+    // It is the first one of each try: no block of an earlier one is left in what that fills.
+    if (channel === 'control') await this.#makePlace(arrival, false);
+    expected();
     const near = await sockets.connect(
       channel === 'control'
         ? await libvirtSocket()
@@ -159,12 +178,13 @@ export class Arrivals {
     const { log, onChange } = this.#options;
     const { vm } = incoming;
     const arrival: Arrival = {
+      ...{ disk: incoming.disk ?? null, backing: null, landed: false },
       ...{ vm, abort: new AbortController(), state: 'preparing', message: null },
       ...{ files: null, direct: null, way: null, guest: null, arrived: null, mayHaveRun: false, asked: 0 },
     };
     this.#all.set(key, arrival);
     const { signal } = arrival.abort;
-    void Promise.all([this.#prepare(vm, signal), this.#letIn(incoming)])
+    void Promise.all([this.#prepare(arrival, signal), this.#letIn(incoming)])
       .then(
         ([files, direct]) => Object.assign(arrival, { state: 'ready', files, direct }),
         (thrown: unknown) => {
@@ -177,20 +197,44 @@ export class Arrivals {
       .finally(onChange);
   }
 
-  async #prepare(vm: VmGoal, signal: AbortSignal): Promise<MigrationFiles> {
+  async #prepare(arrival: Arrival, signal: AbortSignal): Promise<MigrationFiles> {
+    const { vm, disk } = arrival;
     const { disks, cache, folders, paths, sockets, driver, networkReady, requireLease } = this.#options;
     requireLease(vm);
     const key = diskKeyOf(vm);
-    await disks.requireMachineDisk(key, vm.diskIncarnation);
-    const [network] = await Promise.all([
+    if (disk === null) await disks.requireMachineDisk(key, vm.diskIncarnation);
+    const top = vm.image.layers.at(-1);
+    const [network, files] = await Promise.all([
       networkReady(vm),
-      ...blobsOf(vm.image).map((blob) => cache.ensure(blob, blob.kind, { signal })),
+      Promise.all(
+        blobsOf(vm.image).map(async (blob) => ({
+          digest: blob.digest,
+          path: await cache.ensure(blob, blob.kind, { signal }),
+        })),
+      ),
       folders.prepare(vm.id),
     ]);
+    arrival.backing = files.find(({ digest }) => digest === top?.digest)?.path ?? null;
+    signal.throwIfAborted();
+    await this.#makePlace(arrival, true);
     const seed = await this.#seed(vm, network, signal);
     await sockets.prepare(await driver.migrations.guestOwner());
     signal.throwIfAborted();
     return { disk: disks.path(key), seed, console: paths.consoleLog(vm.id) };
+  }
+
+  /**
+   * An empty place for the disk that is copied along.
+   * @param mayBeHere it may have come already, to an agent before this one. @throws WeftError `conflict` otherwise.
+   */
+  async #makePlace({ vm, disk, backing }: Arrival, mayBeHere: boolean): Promise<void> {
+    if (disk === null || backing === null) return;
+    const { driver, copies } = this.#options;
+    const there = (await driver.listDomains()).find(({ mark }) => mark?.id === vm.id)?.mark;
+    if (there?.incarnation === vm.incarnation && mayBeHere) return;
+    if (there)
+      throw new WeftError('conflict', `incarnation ${there.incarnation} of ${vm.id} is on this host yet`);
+    await copies.begin(diskKeyOf(vm), backing, disk);
   }
 
   /** The guest reads it again when it boots: then it is this incarnation's. */
@@ -204,22 +248,51 @@ export class Arrivals {
   }
 
   async #lookAt(arrival: Arrival, domains: readonly DomainView[]): Promise<void> {
-    const { fleet, disks, driver, clock, onChange } = this.#options;
+    const { disks } = this.#options;
     const { vm } = arrival;
     const domain = domains.find(({ mark }) => mark?.id === vm.id && mark.incarnation === vm.incarnation);
     const guest = guestOf(domain);
+    if (arrival.disk !== null) {
+      await this.#lookAtCopy(arrival, domain, guest);
+      return;
+    }
     // The hypervisor keeps its description from the moment on in which it is about to let it run.
     arrival.mayHaveRun ||= domain?.state === 'shut-off' || guest === 'running';
     if (guest === 'running' && arrival.guest !== 'running') {
       // Whoever hears that it runs here finds it written down.
       await disks.takeOver(diskKeyOf(vm));
-      arrival.arrived = await driver.migrations.arrival(domainName(fleet, vm.id)).catch(() => null);
-      if (arrival.arrived === null && ++arrival.asked < ASK.atMost) {
+      if (!(await this.#learnHowItCame(arrival))) {
         arrival.guest ??= 'paused';
-        clock.after(ASK.everyMs, onChange);
         return;
       }
     }
     arrival.guest = guest;
   }
+
+  /** It runs only when this host's goal says that it is its own: until then its old host may have it after all. */
+  async #lookAtCopy(arrival: Arrival, domain: DomainView | undefined, guest: GuestSeen): Promise<void> {
+    const { fleet, copies, driver, landings, clock } = this.#options;
+    const seenAtMs = clock.now();
+    arrival.guest = guest;
+    const waits = domain?.state === 'paused' && domain.reason === WAITS;
+    if (!waits) arrival.landed = false;
+    if (!waits || arrival.landed) return;
+    const job = await driver.migrations.job(domainName(fleet, arrival.vm.id));
+    if (job.kind !== 'none' || !(await this.#learnHowItCame(arrival))) return;
+    if (arrival.arrived !== null) landings.note(keyOf(arrival.vm), arrival.arrived, seenAtMs);
+    await copies.flush(diskKeyOf(arrival.vm));
+    arrival.landed = true;
+  }
+
+  /** @returns false: not said yet. */
+  async #learnHowItCame(arrival: Arrival): Promise<boolean> {
+    const { fleet, driver, clock, onChange } = this.#options;
+    arrival.arrived = await driver.migrations.arrival(domainName(fleet, arrival.vm.id)).catch(() => null);
+    if (arrival.arrived !== null || ++arrival.asked >= ASK.atMost) return true;
+    clock.after(ASK.everyMs, onChange);
+    return false;
+  }
 }
+
+/** libvirt's reason of a guest that came whole and was to stay paused; while it comes, it is `migration`. */
+const WAITS = 'user';

@@ -2,7 +2,7 @@ import type { Duplex } from 'node:stream';
 import { domainName } from '../executor/names.ts';
 import type { DomainView, HypervisorDriver } from '../hypervisor/driver.ts';
 import type { MigrationDriver } from '../hypervisor/migration-driver.ts';
-import type { Clock } from '../kit/clock.ts';
+import type { Clock, Timer } from '../kit/clock.ts';
 import { WeftError } from '../kit/errors.ts';
 import type { Logger } from '../kit/log.ts';
 import type {
@@ -47,6 +47,10 @@ interface Departure {
   /** Under the order as it is now; null: nobody has looked yet. */
   seen: DepartureSeen | null;
   percent: number | null;
+  /** The hypervisor has nothing of it any more, not even a description. */
+  isGone: boolean;
+  /** To be called while its memory is being sent. */
+  onMemory: (() => void) | null;
 }
 
 /** Machines that leave this host while they run. */
@@ -77,6 +81,7 @@ export class Departures {
       if (!known)
         this.#all.set(key, {
           ...{ order, vm, call: null, failure: null, wasResumed: false, seen: null, percent: null },
+          ...{ isGone: false, onMemory: null },
         });
       else {
         if (known.order.order !== order.order || known.order.resume !== order.resume) known.seen = null;
@@ -99,6 +104,7 @@ export class Departures {
           resume: order.resume,
           guest: seen.guest,
           state: stateOf(order, seen),
+          ...(departure.isGone && !seen.isOurs && failure === null ? { gone: true } : {}),
           ...(failure === null ? {} : { message: failure.slice(0, 1024) }),
           ...(percent === null || !seen.isOurs ? {} : { percent }),
         },
@@ -120,7 +126,10 @@ export class Departures {
     const job = guest === 'absent' ? null : await driver.migrations.job(name).catch(noSuchDomain);
     // Asked for while the domain was there: what it says now is for the next look.
     if (departure.order !== order) return;
+    // By its name: whatever its mark says, something of it is here.
+    departure.isGone = domains.every((each) => each.name !== name);
     departure.percent = job?.percent ?? departure.percent;
+    if (job?.sendsMemory) departure.onMemory?.();
     departure.seen = {
       guest,
       job: job?.kind ?? 'none',
@@ -174,12 +183,19 @@ export class Departures {
         why ??= error.message;
       },
     });
-    const limit = clock.after(limitMs, () => {
+    let limit: Timer | null = null;
+    const limitIt = () => {
+      limit ??= clock.after(limitMs, giveUp);
+    };
+    const giveUp = () => {
       why = whyGivenUp(this.#options);
       void driver.migrations
         .abort(name)
         .catch((error: unknown) => log.warn({ err: error, vm: order.id }, 'it could not be stopped'));
-    });
+    };
+    // A disk takes as long as it takes, and its guest runs meanwhile.
+    if (order.copiesDisk) departure.onMemory = limitIt;
+    else limitIt();
     try {
       await driver.migrations.migrate(name, {
         mark: { ...domain.mark, incarnation: order.incarnation },
@@ -187,12 +203,14 @@ export class Departures {
         to: order.files,
         control: sockets.path(name, order.incarnation, 'control'),
         memory: sockets.path(name, order.incarnation, 'memory'),
+        disk: order.copiesDisk ? sockets.path(name, order.incarnation, 'disk') : null,
         bandwidthMiBps,
       });
     } catch (error) {
       throw why === null ? error : new WeftError('hypervisor-failed', why, { cause: error });
     } finally {
-      limit.cancel();
+      departure.onMemory = null;
+      (limit as Timer | null)?.cancel();
       // Its sockets go with it.
       tunnel.close();
     }

@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream';
+import type { DiskCopies } from '../disks/disk-copies.ts';
 import type { HypervisorDriver } from '../hypervisor/driver.ts';
 import type { Clock, Timer } from '../kit/clock.ts';
 import type { Logger } from '../kit/log.ts';
@@ -6,6 +7,7 @@ import { Passes } from '../kit/passes.ts';
 import type { Goal, MigrationChannel, MigrationReport, MigrationWay } from '../protocol/index.ts';
 import type { Arrivals } from './arrivals.ts';
 import type { Departures } from './departures.ts';
+import { MeasuredDisks } from './measured-disks.ts';
 
 /** How often what goes on is looked at, although libvirt tells nothing. */
 const LOOK_EVERY_MS = 1_000;
@@ -15,6 +17,7 @@ export interface MigrationKeeperOptions {
   /** @param changed to be called when something has changed. */
   readonly departures: (changed: () => void) => Departures;
   readonly arrivals: (changed: () => void) => Arrivals;
+  readonly copies: Pick<DiskCopies, 'measure'>;
   readonly clock: Clock;
   readonly log: Logger;
   /** What is reported has changed. */
@@ -26,6 +29,7 @@ export class MigrationKeeper {
   readonly #options: MigrationKeeperOptions;
   readonly #departures: Departures;
   readonly #arrivals: Arrivals;
+  readonly #measured: MeasuredDisks;
   readonly #stopListening: () => void;
   readonly #passes = new Passes(
     () => this.#look(),
@@ -39,17 +43,19 @@ export class MigrationKeeper {
     this.#options = options;
     this.#departures = options.departures(() => this.#passes.wake());
     this.#arrivals = options.arrivals(() => this.#passes.wake());
+    this.#measured = new MeasuredDisks(options.copies, () => this.#passes.wake());
     this.#stopListening = options.driver.onEvent(() => this.#passes.wake());
   }
 
   follow(goal: Goal): void {
     this.#departures.follow(goal);
     this.#arrivals.follow(goal);
+    this.#measured.follow(goal);
     this.#passes.wake();
   }
 
   report(): MigrationReport[] {
-    return [...this.#departures.report(), ...this.#arrivals.report()];
+    return [...this.#departures.report(), ...this.#arrivals.report(), ...this.#measured.report()];
   }
 
   connect(

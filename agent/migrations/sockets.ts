@@ -80,7 +80,8 @@ export class MigrationSockets {
 
   /** What a guest's process has made. */
   async remove(domain: string, incarnation: number): Promise<void> {
-    await rm(this.path(domain, incarnation, 'memory'), { force: true });
+    for (const channel of ['memory', 'disk'] as const)
+      await rm(this.path(domain, incarnation, channel), { force: true });
   }
 
   /** What an agent before this one left: what went through it ended with it. */

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { backupTask, restoreGoal } from './backups.ts';
-import { outgoingMigration } from './migrations.ts';
+import { diskFacts, outgoingMigration } from './migrations.ts';
 import { cidrv4, count, digest, ipv4, mac, name, port, timeMs, uuid, vmId } from './primitives.ts';
 
 /** A blob the host fetches from the controller: an image layer, a kernel, an initrd or a package. */
@@ -155,7 +155,7 @@ export const goal = z.object({
   reboot: z.string().max(64).optional(),
   /** What this host is to do with backups. */
   backups: z.array(backupTask).optional(),
-  /** Machines that come here while they run: made ready for, and started by nobody here. */
+  /** Machines that come here while they run: made ready for, and started by nobody here. `disk`: of one whose disk is copied along. */
   incoming: z
     .array(
       z.object({
@@ -163,6 +163,7 @@ export const goal = z.object({
         from: z.string(),
         /** The certificate of the host that it comes from is valid from then or later. Absent: the controller carries what comes. */
         certifiedFromMs: timeMs.optional(),
+        disk: diskFacts.optional(),
       }),
     )
     .optional(),
@@ -170,6 +171,10 @@ export const goal = z.object({
   outgoing: z.array(outgoingMigration).optional(),
   /** Pool → other hosts of which it is not known yet whether this one finds them there: it looks often. Absent: none. */
   unfound: z.record(z.string(), z.array(z.string())).optional(),
+  /** Machines of `vms` whose disk is to go along to another host: what it is like is to be told. `incarnation`: that of the copy. */
+  measured: z.array(z.object({ id: vmId, incarnation: z.number().int().min(1) })).optional(),
+  /** Machines that work on another host, with a copy of the disk that they had here: what is here of them goes, and the disk. */
+  copiedAway: z.array(z.object({ id: vmId, upToIncarnation: z.number().int().min(1) })).optional(),
 });
 export type Goal = z.infer<typeof goal>;
 

@@ -16,6 +16,15 @@ export type MigrationDoor = z.infer<typeof migrationDoor>;
 /** How the memory of a machine came: from agent to agent, or through the controller. */
 export const migrationWay = z.enum(['direct', 'relayed']);
 export type MigrationWay = z.infer<typeof migrationWay>;
+/** What the disk of a machine is like that goes along to another host. */
+export const diskFacts = z.object({
+  virtualSizeBytes: count,
+  /** What it takes on the host that it is on. */
+  dataBytes: count,
+  /** The request by which it was made from a backup: it is a whole disk then. Null: it lies on its image. */
+  restored: z.string().max(64).nullable(),
+});
+export type DiskFacts = z.infer<typeof diskFacts>;
 
 /** A machine of this host that goes to another one while it runs. Until the goal says otherwise, it is started by nobody here. */
 export const outgoingMigration = z.object({
@@ -33,6 +42,8 @@ export const outgoingMigration = z.object({
    * Absent: nowhere; the controller carries it.
    */
   direct: migrationDoor.extend({ certifiedFromMs: timeMs }).optional(),
+  /** Its disk is copied along. Absent: both hosts have it. */
+  copiesDisk: z.boolean().optional(),
 });
 export type OutgoingMigration = z.infer<typeof outgoingMigration>;
 
@@ -61,6 +72,11 @@ export const migrationReport = z.discriminatedUnion('role', [
     direct: migrationDoor.optional(),
     /** Once its memory comes. */
     way: migrationWay.optional(),
+    /**
+     * Of one that comes with its disk: all of it is here, safe from a loss of power, and stands still until this host's goal says that it
+     * is its own.
+     */
+    landed: z.boolean().optional(),
     /** Once it runs here: how long it stood still, and how long all of it took, by the hypervisor's own count. */
     downtimeMs: count.optional(),
     totalMs: count.optional(),
@@ -73,14 +89,24 @@ export const migrationReport = z.discriminatedUnion('role', [
     resume: z.boolean(),
     /** `working`: a migration is under way, or is being begun or ended. `failed`: it was tried, and is not tried again. */
     state: z.enum(['idle', 'working', 'failed']),
-    /** Of its memory, and disk, how much was sent. */
+    /** The hypervisor has nothing of it any more: it was handed over to the last byte. */
+    gone: z.boolean().optional(),
+    /** How much was sent of its disk, where that is copied along, else of its memory. */
     percent: z.number().int().min(0).max(100).optional(),
+  }),
+  z.object({
+    role: z.literal('disk'),
+    id: vmId,
+    incarnation: common.incarnation,
+    /** Absent: it cannot be said, as `message` says. */
+    disk: diskFacts.optional(),
+    message: common.message,
   }),
 ]);
 export type MigrationReport = z.infer<typeof migrationReport>;
 
-/** What a tunnel carries. `control`: libvirt to libvirt. `memory`: QEMU to QEMU. */
-export const MIGRATION_CHANNELS = ['control', 'memory'] as const;
+/** What a tunnel carries. `control`: libvirt to libvirt. `memory`: QEMU to QEMU. `disk`: the same, what is copied of a disk. */
+export const MIGRATION_CHANNELS = ['control', 'memory', 'disk'] as const;
 export const migrationChannel = z.enum(MIGRATION_CHANNELS);
 export type MigrationChannel = z.infer<typeof migrationChannel>;
 
@@ -102,6 +128,8 @@ export function parseMigrationPath(
 
 /** Capability of an agent that can hand machines over while they run. */
 export const MIGRATES_LIVE = 'migrates-live';
+/** Capability of an agent that can copy their disks along. */
+export const COPIES_DISKS = 'copies-disks';
 
 /** The `Upgrade` of connections that carry bytes as they are, both ways, once they have begun. */
 export const BYTES_UPGRADE = 'weft-bytes';

@@ -71,6 +71,8 @@ export const vmReport = z.object({
   boots: count,
   /** Absent: none. */
   restarts: restarts.optional(),
+  /** Of a machine that came here with its disk while it ran: how long it stood still, and how long all of it took. Absent: it did not, or that is not known. */
+  arrival: z.object({ downtimeMs: count, totalMs: count }).optional(),
   /** A newer incarnation than the goal's that runs here and is left alone: the controller has forgotten it. */
   newerFound: z.number().int().min(1).optional(),
 });

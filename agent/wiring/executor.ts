@@ -1,7 +1,9 @@
 import { cpus } from 'node:os';
 import type { BackupKeeper } from '../backups/keeper.ts';
+import type { DiskCopies } from '../disks/disk-copies.ts';
 import { bootsAtOnce } from '../executor/boot-slots.ts';
 import { Executor } from '../executor/executor.ts';
+import type { Landings } from '../executor/landings.ts';
 import type { HostLease } from '../executor/options.ts';
 import type { LocalVmFolders } from '../executor/vm-folders.ts';
 import { composeSeed } from '../guest/seed.ts';
@@ -14,6 +16,8 @@ import type { Base } from './base.ts';
 
 export interface ExecutorParts {
   readonly accelerator: Awaited<ReturnType<typeof findAccelerator>>;
+  readonly copies: DiskCopies;
+  readonly landings: Landings;
   readonly network: NftHostNetwork;
   readonly link: HttpsLink;
   readonly folders: LocalVmFolders;

@@ -3,6 +3,7 @@ import type { PoolView } from '../disks/contract.ts';
 import type { LeaseKeeper } from '../guard/lease-keeper.ts';
 import {
   type BackupTarget,
+  COPIES_DISKS,
   type Hello,
   MIGRATES_LIVE,
   PROTOCOL_VERSION,
@@ -20,6 +21,7 @@ const CAPABILITIES = [
   'backups',
   PROVES_STOPS,
   MIGRATES_LIVE,
+  COPIES_DISKS,
 ];
 
 export interface HelloParts {

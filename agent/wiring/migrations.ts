@@ -1,5 +1,7 @@
+import type { DiskCopies } from '../disks/disk-copies.ts';
 import { diskKeyOf } from '../executor/disk-key.ts';
 import type { Executor } from '../executor/executor.ts';
+import type { Landings } from '../executor/landings.ts';
 import { type HostLease, withoutLease } from '../executor/options.ts';
 import type { LocalVmFolders } from '../executor/vm-folders.ts';
 import { composeSeed } from '../guest/seed.ts';
@@ -18,6 +20,8 @@ import type { Base } from './base.ts';
 
 export interface MigrationParts {
   readonly accelerator: HostFacts['accelerator'];
+  readonly copies: DiskCopies;
+  readonly landings: Landings;
   readonly folders: LocalVmFolders;
   readonly executor: Executor;
   readonly lease: HostLease | undefined;
@@ -36,6 +40,7 @@ export async function createMigrations(base: Base, parts: MigrationParts): Promi
     driver,
     departures: (changed) => departures(base, parts, sockets, changed),
     arrivals: (changed) => arrivals(base, parts, sockets, changed),
+    copies: parts.copies,
     clock,
     log,
     onChange: parts.onChange,
@@ -69,12 +74,14 @@ function departures(
 
 function arrivals(
   { configuration, ...base }: Base,
-  { folders, executor, lease, link, door }: MigrationParts,
+  { copies, landings, folders, executor, lease, link, door }: MigrationParts,
   sockets: MigrationSockets,
   onChange: () => void,
 ): Arrivals {
   return new Arrivals({
     ...base,
+    copies,
+    landings,
     folders,
     sockets,
     door,

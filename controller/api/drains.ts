@@ -38,6 +38,7 @@ export function drainRoutes(api: Api, { operations }: ApiContext): void {
     async ({ params: { host }, body, user }) => {
       await operations.setDraining(host, true, {
         mode: moveModeOf(body ?? {}),
+        copies: body?.copyStorage === true,
         by: user,
         roll: body?.roll,
       });

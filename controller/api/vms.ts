@@ -58,14 +58,17 @@ export function vmRoutes(api: Api, context: ApiContext): void {
     {
       schema: {
         description:
-          'Makes an instance anew on another host, and removes it here when it is ready there. A machine on a shared pool goes there while it runs, or stopped where that cannot be.',
+          'Makes an instance anew on another host, and removes it here when it is ready there. A machine on a shared pool goes there while it runs, or stopped where that cannot be; one on a local pool while it runs, where its disk may be copied along.',
         params: vmParams,
         body: z.object({ to: name.optional(), ...howToMove }),
         response: { 200: nothing },
       },
     },
     async ({ params, body }) => {
-      await operations.move(vmIdOf(params), body.to ?? null, { mode: moveModeOf(body) });
+      await operations.move(vmIdOf(params), body.to ?? null, {
+        mode: moveModeOf(body),
+        copies: body.copyStorage === true,
+      });
       return {};
     },
   );

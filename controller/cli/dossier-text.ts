@@ -36,7 +36,7 @@ function head({ vm, givenUp }: Dossier): string {
   if (proof) lines.push(`  ${whyHere(proof)}: ${proof.detail}, at ${moment(proof.atMs)}`);
   if (successor)
     lines.push(
-      `  incarnation ${successor.incarnation} is to follow it on ${successor.host}: ${successor.state}`,
+      `  incarnation ${successor.incarnation} is to follow it on ${successor.host}: ${successor.state}${progressOf(successor)}`,
     );
   if (vm.moveTo && vm.moveWait)
     lines.push(`  its move waits, until ${moment(vm.moveWait.untilMs)} at most: ${vm.moveWait.reason}`);
@@ -53,6 +53,9 @@ function head({ vm, givenUp }: Dossier): string {
   if (retryAtMs !== null) lines.push(`  tried again at ${moment(retryAtMs)}`);
   return `${lines.join('\n')}\n`;
 }
+
+const progressOf = ({ live }: NonNullable<VmDetail['successor']>): string =>
+  live?.percent === undefined ? '' : `, ${live.percent} % of its disk is there`;
 
 const whyHere = ({ kind, host }: ProofRow) =>
   kind === 'agent' ? `moved here from ${host}` : `restarted here because ${host} was proven dead`;

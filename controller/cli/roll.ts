@@ -13,6 +13,7 @@ export interface RollOptions {
   readonly program: string | null;
   readonly cold: boolean;
   readonly live?: boolean;
+  readonly copyStorage?: boolean;
   readonly timeoutMs: number;
 }
 
@@ -59,7 +60,12 @@ export async function rollOne(
     (await client.listVms()).filter(({ state }) => state === 'ready').map(({ id }) => id),
   );
   for (const host of hosts)
-    await client.drainHost(host, { cold: options.cold, live: options.live === true, roll: options.roll });
+    await client.drainHost(host, {
+      cold: options.cold,
+      live: options.live === true,
+      ...(options.copyStorage ? { copyStorage: true } : {}),
+      roll: options.roll,
+    });
   for (const host of hosts) await waitUntilEmpty(context, client, host, timeoutMs);
   for (const host of hosts) {
     const found = await rowOf(client, host);

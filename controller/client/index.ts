@@ -101,7 +101,10 @@ export class WeftClient {
   async reimageVm(id: string) {
     return this.#transport.json<object>('POST', `${vmPath(id)}/reimage`);
   }
-  async moveVm(id: string, options: { to?: string; cold?: boolean; live?: boolean } = {}) {
+  async moveVm(
+    id: string,
+    options: { to?: string; cold?: boolean; live?: boolean; copyStorage?: boolean } = {},
+  ) {
     return this.#transport.json<object>('POST', `${vmPath(id)}/move`, options);
   }
   async abortMove(id: string) {
@@ -211,7 +214,7 @@ export class WeftClient {
   createHostToken(options: { label?: string; ttlMs?: number }) {
     return this.#transport.json<{ token: string }>('POST', '/v1/hosts/tokens', options);
   }
-  drainHost(host: string, options: { cold: boolean; live?: boolean; roll?: RollRow }) {
+  drainHost(host: string, options: { cold: boolean; live?: boolean; copyStorage?: boolean; roll?: RollRow }) {
     return this.#transport.json<object>('POST', `/v1/hosts/${encode(host)}/drain`, options);
   }
   undrainHost(host: string) {

@@ -24,7 +24,13 @@ export interface VmRow {
   readonly overlay: string | null;
   readonly step: string | null;
   /** Where its next incarnation is in the making; null: nowhere. */
-  readonly successor: { readonly host: string; readonly incarnation: number; readonly state: string } | null;
+  readonly successor: {
+    readonly host: string;
+    readonly incarnation: number;
+    readonly state: string;
+    /** Of a VM's whole record. */
+    readonly live?: { readonly percent?: number } | null;
+  } | null;
   /** Why it has not begun to leave, although it was moved, and when that is given up; null: that, or nothing asks it to. */
   readonly moveWait?: { readonly untilMs: number; readonly reason: string } | null;
   readonly failure: { readonly code: string; readonly message: string } | null;

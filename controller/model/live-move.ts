@@ -1,4 +1,4 @@
-import type { MigrationDoor, MigrationFiles, MigrationWay } from '../../agent/protocol/index.ts';
+import type { DiskFacts, MigrationDoor, MigrationFiles, MigrationWay } from '../../agent/protocol/index.ts';
 import type { VmRecord } from './records.ts';
 
 /**
@@ -19,6 +19,10 @@ export interface LiveMove {
   readonly failed: boolean;
   /** Nothing of it is on the other host: it may run on here, where it stands still. */
   readonly resume: boolean;
+  /** Its disk is copied along. `disk`: what that is like; null: its host has not said yet. Absent or null: both hosts have it. */
+  readonly copy?: { readonly disk: DiskFacts | null } | null;
+  /** How much of its disk is there, in steps of ten. Absent: not known. */
+  readonly percent?: number;
   /** Since when nothing of it runs on its own host; null: something does, or that is not known. */
   readonly goneAtMs: number | null;
 }

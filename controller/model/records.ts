@@ -99,6 +99,13 @@ export interface VmRecord {
   readonly moveMode?: MoveMode;
   /** What `moveTo` waits for before it can be judged. Absent or null: nothing. */
   readonly moveWait?: MoveWait | null;
+  /** Its disk may be copied along, where both hosts do not have it. */
+  readonly moveCopies?: boolean;
+  /**
+   * A machine that came here with a copy of its disk: where the old one is, and up to which incarnation, until it is ready here.
+   * Absent or null: there is none.
+   */
+  readonly copiedFrom?: { readonly host: string; readonly incarnation: number } | null;
   /** Absent or null: it never has. */
   readonly lastMove?: LastMove | null;
   /** What is to take its place, on another host. Absent or null: nothing is. */
@@ -233,6 +240,8 @@ export interface HostRecord {
   readonly heldOffUntilMs: number | null;
   /** What was given up on it while it was away: VM id → highest incarnation. Gone when the host has removed it. */
   readonly superseded: Readonly<Record<string, number>>;
+  /** Machines that work elsewhere with a copy of the disk that they had here: VM id → up to which incarnation. Gone when the host has removed it. */
+  readonly copiedAway?: Readonly<Record<string, number>>;
   readonly draining: boolean;
   /** How its draining was asked for. Absent or null: it was not. */
   readonly drain?: {
@@ -242,6 +251,8 @@ export interface HostRecord {
     readonly cold: boolean;
     /** Machines on shared pools are never stopped for it: what cannot move while it runs stays. */
     readonly live?: boolean;
+    /** Disks of machines on pools of its own may be copied along. */
+    readonly copies?: boolean;
     /** VMs that were on it then. */
     readonly vms: number;
     /** The roll that it drains for, and the boot that this is to end. Absent: none. */

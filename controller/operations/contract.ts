@@ -19,6 +19,8 @@ export interface PlanPreview {
 export interface DrainRequest {
   /** How machines may leave; absent: `auto`. */
   readonly mode?: MoveMode;
+  /** Disks of machines on pools of one host's own may be copied along. */
+  readonly copies?: boolean;
   /** Who asks. */
   readonly by?: string;
   /** Absent: it is not for a roll. */
@@ -51,9 +53,13 @@ export interface Operations {
   reimage(id: string): Promise<void>;
   /**
    * An instance is made anew on another host, and goes from its own when the new one is ready. A machine on a pool that hosts share
-   * goes there while it runs, or, where that cannot be and it may be, stopped. One on a `local` pool is refused.
+   * goes there while it runs, or, where that cannot be and it may be, stopped. One on a `local` pool is refused, unless its disk may be copied along.
    */
-  move(id: string, to: string | null, options?: { readonly mode?: MoveMode }): Promise<void>;
+  move(
+    id: string,
+    to: string | null,
+    options?: { readonly mode?: MoveMode; readonly copies?: boolean },
+  ): Promise<void>;
   /** What was asked for by `move` is given up, as far as it is not done. @throws WeftError `conflict` when nothing was asked for. */
   abortMove(id: string): Promise<void>;
   /** To drain a host that drains already tries again what has failed to leave. To undrain one is the end of it, wherever it is. */

@@ -1,6 +1,7 @@
 import type { LiveMove } from '../model/live-move.ts';
 import type { BackupRecord, HostMode, HostRecord, VmRecord } from '../model/records.ts';
 import { beingBackedUp } from '../reconciler/backup-tasks.ts';
+import { oldDisksOn } from '../reconciler/rules/copied-disks.ts';
 import { sharedPoolOf } from '../reconciler/shared-pools.ts';
 import { summarize } from '../scheduler/explain.ts';
 
@@ -57,6 +58,9 @@ export function drainProgress(
   const here = vms.filter((vm) => vm.host === host.name);
   const moving = vms.filter(({ successor }) => successor);
   const removed = Object.keys(host.superseded).filter((id) => !here.some((vm) => vm.id === id));
+  const oldDisks = oldDisksOn(vms, host).filter(
+    (id) => !here.some((vm) => vm.id === id) && !removed.includes(id),
+  );
   const arriving = moving.filter(({ successor }) => successor?.host === host.name);
   const left = [
     ...here.map((vm) => {
@@ -68,6 +72,12 @@ export function drainProgress(
       state: 'placing',
       waitsFor: 'removal' as const,
       reason: 'it was to come here; that is being undone',
+    })),
+    ...oldDisks.map((id) => ({
+      id,
+      state: 'stopping',
+      waitsFor: 'removal' as const,
+      reason: 'its disk here is kept until it is ready with its copy elsewhere, then removed',
     })),
     ...removed.map((id) => ({
       id,
@@ -106,8 +116,11 @@ function waitOf(host: HostRecord, vm: VmRecord, others: Others, nowMs: number): 
 function waitOfMachine(host: HostRecord, vm: VmRecord, { moving, backedUp }: Others, nowMs: number): Wait {
   const machine = `machine ${vm.id} on`;
   const pool = sharedPoolOf(host, vm.pool);
-  if (!pool)
-    return ['operator', `waits for an operator: ${machine} local pool ${vm.pool}, its disk is on this host`];
+  if (!pool && host.drain?.copies !== true && !vm.successor)
+    return [
+      'operator',
+      `waits for an operator: ${machine} local pool ${vm.pool}, its disk is on this host. To copy it along: weft move ${vm.id} --copy-storage`,
+    ];
   if (vm.successor?.live) return waitOfHandOver(vm.successor.host, vm.successor.live, nowMs);
   if (vm.successor) return ['stop', `it is stopped here, to go on at ${vm.successor.host}`];
   if (vm.stay?.askedAtMs === (host.drain?.atMs ?? 0) && vm.moveTo === null) {
@@ -115,18 +128,27 @@ function waitOfMachine(host: HostRecord, vm: VmRecord, { moving, backedUp }: Oth
     if (vm.stay)
       return [
         'operator',
-        `waits for an operator: ${vm.stay.message}. If it may be stopped for it: weft move ${vm.id} --cold`,
+        pool
+          ? `waits for an operator: ${vm.stay.message}. If it may be stopped for it: weft move ${vm.id} --cold`
+          : `waits for an operator: ${vm.stay.message}. Once more: weft move ${vm.id} --copy-storage`,
       ];
   }
   if (host.drain?.cold !== true && backedUp.has(vm.id)) return ['backup', 'its backup is made first'];
   return waitOfTurn(vm, moving) ?? waitOfRoom(vm);
 }
 
-function waitOfHandOver(there: string, { state, sinceMs, reason }: LiveMove, nowMs: number): Wait {
+function waitOfHandOver(
+  there: string,
+  { state, sinceMs, reason, copy, percent }: LiveMove,
+  nowMs: number,
+): Wait {
   const seconds = Math.max(0, Math.round((nowMs - sinceMs) / 1000));
   if (state === 'preparing') return ['migration', `${there} makes ready for it, for ${seconds} s`];
   if (state === 'stopping') return ['migration', `its way to ${there} is being ended: ${reason}`];
-  return ['migration', `it goes to ${there} while it runs, for ${seconds} s`];
+  const along = copy
+    ? `, with its disk${percent === undefined ? '' : `, of which ${percent} % is there`}`
+    : '';
+  return ['migration', `it goes to ${there} while it runs${along}, for ${seconds} s`];
 }
 
 function waitOfStay({ name }: HostRecord, { stay }: VmRecord): Wait {

@@ -37,7 +37,7 @@ export class Hosts implements HostOperations {
   setDraining(
     host: string,
     draining: boolean,
-    { mode = 'auto', by = '', roll }: DrainRequest = {},
+    { mode = 'auto', copies = false, by = '', roll }: DrainRequest = {},
   ): Promise<void> {
     return change(this.#store, async () => {
       const { value: record, check } = await read<HostRecord>(this.#store, `hosts/${host}`);
@@ -48,6 +48,7 @@ export class Hosts implements HostOperations {
         by: by || 'an operator',
         cold: mode === 'cold',
         live: mode === 'live',
+        ...(copies ? { copies } : {}),
         vms: (await this.#vmsOn(host)).length,
       };
       const marked = rollMark(record, roll);
@@ -104,7 +105,8 @@ export class Hosts implements HostOperations {
         transaction: {
           checks: [check, claims.check, ...lost.map((vm) => vm.check)],
           puts: lost.flatMap(({ value, check: { key } }) =>
-            value ? [{ key, value: lostWith(record, value) }] : [],
+            // One that was only on its way there has its disk where it was.
+            value?.host === host ? [{ key, value: lostWith(record, value) }] : [],
           ),
           // Its tombstones have nobody left to obey them.
           deletes: [check.key, claims.check.key, ...(await this.#tombstonesOf(host))],

@@ -40,12 +40,21 @@ export class Vms implements VmOperations {
     });
   }
 
-  move(id: string, to: string | null, { mode = 'auto' }: { readonly mode?: MoveMode } = {}): Promise<void> {
+  move(
+    id: string,
+    to: string | null,
+    { mode = 'auto', copies = false }: { readonly mode?: MoveMode; readonly copies?: boolean } = {},
+  ): Promise<void> {
     return this.#patch(id, async (vm) => {
       refuseUnplaced(vm);
-      const own = vm.role === null ? await this.#refuseMachine(vm) : [];
+      const own = vm.role === null ? await this.#refuseMachine(vm, copies) : [];
       // Asked anew: what failed before is tried again.
-      const patch = { moveMode: mode, moveWait: null, ...(vm.role === null ? { stay: null } : {}) };
+      const patch = {
+        moveMode: mode,
+        moveWait: null,
+        ...(copies || vm.moveCopies ? { moveCopies: copies } : {}),
+        ...(vm.role === null ? { stay: null } : {}),
+      };
       return to === null
         ? { patch: { ...patch, moveTo: '*' }, checks: own }
         : { patch: { ...patch, moveTo: to }, checks: [...own, ...(await this.#target(vm, to))] };
@@ -63,13 +72,13 @@ export class Vms implements VmOperations {
   }
 
   /** A machine leaves its host only with its disk. */
-  async #refuseMachine(vm: VmRecord): Promise<readonly Check[]> {
+  async #refuseMachine(vm: VmRecord, copies: boolean): Promise<readonly Check[]> {
     const { value: host, check } = await read<HostRecord>(this.#store, `hosts/${vm.host}`);
-    if (!sharedPoolOf(host ?? undefined, vm.pool))
+    if (!copies && !sharedPoolOf(host ?? undefined, vm.pool))
       throw new WeftError(
         'not-supported',
         `${vm.id} is a machine with its disk in pool ${vm.pool} of host ${vm.host ?? '-'} alone`,
-        { remedy: 'A machine moves only on a pool that hosts share: it stays where its disk is.' },
+        { remedy: `To copy its disk along, while it runs: weft move ${vm.id} --copy-storage.` },
       );
     return [check];
   }

@@ -8,6 +8,7 @@ export const isVmAtRest = (vm: VmRecord): boolean =>
   vm.moveTo === null &&
   !vm.successor &&
   !vm.stay &&
+  !vm.copiedFrom &&
   !vm.reimageRequested &&
   !vm.restoreRequested &&
   !hasAny(vm.failedOn);

@@ -49,6 +49,7 @@ export function goalOf(
     prefetch: prefetchFor(host, world),
     tombstones: tombstonesOf(host, vms, world),
     superseded: supersededOn(host, present, world),
+    ...copiedAwayFrom(host, present, world),
     ...rebootOf(world.hosts.get(host)),
     backups: backupTasksFor(host, world),
     ...handOvers(present, arriving, peersOf, world),
@@ -74,15 +75,17 @@ function handOvers(
   arriving: readonly VmRecord[],
   peersOf: (app: string) => Peers,
   world: GoalWorld,
-): Pick<Goal, 'incoming' | 'outgoing'> {
+): Pick<Goal, 'incoming' | 'outgoing' | 'measured'> {
   const incoming = arriving.flatMap((view) => {
     const application = world.applications.get(view.app);
     const from = world.vms.get(view.id)?.host;
-    const here = world.hosts.get(from ?? '');
+    const copy = world.vms.get(view.id)?.successor?.live?.copy;
+    // What is to be made for it is not known yet.
+    if (!application || !from || copy?.disk === null) return [];
+    const here = world.hosts.get(from);
     const certified = here ? { certifiedFromMs: certifiedFromMs(here) } : {};
-    return application && from
-      ? [{ vm: vmGoalOf(view, application, peersOf(view.app)), from, ...certified }]
-      : [];
+    const vm = vmGoalOf(view, application, peersOf(view.app));
+    return [{ vm, from, ...certified, ...(copy ? { disk: copy.disk } : {}) }];
   });
   const outgoing = present.flatMap(({ id, successor }): NonNullable<Goal['outgoing']> => {
     const live = successor?.live;
@@ -92,12 +95,20 @@ function handOvers(
     const there = world.hosts.get(to);
     const direct = live.direct && there ? { ...live.direct, certifiedFromMs: certifiedFromMs(there) } : null;
     return [
-      { id, incarnation, to, order, resume: live.resume, files: live.files, ...(direct ? { direct } : {}) },
+      {
+        ...{ id, incarnation, to, order, resume: live.resume, files: live.files },
+        ...(direct ? { direct } : {}),
+        ...(live.copy ? { copiesDisk: true } : {}),
+      },
     ];
   });
+  const measured = present.flatMap(({ id, successor }) =>
+    successor?.live?.copy?.disk === null ? [{ id, incarnation: successor.incarnation }] : [],
+  );
   return {
     ...(incoming.length === 0 ? {} : { incoming }),
     ...(outgoing.length === 0 ? {} : { outgoing }),
+    ...(measured.length === 0 ? {} : { measured }),
   };
 }
 
@@ -141,6 +152,19 @@ function supersededOn(host: string, present: readonly VmRecord[], world: GoalWor
     .filter(([id]) => !here.has(id))
     .map(([id, upToIncarnation]) => ({ id, upToIncarnation }))
     .sort((one, other) => (one.id < other.id ? -1 : 1));
+}
+
+function copiedAwayFrom(
+  host: string,
+  present: readonly VmRecord[],
+  world: GoalWorld,
+): Pick<Goal, 'copiedAway'> {
+  const here = new Set(present.map(({ id }) => id));
+  const copiedAway = Object.entries(world.hosts.get(host)?.copiedAway ?? {})
+    .filter(([id]) => !here.has(id))
+    .map(([id, upToIncarnation]) => ({ id, upToIncarnation }))
+    .sort((one, other) => (one.id < other.id ? -1 : 1));
+  return copiedAway.length === 0 ? {} : { copiedAway };
 }
 
 function networksOf(vms: readonly VmRecord[], world: GoalWorld): NetworkGoal[] {

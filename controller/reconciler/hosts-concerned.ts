@@ -53,7 +53,7 @@ function hasSameGoalPart(one: VmRecord, other: VmRecord): boolean {
 
 /** What of a host's record is in its own goal. */
 const hostPart = (host: HostRecord | undefined): unknown => [
-  ...[host?.superseded, host?.offer?.pools.map(({ id }) => id)],
+  ...[host?.superseded, host?.copiedAway, host?.offer?.pools.map(({ id }) => id)],
   ...[host?.mode, host?.rebootOf, host?.bootId, unfoundOf(host)],
 ];
 

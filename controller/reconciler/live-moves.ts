@@ -1,4 +1,4 @@
-import { MIGRATES_LIVE } from '../../agent/protocol/index.ts';
+import { COPIES_DISKS, MIGRATES_LIVE } from '../../agent/protocol/index.ts';
 import type { HostRecord, VmRecord } from '../model/records.ts';
 import type { Draft } from './draft.ts';
 import { sharedPoolOf } from './shared-pools.ts';
@@ -17,6 +17,30 @@ export function whyNotFrom(draft: Draft, record: VmRecord, host: HostRecord): st
     return `its disk is in Ceph (pool ${record.pool}), from where machines move stopped`;
   const { stay } = record;
   return stay && stay.failures >= LIVE_TRIES ? stay.message : null;
+}
+
+/** Why a machine cannot leave its host while it runs, with a copy of its disk; null: it can. */
+export function whyNotCopiedFrom(draft: Draft, record: VmRecord, host: HostRecord): string | null {
+  if (!copies(draft, host.name)) return `the agent of ${host.name} is too old to copy its disk`;
+  return whyNotFrom(draft, record, host);
+}
+
+/** Why its disk cannot be copied to that host. */
+function whyNotCopiedTo(draft: Draft, pool: string, to: HostRecord): string | null {
+  if (!copies(draft, to.name)) return `the agent of ${to.name} is too old to take a copy of its disk`;
+  return to.offer?.pools.some(({ name, kind }) => name === pool && kind === 'local')
+    ? null
+    : `pool ${pool} of ${to.name} is no local one, and disks are copied to none but such`;
+}
+
+/** Other hosts that cannot take it over with a copy of its disk, each with the reason. */
+export function unfitForCopy(draft: Draft, record: VmRecord, from: HostRecord): ReadonlyMap<string, string> {
+  const unfit = new Map<string, string>();
+  for (const to of draft.all('hosts')) {
+    const why = whyNotCopiedTo(draft, record.pool, to) ?? whyNotTo(draft, from, to);
+    if (to.name !== from.name && why !== null) unfit.set(to.name, why);
+  }
+  return unfit;
 }
 
 /** Why it cannot go to that host while it runs; null: it can, as far as can be told before it is tried. */
@@ -46,6 +70,9 @@ export function unfitHosts(draft: Draft, record: VmRecord, from: HostRecord): Re
   }
   return unfit;
 }
+
+const copies = (draft: Draft, host: string): boolean =>
+  draft.world.live.get(host)?.hello?.capabilities.includes(COPIES_DISKS) === true;
 
 const migrates = (draft: Draft, host: string): boolean =>
   draft.world.live.get(host)?.hello?.capabilities.includes(MIGRATES_LIVE) === true;

@@ -4,6 +4,7 @@ import { Placement } from './placement.ts';
 import { followApartPools } from './rules/apart-pools.ts';
 import { followSchedules, nextBackupMs } from './rules/backup-schedule.ts';
 import { followBackups } from './rules/backups.ts';
+import { followCopiedDisks } from './rules/copied-disks.ts';
 import { finishDepartures } from './rules/departures.ts';
 import { fenceRequests, takeProofsIn } from './rules/fencing.ts';
 import { forgive, nextForgivenessMs } from './rules/forgiveness.ts';
@@ -76,6 +77,7 @@ export function plan(world: World, nowMs: number, settings: PlanSettings): Plan 
   healLostVms(draft, placement, settings.holds);
   followStorageFences(draft, placement);
   followBackups(draft);
+  followCopiedDisks(draft);
   followApplications(draft);
   finishDepartures(draft, placement);
   renew(draft, placement);

@@ -48,7 +48,8 @@ const isKnown = (host: string, report: VmReport, record: VmRecord | undefined): 
 export function isAwaited(name: string, report: Report | null, cache: WorldCache): boolean {
   const host = cache.records('hosts').get(name);
   if (!host || !isModeSettled(host, report)) return true;
-  if (hasAny(host.superseded) || cache.records('fencing').has(name)) return true;
+  if (hasAny(host.superseded) || hasAny(host.copiedAway ?? {}) || cache.records('fencing').has(name))
+    return true;
   for (const vm of cache.vmsOn(name))
     if (vm.deleting || vm.successor || vm.moveTo !== null || vm.power !== 'running') return true;
   for (const tombstone of cache.records('tombstones').values()) if (tombstone.host === name) return true;

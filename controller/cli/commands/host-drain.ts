@@ -15,7 +15,11 @@ export const hostDrain: Command = {
   async run(context, [host = ''], options) {
     const timeoutMs = parseTimeout(options.timeout);
     const client = await context.client();
-    await client.drainHost(host, { cold: options.cold === true, live: options.live === true });
+    await client.drainHost(host, {
+      cold: options.cold === true,
+      live: options.live === true,
+      copyStorage: options.copyStorage === true,
+    });
     const progress = options.wait
       ? await waitUntilEmpty(context, client, host, timeoutMs)
       : await client.drainProgress(host);

@@ -35,6 +35,7 @@ export const hostRoll: Command = {
       program: typeof given.with === 'string' ? given.with : null,
       cold: given.cold === true,
       live: given.live === true,
+      copyStorage: given.copyStorage === true,
       timeoutMs: parseTimeout(given.timeout),
     };
     const done: string[] = [...(goesOn?.done ?? [])];

@@ -34,11 +34,15 @@ export const reimage = action(
 export const move: Command = {
   usage: '<id>',
   summary:
-    'make an instance on another host, then remove it here; a machine on a shared pool goes there while it runs',
+    'make an instance on another host, then remove it here; a machine on a shared pool goes there while it runs, one on a local pool with --copy-storage',
   options: [
     ['--to <host>', 'which host; default: the best other one'],
     ['--cold', 'a machine is stopped for it; default: only where it cannot move while it runs'],
     ['--live', 'a machine is never stopped for it: where it cannot move while it runs, it stays'],
+    [
+      '--copy-storage',
+      'a machine on a local pool goes there as well, while it runs: its disk is copied along',
+    ],
     ['--abort', 'end a move that was asked for, as far as it is not done'],
     ['--wait', 'until it is there, or stays'],
     ['--timeout <duration>', 'how long to wait', '30m'],
@@ -55,7 +59,7 @@ export const move: Command = {
     const before = await client.getVm(id);
     await client.moveVm(id, {
       ...(typeof given.to === 'string' ? { to: given.to } : {}),
-      ...{ cold: given.cold === true, live: given.live === true },
+      ...{ cold: given.cold === true, live: given.live === true, copyStorage: given.copyStorage === true },
     });
     if (given.wait !== true) {
       context.say(`${id}: goes to another host. Follow it with: weft ps`);

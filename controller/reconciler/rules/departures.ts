@@ -5,6 +5,7 @@ import { restlessVms } from '../at-rest.ts';
 import type { Draft } from '../draft.ts';
 import type { Placement } from '../placement.ts';
 import { dropSuccessor } from '../successors.ts';
+import { hasOldDisk } from './copied-disks.ts';
 import { isLost } from './hosts.ts';
 import { supersede } from './superseded.ts';
 
@@ -13,7 +14,7 @@ export function finishDepartures(draft: Draft, placement: Placement): void {
   for (const record of draft.of('vms', restlessVms)) {
     if (!record.deleting || isHandedOver(record)) continue;
     const alone = dropSuccessor(draft, placement, record, 'nobody wants it');
-    if (isGone(draft, alone)) forget(draft, alone, placement);
+    if (isGone(draft, alone) && !hasOldDisk(draft, alone.id)) forget(draft, alone, placement);
   }
   for (const tombstone of [...draft.all('tombstones')]) {
     if (draft.get('vms', tombstone.id)?.deleting) continue;

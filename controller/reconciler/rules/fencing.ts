@@ -69,8 +69,12 @@ export function fenceRequests(draft: Draft, holds: boolean): readonly FenceReque
     .filter(({ devices }) => devices.length > 0);
 }
 
-/** It did not go, and does not run where it was: whether it ran on the other host only that can say, or its death. */
-const mayRunElsewhere = ({ successor }: VmRecord): boolean => successor?.live?.state === 'stopping';
+/**
+ * It did not go, and does not run where it was: whether it ran on the other host only that can say, or its death. One that goes with its
+ * disk has not: there it waits for the record.
+ */
+const mayRunElsewhere = ({ successor }: VmRecord): boolean =>
+  successor?.live?.state === 'stopping' && !successor.live.copy;
 
 /** A storage fence is of use only to a host that has such storage. */
 function devicesOf({ offer }: HostRecord): FenceRequest['devices'] {

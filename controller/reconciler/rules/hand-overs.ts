@@ -2,6 +2,7 @@ import type { MigrationReport } from '../../../agent/protocol/index.ts';
 import { isHandedOver, type LiveMove } from '../../model/live-move.ts';
 import type { HostRecord, Proof, VmRecord } from '../../model/records.ts';
 import { restlessVms } from '../at-rest.ts';
+import { nextOfCopy } from '../copy-over.ts';
 import type { Draft } from '../draft.ts';
 import {
   ARRIVAL_MS,
@@ -13,8 +14,11 @@ import {
 } from '../hand-over.ts';
 import type { Placement } from '../placement.ts';
 import { dropSuccessor, promote } from '../successors.ts';
+import { letGo, tellMigrated } from './copied-disks.ts';
 import { noteFailure } from './stays.ts';
 import { isElsewhere, type Wish, wishOf } from './wishes.ts';
+
+type DiskWord = Extract<MigrationReport, { role: 'disk' }>;
 
 /**
  * Brings machines that are being handed over to their end, before any other rule asks where they are: until then two hosts may have
@@ -37,7 +41,14 @@ function followOne(draft: Draft, placement: Placement, record: VmRecord): void {
     targetDead: isDead(draft, successor.host),
     calledOff: calledOff(draft, record),
   };
-  const next = nextOfHandOver(seen, draft.nowMs);
+  const isRemoved = (host: string | null) => draft.get('hosts', String(host)) === undefined;
+  const next = live.copy
+    ? nextOfCopy({
+        ...seen,
+        sourceRemoved: isRemoved(record.host),
+        targetDead: seen.targetDead || isRemoved(successor.host),
+      })
+    : nextOfHandOver(seen, draft.nowMs);
   switch (next.kind) {
     case 'there':
       arrive(draft, placement, record, seen, next.proof);
@@ -59,8 +70,16 @@ function followOne(draft: Draft, placement: Placement, record: VmRecord): void {
       stay(draft, placement, record, live);
       break;
     case 'wait':
+      noteProgress(draft, record, seen);
       break;
   }
+}
+
+/** Seldom enough to be written down. */
+function noteProgress(draft: Draft, record: VmRecord, { live, source }: HandOverSeen): void {
+  if (!live.copy || source?.percent === undefined) return;
+  const percent = Math.floor(source.percent / 10) * 10;
+  if (percent > (live.percent ?? -1)) put(draft, record, { percent });
 }
 
 const put = (draft: Draft, record: VmRecord, patch: Partial<LiveMove>): void => {
@@ -101,29 +120,41 @@ function arrive(
 ): void {
   const { successor, host: from } = record;
   if (!successor) return;
-  const runs = target?.guest === 'running';
+  const { copy } = successor.live ?? {};
+  // One that came with its disk stands still, whole, until its host hears that it is its own.
+  const runs = target?.guest === 'running' || (copy != null && target?.landed === true);
   const lastMove = {
     ...{ atMs: draft.nowMs, from: String(from), to: successor.host },
-    ...{ downtimeMs: target?.downtimeMs ?? null, totalMs: target?.totalMs ?? null },
+    // One that came with its disk stands still until its host has heard: that is told when it is ready (`copied-disks.ts`).
+    downtimeMs: copy ? null : (target?.downtimeMs ?? null),
+    totalMs: copy ? null : (target?.totalMs ?? null),
     ...(target?.way === undefined ? {} : { way: target.way }),
   };
-  const why = WHY[by](String(from), successor.host);
+  const why = copy ? 'all of it is there' : WHY[by](String(from), successor.host);
   const there = {
     ...successor,
     state: runs ? 'starting' : 'placing',
     overlay: runs ? (successor.live?.files?.disk ?? null) : null,
   } as const;
-  promote(draft, placement, { ...record, successor: there }, why, proofOf(draft, record, by));
+  const before = copy ? withOldDisk(draft, record) : record;
+  promote(draft, placement, { ...before, successor: there }, why, proofOf(draft, record, by));
   if (!runs) return;
   const moved = draft.get('vms', record.id);
   // The guest never stopped: what its host says of it from now on is no new beginning.
   if (moved) draft.put('vms', record.id, { ...moved, lastMove, readyAtMs: record.readyAtMs });
-  const { downtimeMs, totalMs, way } = lastMove;
-  const took =
-    downtimeMs === null || totalMs === null
-      ? ''
-      : `; it stood still for ${downtimeMs} ms, and all of it took ${totalMs} ms${way === 'relayed' ? ', through the controller' : ''}`;
-  draft.tell('vm-migrated', record.id, `from ${from} to ${successor.host} while it ran${took}`, lastMove);
+  if (!copy) tellMigrated(draft, record.id, lastMove);
+}
+
+/** What it had here is kept until it is ready there. From now on the copy is its disk. */
+function withOldDisk(draft: Draft, record: VmRecord): VmRecord {
+  const { host, incarnation, successor } = letGo(draft, record);
+  const copiedFrom = host === null ? null : { host, incarnation };
+  return {
+    ...record,
+    lastMove: null,
+    copiedFrom,
+    diskIncarnation: successor?.incarnation ?? record.diskIncarnation,
+  };
 }
 
 const WHY: Readonly<Record<EndProof, (from: string, to: string) => string>> = {
@@ -135,7 +166,7 @@ const WHY: Readonly<Record<EndProof, (from: string, to: string) => string>> = {
 
 function proofOf(draft: Draft, record: VmRecord, by: EndProof): Proof | null {
   const host = String(record.host);
-  if (by === 'death') return draft.get('hosts', host)?.proof ?? null;
+  if (by === 'death') return draft.get('hosts', host)?.proof ?? record.proof;
   const to = String(record.successor?.host);
   const detail = {
     target: `the agent of ${to} says that it runs there, handed over by ${host}`,
@@ -149,6 +180,7 @@ function calledOff(draft: Draft, record: VmRecord): string | null {
   const wish = wishOf(draft, record);
   const there = record.successor ? draft.get('hosts', record.successor.host) : undefined;
   if (!wish) return 'it is not to leave any more';
+  if (record.successor?.live?.copy && !wish.copies) return 'its disk is not to be copied any more';
   if (record.successor && isElsewhere(wish, record.successor)) return `it is to go to ${wish.to}`;
   return there?.draining ? `host ${there.name} drains` : null;
 }
@@ -179,6 +211,10 @@ function sourceWord(draft: Draft, record: VmRecord, live: LiveMove): SourceWord 
     ) ?? null
   );
 }
+
+/** What its disk is like that is to be copied along. */
+export const diskWord = (draft: Draft, record: VmRecord): DiskWord | null =>
+  wordOf(draft, record.host, record).find((each): each is DiskWord => each.role === 'disk') ?? null;
 
 export const targetWord = (draft: Draft, record: VmRecord): TargetWord | null =>
   wordOf(draft, record.successor?.host ?? null, record).find(

@@ -4,11 +4,11 @@ import type { HostRecord, Proof, VmRecord } from '../../model/records.ts';
 import { FAILURES_HELD_AGAINST_A_HOST } from '../../scheduler/scorers/earlier-failures.ts';
 import { beingBackedUp } from '../backup-tasks.ts';
 import type { Draft } from '../draft.ts';
-import { unfitHosts, whyNotFrom } from '../live-moves.ts';
+import { unfitForCopy, unfitHosts, whyNotCopiedFrom, whyNotFrom } from '../live-moves.ts';
 import type { Placement } from '../placement.ts';
 import { sharedPoolOf } from '../shared-pools.ts';
 import { dropSuccessor, promote } from '../successors.ts';
-import { dropFailed, targetWord } from './hand-overs.ts';
+import { diskWord, dropFailed, targetWord } from './hand-overs.ts';
 import { isLost } from './hosts.ts';
 import { endWait, mayWait, noteWait, unheardHost } from './move-waits.ts';
 import { canTry, dropMove, noteStay } from './stays.ts';
@@ -18,7 +18,8 @@ import { isElsewhere, type Wish } from './wishes.ts';
  * A machine on a pool that hosts share moves while it runs, where both hosts can do that: a place is kept on another host, that host
  * makes ready, and then the machine's own host hands it over (`hand-overs.ts`). Where they cannot, and it may be stopped, it moves
  * cold: it is stopped here, its agent's word that it has stopped is the proof, and it goes on there at the next incarnation. When its
- * host falls silent on the way, that word is not to be had, and it needs another proof, as ever. Everything else stays with its disk.
+ * host falls silent on the way, that word is not to be had, and it needs another proof, as ever. One on a pool of its host's own stays
+ * with its disk, unless that may be copied along: then it moves while it runs, or not at all.
  */
 export function moveMachine(
   draft: Draft,
@@ -34,9 +35,12 @@ export function moveMachine(
     tend(draft, placement, record, wish);
     return;
   }
-  if (!wish || host.state !== 'up' || !sharedPoolOf(host, record.pool)) return;
+  if (!wish || host.state !== 'up') return;
+  const isCopied = !sharedPoolOf(host, record.pool);
+  if (isCopied && !wish.copies) return;
   if ((record.moveTo === null && moving.has(record.networkId)) || !canTry(draft, record)) return;
-  begin(draft, placement, record, host, wish);
+  // Nothing but a guest that runs takes its disk along.
+  begin(draft, placement, record, host, isCopied ? { ...wish, mode: 'live' } : wish);
 }
 
 function begin(draft: Draft, placement: Placement, record: VmRecord, host: HostRecord, wish: Wish): void {
@@ -48,13 +52,20 @@ function begin(draft: Draft, placement: Placement, record: VmRecord, host: HostR
     return;
   }
   const { kind, definition, size, pool } = record;
-  const here = wish.mode === 'cold' ? 'it was asked for' : whyNotFrom(draft, record, host);
+  const isCopied = !sharedPoolOf(host, record.pool);
+  const here =
+    wish.mode === 'cold'
+      ? 'it was asked for'
+      : isCopied
+        ? whyNotCopiedFrom(draft, record, host)
+        : whyNotFrom(draft, record, host);
   if (here !== null && wish.mode === 'live') {
     refuse(draft, record, wish, here);
     return;
   }
   if (here !== null && !provesStops(draft, host.name)) return;
-  const unfit = here === null ? unfitHosts(draft, record, host) : NONE_UNFIT;
+  const unfitHere = isCopied ? unfitForCopy : unfitHosts;
+  const unfit = here === null ? unfitHere(draft, record, host) : NONE_UNFIT;
   // Where it can go as it runs comes before all others; among those it is as ever.
   const target = { only: wish.to, avoid: record.host, failedOn: heldAgainst(unfit.keys()) };
   const unfound = mayWait(draft, record) ? placement.unfoundFor(record, target) : [];
@@ -77,7 +88,7 @@ function begin(draft: Draft, placement: Placement, record: VmRecord, host: HostR
     return;
   }
   const why = here ?? unfit.get(kept.successor.host) ?? null;
-  if (why === null) beginLive(draft, kept);
+  if (why === null) beginLive(draft, kept, isCopied);
   else if (wish.mode !== 'live' && provesStops(draft, host.name)) beginCold(draft, kept, wish, why);
   else refuse(draft, dropSuccessor(draft, placement, kept, why), wish, why);
 }
@@ -88,12 +99,13 @@ const NONE_UNFIT: ReadonlyMap<string, string> = new Map();
 const heldAgainst = (hosts: Iterable<string>): Readonly<Record<string, number>> =>
   Object.fromEntries([...hosts].map((name) => [name, FAILURES_HELD_AGAINST_A_HOST]));
 
-function beginLive(draft: Draft, kept: VmRecord): void {
+function beginLive(draft: Draft, kept: VmRecord, isCopied: boolean): void {
   const { successor } = kept;
   if (!successor) return;
   const live: LiveMove = {
     ...{ sinceMs: draft.nowMs, files: null, reason: null, failed: false, resume: false, goneAtMs: null },
     state: 'preparing',
+    ...(isCopied ? { copy: { disk: null } } : {}),
   };
   draft.put('vms', kept.id, { ...kept, successor: { ...successor, live } });
 }
@@ -122,6 +134,8 @@ function tend(draft: Draft, placement: Placement, record: VmRecord, wish: Wish |
   else if (there.draining) drop(`host ${successor.host} drains`);
   else if (isElsewhere(wish, successor)) drop(`it is to go to ${wish?.to}`);
   else if (!wish) drop('it is not to leave any more');
+  else if (successor.live?.copy && !wish.copies) drop('its disk is not to be copied any more');
+  else if (successor.live?.copy?.disk === null) takeDiskIn(draft, placement, record, wish, there);
   else if (successor.live) handOverWhenReady(draft, placement, record, wish);
   else tendCold(draft, placement, record, wish, there);
 }
@@ -134,12 +148,45 @@ function tendCold(draft: Draft, placement: Placement, record: VmRecord, wish: Wi
     promote(draft, placement, record, `its agent on ${record.host} has stopped it`, proof);
 }
 
+const MIB = 2 ** 20;
+
+/** What its disk is like: the one that takes it makes a place for it. */
+function takeDiskIn(
+  draft: Draft,
+  placement: Placement,
+  record: VmRecord,
+  wish: Wish,
+  there: HostRecord,
+): void {
+  const { successor } = record;
+  const word = diskWord(draft, record);
+  if (!successor?.live || !word) return;
+  const { disk, message } = word;
+  const pools = draft.world.live.get(there.name)?.report?.metrics?.pools;
+  const freeMiB = pools?.find(({ name }) => name === record.pool)?.freeMiB;
+  const neededMiB = Math.ceil((disk?.dataBytes ?? 0) / MIB);
+  if (!disk)
+    dropFailed(draft, placement, record, wish, message ?? 'its host cannot say what its disk is like');
+  else if (freeMiB !== undefined && freeMiB < neededMiB)
+    dropFailed(
+      draft,
+      placement,
+      record,
+      wish,
+      `its disk takes ${neededMiB} MiB, and pool ${record.pool} of ${there.name} has ${freeMiB} MiB left`,
+    );
+  else {
+    const live = { ...successor.live, copy: { disk } };
+    draft.put('vms', record.id, { ...record, successor: { ...successor, live } });
+  }
+}
+
 /** The machine's own host has not heard of it before this. */
 function handOverWhenReady(draft: Draft, placement: Placement, record: VmRecord, wish: Wish): void {
   const { successor } = record;
   if (!successor?.live) return;
   const word = targetWord(draft, record);
-  if (wish.mode === 'cold') {
+  if (wish.mode === 'cold' && !successor.live.copy) {
     dropSuccessor(draft, placement, record, 'it is to be stopped for it');
     return;
   }
@@ -155,12 +202,16 @@ function handOverWhenReady(draft: Draft, placement: Placement, record: VmRecord,
     ...(direct ? { direct } : {}),
   };
   draft.put('vms', record.id, { ...record, successor: { ...successor, state: 'migrating', live } });
-  draft.tell('vm-migrating', record.id, `from ${record.host} to ${successor.host} while it runs`, {
+  const { copy } = successor.live;
+  const along = copy?.disk ? `, with its disk of ${Math.ceil(copy.disk.dataBytes / MIB)} MiB` : '';
+  draft.tell('vm-migrating', record.id, `from ${record.host} to ${successor.host} while it runs${along}`, {
     from: record.host,
     to: successor.host,
     incarnation: successor.incarnation,
+    ...(copy?.disk ? { diskBytes: copy.disk.dataBytes } : {}),
   });
 }
+
 const provesStops = (draft: Draft, host: string): boolean => {
   const live = draft.world.live.get(host);
   return live?.connected === true && live.hello?.capabilities.includes(PROVES_STOPS) === true;

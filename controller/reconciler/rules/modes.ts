@@ -1,6 +1,7 @@
 import type { HostMode, HostRecord } from '../../model/records.ts';
-import { hasAny, hostsWithVms, vmsByHost } from '../at-rest.ts';
+import { hasAny, hostsWithVms, restlessVms, vmsByHost } from '../at-rest.ts';
 import type { Draft } from '../draft.ts';
+import { oldDisksOn } from './copied-disks.ts';
 
 /** `draining` while something of ours is on a host that is to be emptied, `maintenance` when nothing is. Told with what is there. */
 export function followModes(draft: Draft): void {
@@ -21,12 +22,12 @@ export function followModes(draft: Draft): void {
 const notInService = (hosts: readonly HostRecord[]): readonly HostRecord[] =>
   hosts.filter(({ mode, draining }) => draining || (mode ?? 'in-service') !== 'in-service');
 
-const hasVms = (draft: Draft, { name, superseded }: HostRecord): boolean =>
-  hasAny(superseded) || draft.of('vms', hostsWithVms).has(name);
+const hasVms = (draft: Draft, { name, superseded, copiedAway }: HostRecord): boolean =>
+  hasAny(superseded) || hasAny(copiedAway ?? {}) || draft.of('vms', hostsWithVms).has(name);
 
 /** Whether `leftOn` names anything. */
 function hasLeft(draft: Draft, host: HostRecord): boolean {
-  if (hasVms(draft, host)) return true;
+  if (hasVms(draft, host) || oldDisksOn(draft.of('vms', restlessVms), host).length > 0) return true;
   for (const tombstone of draft.all('tombstones')) if (tombstone.host === host.name) return true;
   const report = draft.world.live.get(host.name)?.report;
   return report != null && (report.leaving.length > 0 || report.strangers.some(({ running }) => running));
@@ -34,7 +35,7 @@ function hasLeft(draft: Draft, host: HostRecord): boolean {
 
 /** Ids of what is on a host, is being made there, is kept a place there, or was not yet seen gone from there. */
 function leftOn(draft: Draft, host: HostRecord): readonly string[] {
-  const left = new Set(Object.keys(host.superseded));
+  const left = new Set([...Object.keys(host.superseded), ...oldDisksOn(draft.of('vms', restlessVms), host)]);
   for (const { id } of draft.of('vms', vmsByHost).get(host.name) ?? []) left.add(id);
   for (const { id, host: where } of draft.all('tombstones')) if (where === host.name) left.add(id);
   const report = draft.world.live.get(host.name)?.report;

@@ -15,7 +15,7 @@ export function replacementWish(draft: Draft, record: VmRecord): Wish | null {
   if (record.role === null || record.deleting || !(record.successor || record.stay)) return null;
   const made = declaredOf(draft, record);
   if (!made || made.definition === record.definition) return null;
-  return { to: null, why: WHY, askedAtMs: askingOf(draft, record), mode: 'auto' };
+  return { to: null, why: WHY, askedAtMs: askingOf(draft, record), mode: 'auto', copies: false };
 }
 
 /** What failed is tried again when the application is declared anew. */

@@ -11,6 +11,8 @@ export interface Wish {
   readonly askedAtMs: number;
   /** How a machine may leave. */
   readonly mode: MoveMode;
+  /** The disk of a machine may be copied along, where both hosts do not have it. */
+  readonly copies: boolean;
 }
 
 /** Null: it may stay. */
@@ -23,12 +25,14 @@ export function wishOf(draft: Draft, record: VmRecord): Wish | null {
       why: 'it was moved',
       askedAtMs: 0,
       mode: record.moveMode ?? 'cold',
+      copies: record.moveCopies === true,
     };
   if (!host?.draining) return null;
   return {
     to: null,
     why: `host ${host.name} drains`,
     askedAtMs: host.drain?.atMs ?? 0,
+    copies: host.drain?.copies === true,
     mode: host.drain?.cold ? 'cold' : host.drain?.live ? 'live' : 'auto',
   };
 }

@@ -21,6 +21,8 @@ export class PlanningWorld {
   capabilities: readonly string[] = [PROVES_STOPS];
   /** What a host says of machines that are handed over. */
   sayOfMigrations: (host: string) => readonly MigrationReport[] = () => [];
+  /** What every host says that its pool `local` has left; null: nothing is said of pools. */
+  freeMiB: number | null = null;
   readonly records: Records = {
     applications: new Map(),
     vms: new Map(),
@@ -152,7 +154,13 @@ export class PlanningWorld {
       strangers: [],
       leaving: [],
       migrations: [...this.sayOfMigrations(host)],
+      ...(this.freeMiB === null ? {} : { metrics: this.#metrics(this.freeMiB) }),
     };
+  }
+
+  #metrics(freeMiB: number): NonNullable<Report['metrics']> {
+    const pools = [{ name: 'local', freeMiB, totalMiB: 102_400 }];
+    return { cpuPercent: 1, memoryUsedMiB: 1, pools, agentRssMiB: 1 };
   }
 
   #placeOf(storeKey: string): { records: Map<string, unknown>; key: string } {

@@ -1,6 +1,8 @@
 import type { Duplex } from 'node:stream';
 import { diskKeyOf } from '../../../../agent/executor/disk-key.ts';
 import type { Executor } from '../../../../agent/executor/executor.ts';
+import { Landings } from '../../../../agent/executor/landings.ts';
+import { WeftError } from '../../../../agent/kit/errors.ts';
 import { type ArrivalOptions, Arrivals } from '../../../../agent/migrations/arrivals.ts';
 import { Departures } from '../../../../agent/migrations/departures.ts';
 import { MigrationKeeper } from '../../../../agent/migrations/keeper.ts';
@@ -64,6 +66,10 @@ export interface AgentHandOversOptions
   readonly dial: (path: string) => Promise<Duplex>;
 }
 
+/** Disks of simulated hosts are not copied along: no goal asks for it. */
+const noCopy = () => Promise.reject(new WeftError('not-supported', 'this host copies no disks'));
+const NO_COPIES = { measure: noCopy, begin: noCopy, flush: noCopy };
+
 /** Longer than any hand-over takes whose connections hold. */
 const LIMIT_MS = 60_000;
 
@@ -91,20 +97,20 @@ export class AgentHandOvers {
           dial: ({ id, incarnation }, channel) =>
             this.#dial(`/agent/v1/migrations/${id}/${incarnation}/${channel}`),
           limitMs: LIMIT_MS,
-          emulates: false,
+          emulates: true,
           bandwidthMiBps: null,
         }),
       arrivals: (onChange) =>
         new Arrivals({
           ...options,
-          ...{ sockets, onChange },
+          ...{ sockets, onChange, copies: NO_COPIES, landings: new Landings() },
           libvirtSocket: async () => LIBVIRT,
           networkReady: (vm) => executor.readyNetwork(vm),
           composeSeed: () => new Map(),
           writeSeedIso: async () => undefined,
           requireLease: () => undefined,
         }),
-      ...{ clock, log },
+      ...{ clock, log, copies: NO_COPIES },
       onChange: options.onChange,
     });
   }

@@ -108,7 +108,7 @@ export class SimulatedDaemon {
 
   job(name: string): MigrationJob {
     this.#require(name);
-    return { kind: this.#jobs.has(name) ? 'migration' : 'none', percent: null };
+    return { kind: this.#jobs.has(name) ? 'migration' : 'none', percent: null, sendsMemory: true };
   }
 
   abort(name: string): void {

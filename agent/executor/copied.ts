@@ -1,0 +1,16 @@
+import type { DiskView } from '../disks/contract.ts';
+import { type Goal, hereOrComing } from '../protocol/index.ts';
+
+/** Ids of what a goal speaks of as of something that is here, or comes here. */
+export const expected = (goal: Goal): ReadonlySet<string> => new Set(hereOrComing(goal).map(({ id }) => id));
+
+/** How far the disk of a machine is that was copied here; undefined: there is none, or it is a disk like any other. */
+export const copyOf = (vmId: string, disks: readonly DiskView[]): DiskView['copy'] =>
+  disks.find((disk) => disk.kind === 'machine' && disk.vmId === vmId && disk.copy)?.copy;
+
+/** The word that a machine works elsewhere with a copy of the disk that it had here. */
+export const movedAway = (goal: Goal, vmId: string) => goal.copiedAway?.find(({ id }) => id === vmId);
+
+/** Half a copy that nobody waits for any more. What is half was never run here: its old host has the disk. */
+export const isLeftHalf = (goal: Goal, { kind, vmId, copy }: DiskView): boolean =>
+  kind === 'machine' && copy?.state === 'half' && !expected(goal).has(vmId);
