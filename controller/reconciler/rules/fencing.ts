@@ -1,7 +1,7 @@
 import { isStorageFence } from '../../../agent/protocol/index.ts';
 import type { FenceRequest } from '../../fencing/contract.ts';
 import type { FencingRecord, HostRecord, VmRecord } from '../../model/records.ts';
-import { downHosts, machines } from '../at-rest.ts';
+import { downHosts } from '../at-rest.ts';
 import type { Draft } from '../draft.ts';
 import { sharedPoolOf } from '../shared-pools.ts';
 import { isHolding } from './holding.ts';
@@ -57,10 +57,11 @@ function follow(draft: Draft, host: HostRecord, record: FencingRecord): void {
 export function fenceRequests(draft: Draft, holds: boolean): readonly FenceRequest[] {
   const down = draft.of('hosts', downHosts);
   if (down.length === 0 || (holds && isHolding(draft))) return [];
-  const needed = new Set<string | null>();
-  for (const vm of draft.of('vms', machines))
-    if (!vm.deleting && outlivesItsHost(draft, vm) && storageProofOf(draft, vm) === null) needed.add(vm.host);
-  if (needed.size === 0) return [];
+  const needed = new Set(
+    [...draft.all('vms')]
+      .filter((vm) => !vm.deleting && outlivesItsHost(draft, vm) && storageProofOf(draft, vm) === null)
+      .map(({ host }) => host),
+  );
   return down
     .filter(({ name }) => needed.has(name))
     .map((host) => ({ host: host.name, downSinceMs: host.stateSinceMs, devices: devicesOf(host) }))

@@ -140,11 +140,12 @@ export class SimulatedAgent {
       ...{ atMs: 0, answered: [], count: 0, findings: [] },
       fullPools: local.full ? ['local'] : [],
     };
-    return {
+    const report = {
       ...{ type: 'report' as const, sequence: 0, atMs: 0, bootId, blobs: [] },
       ...this.#executor.report(),
       // From the first time on, as a doctor tells what it saw.
       ...(local.wasFull ? { doctor } : {}),
     };
+    return report;
   }
 }
