@@ -17,10 +17,6 @@ export const isVmAtRest = (vm: VmRecord): boolean =>
 export const restlessVms = (vms: readonly VmRecord[]): readonly VmRecord[] =>
   vms.filter((vm) => !isVmAtRest(vm));
 
-/** Those that have disks of their own. */
-export const machines = (vms: readonly VmRecord[]): readonly VmRecord[] =>
-  vms.filter(({ kind }) => kind === 'machine');
-
 /** VMs by the host that they are on, or that their successor is on. */
 export function vmsByHost(vms: readonly VmRecord[]): ReadonlyMap<string, readonly VmRecord[]> {
   const byHost = new Map<string, VmRecord[]>();
@@ -34,16 +30,6 @@ export function vmsByHost(vms: readonly VmRecord[]): ReadonlyMap<string, readonl
     if (vm.successor && vm.successor.host !== vm.host) push(vm.successor.host, vm);
   }
   return byHost;
-}
-
-/** Names of the hosts of which `vmsByHost` knows something. */
-export function hostsWithVms(vms: readonly VmRecord[]): ReadonlySet<string> {
-  const hosts = new Set<string>();
-  for (const { host, successor } of vms) {
-    if (host !== null) hosts.add(host);
-    if (successor) hosts.add(successor.host);
-  }
-  return hosts;
 }
 
 /** Names of the hosts that are neither down nor proven dead. */

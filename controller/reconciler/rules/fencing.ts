@@ -1,7 +1,7 @@
 import { isStorageFence } from '../../../agent/protocol/index.ts';
 import type { FenceRequest } from '../../fencing/contract.ts';
 import type { FencingRecord, HostRecord, VmRecord } from '../../model/records.ts';
-import { downHosts, machines } from '../at-rest.ts';
+import { downHosts } from '../at-rest.ts';
 import type { Draft } from '../draft.ts';
 import { sharedPoolOf } from '../shared-pools.ts';
 import { isHolding } from './holding.ts';
@@ -58,7 +58,7 @@ export function fenceRequests(draft: Draft, holds: boolean): readonly FenceReque
   const down = draft.of('hosts', downHosts);
   if (down.length === 0 || (holds && isHolding(draft))) return [];
   const needed = new Set<string | null>();
-  for (const vm of draft.of('vms', machines)) {
+  for (const vm of draft.all('vms')) {
     if (!vm.deleting && outlivesItsHost(draft, vm) && storageProofOf(draft, vm) === null) needed.add(vm.host);
     if (vm.successor && mayRunElsewhere(vm)) needed.add(vm.successor.host);
   }

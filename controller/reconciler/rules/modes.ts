@@ -1,5 +1,5 @@
 import type { HostMode, HostRecord } from '../../model/records.ts';
-import { hasAny, hostsWithVms, restlessVms, vmsByHost } from '../at-rest.ts';
+import { hasAny, restlessVms, vmsByHost } from '../at-rest.ts';
 import type { Draft } from '../draft.ts';
 import { oldDisksOn } from './copied-disks.ts';
 
@@ -9,7 +9,6 @@ export function followModes(draft: Draft): void {
     const before = host.mode ?? 'in-service';
     if (before === 'in-service' && !host.draining) continue;
     if (before === 'draining' && host.draining && hasVms(draft, host)) continue;
-    if (before === 'maintenance' && host.draining && !hasLeft(draft, host)) continue;
     const left = host.draining ? leftOn(draft, host) : [];
     const isEmpty = left.length === 0 && (before === 'maintenance' || hasLooked(draft, host));
     const mode = !host.draining ? 'in-service' : isEmpty ? 'maintenance' : 'draining';
@@ -23,15 +22,7 @@ const notInService = (hosts: readonly HostRecord[]): readonly HostRecord[] =>
   hosts.filter(({ mode, draining }) => draining || (mode ?? 'in-service') !== 'in-service');
 
 const hasVms = (draft: Draft, { name, superseded, copiedAway }: HostRecord): boolean =>
-  hasAny(superseded) || hasAny(copiedAway ?? {}) || draft.of('vms', hostsWithVms).has(name);
-
-/** Whether `leftOn` names anything. */
-function hasLeft(draft: Draft, host: HostRecord): boolean {
-  if (hasVms(draft, host) || oldDisksOn(draft.of('vms', restlessVms), host).length > 0) return true;
-  for (const tombstone of draft.all('tombstones')) if (tombstone.host === host.name) return true;
-  const report = draft.world.live.get(host.name)?.report;
-  return report != null && (report.leaving.length > 0 || report.strangers.some(({ running }) => running));
-}
+  hasAny(superseded) || hasAny(copiedAway ?? {}) || draft.of('vms', vmsByHost).has(name);
 
 /** Ids of what is on a host, is being made there, is kept a place there, or was not yet seen gone from there. */
 function leftOn(draft: Draft, host: HostRecord): readonly string[] {

@@ -49,13 +49,17 @@ interface Look {
   readonly lookedMs: number;
 }
 
+function lookOf(name: string, { connected, report, lastHeardMs }: LiveHost): Look | null {
+  if (!connected || !report?.peers) return null;
+  return { name, peers: report.peers, lookedMs: lastHeardMs - (report.peersAgeMs ?? 0) };
+}
+
 const tellsOfPeers = ({ connected, report }: LiveHost): boolean => connected && report?.peers !== undefined;
 
-const looksOf = (draft: Draft): readonly Look[] =>
-  [...telling(draft.world.live, tellsOfPeers)].flatMap((name) => {
-    const live = draft.world.live.get(name);
-    const { peers, peersAgeMs = 0 } = live?.report ?? {};
-    return live && peers ? [{ name, peers, lookedMs: live.lastHeardMs - peersAgeMs }] : [];
+const looksOf = ({ world: { live } }: Draft): readonly Look[] =>
+  [...telling(live, tellsOfPeers)].flatMap((name) => {
+    const each = live.get(name);
+    return (each && lookOf(name, each)) ?? [];
   });
 
 function takeBeatsIn(draft: Draft, name: string, peers: readonly PoolPeers[]): void {

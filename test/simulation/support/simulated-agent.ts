@@ -170,12 +170,13 @@ export class SimulatedAgent {
       fullPools: local.full ? ['local'] : [],
     };
     const migrations = this.#handOvers.report();
-    return {
+    const report = {
       ...{ type: 'report' as const, sequence: 0, atMs: 0, bootId, blobs: [] },
       ...this.#executor.report(),
       // From the first time on, as a doctor tells what it saw.
       ...(local.wasFull ? { doctor } : {}),
       ...(migrations.length === 0 ? {} : { migrations }),
     };
+    return report;
   }
 }
