@@ -55,9 +55,11 @@ export class KillableStore implements Store {
   }
 
   async #die(moment: 'before' | 'after', transaction: Transaction): Promise<TransactionResult> {
+    // Whoever calls it off meanwhile comes too late.
+    const onDeath = this.#onDeath;
     this.kill();
     if (moment === 'after') await this.#store.transact(transaction);
-    this.#onDeath();
+    onDeath();
     return new Promise(() => undefined);
   }
 
