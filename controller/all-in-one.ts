@@ -1,9 +1,10 @@
-import { access, mkdir, rm } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { WeftError } from '../agent/kit/errors.ts';
+import { exists } from '../agent/kit/exists.ts';
 import { checkHost } from './all-in-one/check-host.ts';
 import { wantedGuardFolder } from './all-in-one/guard-folder.ts';
 import { KeptUp } from './all-in-one/kept-up.ts';
@@ -108,12 +109,6 @@ async function waitFor(isSo: () => Promise<boolean>, limitMs: number): Promise<b
     if (await isSo().catch(() => false)) return true;
   return false;
 }
-
-const exists = (path: string) =>
-  access(path).then(
-    () => true,
-    () => false,
-  );
 
 /**
  * The guard first, while it can tell the controller that nothing is guarded any more; then the agent, so that what it reports last still

@@ -7,6 +7,7 @@ import { pipeline } from 'node:stream/promises';
 import { WeftError } from '../agent/kit/errors.ts';
 import { ExclusiveRunner } from '../agent/kit/exclusive-runner.ts';
 import { DIGEST_PATTERN } from '../agent/kit/names.ts';
+import { syncPath } from '../agent/kit/sync-path.ts';
 import type { BlobStore, PutOptions, StoredBlob } from './contract.ts';
 import { digestOfFile, StreamDigest } from './digest.ts';
 
@@ -139,12 +140,7 @@ export class FileBlobStore implements BlobStore {
     }
     const { size } = await stat(aside);
     await this.#turns.run(digest, () => rename(aside, this.path(digest)));
-    const folder = await open(this.#blobs, 'r');
-    try {
-      await folder.sync();
-    } finally {
-      await folder.close();
-    }
+    await syncPath(this.#blobs);
     return { digest, sizeBytes: size };
   }
 }

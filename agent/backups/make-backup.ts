@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { open, rename, rm, stat } from 'node:fs/promises';
+import { rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { digestOfFile } from '../../images/digest.ts';
 import { inspectImage } from '../../images/formats/inspect.ts';
@@ -7,6 +7,7 @@ import type { BackupDriver } from '../hypervisor/backup-driver.ts';
 import { writeFileAtomic } from '../kit/atomic-file.ts';
 import type { Clock } from '../kit/clock.ts';
 import { WeftError } from '../kit/errors.ts';
+import { syncPath } from '../kit/sync-path.ts';
 import type { VmGoal } from '../protocol/index.ts';
 import type { FrozenGuests } from './frozen-guests.ts';
 import { type BackupManifest, composeManifest, DISK_FILE, MANIFEST_FILE } from './manifest.ts';
@@ -56,7 +57,7 @@ export async function makeBackup(wanted: MakeBackup): Promise<BackupManifest> {
     const manifest = await fill(wanted, temporary);
     signal.throwIfAborted();
     await rename(temporary, folder);
-    await flush(parent);
+    await syncPath(parent);
     return manifest;
   } catch (error) {
     await driver.abortBackup(domain).catch(() => undefined);
@@ -70,7 +71,7 @@ async function fill(wanted: MakeBackup, temporary: string): Promise<BackupManife
   const file = join(temporary, DISK_FILE);
   const begun = await begin(wanted, file);
   await finish(wanted);
-  await flush(file);
+  await syncPath(file);
   const { virtualSizeBytes } = await inspectImage(file);
   const { size } = await stat(file);
   const manifest: BackupManifest = {
@@ -97,7 +98,7 @@ async function fill(wanted: MakeBackup, temporary: string): Promise<BackupManife
     },
   };
   await writeFileAtomic(join(temporary, MANIFEST_FILE), composeManifest(manifest));
-  await flush(temporary);
+  await syncPath(temporary);
   return manifest;
 }
 
@@ -137,14 +138,5 @@ async function finish({ driver, clock, domain, vm, signal, onPercent }: MakeBack
       throw new WeftError('hypervisor-failed', `the copy of the disk of ${vm.id} ended before it was whole`);
     if (progress?.state === 'running') onPercent(progress.percent);
     await clock.sleep(POLL_MS, signal);
-  }
-}
-
-async function flush(path: string): Promise<void> {
-  const file = await open(path, 'r');
-  try {
-    await file.sync();
-  } finally {
-    await file.close();
   }
 }

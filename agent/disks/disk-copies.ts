@@ -1,16 +1,15 @@
 import { randomBytes } from 'node:crypto';
-import { open, rename, rm, stat } from 'node:fs/promises';
+import { rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { WeftError } from '../kit/errors.ts';
-import { exec } from '../kit/exec.ts';
+import { exists } from '../kit/exists.ts';
+import { syncPath } from '../kit/sync-path.ts';
 import type { DiskFacts } from '../protocol/index.ts';
 import { readVirtualSize } from './backing-file.ts';
 import type { DiskKey, Disks } from './contract.ts';
 import { makeDiskFolder } from './disk-folder.ts';
-import { createOverlay } from './make-disk.ts';
+import { createEmpty, createOverlay } from './make-disk.ts';
 import { type Owner, ownerFile, readOwner, writeOwner } from './owner.ts';
-
-const CREATE_LIMIT_MS = 60_000;
 
 /**
  * Disks of machines that go from one host's own pool to another's. What is written beside a copy says how far it is:
@@ -51,11 +50,7 @@ export class DiskCopies {
     this.#requireLocal(key.pool);
     const path = this.#disks.path(key);
     const owner = await readOwner(ownerFile('machine', path));
-    const present = await stat(path).then(
-      () => true,
-      () => false,
-    );
-    if ((present && owner?.copy !== 'half') || (owner && owner.incarnation > key.incarnation))
+    if (((await exists(path)) && owner?.copy !== 'half') || (owner && owner.incarnation > key.incarnation))
       throw new WeftError('conflict', `a disk of ${key.vmId} is in pool ${key.pool} already`, {
         remedy: 'What is left of it from earlier goes when the machine is ready where it is: try again then.',
         details: { disk: path, owner },
@@ -69,7 +64,7 @@ export class DiskCopies {
     const temporary = `${path}.${randomBytes(4).toString('hex')}.tmp`;
     try {
       if (facts.restored === null) await createOverlay(backing, temporary, facts.virtualSizeBytes);
-      else await createWhole(temporary, facts.virtualSizeBytes);
+      else await createEmpty(temporary, facts.virtualSizeBytes);
       await rename(temporary, path);
     } catch (error) {
       await rm(temporary, { force: true });
@@ -81,8 +76,8 @@ export class DiskCopies {
   /** All that was written into a copy is on the disk itself. */
   async flush(key: DiskKey): Promise<void> {
     const path = this.#disks.path(key);
-    await sync(path);
-    await sync(dirname(path));
+    await syncPath(path);
+    await syncPath(dirname(path));
   }
 
   /** It is this host's for good: what has to be true before its guest runs. Does nothing when that is written already. @throws WeftError `conflict` for another one's. */
@@ -131,7 +126,7 @@ export class DiskCopies {
   /** Nothing that follows may be on the disk before this is. */
   async #write(path: string, owner: Owner): Promise<void> {
     await writeOwner(ownerFile('machine', path), owner);
-    await sync(dirname(path));
+    await syncPath(dirname(path));
   }
 
   #requireLocal(pool: string): void {
@@ -140,20 +135,5 @@ export class DiskCopies {
       'not-supported',
       `pool ${pool} is not this host's alone: no disk is copied from it, or to it`,
     );
-  }
-}
-
-async function createWhole(file: string, sizeBytes: number): Promise<void> {
-  await exec('qemu-img', ['create', '-q', '-f', 'qcow2', file, String(sizeBytes)], {
-    timeoutMs: CREATE_LIMIT_MS,
-  });
-}
-
-async function sync(path: string): Promise<void> {
-  const file = await open(path, 'r');
-  try {
-    await file.sync();
-  } finally {
-    await file.close();
   }
 }

@@ -1,5 +1,5 @@
 import { createWriteStream } from 'node:fs';
-import { chmod, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { chmod, mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
@@ -9,6 +9,7 @@ import { WeftError } from '../kit/errors.ts';
 import { ExclusiveRunner } from '../kit/exclusive-runner.ts';
 import type { Logger } from '../kit/log.ts';
 import { DIGEST_PATTERN } from '../kit/names.ts';
+import { syncPath } from '../kit/sync-path.ts';
 import type { BlobRef } from '../protocol/index.ts';
 import { digestOf, isSealed, seal } from './blob-files.ts';
 import type { BlobCache } from './contract.ts';
@@ -173,7 +174,7 @@ export class FileBlobCache implements BlobCache {
         await this.#clock.sleep(delayMs, signal);
       }
     }
-    await syncFile(partial);
+    await syncPath(partial);
     await chmod(partial, 0o644);
     await rename(partial, path);
     await seal(path);
@@ -212,15 +213,6 @@ export class FileBlobCache implements BlobCache {
         'host-unreachable',
         `${blob.digest} ended after ${received} of ${blob.sizeBytes} bytes`,
       );
-  }
-}
-
-async function syncFile(path: string): Promise<void> {
-  const file = await open(path, 'r+');
-  try {
-    await file.sync();
-  } finally {
-    await file.close();
   }
 }
 

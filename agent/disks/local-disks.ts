@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { chmod, mkdir, rename, rm, rmdir, stat } from 'node:fs/promises';
+import { chmod, mkdir, rename, rm, rmdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { entriesOf } from '../kit/entries.ts';
 import { WeftError } from '../kit/errors.ts';
+import { exists } from '../kit/exists.ts';
 import { NAME_PATTERN, VM_ID_PATTERN } from '../kit/names.ts';
 import { readBackingFile } from './backing-file.ts';
 import type { DiskKey, DiskSource, Disks, DiskView, PoolConfiguration, PoolView } from './contract.ts';
@@ -240,12 +241,6 @@ async function checkBacking(vmId: string, path: string, wanted: string | null): 
     },
   );
 }
-
-const exists = (path: string) =>
-  stat(path).then(
-    () => true,
-    () => false,
-  );
 
 /** Folders that could be ours by name; anything else in a pool is left alone. */
 const names = async (folder: string) =>

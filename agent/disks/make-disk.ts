@@ -13,6 +13,13 @@ export async function createOverlay(backing: string, file: string, sizeBytes: nu
   );
 }
 
+/** An empty disk that lies on nothing. */
+export async function createEmpty(file: string, sizeBytes: number): Promise<void> {
+  await exec('qemu-img', ['create', '-q', '-f', 'qcow2', file, String(sizeBytes)], {
+    timeoutMs: OVERLAY_LIMIT_MS,
+  });
+}
+
 /** As large as it was, or larger where the machine's size asks for more. */
 export async function writeWhole(source: DiskSource, file: string, sizeBytes: number): Promise<void> {
   await source.write(file);

@@ -198,16 +198,14 @@ function networkRemovals(
     .map((network) => ({ kind: 'remove-network', network: network.name }));
 }
 
-const isOver = (goal: Goal, vmId: string, incarnation: number) =>
-  isGone(goal, vmId, incarnation) || incarnation <= (movedAway(goal, vmId)?.upToIncarnation ?? 0);
-
 const isBuried = (goal: Goal, vmId: string, incarnation: number) =>
   goal.tombstones.some((each) => each.id === vmId && incarnation <= each.upToIncarnation);
 
 /** Deleted, or living elsewhere by now: what runs of it goes. Disks of machines are another matter. */
-const isGone = (goal: Goal, vmId: string, incarnation: number) =>
+const isOver = (goal: Goal, vmId: string, incarnation: number) =>
   isBuried(goal, vmId, incarnation) ||
-  goal.superseded.some((each) => each.id === vmId && incarnation <= each.upToIncarnation);
+  goal.superseded.some((each) => each.id === vmId && incarnation <= each.upToIncarnation) ||
+  incarnation <= (movedAway(goal, vmId)?.upToIncarnation ?? 0);
 
 function isRipe(key: string, observed: Observed, nowMs: number, options: PlanOptions): boolean {
   const since = observed.unnamedSinceMs.get(key);

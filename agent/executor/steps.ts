@@ -119,7 +119,7 @@ async function settle({ options, vms }: StepContext, vm: VmGoal): Promise<void> 
   await copies.keep(key);
   await driver.unpauseDomain(domainName(fleet, vm.id));
   const state = vms.stateOf(vm);
-  state.arrival = options.landings?.take(`${vm.id}@${vm.incarnation}`, options.clock.now()) ?? state.arrival;
+  state.arrival = options.landings?.take(vm, options.clock.now()) ?? state.arrival;
   await copies.settle(key);
 }
 

@@ -279,7 +279,7 @@ export class Arrivals {
     if (!waits || arrival.landed) return;
     const job = await driver.migrations.job(domainName(fleet, arrival.vm.id));
     if (job.kind !== 'none' || !(await this.#learnHowItCame(arrival))) return;
-    if (arrival.arrived !== null) landings.note(keyOf(arrival.vm), arrival.arrived, seenAtMs);
+    if (arrival.arrived !== null) landings.note(arrival.vm, arrival.arrived, seenAtMs);
     await copies.flush(diskKeyOf(arrival.vm));
     arrival.landed = true;
   }

@@ -133,3 +133,7 @@ export const COPIES_DISKS = 'copies-disks';
 
 /** The `Upgrade` of connections that carry bytes as they are, both ways, once they have begun. */
 export const BYTES_UPGRADE = 'weft-bytes';
+/** What asks for one, in the head of a request. */
+export const BYTES_HEADERS = { connection: 'Upgrade', upgrade: BYTES_UPGRADE } as const;
+/** The answer that grants it; bytes follow. */
+export const BYTES_BEGUN = `HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: ${BYTES_UPGRADE}\r\n\r\n`;

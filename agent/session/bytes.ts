@@ -1,7 +1,7 @@
 import { request } from 'node:https';
 import type { Duplex } from 'node:stream';
 import { takeOver } from '../kit/upgrade.ts';
-import { BYTES_UPGRADE } from '../protocol/index.ts';
+import { BYTES_HEADERS } from '../protocol/index.ts';
 import type { Identity } from './identity.ts';
 import { splitAddress } from './join.ts';
 
@@ -15,7 +15,7 @@ export function dialBytes(identity: Identity, path: string, limitMs: number): Pr
   const call = request({
     ...{ host, port, path, agent: false, timeout: limitMs },
     ...{ ca: identity.ca, cert: identity.certificate, key: identity.key },
-    headers: { connection: 'Upgrade', upgrade: BYTES_UPGRADE },
+    headers: BYTES_HEADERS,
   });
   return takeOver(call, { for: path, of: 'the controller' });
 }

@@ -4,7 +4,7 @@ import type { Clock, Timer } from '../../agent/kit/clock.ts';
 import { WeftError } from '../../agent/kit/errors.ts';
 import { joinStreams } from '../../agent/kit/join-streams.ts';
 import {
-  BYTES_UPGRADE,
+  BYTES_BEGUN,
   type MigrationChannel,
   type OpenStream,
   parseMigrationPath,
@@ -14,7 +14,6 @@ import type { Store } from '../store/contract.ts';
 
 const TARGET = /^\/agent\/v1\/streams\/([0-9a-f-]{36})$/;
 const DIAL_LIMIT_MS = 15_000;
-const BEGUN = `HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: ${BYTES_UPGRADE}\r\n\r\n`;
 
 export interface MigrationRelayOptions {
   readonly store: Store;
@@ -93,8 +92,8 @@ export class MigrationRelay {
     if (head.length > 0) socket.unshift(head);
     this.#keep(socket);
     const { source } = waiting;
-    source.write(BEGUN);
-    socket.write(BEGUN);
+    source.write(BYTES_BEGUN);
+    socket.write(BYTES_BEGUN);
     joinStreams(source, socket);
   }
 

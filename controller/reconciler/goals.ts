@@ -146,25 +146,28 @@ function prefetchFor(host: string, world: GoalWorld): Goal['prefetch'] {
   return [...wanted.values()].sort((one, other) => (one.digest < other.digest ? -1 : 1));
 }
 
-function supersededOn(host: string, present: readonly VmRecord[], world: GoalWorld): Goal['superseded'] {
-  const here = new Set(present.map(({ id }) => id));
-  return Object.entries(world.hosts.get(host)?.superseded ?? {})
-    .filter(([id]) => !here.has(id))
-    .map(([id, upToIncarnation]) => ({ id, upToIncarnation }))
-    .sort((one, other) => (one.id < other.id ? -1 : 1));
-}
+const supersededOn = (host: string, present: readonly VmRecord[], world: GoalWorld): Goal['superseded'] =>
+  endedElsewhere(world.hosts.get(host)?.superseded ?? {}, present);
 
 function copiedAwayFrom(
   host: string,
   present: readonly VmRecord[],
   world: GoalWorld,
 ): Pick<Goal, 'copiedAway'> {
+  const copiedAway = endedElsewhere(world.hosts.get(host)?.copiedAway ?? {}, present);
+  return copiedAway.length === 0 ? {} : { copiedAway };
+}
+
+/** VM id → highest incarnation that is over here, of those that are not here again. */
+function endedElsewhere(
+  ended: Readonly<Record<string, number>>,
+  present: readonly VmRecord[],
+): Goal['superseded'] {
   const here = new Set(present.map(({ id }) => id));
-  const copiedAway = Object.entries(world.hosts.get(host)?.copiedAway ?? {})
+  return Object.entries(ended)
     .filter(([id]) => !here.has(id))
     .map(([id, upToIncarnation]) => ({ id, upToIncarnation }))
     .sort((one, other) => (one.id < other.id ? -1 : 1));
-  return copiedAway.length === 0 ? {} : { copiedAway };
 }
 
 function networksOf(vms: readonly VmRecord[], world: GoalWorld): NetworkGoal[] {

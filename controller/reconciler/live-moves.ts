@@ -11,7 +11,7 @@ const RUNS: ReadonlySet<VmRecord['state']> = new Set(['booting', 'starting', 're
 /** Why a machine cannot leave its host while it runs; null: it can. */
 export function whyNotFrom(draft: Draft, record: VmRecord, host: HostRecord): string | null {
   if (!RUNS.has(record.state)) return `it is ${record.state}, so there is nothing to be moved while it runs`;
-  if (!migrates(draft, host.name))
+  if (!canDo(draft, host.name, MIGRATES_LIVE))
     return `the agent of ${host.name} is too old to hand it over while it runs`;
   if (sharedPoolOf(host, record.pool)?.kind === 'rbd')
     return `its disk is in Ceph (pool ${record.pool}), from where machines move stopped`;
@@ -21,31 +21,27 @@ export function whyNotFrom(draft: Draft, record: VmRecord, host: HostRecord): st
 
 /** Why a machine cannot leave its host while it runs, with a copy of its disk; null: it can. */
 export function whyNotCopiedFrom(draft: Draft, record: VmRecord, host: HostRecord): string | null {
-  if (!copies(draft, host.name)) return `the agent of ${host.name} is too old to copy its disk`;
+  if (!canDo(draft, host.name, COPIES_DISKS)) return `the agent of ${host.name} is too old to copy its disk`;
   return whyNotFrom(draft, record, host);
 }
 
 /** Why its disk cannot be copied to that host. */
 function whyNotCopiedTo(draft: Draft, pool: string, to: HostRecord): string | null {
-  if (!copies(draft, to.name)) return `the agent of ${to.name} is too old to take a copy of its disk`;
+  if (!canDo(draft, to.name, COPIES_DISKS))
+    return `the agent of ${to.name} is too old to take a copy of its disk`;
   return to.offer?.pools.some(({ name, kind }) => name === pool && kind === 'local')
     ? null
     : `pool ${pool} of ${to.name} is no local one, and disks are copied to none but such`;
 }
 
 /** Other hosts that cannot take it over with a copy of its disk, each with the reason. */
-export function unfitForCopy(draft: Draft, record: VmRecord, from: HostRecord): ReadonlyMap<string, string> {
-  const unfit = new Map<string, string>();
-  for (const to of draft.all('hosts')) {
-    const why = whyNotCopiedTo(draft, record.pool, to) ?? whyNotTo(draft, from, to);
-    if (to.name !== from.name && why !== null) unfit.set(to.name, why);
-  }
-  return unfit;
-}
+export const unfitForCopy = (draft: Draft, record: VmRecord, from: HostRecord): ReadonlyMap<string, string> =>
+  unfitAmong(draft, from, (to) => whyNotCopiedTo(draft, record.pool, to) ?? whyNotTo(draft, from, to));
 
 /** Why it cannot go to that host while it runs; null: it can, as far as can be told before it is tried. */
 export function whyNotTo(draft: Draft, from: HostRecord, to: HostRecord): string | null {
-  if (!migrates(draft, to.name)) return `the agent of ${to.name} is too old to take it over while it runs`;
+  if (!canDo(draft, to.name, MIGRATES_LIVE))
+    return `the agent of ${to.name} is too old to take it over while it runs`;
   const [here, there] = [from.facts, to.facts];
   if (!here || !there) return `it is not known what ${to.name} can do`;
   if (here.accelerator.kind !== there.accelerator.kind)
@@ -61,21 +57,28 @@ export function whyNotTo(draft: Draft, from: HostRecord, to: HostRecord): string
 
 /** Other hosts with the very pool that cannot take it over while it runs, each with the reason. */
 export function unfitHosts(draft: Draft, record: VmRecord, from: HostRecord): ReadonlyMap<string, string> {
+  const id = sharedPoolOf(from, record.pool)?.id;
+  return unfitAmong(draft, from, (to) =>
+    sharedPoolOf(to, record.pool)?.id === id ? whyNotTo(draft, from, to) : null,
+  );
+}
+
+/** @param whyNot null: it is fit, or of no account. */
+function unfitAmong(
+  draft: Draft,
+  from: HostRecord,
+  whyNot: (to: HostRecord) => string | null,
+): ReadonlyMap<string, string> {
   const unfit = new Map<string, string>();
   for (const to of draft.all('hosts')) {
-    if (to.name === from.name || sharedPoolOf(to, record.pool)?.id !== sharedPoolOf(from, record.pool)?.id)
-      continue;
-    const why = whyNotTo(draft, from, to);
+    const why = to.name === from.name ? null : whyNot(to);
     if (why !== null) unfit.set(to.name, why);
   }
   return unfit;
 }
 
-const copies = (draft: Draft, host: string): boolean =>
-  draft.world.live.get(host)?.hello?.capabilities.includes(COPIES_DISKS) === true;
-
-const migrates = (draft: Draft, host: string): boolean =>
-  draft.world.live.get(host)?.hello?.capabilities.includes(MIGRATES_LIVE) === true;
+const canDo = (draft: Draft, host: string, capability: string): boolean =>
+  draft.world.live.get(host)?.hello?.capabilities.includes(capability) === true;
 
 /** By numbers, part by part; what is no version is older than nothing. */
 function isOlder(one: string, other: string): boolean {

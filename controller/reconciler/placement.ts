@@ -166,7 +166,7 @@ export class Placement {
   /** Whether a host has room for it. Nothing is written. */
   wouldTake(record: VmRecord, target: Target): boolean {
     const { goal } = imageOf(this.draft, record);
-    return goal !== null && this.#wouldTake(this.#request(record, target, goal));
+    return goal !== null && this.#bestFor(this.#request(record, target, goal)) !== null;
   }
 
   /** Hosts that would take a machine, and of which it is not known yet whether they have its disk; none, when another one takes it. */
@@ -176,9 +176,9 @@ export class Placement {
     const request = this.#request(record, target, goal);
     const apart = Object.entries(request.apart ?? {});
     const unknown = apart.filter(([, why]) => why === 'unknown').map(([name]) => name);
-    if (unknown.length === 0 || this.#wouldTake(request)) return [];
+    if (unknown.length === 0 || this.#bestFor(request) !== null) return [];
     const without = (name: string) => Object.fromEntries(apart.filter(([other]) => other !== name));
-    return unknown.filter((name) => this.#wouldTake({ ...request, apart: without(name) }));
+    return unknown.filter((name) => this.#bestFor({ ...request, apart: without(name) }) !== null);
   }
 
   /** The best host; null when every host refuses, and then it is written why. */
@@ -206,11 +206,9 @@ export class Placement {
       this.#refused(record, refusal);
       return null;
     }
-    const placer = this.#load();
-    const host = placer.place(request);
     // The reasons are those before this VM's own claim, which is added with its record.
-    if (host !== null) placer.remove(host, request.group, { ...request.size, pool: request.pool });
-    const explanation = explain(placer, request, host, this.draft.nowMs);
+    const host = this.#bestFor(request);
+    const explanation = explain(this.#load(), request, host, this.draft.nowMs);
     if (host !== null) return { host, image: { goal, ms: found.ms }, explanation };
     this.#refusals.set(shape, explanation);
     this.#refused(record, explanation);
@@ -234,11 +232,12 @@ export class Placement {
     };
   }
 
-  #wouldTake(request: PlacementRequest): boolean {
+  /** Null: every host refuses. Nothing is claimed. */
+  #bestFor(request: PlacementRequest): string | null {
     const placer = this.#load();
     const host = placer.place(request);
     if (host !== null) placer.remove(host, request.group, { ...request.size, pool: request.pool });
-    return host !== null;
+    return host;
   }
 
   /** Hosts whose pool is not, or not yet known to be, the one that has the disk of this machine, whatever they call it. */

@@ -97,13 +97,11 @@ const couldRun = (
   offer?.pools.some(({ name }) => name === pool) === true;
 
 /** Rendezvous hashing: https://doi.org/10.1109/90.663936. */
-const inOrderOf = (image: ImageGoal, hosts: readonly HostRecord[]): readonly HostRecord[] =>
-  hosts
-    .map((host) => ({
-      host,
-      rank: createHash('sha256')
-        .update(`${digestsOf(image)} ${host.name}`)
-        .digest('hex'),
-    }))
+function inOrderOf(image: ImageGoal, hosts: readonly HostRecord[]): readonly HostRecord[] {
+  const digests = derived(image, digestsOf);
+  const rankOf = ({ name }: HostRecord) => createHash('sha256').update(`${digests} ${name}`).digest('hex');
+  return hosts
+    .map((host) => ({ host, rank: rankOf(host) }))
     .sort((one, other) => (one.rank < other.rank ? -1 : 1))
     .map(({ host }) => host);
+}

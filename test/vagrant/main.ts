@@ -1,5 +1,5 @@
-import { access } from 'node:fs/promises';
 import { exec } from '../../agent/kit/exec.ts';
+import { exists } from '../../agent/kit/exists.ts';
 import { buildBox } from '../../images/recipes/host-box/build-box.ts';
 import { REPOSITORY } from '../lab/layout.ts';
 import { close, runVitest } from '../support/stage.ts';
@@ -33,11 +33,5 @@ async function addOwnBox(): Promise<void> {
   const box = await buildBox({ cacheFolder: '/var/cache/weft/host-box', onLine: say });
   await vagrant(['box', 'add', '--force', '--provider', 'libvirt', '--name', OWN_BOX, box], say);
 }
-
-const exists = (path: string) =>
-  access(path).then(
-    () => true,
-    () => false,
-  );
 
 process.exit(await main());

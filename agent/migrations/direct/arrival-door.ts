@@ -8,6 +8,7 @@ import { ERROR_CODES, WeftError } from '../../kit/errors.ts';
 import { joinStreams } from '../../kit/join-streams.ts';
 import type { Logger } from '../../kit/log.ts';
 import {
+  BYTES_BEGUN,
   BYTES_UPGRADE,
   type MigrationChannel,
   type MigrationDoor,
@@ -42,7 +43,6 @@ const CHECK_EVERY_MS = 1_000;
 /** More than two for each machine of as many as come at once. Whoever finds it full goes by the controller. */
 const MOST_CONNECTIONS = 64;
 const MOST_HEADER_BYTES = 4_096;
-const BEGUN = `HTTP/1.1 101 Switching Protocols\r\nconnection: Upgrade\r\nupgrade: ${BYTES_UPGRADE}\r\n\r\n`;
 
 /**
  * Where machines come in straight from other hosts. It listens only while one is expected, lets in nobody but the very hosts that the
@@ -146,7 +146,7 @@ export class ArrivalDoor {
       for (const end of [near, socket]) this.#keep(end);
       socket.setTimeout(0);
       if (head.length > 0) socket.unshift(head);
-      socket.write(BEGUN);
+      socket.write(BYTES_BEGUN);
       joinStreams(near, socket);
     } catch (thrown) {
       const { code, message } = WeftError.from(thrown);

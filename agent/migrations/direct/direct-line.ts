@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream';
 import { connect, type TLSSocket } from 'node:tls';
 import { WeftError } from '../../kit/errors.ts';
 import { takeOver } from '../../kit/upgrade.ts';
-import { BYTES_UPGRADE, type MigrationDoor } from '../../protocol/index.ts';
+import { BYTES_HEADERS, type MigrationDoor } from '../../protocol/index.ts';
 import { type ExpectedHost, whyNotHost } from './host-certificate.ts';
 import { LINE_TLS, type LineIdentity } from './tls.ts';
 
@@ -55,7 +55,7 @@ export function openLine(
 
 /** Asks for one connection of a migration over such a line. @throws WeftError `host-unreachable` with the other host's words. */
 export function askFor(line: TLSSocket, path: string, host: string, limitMs: number): Promise<Duplex> {
-  const headers = { host, connection: 'Upgrade', upgrade: BYTES_UPGRADE };
+  const headers = { host, ...BYTES_HEADERS };
   const call = request({ createConnection: () => line, path, headers, timeout: limitMs });
   return takeOver(call, { for: path, of: host });
 }

@@ -1,6 +1,7 @@
-import { access, mkdir, mkdtemp, readFile, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { exec } from '../../../agent/kit/exec.ts';
+import { exists } from '../../../agent/kit/exists.ts';
 import type { Content, Entry, MaintainerScript, PackageDescription } from './contract.ts';
 import { type Found, planEntries, programsOf } from './layout.ts';
 import { librariesOf } from './libraries.ts';
@@ -165,9 +166,3 @@ async function nativeFiles(entries: readonly Entry[]): Promise<readonly Buffer[]
   );
   return Promise.all(files.map((file) => readFile(file)));
 }
-
-const exists = (path: string) =>
-  access(path).then(
-    () => true,
-    () => false,
-  );

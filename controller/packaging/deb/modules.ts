@@ -1,6 +1,7 @@
-import { access, readdir, readFile, realpath } from 'node:fs/promises';
+import { readdir, readFile, realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import { WeftError } from '../../../agent/kit/errors.ts';
+import { exists } from '../../../agent/kit/exists.ts';
 import type { PlacedFile } from './layout.ts';
 
 /** Named as dependencies, but used only while a native module is installed. */
@@ -87,9 +88,3 @@ async function filesOf(folder: string): Promise<readonly string[]> {
   const isNative = paths.some((path) => path.endsWith('.node'));
   return paths.filter((path) => isNeeded(path, isNative));
 }
-
-const exists = (path: string) =>
-  access(path).then(
-    () => true,
-    () => false,
-  );

@@ -1,4 +1,4 @@
-import { PROVES_STOPS } from '../../../agent/protocol/index.ts';
+import { type DiskFacts, PROVES_STOPS } from '../../../agent/protocol/index.ts';
 import { isHandedOver, type LiveMove } from '../../model/live-move.ts';
 import type { HostRecord, Proof, VmRecord } from '../../model/records.ts';
 import { FAILURES_HELD_AGAINST_A_HOST } from '../../scheduler/scorers/earlier-failures.ts';
@@ -161,24 +161,32 @@ function takeDiskIn(
   const { successor } = record;
   const word = diskWord(draft, record);
   if (!successor?.live || !word) return;
-  const { disk, message } = word;
-  const pools = draft.world.live.get(there.name)?.report?.metrics?.pools;
-  const freeMiB = pools?.find(({ name }) => name === record.pool)?.freeMiB;
-  const neededMiB = Math.ceil((disk?.dataBytes ?? 0) / MIB);
-  if (!disk)
-    dropFailed(draft, placement, record, wish, message ?? 'its host cannot say what its disk is like');
-  else if (freeMiB !== undefined && freeMiB < neededMiB)
-    dropFailed(
-      draft,
-      placement,
-      record,
-      wish,
-      `its disk takes ${neededMiB} MiB, and pool ${record.pool} of ${there.name} has ${freeMiB} MiB left`,
-    );
-  else {
-    const live = { ...successor.live, copy: { disk } };
-    draft.put('vms', record.id, { ...record, successor: { ...successor, live } });
+  const disk = word.disk ?? null;
+  const why =
+    disk === null
+      ? (word.message ?? 'its host cannot say what its disk is like')
+      : whyNoRoomFor(draft, record.pool, disk, there);
+  if (why !== null) {
+    dropFailed(draft, placement, record, wish, why);
+    return;
   }
+  const live = { ...successor.live, copy: { disk } };
+  draft.put('vms', record.id, { ...record, successor: { ...successor, live } });
+}
+
+/** Null: there is, or that is not known. */
+function whyNoRoomFor(
+  draft: Draft,
+  pool: string,
+  { dataBytes }: DiskFacts,
+  there: HostRecord,
+): string | null {
+  const pools = draft.world.live.get(there.name)?.report?.metrics?.pools;
+  const freeMiB = pools?.find(({ name }) => name === pool)?.freeMiB;
+  const neededMiB = Math.ceil(dataBytes / MIB);
+  return freeMiB !== undefined && freeMiB < neededMiB
+    ? `its disk takes ${neededMiB} MiB, and pool ${pool} of ${there.name} has ${freeMiB} MiB left`
+    : null;
 }
 
 /** The machine's own host has not heard of it before this. */

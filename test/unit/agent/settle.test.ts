@@ -54,7 +54,7 @@ test('a guest that came with its disk runs on when that is written to be this ho
   driver.pauseGuest(NAME, 'user');
   await copies.begin(KEY, base, { virtualSizeBytes: 2 ** 30, dataBytes: 1, restored: null });
   const landings = new Landings();
-  landings.note('crm/db@2', { downtimeMs: 20, totalMs: 300 }, Date.now());
+  landings.note({ id: 'crm/db', incarnation: 2 }, { downtimeMs: 20, totalMs: 300 }, Date.now());
 
   const executor = new Executor(executorOptions(folder, { driver, disks, copies, landings }));
   executors.push(executor);
