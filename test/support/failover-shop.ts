@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, expect } from 'vitest';
 import { type GoldenLab, goldenLab } from './golden-lab.ts';
-import { isReady, rowOf, runningQemus } from './hosts.ts';
+import { isReady, mendAllHosts, rowOf, runningQemus } from './hosts.ts';
 import { DB, SHOP } from './shop.ts';
 import { waitFor } from './wait-for.ts';
 import type { PsRow } from './weft.ts';
@@ -34,12 +34,7 @@ export function shopOn(
   /** One test's failure is not the next one's. */
   afterEach(async () => {
     writer?.stop();
-    const { hosts: all } = await golden.lab.state();
-    for (const { name } of all) {
-      await golden.lab.mend(name);
-      await golden.lab.powerOn(name);
-    }
-    await golden.lab.waitForHosts(all.map(({ name }) => name));
+    await mendAllHosts(golden);
   }, 180_000);
   afterAll(() => golden?.down(), 60_000);
 

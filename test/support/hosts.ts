@@ -27,6 +27,25 @@ export async function runningQemus({ lab }: GoldenLab): Promise<readonly string[
   return found.flatMap((left) => left.qemus);
 }
 
+/** Of the only machine of a lab. */
+export async function waitForOneQemu(golden: GoldenLab): Promise<void> {
+  await waitFor(
+    'one QEMU of it, in the whole lab',
+    () => runningQemus(golden),
+    (qemus) => qemus.length === 1,
+  );
+}
+
+/** Power and network for every host. One test's failure is not the next one's. */
+export async function mendAllHosts({ lab }: Pick<GoldenLab, 'lab'>): Promise<void> {
+  const { hosts } = await lab.state();
+  for (const { name } of hosts) {
+    await lab.mend(name);
+    await lab.powerOn(name);
+  }
+  await lab.waitForHosts(hosts.map(({ name }) => name));
+}
+
 export const isReady = (row: PsRow) => row.state === 'ready';
 
 export function rowOf(rows: readonly PsRow[], id: string): PsRow {

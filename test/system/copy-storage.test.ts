@@ -1,13 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { supervisedPid } from '../lab/host.ts';
 import { type GoldenLab, goldenLab, TINY } from '../support/golden-lab.ts';
-import { isReady, rowOf, runningQemus } from '../support/hosts.ts';
+import { isReady } from '../support/hosts.ts';
 import { leftoversOn } from '../support/leftovers.ts';
+import { HOSTS, MovingMachine, otherThan, type Way } from '../support/moving-machine.ts';
 import { waitFor } from '../support/wait-for.ts';
-import type { PsRow } from '../support/weft.ts';
 
 const ID = 'shop/files';
-const HOSTS = ['h1', 'h2', 'h3'] as const;
 const MODEL = `
 apiVersion: weft/v1
 kind: Application
@@ -19,41 +17,24 @@ machines:
 const FILL = 'dd if=/dev/urandom of=/root/bytes bs=64k count=384 conv=fsync 2>/dev/null; md5sum </root/bytes';
 /** Read from the disk, not from what the guest remembers of it. */
 const SUM = 'sync; echo 3 >/proc/sys/vm/drop_caches; md5sum </root/bytes';
-/** Goes on whatever becomes of the session that began it. `/run` is memory. */
-const WRITER =
-  'i=0; while :; do i=$((i+1)); echo $i | dd of=/root/log oflag=append conv=notrunc,fsync 2>/dev/null && echo $i >/run/acked.new && mv /run/acked.new /run/acked; done';
-
-interface Event {
-  readonly sequence: number;
-  readonly kind: string;
-  readonly subject: string;
-}
-type Row = PsRow & { readonly successor: { readonly host: string; readonly state: string } | null };
+const REST_LIMIT_MS = 240_000;
 
 describe('a machine on a local pool moves while it runs, with its disk', () => {
   let golden: GoldenLab;
   let sum = '';
-  let boot = '';
+  let machine: MovingMachine;
   beforeAll(async () => {
     // Slow enough to be caught in the middle.
     golden = await goldenLab('copy', { agent: { migration: { bandwidthMiBps: 5 } } });
     await golden.weft.ok(['apply', '-f', await golden.model(MODEL), '--wait'], { timeoutMs: 400_000 });
+    machine = new MovingMachine(golden, ID, REST_LIMIT_MS);
     sum = await inside(FILL);
-    boot = await inside('cat /proc/sys/kernel/random/boot_id');
-    await inside(`(setsid sh -c '${WRITER}' </dev/null >/dev/null 2>&1 &)`);
-    await waitFor('the writer to write', acknowledged, (count) => count > 0);
+    await machine.start();
   }, 1_300_000);
   afterAll(() => golden?.down(), 60_000);
 
-  const row = async () => rowOf(await golden.weft.ps('shop'), ID) as Row;
-  const inside = async (command: string) => (await golden.weft.ok(['ssh', ID, '--', command])).trim();
-  const acknowledged = async () => Number((await inside('cat /run/acked || echo 0')) || 0);
-  const events = async (after: number) =>
-    (await golden.weft.json<Event[]>(['events'])).filter(({ sequence }) => sequence > after);
-  const lastEvent = async () => (await golden.weft.json<Event[]>(['events'])).at(-1)?.sequence ?? 0;
-  const atRest = () =>
-    waitFor('it to be at rest', row, (found) => isReady(found) && found.successor === null, 240_000);
-  const other = (host: unknown) => HOSTS.find((name) => name !== host) ?? 'h1';
+  const inside = (command: string) => machine.writer.inside(command);
+  const atRest = () => machine.atRest();
 
   /** Hosts that have a disk of it, whatever Weft says. */
   const withDisk = async () => {
@@ -63,32 +44,19 @@ describe('a machine on a local pool moves while it runs, with its disk', () => {
 
   /** The same boot of the same guest, every byte that it was told is written, one QEMU of it and one disk in the whole lab. */
   async function expectUnbroken(host: string, before: number): Promise<void> {
-    expect(await inside('cat /proc/sys/kernel/random/boot_id')).toBe(boot);
-    const after = await acknowledged();
-    expect(after).toBeGreaterThanOrEqual(before);
-    await waitFor('it to go on writing', acknowledged, (count) => count > after);
+    await machine.expectUnbroken(before);
     expect(await inside(SUM)).toBe(sum);
-    // Every number up to the last one that was acknowledged, in order.
-    const broken = await inside(
-      `a=$(cat /run/acked); head -n $a /root/log | awk '$1 != NR {print NR; exit}'; [ $(wc -l </root/log) -ge $a ] || echo short`,
-    );
-    expect(broken).toBe('');
-    await waitFor(
-      'one QEMU of it, in the whole lab',
-      () => runningQemus(golden),
-      (qemus) => qemus.length === 1,
-    );
     await waitFor('one disk of it', withDisk, (hosts) => hosts.join() === host, 60_000);
   }
 
   test('on request only, by name: the same boot goes on with all its bytes, and its old host keeps nothing', async () => {
-    const { host } = await row();
-    const to = other(host);
+    const { host } = await machine.row();
+    const to = otherThan(host);
     const refused = await golden.weft.run(['move', ID, '--to', to]);
     expect(refused).toMatchObject({ exitCode: 1 });
     expect(refused.stderr).toContain('--copy-storage');
-    const begun = await lastEvent();
-    const written = await acknowledged();
+    const begun = await machine.lastEvent();
+    const written = await machine.writer.acknowledged();
     const moved = await golden.weft.run(['move', ID, '--to', to, '--copy-storage', '--wait'], {
       timeoutMs: 300_000,
     });
@@ -96,14 +64,14 @@ describe('a machine on a local pool moves while it runs, with its disk', () => {
     expect(moved.stderr).toMatch(/moved from h\d to h\d while it ran: it stood still for \d+ ms/);
     expect(await atRest()).toMatchObject({ host: to });
     await expectUnbroken(to, written);
-    const kinds = (await events(begun)).filter(({ subject }) => subject === ID).map(({ kind }) => kind);
+    const kinds = await machine.told(begun);
     expect(kinds).toContain('vm-migrated');
     expect(kinds).toContain('vm-old-disk-goes');
   });
 
   test('off a host that drains, which then has nothing of it', async () => {
-    const { host } = await row();
-    const written = await acknowledged();
+    const { host } = await machine.row();
+    const written = await machine.writer.acknowledged();
     await golden.weft.ok(['host', 'drain', String(host), '--copy-storage', '--wait', '--timeout', '5m'], {
       timeoutMs: 400_000,
     });
@@ -114,46 +82,24 @@ describe('a machine on a local pool moves while it runs, with its disk', () => {
   });
 
   describe('with its way cut in the middle', () => {
-    async function underWay(): Promise<{ from: string; to: string; written: number; begun: number }> {
-      const { host: from } = await atRest();
-      const to = other(from);
-      const written = await acknowledged();
-      const begun = await lastEvent();
-      await golden.weft.ok(['move', ID, '--to', to, '--copy-storage']);
-      await waitFor(
-        'it to be on its way',
-        async () => events(begun),
-        (told) => told.some(({ kind }) => kind === 'vm-migrating'),
-        180_000,
-        100,
-      );
-      return { from: String(from), to, written, begun };
-    }
+    const underWay = () => machine.underWay('--copy-storage');
     /** Ends it: it had no time to come to its end by itself, so it is where it was. */
-    async function stays({ from, written }: { from: string; written: number }): Promise<void> {
+    async function stays({ from, written }: Way): Promise<void> {
       await golden.weft.run(['move', ID, '--abort']);
       expect(await atRest()).toMatchObject({ host: from });
       await expectUnbroken(from, written);
     }
-    const kill = async (host: string) =>
-      process.kill(await supervisedPid(await golden.lab.host(host), 'weft-agent'), 'SIGKILL');
-
     test('by a user: it stays, and half a copy goes', async () => {
       const way = await underWay();
       await stays(way);
-      const told = (await events(way.begun)).map(({ kind }) => kind);
+      const told = (await machine.events(way.begun)).map(({ kind }) => kind);
       expect(told).toContain('vm-migration-stopped');
       expect(told).not.toContain('vm-migrated');
     });
 
     test('by the death of the agent that takes: it goes on where it was, and the reason is told', async () => {
       const way = await underWay();
-      await kill(way.to);
-      await waitFor(
-        'it to be told as failed',
-        () => events(way.begun),
-        (told) => told.some(({ kind }) => kind === 'vm-move-failed'),
-      );
+      await machine.killTaker(way);
       await stays(way);
     });
 
@@ -169,7 +115,7 @@ describe('a machine on a local pool moves while it runs, with its disk', () => {
       );
       const { host } = await waitFor(
         'it to be at rest',
-        () => row().catch(() => null),
+        () => machine.row().catch(() => null),
         (found) => found !== null && isReady(found) && found.successor === null,
         240_000,
       ).then((found) => ({ host: String(found?.host) }));
@@ -178,14 +124,7 @@ describe('a machine on a local pool moves while it runs, with its disk', () => {
 
     test('by the death of the agent that gives: it goes on where it was', async () => {
       const way = await underWay();
-      const host = await golden.lab.host(way.from);
-      const before = await supervisedPid(host, 'weft-agent');
-      await kill(way.from);
-      await waitFor(
-        'another agent to run',
-        () => supervisedPid(host, 'weft-agent').catch(() => before),
-        (pid) => pid !== before,
-      );
+      await machine.killGiver(way);
       await stays(way);
     });
   });
@@ -195,8 +134,8 @@ describe('a machine on a local pool moves while it runs, with its disk', () => {
     await golden.weft.ok(['reboot', ID]);
     await waitFor(
       'another boot of it',
-      () => inside('cat /proc/sys/kernel/random/boot_id').catch(() => boot),
-      (id) => id !== boot,
+      () => machine.bootId().catch(() => machine.boot),
+      (id) => id !== machine.boot,
       240_000,
     );
     expect(await atRest()).toMatchObject({ host });

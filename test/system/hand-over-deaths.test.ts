@@ -1,8 +1,9 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { supervisedPid } from '../lab/host.ts';
 import { type GoldenLab, goldenLab, TINY } from '../support/golden-lab.ts';
-import { GuestWriter } from '../support/guest-writer.ts';
-import { runningQemus } from '../support/hosts.ts';
+import type { GuestWriter } from '../support/guest-writer.ts';
+import { runningQemus, waitForOneQemu } from '../support/hosts.ts';
+import { HOSTS, MovingMachine, otherThan, type Way } from '../support/moving-machine.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const MODEL = `
@@ -13,14 +14,7 @@ machines:
   files: {image: "tiny:stable", size: ${TINY}, pool: san}
 `;
 const ID = 'shop/files';
-const HOSTS = ['h1', 'h2', 'h3'] as const;
 
-interface Event {
-  readonly sequence: number;
-  readonly kind: string;
-  readonly subject: string;
-  readonly message: string;
-}
 interface Host {
   readonly name: string;
   readonly state: string;
@@ -36,6 +30,7 @@ interface Machine {
 /** Storage that forgets cannot be used here: locks of two hosts' mounts of it know nothing of each other, and hand-overs rely on them. */
 describe('in the middle of a hand-over', () => {
   let golden: GoldenLab;
+  let moving: MovingMachine;
   let writer: GuestWriter;
   beforeAll(async () => {
     // Slow enough to be caught in the middle.
@@ -43,7 +38,8 @@ describe('in the middle of a hand-over', () => {
       ...{ shared: ['san'], bmc: true, agent: { migration: { bandwidthMiBps: 6 } } },
     });
     await golden.weft.ok(['apply', '-f', await golden.model(MODEL), '--wait'], { timeoutMs: 400_000 });
-    writer = new GuestWriter(golden.weft, ID);
+    moving = new MovingMachine(golden, ID);
+    writer = moving.writer;
     await writer.start();
   }, 1_300_000);
   /** One test's failure is not the next one's. */
@@ -54,11 +50,6 @@ describe('in the middle of a hand-over', () => {
   afterAll(() => golden?.down(), 60_000);
 
   const machine = () => golden.weft.json<Machine>(['why', ID]);
-  const events = async (after: number) =>
-    (await golden.weft.json<Event[]>(['events'])).filter(({ sequence }) => sequence > after);
-  const told = async (after: number) =>
-    (await events(after)).filter(({ subject }) => subject === ID).map(({ kind }) => kind);
-  const lastEvent = async () => (await golden.weft.json<Event[]>(['events'])).at(-1)?.sequence ?? 0;
   const virsh = async (host: string, ...command: string[]) =>
     (
       await golden.lab.exec(host, ['virsh', '--connect', 'qemu:///system', ...command], {
@@ -87,12 +78,12 @@ describe('in the middle of a hand-over', () => {
     );
 
   /** Begins a move and waits until memory goes from the one libvirt to the other. */
-  async function underWay(): Promise<{ from: string; to: string; written: number; begun: number }> {
+  async function underWay(): Promise<Way> {
     const { host: from } = await atRest();
-    const to = HOSTS.find((name) => name !== from) ?? 'h1';
+    const to = otherThan(from);
     await writer.fill();
     const written = await acknowledged(10);
-    const begun = await lastEvent();
+    const begun = await moving.lastEvent();
     await golden.weft.ok(['move', ID, '--live', '--to', to]);
     const [name = ''] = (await virsh(from, 'list', '--name')).split('\n');
     await waitFor(
@@ -108,11 +99,7 @@ describe('in the middle of a hand-over', () => {
 
   /** It runs once, has all that was acknowledged, and moves as if nothing had happened. */
   async function expectWhole(written: number): Promise<void> {
-    await waitFor(
-      'one QEMU of it, in the whole lab',
-      () => runningQemus(golden),
-      (qemus) => qemus.length === 1,
-    );
+    await waitForOneQemu(golden);
     await writer.expectWritten(written);
     for (const name of HOSTS) await golden.lab.powerOn(name);
     await golden.lab.waitForHosts(HOSTS);
@@ -129,7 +116,7 @@ describe('in the middle of a hand-over', () => {
     const way = await underWay();
     await golden.lab.powerOff(way.to);
     expect(await atRest()).toMatchObject({ host: way.from });
-    expect(await told(way.begun)).toContain('vm-move-failed');
+    expect(await moving.told(way.begun)).toContain('vm-move-failed');
     await acknowledged(way.written + 1);
     // Nobody has to prove its death: it has nothing that is to go on elsewhere.
     await expectWhole(way.written);
@@ -157,7 +144,7 @@ describe('in the middle of a hand-over', () => {
       const host = await golden.lab.host(way[which]);
       process.kill(await supervisedPid(host, 'libvirtd-supervised'), 'SIGKILL');
       await atRest();
-      expect(await told(way.begun)).toContain('vm-move-failed');
+      expect(await moving.told(way.begun)).toContain('vm-move-failed');
       await acknowledged(way.written + 1);
       await expectWhole(way.written);
     },

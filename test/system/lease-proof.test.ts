@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { type GoldenLab, goldenLab, TINY } from '../support/golden-lab.ts';
-import { isReady, rowOf, runningQemus, waitUntilNothingIsLeft } from '../support/hosts.ts';
+import { isReady, mendAllHosts, rowOf, runningQemus, waitUntilNothingIsLeft } from '../support/hosts.ts';
 import { LabWatchdog, WATCHDOG_DEVICE } from '../support/lab-watchdog.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -34,15 +34,7 @@ describe('a host without a fence device, whose guard feeds a watchdog', () => {
     );
     await golden.weft.ok(['apply', '-f', await golden.model(MODEL), '--wait'], { timeoutMs: 400_000 });
   }, 1_300_000);
-  /** One test's failure is not the next one's. */
-  afterEach(async () => {
-    const { hosts: all } = await golden.lab.state();
-    for (const { name } of all) {
-      await golden.lab.mend(name);
-      await golden.lab.powerOn(name);
-    }
-    await golden.lab.waitForHosts(all.map(({ name }) => name));
-  }, 180_000);
+  afterEach(() => mendAllHosts(golden), 180_000);
   afterAll(async () => {
     for (const watchdog of watchdogs) watchdog.unplug();
     await golden?.down();
