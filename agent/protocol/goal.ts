@@ -1,7 +1,22 @@
 import { z } from 'zod';
 import { backupTask, restoreGoal } from './backups.ts';
 import { diskFacts, outgoingMigration } from './migrations.ts';
-import { cidrv4, count, digest, ipv4, mac, name, port, timeMs, uuid, vmId } from './primitives.ts';
+import { backboneGoal, edgeGoal, namesGoal, routerGoal } from './network.ts';
+import {
+  cidrv4,
+  cidrv6,
+  count,
+  digest,
+  ipv4,
+  ipv6,
+  mac,
+  name,
+  port,
+  timeMs,
+  uuid,
+  vmId,
+} from './primitives.ts';
+import { probe } from './probe.ts';
 
 /** A blob the host fetches from the controller: an image layer, a kernel, an initrd or a package. */
 export const blobRef = z.object({ digest, sizeBytes: count });
@@ -41,17 +56,6 @@ export function blobsOf({ layers, boot }: ImageGoal): readonly (BlobRef & { kind
   });
   return [...layers.map(as('layer')), ...files.map(as('file'))];
 }
-
-export const probe = z.object({
-  check: z.discriminatedUnion('type', [
-    z.object({ type: z.literal('http'), path: z.string().startsWith('/').max(1024) }),
-    z.object({ type: z.literal('tcp') }),
-    z.object({ type: z.literal('exec'), command: z.string().max(4096) }),
-  ]),
-  intervalMs: z.number().int().min(100),
-  timeoutMs: z.number().int().min(50),
-});
-export type Probe = z.infer<typeof probe>;
 
 export const endpoint = z.object({
   name,
@@ -97,7 +101,8 @@ export const sizeGoal = z.object({
   cpuQuotaPercent: z.number().int().min(1).optional(),
 });
 
-export const nicGoal = z.object({ networkId: z.string(), mac, address: ipv4 });
+/** `address6` is absent where the controller is older than it. */
+export const nicGoal = z.object({ networkId: z.string(), mac, address: ipv4, address6: ipv6.optional() });
 
 /** Everything one host must know of one VM. A reboot is a higher `rebootGeneration`; a reimage or a new definition is a higher incarnation. */
 export const vmGoal = z.object({
@@ -131,7 +136,18 @@ export const networkGoal = z.object({
   cidr: cidrv4,
   gateway: ipv4,
   /** Exactly the VMs of this host on this network. */
-  leases: z.array(z.object({ vmId, mac, address: ipv4, hostname: z.string() })),
+  leases: z.array(z.object({ vmId, mac, address: ipv4, address6: ipv6.optional(), hostname: z.string() })),
+  /** Absent, as the following: the controller is older than these. */
+  cidr6: cidrv6.optional(),
+  gateway6: ipv6.optional(),
+  /** Its guests reach each other: those of other hosts by this VXLAN. Absent: they do not. */
+  mesh: z
+    .object({
+      vni: z.number().int().min(1).max(16_777_215),
+      /** All of its guests on other hosts. */
+      peers: z.array(z.object({ mac, address: ipv4, address6: ipv6, host: name })),
+    })
+    .optional(),
 });
 export type NetworkGoal = z.infer<typeof networkGoal>;
 
@@ -145,6 +161,13 @@ export const goal = z.object({
   atMs: timeMs,
   vms: z.array(vmGoal),
   networks: z.array(networkGoal),
+  /** What joins this host's router to the others. Absent: the controller is older than this, or does not know where this host is on the underlay. */
+  backbone: backboneGoal.optional(),
+  router: routerGoal.optional(),
+  /** Absent: this host serves nothing to the world. */
+  edge: edgeGoal.optional(),
+  /** Absent: this host serves no names. */
+  names: namesGoal.optional(),
   /** Blobs to have ready even before a VM needs them: those of machines that this host may have to take over. */
   prefetch: z.array(blobRef.extend({ kind: z.enum(['layer', 'file']).default('layer') })),
   /** VMs that a user deleted or scaled in: gone at once, without quarantine. The only thing that removes a machine's disk. */

@@ -7,7 +7,10 @@ export const vmId = z.string().regex(VM_ID_PATTERN);
 export const uuid = z.uuid();
 export const mac = z.string().regex(/^([0-9a-f]{2}:){5}[0-9a-f]{2}$/);
 export const ipv4 = z.ipv4();
+export const ipv6 = z.ipv6();
+export const ipAddress = z.union([ipv4, ipv6]);
 export const cidrv4 = z.cidrv4();
+export const cidrv6 = z.cidrv6();
 /** Unix time in milliseconds. */
 export const timeMs = z.number().int().nonnegative();
 export const count = z.number().int().nonnegative();

@@ -3,6 +3,7 @@ import { backupReport, backupTarget } from './backups.ts';
 import { doctorReport } from './doctor.ts';
 import { guardState } from './lease.ts';
 import { migrationReport } from './migrations.ts';
+import { edgeReport, underlayOffer } from './network.ts';
 import { poolPeers } from './pools.ts';
 import { count, digest, name, timeMs, uuid, vmId } from './primitives.ts';
 import { step, taskResult } from './steps.ts';
@@ -116,6 +117,8 @@ export const report = z.object({
   peersAgeMs: count.optional(),
   /** How the goal's hand-overs go. */
   migrations: z.array(migrationReport).max(4096).optional(),
+  /** What this host serves to the world. Absent: it is no edge host. */
+  edge: edgeReport.optional(),
 });
 export type Report = z.infer<typeof report>;
 
@@ -172,6 +175,10 @@ export const hostOffer = z.object({
   backups: z.array(backupTarget).optional(),
   /** In the order in which they are tried. */
   fence: z.array(fenceDevice).max(8).default([]),
+  /** Absent: an older agent, or one that knows no address by which others reach it. */
+  underlay: underlayOffer.optional(),
+  /** It can be an edge host: a load balancer and a name server are installed, and it is not told to be none. Absent: an older agent. */
+  edge: z.boolean().optional(),
 });
 export type HostOffer = z.infer<typeof hostOffer>;
 

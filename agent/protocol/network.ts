@@ -1,0 +1,191 @@
+import { z } from 'zod';
+import { cidrv4, cidrv6, count, ipAddress, ipv4, ipv6, mac, name, port } from './primitives.ts';
+import { probe } from './probe.ts';
+
+/**
+ * A router of the fleet: one host's place on the backbone, the one VXLAN that all hosts' routers share. What a guest sends to
+ * another subnet, or to another host, goes from its host's router to that of the other.
+ */
+export const routerOf = z.object({
+  host: name,
+  /** On the underlay: where the others send VXLAN to. */
+  underlay: ipAddress,
+  /** On the backbone. */
+  address: ipv4,
+  address6: ipv6,
+  mac,
+  /** A load balancer runs there, whose connections come from the router's addresses. */
+  edge: z.boolean(),
+});
+export type RouterOf = z.infer<typeof routerOf>;
+
+/** What carries guests' traffic between hosts. */
+export const backboneGoal = z.object({
+  vni: z.number().int().min(1).max(16_777_215),
+  /** UDP port of VXLAN. */
+  port,
+  /** Of guests' interfaces, bridges and VXLANs: the underlay's less what VXLAN adds. */
+  mtu: z.number().int().min(1_280).max(65_000),
+  /** Addresses of all the fleet's guests and routers. */
+  range: cidrv4,
+  range6: cidrv6,
+  /** Addresses of the routers. */
+  cidr: cidrv4,
+  cidr6: cidrv6,
+  self: routerOf,
+  /** All others. */
+  others: z.array(routerOf),
+});
+export type BackboneGoal = z.infer<typeof backboneGoal>;
+
+/** A guest on another host that guests here may speak with, or that its load balancer serves: it is reached by that host's router only. */
+export const guestRoute = z.object({ address: ipv4, address6: ipv6, host: name });
+export type GuestRoute = z.infer<typeof guestRoute>;
+
+/** Traffic that a declared endpoint lets through; answers are let through with it. */
+export const flow = z.object({
+  /** What declares it: `crm/web/admin`, `crm/web` of a mesh, or `crm/db/sql` of a machine. */
+  id: z.string(),
+  /** Ids of subnets; `edge`: load balancers. */
+  from: z.array(z.string()),
+  /** Id of a subnet. */
+  to: z.string(),
+  /** `any`: everything, of a mesh. */
+  protocol: z.enum(['tcp', 'udp', 'any']),
+  /** 0 with `any`. */
+  port: z.number().int().min(0).max(65_535),
+  /** Only this guest of it: an endpoint of a machine. Absent: all. */
+  address: ipv4.optional(),
+  address6: ipv6.optional(),
+});
+export type Flow = z.infer<typeof flow>;
+
+/** What of the fleet's traffic passes this host's router. Everything else between subnets is dropped. */
+export const routerGoal = z.object({
+  /** Every subnet that a flow names. */
+  subnets: z.array(z.object({ id: z.string(), cidr: cidrv4, cidr6: cidrv6 })),
+  flows: z.array(flow),
+  routes: z.array(guestRoute),
+  /** Subnets of this host whose guests reach the world, translated: all of it, or these prefixes. */
+  outbound: z.array(
+    z.object({ subnet: z.string(), allow: z.union([z.literal('all'), z.array(z.string())]) }),
+  ),
+  /** Where guests' resolvers ask for the fleet's names. Absent: nobody serves them. */
+  resolver: z
+    .object({
+      zone: z.string(),
+      /** Routers of the hosts that serve it, in the order to be asked. */ servers: z.array(ipv4),
+    })
+    .optional(),
+});
+export type RouterGoal = z.infer<typeof routerGoal>;
+
+/** An address that edge hosts share: one of them has it at a time. */
+export const sharedAddress = z.object({
+  address: ipAddress,
+  prefix: z.number().int().min(1).max(128),
+  /** VRRP's virtual router. */
+  routerId: z.number().int().min(1).max(255),
+  priority: z.number().int().min(1).max(254),
+  /** Underlay addresses of the other edge hosts. */
+  peers: z.array(ipAddress),
+});
+export type SharedAddress = z.infer<typeof sharedAddress>;
+
+/** One instance behind a load balancer. */
+export const backend = z.object({
+  /** `web-0.3`: instance and incarnation. */
+  name: z.string().regex(/^[a-z0-9][a-z0-9.-]{0,95}$/),
+  address: ipv4,
+  port,
+  /** `draining`: it gets no new connection. */
+  state: z.enum(['ready', 'draining']),
+});
+export type Backend = z.infer<typeof backend>;
+
+/** An input endpoint, as an edge host serves it. */
+export const publishedEndpoint = z.object({
+  /** `crm/web/http`; `crm/web/http/2` of the third instance, where each has a port of its own. */
+  id: z.string(),
+  /** Where it listens: shared addresses, or the host's own on the underlay where there are none. */
+  addresses: z.array(ipAddress).min(1),
+  port,
+  protocol: z.enum(['tcp', 'http']),
+  /** Name of a certificate, with its key, in the host's folder of certificates: TLS ends here. */
+  certificate: name.optional(),
+  /** Backends are told the client's address by the PROXY protocol, version 2. */
+  proxyProtocol: z.boolean(),
+  /** How the load balancer itself looks whether a backend answers, by http or tcp. Absent: by a connection. */
+  probe: probe.optional(),
+  backends: z.array(backend),
+});
+export type PublishedEndpoint = z.infer<typeof publishedEndpoint>;
+
+/** What an edge host serves to the world. */
+export const edgeGoal = z.object({
+  addresses: z.array(sharedAddress),
+  endpoints: z.array(publishedEndpoint),
+});
+export type EdgeGoal = z.infer<typeof edgeGoal>;
+
+/** The zone, as an edge host's name server has it. */
+export const namesGoal = z.object({
+  /** `weft.internal`. */
+  zone: z.string().regex(/^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/),
+  ttlSeconds: z.number().int().min(1).max(86_400),
+  /** Names relative to the zone. `data` as in a zone file; of SRV the target is relative to the zone too. */
+  records: z.array(
+    z.object({
+      name: z.string().regex(/^[a-z0-9_]([a-z0-9_.-]{0,240}[a-z0-9])?$/),
+      type: z.enum(['A', 'AAAA', 'SRV']),
+      data: z.string().max(300),
+    }),
+  ),
+});
+export type NamesGoal = z.infer<typeof namesGoal>;
+
+/** How an edge host serves what it is to. */
+export const edgeReport = z.object({
+  endpoints: z
+    .array(
+      z.object({
+        id: z.string().max(128),
+        state: z.enum(['served', 'failed']),
+        /** Why not: a port that is taken, a certificate that does not match its key. */
+        reason: z.string().max(1024).optional(),
+        /** Since this load balancer began. */
+        connections: count,
+        bytesIn: count,
+        bytesOut: count,
+        backends: z
+          .array(
+            z.object({
+              name: z.string().max(96),
+              state: z.enum(['up', 'down', 'draining']),
+              /** Open now. */
+              sessions: count,
+            }),
+          )
+          .max(10_000),
+      }),
+    )
+    .max(4_096),
+  /** Shared addresses that this host has now. */
+  held: z.array(ipAddress).max(256),
+  /** The name server answers, with the goal's records. Absent: it has none to serve. */
+  names: z
+    .object({ state: z.enum(['served', 'failed']), reason: z.string().max(1024).optional() })
+    .optional(),
+  /** What this host lacks to be one: programs that are not installed. */
+  missing: z.array(z.string().max(64)).max(8),
+});
+export type EdgeReport = z.infer<typeof edgeReport>;
+
+/** Where other hosts reach this one, and what its links carry. */
+export const underlayOffer = z.object({
+  address: ipAddress,
+  mtu: z.number().int().min(576).max(65_535),
+  /** Prefixes of the host's own links: no range of the fleet's may overlap one. */
+  networks: z.array(z.string().max(64)).max(64),
+});
+export type UnderlayOffer = z.infer<typeof underlayOffer>;
