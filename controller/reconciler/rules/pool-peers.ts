@@ -5,6 +5,8 @@ import type { Draft } from '../draft.ts';
 import { telling } from '../live-hosts.ts';
 import type { LiveHost } from '../world.ts';
 
+/** Hosts look each second while they seek: by then, one that still does not find the other has said so. */
+const LOOKED_MS = 2_000;
 /** When a host that should have looked has not. */
 const AGAIN_MS = 10_000;
 
@@ -35,7 +37,8 @@ export function nextPoolPeersMs(draft: Draft, graceMs: number): number | null {
         const view = peer.sharedPools?.[pool];
         if (!view || isFound(view, seen[peer.name]) || isSettled(viewer, pool, peer)) continue;
         if (!speaks(draft, peer)) continue;
-        const atMs = Math.max(view.sinceMs + graceMs, draft.nowMs + AGAIN_MS);
+        const saidMs = view.sinceMs + graceMs + LOOKED_MS;
+        const atMs = saidMs > draft.nowMs ? saidMs : draft.nowMs + AGAIN_MS;
         if (next === null || atMs < next) next = atMs;
       }
   }

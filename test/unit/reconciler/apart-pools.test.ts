@@ -88,6 +88,15 @@ describe('hosts that share a pool by name only', () => {
     expect(stage.pass(1)).toEqual(['pool-apart h1', 'pool-apart h2']);
   });
 
+  test('are looked for as soon as both must have said what they found; then again, until they have', () => {
+    const stage = new PoolStage({ h1: 'a', h2: 'copy' });
+    stage.pass();
+    expect(stage.nextWaitMs).toBe(START_MS + GRACE_MS + 2_000);
+    stage.ageMs = GRACE_MS;
+    stage.pass(GRACE_MS + 2_000);
+    expect(stage.nextWaitMs).toBe(stage.nowMs + 10_000);
+  });
+
   test('are one again when the storage is mounted', () => {
     const stage = new PoolStage({ h1: 'a', h2: 'copy' });
     stage.settle();
