@@ -39,6 +39,7 @@ export class PoolStage {
   nowMs = START_MS;
   ageMs = 0;
   nextMs: number | null = null;
+  nextWaitMs: number | null = null;
   /** All events of the last pass, sorted. */
   told: string[] = [];
 
@@ -51,13 +52,14 @@ export class PoolStage {
   /** A pass after so long. @returns its events on pools and machines. */
   pass(afterMs = 0): string[] {
     this.nowMs += afterMs;
-    const { puts, events, nextMs } = plan(this.#world(), this.nowMs, DEFAULT_SETTINGS);
+    const { puts, events, nextMs, nextWaitMs } = plan(this.#world(), this.nowMs, DEFAULT_SETTINGS);
     for (const { key, value } of puts) {
       const [kind, ...rest] = key.split('/');
       if (kind === 'hosts') this.hosts.set(rest.join('/'), value as HostRecord);
       if (kind === 'vms') this.vms.set(rest.join('/'), value as VmRecord);
     }
     this.nextMs = nextMs;
+    this.nextWaitMs = nextWaitMs;
     this.told = events.map(({ kind, subject }) => `${kind} ${subject}`).sort();
     return events
       .filter(({ kind }) => /^(pool|machine)-/.test(kind))

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { diskOf, supervisedPid } from '../lab/host.ts';
 import { type GoldenLab, goldenLab, TINY } from '../support/golden-lab.ts';
 import { isReady, rowOf, waitUntilNothingIsLeft } from '../support/hosts.ts';
+import { leftoversOn } from '../support/leftovers.ts';
 import { waitFor } from '../support/wait-for.ts';
 
 const DB = 'shop/db';
@@ -249,5 +250,23 @@ describe('backups of a machine', () => {
     await golden.weft.ok(['apply', '-f', await golden.model(from), '--wait'], { timeoutMs: 400_000 });
     expect(rowOf(await golden.weft.ps('shop'), DB)).toSatisfy(isReady);
     expect(await digest(DB)).toBe(bytes);
+  });
+
+  test('restored, it moves to another host while it runs, with its disk: all bytes go along, the old host keeps none', async () => {
+    const before = await write(DB);
+    const { backup } = await backUp();
+    await golden.weft.ok(['machine', 'restore', backup, '--in-place', '--wait'], { timeoutMs: 400_000 });
+    const [home, boot] = [await homeOf(DB), await ssh(DB, BOOT_ID)];
+    await golden.weft.ok(['move', DB, '--copy-storage', '--wait'], { timeoutMs: 400_000 });
+    expect(await homeOf(DB)).not.toBe(home);
+    expect(await ssh(DB, BOOT_ID)).toBe(boot);
+    // Read from the disk, not from what the guest remembers of it.
+    await ssh(DB, 'sync; echo 3 >/proc/sys/vm/drop_caches');
+    expect(await digest(DB)).toBe(before);
+    await waitFor(
+      'its old disk to be gone',
+      () => leftoversOn(golden.lab, home),
+      ({ disks }) => !disks.some((path) => path.includes(`/machines/${DB}/`)),
+    );
   });
 });

@@ -25,9 +25,12 @@ export function followHosts(draft: Draft, settings: LivenessSettings): void {
   for (let index = 0; index < hosts.length; index++) {
     const host = hosts[index] as HostRecord;
     const live = world.live.get(host.name);
-    const silentMs = nowMs - Math.max(live?.lastHeardMs ?? 0, world.listeningSinceMs);
+    const heardMs = live?.lastHeardMs ?? 0;
+    const silentMs = nowMs - Math.max(heardMs, world.listeningSinceMs);
     const hello = live?.connected === true ? live.hello : null;
-    if (hello && silentMs < settings.suspectAfterMs) {
+    // That this controller was held up keeps a host up, and brings none back: the session of one that lost its power never ended.
+    const quietMs = host.state === 'up' ? silentMs : nowMs - heardMs;
+    if (hello && quietMs < settings.suspectAfterMs) {
       if (known[index] === hello) continue;
       if (isKnown(host, hello)) known[index] = hello;
       else goUp(draft, host, hello);

@@ -5,8 +5,8 @@ import type { Draft } from '../draft.ts';
 import { telling } from '../live-hosts.ts';
 import type { LiveHost } from '../world.ts';
 
-/** When a host that should have looked has not. */
-const AGAIN_MS = 10_000;
+/** Hosts look each second while they seek: by then, one that still does not find the other has said so. */
+const LOOKED_MS = 2_000;
 
 /**
  * Which hosts find what the others have left in the pools they share. That a beat is there shows one storage at once; that it is not
@@ -35,7 +35,7 @@ export function nextPoolPeersMs(draft: Draft, graceMs: number): number | null {
         const view = peer.sharedPools?.[pool];
         if (!view || isFound(view, seen[peer.name]) || isSettled(viewer, pool, peer)) continue;
         if (!speaks(draft, peer)) continue;
-        const atMs = Math.max(view.sinceMs + graceMs, draft.nowMs + AGAIN_MS);
+        const atMs = Math.max(view.sinceMs + graceMs, draft.nowMs) + LOOKED_MS;
         if (next === null || atMs < next) next = atMs;
       }
   }

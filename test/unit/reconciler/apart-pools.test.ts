@@ -72,7 +72,7 @@ describe('hosts that share a pool by name only', () => {
     const stage = new PoolStage({ h1: 'a', h2: 'copy', h3: 'a' });
     stage.pass();
     expect(stage.pass(GRACE_MS - 1)).toEqual([]);
-    expect(stage.nextMs).toBeLessThanOrEqual(stage.nowMs + 10_000);
+    expect(stage.nextMs).toBeLessThanOrEqual(stage.nowMs + 2_001);
     expect(stage.pass(1)).toEqual(['pool-apart h1', 'pool-apart h2', 'pool-apart h3']);
     expect(stage.odd).toEqual(['h2']);
     expect(stage.hosts.get('h1')?.apartPools?.san).toEqual({ from: ['h2'], isOdd: false });
@@ -86,6 +86,15 @@ describe('hosts that share a pool by name only', () => {
     expect([...stage.settle(), ...stage.pass(1)]).toEqual([]);
     stage.ageMs = 0;
     expect(stage.pass(1)).toEqual(['pool-apart h1', 'pool-apart h2']);
+  });
+
+  test('are looked for as soon as both must have said what they found; then again, until they have', () => {
+    const stage = new PoolStage({ h1: 'a', h2: 'copy' });
+    stage.pass();
+    expect(stage.nextWaitMs).toBe(START_MS + GRACE_MS + 2_000);
+    stage.ageMs = GRACE_MS;
+    stage.pass(GRACE_MS + 2_000);
+    expect(stage.nextWaitMs).toBe(stage.nowMs + 2_000);
   });
 
   test('are one again when the storage is mounted', () => {

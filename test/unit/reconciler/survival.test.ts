@@ -144,6 +144,19 @@ describe('a host that grows silent', () => {
     expect(hostIn(at(4_000), 'h1')?.state).toBe('down');
   });
 
+  test('has its time after a pause of the controller; one that was lost before is not back for that, its session still open', () => {
+    const resumed = (state: HostRecord['state'], heardMsAgo: number) => {
+      const hosts = [aHost('h1', FENCED, { state, stateSinceMs: NOW - 50_000, proof })];
+      const world = worldOf({ hosts, live: { h1: { lastHeardMs: NOW - heardMsAgo } } });
+      return hostIn(plan({ ...world, listeningSinceMs: NOW }, NOW, DEFAULT_SETTINGS), 'h1');
+    };
+    expect(resumed('up', 3_000)).toBeUndefined();
+    for (const state of ['suspect', 'down', 'fenced'] as const) {
+      expect(resumed(state, 60_000)).toBeUndefined();
+      expect(resumed(state, 500)?.state).toBe('up');
+    }
+  });
+
   test('takes nothing new while it is suspect, and keeps what it has', () => {
     const suspect = aHost('h1', SHARED, { state: 'suspect', stateSinceMs: NOW - 100 });
     const live = { h1: { ...SILENT, lastHeardMs: NOW - 2_500 } };
