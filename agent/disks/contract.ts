@@ -108,9 +108,11 @@ export interface Disks {
   ): Promise<MadeDisk>;
   /**
    * A machine that comes here while it runs would find its disk: as `ensureOverlay` checks it, and nothing is written.
-   * @throws WeftError `conflict`, `not-found` as there.
+   * @throws WeftError `conflict`, `not-found` as there; `no-capacity` where it could not be written down that it is here.
    */
   requireMachineDisk(key: DiskKey, lastIncarnation: number): Promise<void>;
+  /** The image that a machine's disk is; null: it is a file. */
+  rbdOf(key: DiskKey): RbdImage | null;
   /** Writes down that this host has a machine's disk, which a guest here has open already. @returns its path. */
   takeOver(key: DiskKey): Promise<string>;
   /** Removes an instance's overlay. Refuses a machine's. */

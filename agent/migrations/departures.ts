@@ -205,6 +205,7 @@ export class Departures {
         memory: sockets.path(name, order.incarnation, 'memory'),
         disk: order.copiesDisk ? sockets.path(name, order.incarnation, 'disk') : null,
         bandwidthMiBps,
+        standsStill: order.standsStill === true,
       });
     } catch (error) {
       throw why === null ? error : new WeftError('hypervisor-failed', why, { cause: error });

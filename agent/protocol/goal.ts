@@ -164,6 +164,8 @@ export const goal = z.object({
         /** The certificate of the host that it comes from is valid from then or later. Absent: the controller carries what comes. */
         certifiedFromMs: timeMs.optional(),
         disk: diskFacts.optional(),
+        /** It stands still here, although its disk is not copied, until the goal says that it is this host's own. */
+        standsStill: z.boolean().optional(),
       }),
     )
     .optional(),
