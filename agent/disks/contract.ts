@@ -67,6 +67,8 @@ export interface DiskKey {
   readonly vmId: string;
   readonly kind: 'instance' | 'machine';
   readonly incarnation: number;
+  /** The highest incarnation of a machine's that the controller ever had on its way to another host. Absent: it did not say. */
+  readonly knownToLeave?: number;
 }
 
 /** What a machine's disk is to be made from, once, in place of an empty overlay or of what is there. */

@@ -49,7 +49,7 @@ export async function createMigrations(base: Base, parts: MigrationParts): Promi
 
 function departures(
   { configuration, fleet, driver, disks, paths, clock, log }: Base,
-  { accelerator, dialler }: MigrationParts,
+  { accelerator, copies, dialler }: MigrationParts,
   sockets: MigrationSockets,
   onChange: () => void,
 ): Departures {
@@ -67,6 +67,7 @@ function departures(
         ...(image ? { ceph: { conf: image.conf, user: image.user } } : {}),
       };
     },
+    copies,
     dial: (order, channel) => dialler.dial(order, channel),
     limitMs: configuration.migration.limitMs,
     emulates: accelerator.kind !== 'kvm',

@@ -213,6 +213,7 @@ function vmGoalOf(record: VmRecord, application: ApplicationRecord, peers: Peers
     },
     pool: record.pool,
     diskIncarnation: record.diskIncarnation,
+    ...(record.kind === 'machine' ? { knownToLeave: record.highestIncarnation ?? 0 } : {}),
     ...(record.restore ? { restore: record.restore } : {}),
     nic: { networkId: record.networkId, mac: record.mac, address: record.address },
     workload: workloadOf(role, record, application),

@@ -52,7 +52,7 @@ export class FakeDisks implements Disks {
     return [...this.disks.values()];
   }
 
-  kindOf(): 'local' {
+  kindOf(): PoolView['kind'] {
     return 'local';
   }
 
