@@ -67,6 +67,8 @@ export interface DiskKey {
   readonly vmId: string;
   readonly kind: 'instance' | 'machine';
   readonly incarnation: number;
+  /** The highest incarnation of a machine's that the controller ever had on its way to another host. Absent: it did not say. */
+  readonly knownToLeave?: number;
 }
 
 /** What a machine's disk is to be made from, once, in place of an empty overlay or of what is there. */
@@ -108,9 +110,11 @@ export interface Disks {
   ): Promise<MadeDisk>;
   /**
    * A machine that comes here while it runs would find its disk: as `ensureOverlay` checks it, and nothing is written.
-   * @throws WeftError `conflict`, `not-found` as there.
+   * @throws WeftError `conflict`, `not-found` as there; `no-capacity` where it could not be written down that it is here.
    */
   requireMachineDisk(key: DiskKey, lastIncarnation: number): Promise<void>;
+  /** The image that a machine's disk is; null: it is a file. */
+  rbdOf(key: DiskKey): RbdImage | null;
   /** Writes down that this host has a machine's disk, which a guest here has open already. @returns its path. */
   takeOver(key: DiskKey): Promise<string>;
   /** Removes an instance's overlay. Refuses a machine's. */

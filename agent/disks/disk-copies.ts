@@ -95,6 +95,18 @@ export class DiskCopies {
     if (copy === 'whole') await this.#write(path, owner);
   }
 
+  /**
+   * It has left with its machine: all of it stands on another host. Whose it is by now the controller decides, and has not before this is
+   * written; one whose store is from before does not know, and must not start what is old here.
+   */
+  async noteLeft(key: DiskKey, left: NonNullable<Owner['left']>): Promise<void> {
+    const path = this.#disks.path(key);
+    const owner = await readOwner(ownerFile('machine', path));
+    if (owner?.host !== this.#host || owner.incarnation !== key.incarnation) return;
+    if (owner.left?.incarnation === left.incarnation) return;
+    await this.#write(path, { ...owner, left });
+  }
+
   /** A copy that came to nothing. What it has become meanwhile is looked at once more. */
   async dropHalf(pool: string, vmId: string, upToIncarnation: number): Promise<void> {
     const owner = await this.#ownerOf(pool, vmId);

@@ -116,6 +116,10 @@ export class LocalDisks implements Disks {
     });
   }
 
+  rbdOf(): null {
+    return null;
+  }
+
   async takeOver(key: DiskKey): Promise<string> {
     const path = this.path(key);
     const owner = await readOwner(ownerFile('machine', path));

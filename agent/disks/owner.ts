@@ -11,6 +11,8 @@ const owner = z.object({
   restored: z.string().max(64).optional(),
   /** A copy of a disk that came here with its machine, and how far it is (`DiskCopies`). Absent: it is a disk like any other. */
   copy: z.enum(['half', 'whole']).optional(),
+  /** It left with its machine, and a copy of it stood on that host whole, as that incarnation. Absent: it did not, or was opened here since. */
+  left: z.object({ to: z.string(), incarnation: z.number().int().min(1) }).optional(),
 });
 export type Owner = z.infer<typeof owner>;
 
@@ -36,8 +38,8 @@ export function parseOwner(text: string): Owner | null {
   }
 }
 
-export const composeOwner = ({ host, incarnation, restored, copy }: Owner): string =>
-  `${JSON.stringify({ host, incarnation, restored, copy })}\n`;
+export const composeOwner = ({ host, incarnation, restored, copy, left }: Owner): string =>
+  `${JSON.stringify({ host, incarnation, restored, copy, left })}\n`;
 
 export const writeOwner = (file: string, made: Owner): Promise<void> =>
   writeFileAtomic(file, composeOwner(made));

@@ -1,4 +1,4 @@
-import type { DiskKey, DiskSource, Disks, DiskView, MadeDisk, PoolView } from './contract.ts';
+import type { DiskKey, DiskSource, Disks, DiskView, MadeDisk, PoolView, RbdImage } from './contract.ts';
 import type { LocalDisks } from './local-disks.ts';
 import type { RbdDisks } from './rbd/rbd-disks.ts';
 
@@ -44,6 +44,10 @@ export class PooledDisks implements Disks {
 
   requireMachineDisk(key: DiskKey, lastIncarnation: number): Promise<void> {
     return this.#of(key.pool).requireMachineDisk(key, lastIncarnation);
+  }
+
+  rbdOf(key: DiskKey): RbdImage | null {
+    return this.#of(key.pool).rbdOf(key);
   }
 
   takeOver(key: DiskKey): Promise<string> {

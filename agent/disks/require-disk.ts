@@ -16,6 +16,7 @@ export function requireDisk(
       remedy: 'Nothing is to be done: its disk is where it came from.',
       details,
     });
+  requireNotLeft(key, path, owner);
   if (last === 0) return;
   if (!present)
     throw new WeftError(
@@ -33,6 +34,20 @@ export function requireDisk(
       `pool ${key.pool} has a disk of ${key.vmId} of incarnation ${owner?.incarnation ?? 'unknown'}, and the last one was ${last}: it is another pool, or a copy`,
       { remedy: 'Mount the same storage on every host that offers the pool under this name.', details },
     );
+}
+
+/** A controller that knows of no way on which its machine left has a store from before that. One that does has decided where it is. */
+function requireNotLeft({ vmId, pool, knownToLeave }: DiskKey, path: string, owner: Owner | null): void {
+  const { left } = owner ?? {};
+  if (!left || knownToLeave === undefined || knownToLeave >= left.incarnation) return;
+  throw new WeftError(
+    'conflict',
+    `the disk of ${vmId} in pool ${pool} is an old one: it went to ${left.to} with its machine, as incarnation ${left.incarnation}, of which the controller knows nothing`,
+    {
+      remedy: `The controller's store is from before that. Delete the machine, which removes this disk; then apply its model again while ${left.to} is up: it is adopted there.`,
+      details: { disk: path, owner },
+    },
+  );
 }
 
 /** Whoever is of an older incarnation than the disk's owner has it no more. */

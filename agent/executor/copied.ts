@@ -1,4 +1,5 @@
 import type { DiskView } from '../disks/contract.ts';
+import type { DomainView } from '../hypervisor/driver.ts';
 import { type Goal, hereOrComing } from '../protocol/index.ts';
 
 /** Ids of what a goal speaks of as of something that is here, or comes here. */
@@ -14,3 +15,7 @@ export const movedAway = (goal: Goal, vmId: string) => goal.copiedAway?.find(({ 
 /** Half a copy that nobody waits for any more. What is half was never run here: its old host has the disk. */
 export const isLeftHalf = (goal: Goal, { kind, vmId, copy }: DiskView): boolean =>
   kind === 'machine' && copy?.state === 'half' && !expected(goal).has(vmId);
+
+/** One that came here and never ran here, and that nobody waits for any more. */
+export const isLeftStill = (goal: Goal, { mark, state }: DomainView): boolean =>
+  mark?.standsStill === true && state === 'paused' && !expected(goal).has(mark.id);

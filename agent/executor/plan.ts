@@ -1,7 +1,7 @@
 import type { DiskView } from '../disks/contract.ts';
 import type { DomainView, NetworkView } from '../hypervisor/driver.ts';
 import type { Goal, RestartCause, VmGoal } from '../protocol/index.ts';
-import { copyOf, expected, isLeftHalf, movedAway } from './copied.ts';
+import { copyOf, expected, isLeftHalf, isLeftStill, movedAway } from './copied.ts';
 
 /** Arguments of every step; the union and the table of executors derive from it. */
 export interface StepArguments {
@@ -19,7 +19,7 @@ export interface StepArguments {
   readonly discard: { readonly vmId: string; readonly disk: DiskView };
   /** A tombstone: the one thing that removes a machine's disk. */
   readonly bury: { readonly vmId: string; readonly disk: DiskView };
-  /** A machine that came here with its disk, and is this host's by now: its guest is let run on. */
+  /** A machine that came here and stands still, and is this host's by now: its guest is let run on. */
   readonly settle: { readonly vm: VmGoal };
   /** Half a copy of a machine's disk that came to nothing, or the disk of one that works elsewhere with a copy of it. */
   readonly 'drop-copied': {
@@ -111,7 +111,10 @@ function retirements(
     if (vm) return mark.incarnation < vm.incarnation ? [step] : [];
     if (isOver(goal, mark.id, mark.incarnation)) return [step];
     // A machine that the goal does not name is a stranger: reported, left running, never removed. One that never ran here is none.
-    if (mark.kind === 'machine') return neverRanHere(goal, mark, observed, nowMs, options) ? [step] : [];
+    if (mark.kind === 'machine') {
+      const waitsInVain = isLeftStill(goal, domain) && isRipe(domain.name, observed, nowMs, options);
+      return waitsInVain || neverRanHere(goal, mark, observed, nowMs, options) ? [step] : [];
+    }
     return isRipe(domain.name, observed, nowMs, options) ? [step] : [];
   });
 }
@@ -154,6 +157,8 @@ function stepsOf(vm: VmGoal, observed: Observed, nowMs: number, options: PlanOpt
   const present = domain !== undefined && (isRunning(domain) || isFrozen(domain));
   const copy = present ? copyOf(vm.id, observed.disks) : undefined;
   if (copy?.incarnation === vm.incarnation) return [{ kind: 'settle', vm }];
+  const mayRun = vm.kind !== 'machine' || options.withoutLease?.has(vm.pool) !== true;
+  if (present && domain.mark?.standsStill) return mayRun ? [{ kind: 'settle', vm }] : [];
   if (vm.power === 'stopped') return present ? [{ kind: 'stop', vm }] : [];
   if (memory?.failed) return [];
   const examine = (cause: RestartCause): Step[] => [
@@ -161,8 +166,7 @@ function stepsOf(vm: VmGoal, observed: Observed, nowMs: number, options: PlanOpt
   ];
   if (domain === undefined || !isRunning(domain)) {
     if (memory?.alive || (domain && isFrozen(domain))) return examine(causeOfEnd(domain));
-    const waits = vm.kind === 'machine' && options.withoutLease?.has(vm.pool) === true;
-    return waits || (memory && nowMs < memory.notBeforeMs) ? [] : [{ kind: 'provision', vm }];
+    return !mayRun || (memory && nowMs < memory.notBeforeMs) ? [] : [{ kind: 'provision', vm }];
   }
   if (memory && memory.condemned !== null) return examine(memory.condemned);
   if (memory && memory.unreadySinceMs !== null && nowMs >= memory.unreadySinceMs + options.unreadyLimitMs)
@@ -248,12 +252,15 @@ function copiedDrops(goal: Goal, observed: Observed, nowMs: number, options: Pla
   });
 }
 
-/** What is ours, of an instance or half a copy, and not named by the goal: the keys of the quarantine. */
+/** What is ours, of an instance or half a copy, or stands still, and not named by the goal: the keys of the quarantine. */
 export function unnamed(goal: Goal, observed: Pick<Observed, 'domains' | 'disks'>): readonly string[] {
   const wanted = new Set(goal.vms.map((vm) => vm.id));
   return [
     ...observed.domains
-      .filter(({ mark }) => mark?.kind === 'instance' && !wanted.has(mark.id))
+      .filter(
+        (domain) =>
+          (domain.mark?.kind === 'instance' && !wanted.has(domain.mark.id)) || isLeftStill(goal, domain),
+      )
       .map((domain) => domain.name),
     ...observed.disks
       .filter((disk) => (disk.kind === 'instance' && !wanted.has(disk.vmId)) || isLeftHalf(goal, disk))

@@ -10,8 +10,9 @@ import {
   type VmSecrets,
 } from '../protocol/index.ts';
 import { diskKeyOf } from './disk-key.ts';
-import { domainName, domainUuid, networkName, poolSecret } from './names.ts';
+import { domainName, domainUuid, networkName } from './names.ts';
 import type { AgentPaths } from './paths.ts';
+import { rbdVolume } from './rbd-volume.ts';
 import type { VmFolders } from './vm-folders.ts';
 import type { VmState } from './vm-state.ts';
 
@@ -195,10 +196,7 @@ function diskOf(
   below: readonly string[],
   fleet: string,
 ): Pick<DomainSpec, 'chain' | 'rbd'> {
-  if (rbd) {
-    const { name, ...volume } = rbd;
-    return { chain: [], rbd: { ...volume, secret: poolSecret(fleet, name) } };
-  }
+  if (rbd) return { chain: [], rbd: rbdVolume(rbd, fleet) };
   return { chain: [path, ...below].map((each) => ({ path: each, format: 'qcow2' as const })) };
 }
 

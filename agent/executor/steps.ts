@@ -111,9 +111,14 @@ function discard({ options }: StepContext, vmId: string, disk: DiskView): Promis
 }
 
 /** What comes after a crash does it again, from where it was. */
-async function settle({ options, vms }: StepContext, vm: VmGoal): Promise<void> {
+async function settle(context: StepContext, vm: VmGoal): Promise<void> {
+  const { options, vms } = context;
   const { driver, fleet } = options;
   if (!vms.isNewest(vm)) return;
+  if (options.disks.kindOf(vm.pool) !== 'local') {
+    await settleShared(context, vm);
+    return;
+  }
   const copies = copiesOf(options);
   const key = diskKeyOf(vm);
   await copies.keep(key);
@@ -121,6 +126,23 @@ async function settle({ options, vms }: StepContext, vm: VmGoal): Promise<void> 
   const state = vms.stateOf(vm);
   state.arrival = options.landings?.take(vm, options.clock.now()) ?? state.arrival;
   await copies.settle(key);
+}
+
+/** Its disk is the one that it had before, and whose that is by now is written beside it first. */
+async function settleShared({ options, vms }: StepContext, vm: VmGoal): Promise<void> {
+  const { driver, disks, fleet, clock, landings } = options;
+  const name = domainName(fleet, vm.id);
+  const mark = (await driver.listDomains()).find((domain) => domain.name === name)?.mark;
+  if (mark?.incarnation !== vm.incarnation) return;
+  const overlay = await disks.takeOver(diskKeyOf(vm));
+  // It may have been given up while that was written.
+  if (!vms.isNewest(vm)) return;
+  await driver.unpauseDomain(name);
+  const state = vms.stateOf(vm);
+  state.overlay = overlay;
+  state.arrival = landings?.take(vm, clock.now()) ?? state.arrival;
+  const { standsStill: _, ...own } = mark;
+  await driver.markDomain(name, own);
 }
 
 function dropCopied(

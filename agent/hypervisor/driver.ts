@@ -7,6 +7,8 @@ export interface DomainMark {
   readonly incarnation: number;
   readonly kind: 'instance' | 'machine';
   readonly rebootGeneration: number;
+  /** It came from another host, and was not let run on here yet. */
+  readonly standsStill?: boolean;
 }
 
 export type DomainState = 'running' | 'paused' | 'shut-off' | 'crashed' | 'other';
@@ -29,7 +31,7 @@ export interface DiskFile {
   readonly format: 'qcow2';
 }
 
-/** An image in Ceph that a domain writes, in place of a file. */
+/** An image in Ceph that a domain writes, in place of a file, and how the hypervisor gets at it. */
 export interface RbdVolume {
   /** Ceph's names. */
   readonly pool: string;
@@ -134,7 +136,7 @@ export interface HypervisorDriver {
   resumeDomain(name: string): Promise<void>;
   /** Lets a paused guest run on, such as one whose disk had no room. One that is not paused is left as it is. */
   unpauseDomain(name: string): Promise<void>;
-  /** Updates the mark of a domain: its reboot generation. A mark of another life or another VM is refused. */
+  /** Updates the mark of a domain: its reboot generation, and that it stands still no more. A mark of another life or another VM is refused. */
   markDomain(name: string, mark: DomainMark): Promise<void>;
   /** Asks the guest to reboot; one that does not listen is reset. Resolves when that has begun. */
   rebootDomain(name: string): Promise<void>;

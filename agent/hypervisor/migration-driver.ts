@@ -1,5 +1,5 @@
 import type { MigrationFiles } from '../protocol/index.ts';
-import type { DomainMark } from './driver.ts';
+import type { DomainMark, RbdVolume } from './driver.ts';
 
 export interface MigrationOrder {
   /** What it is marked with there. */
@@ -17,6 +17,8 @@ export interface MigrationOrder {
    * stands still there, whole, until it is let run on. Null: both hosts have the disk.
    */
   readonly disk: string | null;
+  /** It stands still there until it is let run on, although both hosts have the disk; its mark says so meanwhile. */
+  readonly standsStill: boolean;
 }
 
 export interface MigrationJob {
@@ -35,8 +37,10 @@ export interface MigrationJob {
 export interface MigrationDriver {
   /** Whom the guests' processes belong to; null: not known. */
   guestOwner(): Promise<{ readonly uid: number; readonly gid: number } | null>;
-  /** Resolves when it runs there, and nothing of it is left here. When it throws, it is as it was, unless the connection was lost at the end. */
+  /** Resolves when it runs there, or stands still there whole, and nothing of it is left here. When it throws, it is as it was, unless the connection was lost at the end. */
   migrate(domain: string, order: MigrationOrder): Promise<void>;
+  /** Hands the hypervisor the key to the volume of a domain that comes here. */
+  keepKey(volume: RbdVolume): Promise<void>;
   job(domain: string): Promise<MigrationJob>;
   /** Ends a migration that is under way, whoever began it. Does nothing when there is none. */
   abort(domain: string): Promise<void>;

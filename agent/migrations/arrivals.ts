@@ -4,7 +4,8 @@ import { diskKeyOf } from '../executor/disk-key.ts';
 import type { Landings } from '../executor/landings.ts';
 import { domainName } from '../executor/names.ts';
 import type { ProvisionDependencies } from '../executor/provision.ts';
-import type { DomainView, HypervisorDriver } from '../hypervisor/driver.ts';
+import { rbdVolume } from '../executor/rbd-volume.ts';
+import type { DomainView, HypervisorDriver, RbdVolume } from '../hypervisor/driver.ts';
 import type { MigrationDriver } from '../hypervisor/migration-driver.ts';
 import type { Clock } from '../kit/clock.ts';
 import { WeftError } from '../kit/errors.ts';
@@ -57,6 +58,8 @@ interface Arrival {
   readonly vm: VmGoal;
   /** Of one whose disk is copied along. */
   readonly disk: DiskFacts | null;
+  /** It comes paused, and this host's goal says when it runs. Of one whose disk is copied along that is always so. */
+  readonly standsStill: boolean;
   /** What it is to lie on, once that is here. */
   backing: string | null;
   /** All of it is here, and safe from a loss of power. */
@@ -152,8 +155,11 @@ export class Arrivals {
     };
     const arrival = expected();
     this.#options.requireLease(arrival.vm);
-    // It is the first one of each try: no block of an earlier one is left in what that fills.
-    if (channel === 'control') await this.#makePlace(arrival, false);
+    // It is the first one of each try: no block of an earlier one is left in what that fills, and no libvirt that ended since had its key.
+    if (channel === 'control') {
+      await this.#makePlace(arrival, false);
+      await this.#keepKey(arrival.vm);
+    }
     expected();
     const near = await sockets.connect(
       channel === 'control'
@@ -179,6 +185,7 @@ export class Arrivals {
     const { vm } = incoming;
     const arrival: Arrival = {
       ...{ disk: incoming.disk ?? null, backing: null, landed: false },
+      standsStill: incoming.disk !== undefined || incoming.standsStill === true,
       ...{ vm, abort: new AbortController(), state: 'preparing', message: null },
       ...{ files: null, direct: null, way: null, guest: null, arrived: null, mayHaveRun: false, asked: 0 },
     };
@@ -217,10 +224,24 @@ export class Arrivals {
     arrival.backing = files.find(({ digest }) => digest === top?.digest)?.path ?? null;
     signal.throwIfAborted();
     await this.#makePlace(arrival, true);
+    const volume = await this.#keepKey(vm);
     const seed = await this.#seed(vm, network, signal);
     await sockets.prepare(await driver.migrations.guestOwner());
     signal.throwIfAborted();
-    return { disk: disks.path(key), seed, console: paths.consoleLog(vm.id) };
+    return {
+      ...{ disk: disks.path(key), seed, console: paths.consoleLog(vm.id) },
+      ...(volume ? { ceph: { conf: volume.conf, user: volume.user } } : {}),
+    };
+  }
+
+  /** The hypervisor here has what it needs to open a disk in Ceph. @returns that; null: its disk is a file. */
+  async #keepKey(vm: VmGoal): Promise<RbdVolume | null> {
+    const { fleet, disks, driver } = this.#options;
+    const image = disks.rbdOf(diskKeyOf(vm));
+    if (image === null) return null;
+    const volume = rbdVolume(image, fleet);
+    await driver.migrations.keepKey(volume);
+    return volume;
   }
 
   /**
@@ -252,8 +273,8 @@ export class Arrivals {
     const { vm } = arrival;
     const domain = domains.find(({ mark }) => mark?.id === vm.id && mark.incarnation === vm.incarnation);
     const guest = guestOf(domain);
-    if (arrival.disk !== null) {
-      await this.#lookAtCopy(arrival, domain, guest);
+    if (arrival.standsStill) {
+      await this.#lookAtStill(arrival, domain, guest);
       return;
     }
     // The hypervisor keeps its description from the moment on in which it is about to let it run.
@@ -270,7 +291,7 @@ export class Arrivals {
   }
 
   /** It runs only when this host's goal says that it is its own: until then its old host may have it after all. */
-  async #lookAtCopy(arrival: Arrival, domain: DomainView | undefined, guest: GuestSeen): Promise<void> {
+  async #lookAtStill(arrival: Arrival, domain: DomainView | undefined, guest: GuestSeen): Promise<void> {
     const { fleet, copies, driver, landings, clock } = this.#options;
     const seenAtMs = clock.now();
     arrival.guest = guest;
@@ -280,7 +301,7 @@ export class Arrivals {
     const job = await driver.migrations.job(domainName(fleet, arrival.vm.id));
     if (job.kind !== 'none' || !(await this.#learnHowItCame(arrival))) return;
     if (arrival.arrived !== null) landings.note(arrival.vm, arrival.arrived, seenAtMs);
-    await copies.flush(diskKeyOf(arrival.vm));
+    if (arrival.disk !== null) await copies.flush(diskKeyOf(arrival.vm));
     arrival.landed = true;
   }
 

@@ -1,4 +1,6 @@
 import type { Duplex } from 'node:stream';
+import type { DiskCopies } from '../disks/disk-copies.ts';
+import { diskKeyOf } from '../executor/disk-key.ts';
 import { domainName } from '../executor/names.ts';
 import type { DomainView, HypervisorDriver } from '../hypervisor/driver.ts';
 import type { MigrationDriver } from '../hypervisor/migration-driver.ts';
@@ -25,6 +27,7 @@ export interface DepartureOptions {
   readonly sockets: MigrationSockets;
   /** Where what belongs to a machine lies here. */
   readonly filesOf: (vm: VmGoal, domain: DomainView) => MigrationFiles;
+  readonly copies: Pick<DiskCopies, 'noteLeft'>;
   readonly dial: (order: OutgoingMigration, channel: MigrationChannel) => Promise<Duplex>;
   /** What has not gone after this long is given up, as a guest that changes its memory faster than it can be sent. */
   readonly limitMs: number;
@@ -127,7 +130,11 @@ export class Departures {
     // Asked for while the domain was there: what it says now is for the next look.
     if (departure.order !== order) return;
     // By its name: whatever its mark says, something of it is here.
-    departure.isGone = domains.every((each) => each.name !== name);
+    const isGone = domains.every((each) => each.name !== name);
+    if (isGone && order.copiesDisk && departure.call === null && departure.failure === null)
+      // Whoever hears that it is gone may give the disk here up.
+      await this.#options.copies.noteLeft(diskKeyOf(vm), { to: order.to, incarnation: order.incarnation });
+    departure.isGone = isGone;
     departure.percent = job?.percent ?? departure.percent;
     if (job?.sendsMemory) departure.onMemory?.();
     departure.seen = {
@@ -205,6 +212,7 @@ export class Departures {
         memory: sockets.path(name, order.incarnation, 'memory'),
         disk: order.copiesDisk ? sockets.path(name, order.incarnation, 'disk') : null,
         bandwidthMiBps,
+        standsStill: order.standsStill === true,
       });
     } catch (error) {
       throw why === null ? error : new WeftError('hypervisor-failed', why, { cause: error });

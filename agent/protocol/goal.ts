@@ -119,6 +119,8 @@ export const vmGoal = z.object({
   pool: z.string(),
   /** A machine's: the last incarnation known to have had its disk, which must be there; 0: it has none yet. */
   diskIncarnation: count.default(0),
+  /** A machine's: the highest incarnation that was ever on its way to another host; 0: none was. Absent: an older controller does not say. */
+  knownToLeave: count.optional(),
   /** A machine's: what its disk is to be made from, instead of the image alone. Absent: the disk is as it is. */
   restore: restoreGoal.optional(),
   nic: nicGoal,
@@ -187,6 +189,8 @@ export const goal = z.object({
         /** The certificate of the host that it comes from is valid from then or later. Absent: the controller carries what comes. */
         certifiedFromMs: timeMs.optional(),
         disk: diskFacts.optional(),
+        /** It stands still here, although its disk is not copied, until the goal says that it is this host's own. */
+        standsStill: z.boolean().optional(),
       }),
     )
     .optional(),

@@ -3,9 +3,15 @@ import { count, port, timeMs, vmId } from './primitives.ts';
 
 /** Where what belongs to a machine lies on the host that it goes to. */
 export const migrationFiles = z.object({
-  disk: z.string().startsWith('/').max(4096),
+  /** A file, or `rbd:POOL/IMAGE`. */
+  disk: z
+    .string()
+    .regex(/^(\/|rbd:)/)
+    .max(4096),
   seed: z.string().startsWith('/').max(4096).nullable(),
   console: z.string().startsWith('/').max(4096),
+  /** Of a disk in Ceph: how that host gets at it. Absent: it is a file. */
+  ceph: z.object({ conf: z.string().startsWith('/').max(4096), user: z.string().max(64) }).optional(),
 });
 export type MigrationFiles = z.infer<typeof migrationFiles>;
 
@@ -44,6 +50,8 @@ export const outgoingMigration = z.object({
   direct: migrationDoor.extend({ certifiedFromMs: timeMs }).optional(),
   /** Its disk is copied along. Absent: both hosts have it. */
   copiesDisk: z.boolean().optional(),
+  /** It is to stand still there until that host's goal says that it is its own: no lock keeps two from its disk. Absent: libvirt lets it run on. */
+  standsStill: z.boolean().optional(),
 });
 export type OutgoingMigration = z.infer<typeof outgoingMigration>;
 
@@ -73,8 +81,8 @@ export const migrationReport = z.discriminatedUnion('role', [
     /** Once its memory comes. */
     way: migrationWay.optional(),
     /**
-     * Of one that comes with its disk: all of it is here, safe from a loss of power, and stands still until this host's goal says that it
-     * is its own.
+     * Of one that is to stand still: all of it is here, a disk that came along safe from a loss of power, and waits until this host's goal
+     * says that it is its own.
      */
     landed: z.boolean().optional(),
     /** Once it runs here: how long it stood still, and how long all of it took, by the hypervisor's own count. */
@@ -130,6 +138,8 @@ export function parseMigrationPath(
 export const MIGRATES_LIVE = 'migrates-live';
 /** Capability of an agent that can copy their disks along. */
 export const COPIES_DISKS = 'copies-disks';
+/** Capability of an agent that can hand over machines whose disks are in Ceph. */
+export const MIGRATES_CEPH = 'migrates-ceph';
 
 /** The `Upgrade` of connections that carry bytes as they are, both ways, once they have begun. */
 export const BYTES_UPGRADE = 'weft-bytes';

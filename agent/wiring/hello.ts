@@ -5,6 +5,7 @@ import {
   type BackupTarget,
   COPIES_DISKS,
   type Hello,
+  MIGRATES_CEPH,
   MIGRATES_LIVE,
   PROTOCOL_VERSION,
   PROVES_STOPS,
@@ -22,6 +23,7 @@ const CAPABILITIES = [
   PROVES_STOPS,
   MIGRATES_LIVE,
   COPIES_DISKS,
+  MIGRATES_CEPH,
 ];
 
 export interface HelloParts {

@@ -49,7 +49,7 @@ export async function createMigrations(base: Base, parts: MigrationParts): Promi
 
 function departures(
   { configuration, fleet, driver, disks, paths, clock, log }: Base,
-  { accelerator, dialler }: MigrationParts,
+  { accelerator, copies, dialler }: MigrationParts,
   sockets: MigrationSockets,
   onChange: () => void,
 ): Departures {
@@ -57,11 +57,17 @@ function departures(
     fleet,
     driver,
     sockets,
-    filesOf: (vm, domain) => ({
-      disk: domain.overlay ?? disks.path(diskKeyOf(vm)),
-      seed: paths.seed(vm.id, vm.incarnation),
-      console: paths.consoleLog(vm.id),
-    }),
+    filesOf: (vm, domain) => {
+      const key = diskKeyOf(vm);
+      const image = disks.rbdOf(key);
+      return {
+        disk: domain.overlay ?? disks.path(key),
+        seed: paths.seed(vm.id, vm.incarnation),
+        console: paths.consoleLog(vm.id),
+        ...(image ? { ceph: { conf: image.conf, user: image.user } } : {}),
+      };
+    },
+    copies,
     dial: (order, channel) => dialler.dial(order, channel),
     limitMs: configuration.migration.limitMs,
     emulates: accelerator.kind !== 'kvm',

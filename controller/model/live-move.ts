@@ -21,6 +21,11 @@ export interface LiveMove {
   readonly resume: boolean;
   /** Its disk is copied along. `disk`: what that is like; null: its host has not said yet. Absent or null: both hosts have it. */
   readonly copy?: { readonly disk: DiskFacts | null } | null;
+  /**
+   * It stands still there, with the very disk that it has here, until this record says that it is there: no lock keeps two from writing that
+   * disk. Absent: a lock does, and the hypervisor lets it run on there.
+   */
+  readonly standsStill?: boolean;
   /** How much of its disk is there, in steps of ten. Absent: not known. */
   readonly percent?: number;
   /** Since when nothing of it runs on its own host; null: something does, or that is not known. */

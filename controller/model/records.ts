@@ -106,6 +106,8 @@ export interface VmRecord {
    * Absent or null: there is none.
    */
   readonly copiedFrom?: { readonly host: string; readonly incarnation: number } | null;
+  /** The incarnation that came here standing still: how long it did so is told when it is ready. Absent or null: that is told. */
+  readonly landing?: number | null;
   /** Absent or null: it never has. */
   readonly lastMove?: LastMove | null;
   /** What is to take its place, on another host. Absent or null: nothing is. */

@@ -9,6 +9,7 @@ export const isVmAtRest = (vm: VmRecord): boolean =>
   !vm.successor &&
   !vm.stay &&
   !vm.copiedFrom &&
+  !vm.landing &&
   !vm.reimageRequested &&
   !vm.restoreRequested &&
   !hasAny(vm.failedOn);

@@ -79,13 +79,14 @@ function handOvers(
   const incoming = arriving.flatMap((view) => {
     const application = world.applications.get(view.app);
     const from = world.vms.get(view.id)?.host;
-    const copy = world.vms.get(view.id)?.successor?.live?.copy;
+    const { copy, standsStill } = world.vms.get(view.id)?.successor?.live ?? {};
     // What is to be made for it is not known yet.
     if (!application || !from || copy?.disk === null) return [];
     const here = world.hosts.get(from);
     const certified = here ? { certifiedFromMs: certifiedFromMs(here) } : {};
     const vm = vmGoalOf(view, application, peersOf(view.app));
-    return [{ vm, from, ...certified, ...(copy ? { disk: copy.disk } : {}) }];
+    const how = { ...(copy ? { disk: copy.disk } : {}), ...(standsStill ? { standsStill } : {}) };
+    return [{ vm, from, ...certified, ...how }];
   });
   const outgoing = present.flatMap(({ id, successor }): NonNullable<Goal['outgoing']> => {
     const live = successor?.live;
@@ -99,6 +100,7 @@ function handOvers(
         ...{ id, incarnation, to, order, resume: live.resume, files: live.files },
         ...(direct ? { direct } : {}),
         ...(live.copy ? { copiesDisk: true } : {}),
+        ...(live.standsStill ? { standsStill: true } : {}),
       },
     ];
   });
@@ -211,6 +213,7 @@ function vmGoalOf(record: VmRecord, application: ApplicationRecord, peers: Peers
     },
     pool: record.pool,
     diskIncarnation: record.diskIncarnation,
+    ...(record.kind === 'machine' ? { knownToLeave: record.highestIncarnation ?? 0 } : {}),
     ...(record.restore ? { restore: record.restore } : {}),
     nic: { networkId: record.networkId, mac: record.mac, address: record.address },
     workload: workloadOf(role, record, application),

@@ -20,8 +20,8 @@ export type HandOverEnd =
   /** It is there from now on. What proves it: the word of its own host's agent, of the other one's, its own host's death, or that it stands still here. */
   | { readonly kind: 'there'; readonly proof: 'source' | 'target' | 'death' | 'stands-still' }
   | { readonly kind: 'stop'; readonly reason: string; readonly failed: boolean }
-  /** It is here, and nothing of it there. */
-  | { readonly kind: 'here' }
+  /** It is here, and nothing of it there, or nothing that ever runs. `reason`: where it was not called off, nor failed. */
+  | { readonly kind: 'here'; readonly reason?: string }
   /** Where it stands still here it may run on. */
   | { readonly kind: 'resume' }
   | { readonly kind: 'gone-here' }

@@ -1,7 +1,7 @@
-import { COPIES_DISKS, MIGRATES_LIVE } from '../../agent/protocol/index.ts';
+import { COPIES_DISKS, MIGRATES_CEPH, MIGRATES_LIVE } from '../../agent/protocol/index.ts';
 import type { HostRecord, VmRecord } from '../model/records.ts';
 import type { Draft } from './draft.ts';
-import { sharedPoolOf } from './shared-pools.ts';
+import { locksDisks, sharedPoolOf } from './shared-pools.ts';
 
 /** After so many tries that failed a machine that may be stopped for its move is. */
 export const LIVE_TRIES = 2;
@@ -13,10 +13,16 @@ export function whyNotFrom(draft: Draft, record: VmRecord, host: HostRecord): st
   if (!RUNS.has(record.state)) return `it is ${record.state}, so there is nothing to be moved while it runs`;
   if (!canDo(draft, host.name, MIGRATES_LIVE))
     return `the agent of ${host.name} is too old to hand it over while it runs`;
-  if (sharedPoolOf(host, record.pool)?.kind === 'rbd')
-    return `its disk is in Ceph (pool ${record.pool}), from where machines move stopped`;
+  if (isUnlocked(host, record.pool) && !canDo(draft, host.name, MIGRATES_CEPH))
+    return `the agent of ${host.name} is too old to hand over a machine while it runs whose disk is in Ceph`;
   const { stay } = record;
   return stay && stay.failures >= LIVE_TRIES ? stay.message : null;
+}
+
+/** Its disk is one that other hosts have as well, and that no lock keeps two from writing. */
+export function isUnlocked(host: HostRecord, pool: string): boolean {
+  const shared = sharedPoolOf(host, pool);
+  return shared !== undefined && !locksDisks(shared);
 }
 
 /** Why a machine cannot leave its host while it runs, with a copy of its disk; null: it can. */
@@ -59,8 +65,16 @@ export function whyNotTo(draft: Draft, from: HostRecord, to: HostRecord): string
 export function unfitHosts(draft: Draft, record: VmRecord, from: HostRecord): ReadonlyMap<string, string> {
   const id = sharedPoolOf(from, record.pool)?.id;
   return unfitAmong(draft, from, (to) =>
-    sharedPoolOf(to, record.pool)?.id === id ? whyNotTo(draft, from, to) : null,
+    sharedPoolOf(to, record.pool)?.id === id
+      ? (whyNotUnlockedTo(draft, record.pool, to) ?? whyNotTo(draft, from, to))
+      : null,
   );
+}
+
+function whyNotUnlockedTo(draft: Draft, pool: string, to: HostRecord): string | null {
+  return isUnlocked(to, pool) && !canDo(draft, to.name, MIGRATES_CEPH)
+    ? `the agent of ${to.name} is too old to take over a machine while it runs whose disk is in Ceph`
+    : null;
 }
 
 /** @param whyNot null: it is fit, or of no account. */

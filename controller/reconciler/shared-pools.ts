@@ -9,6 +9,12 @@ export const sharedPoolOf = (
   host?.offer?.pools.find((pool) => pool.name === name && pool.kind !== 'local');
 
 /**
+ * Whether QEMU locks disks in a pool, so that of two on two hosts one cannot write. Images in Ceph have a lock as well, which goes over to
+ * whoever asks for it.
+ */
+export const locksDisks = ({ kind }: HostOffer['pools'][number]): boolean => kind === 'shared';
+
+/**
  * Whether two hosts that offer a pool under one name and id were found to have two storages. While a host is away only what the
  * other one finds counts: what it wrote is still there, and what it found may be mended since.
  */

@@ -36,6 +36,8 @@ export async function cephLab(name: string, hosts: number): Promise<CephLab> {
         { name: POOL, kind: 'rbd', pool: CEPH_POOL, user: USER, conf, keyring },
       ],
       backups: [{ name: 'vault', path: '/var/lib/weft/backups' }],
+      // Slow enough to be caught in the middle.
+      migration: { bandwidthMiBps: 6 },
       fence: [{ agent: STORAGE_FENCE, options: { addresses: address }, secret: 'ceph' }],
     }),
   });

@@ -5,6 +5,7 @@ import { waitFor } from '../support/wait-for.ts';
 import type { PsRow } from '../support/weft.ts';
 import { Writer } from '../support/writer.ts';
 import { CEPH_POOL, type CephLab, cephLab, POOL } from './ceph-lab.ts';
+import { describeLiveMoves } from './live-moves.ts';
 
 const MODEL = `
 apiVersion: weft/v1
@@ -179,6 +180,8 @@ describe('a machine on a pool in Ceph', () => {
     await ceph.golden.lab.powerOn(home);
     await comesBack(home);
   });
+
+  describeLiveMoves(() => ceph, DB);
 
   test('is told that its pool is full, and nothing new is placed there until it has room', async () => {
     const { weft, model } = ceph.golden;

@@ -10,6 +10,7 @@ import type {
   DiskView,
   MadeDisk,
   PoolView,
+  RbdImage,
   RbdPoolConfiguration,
 } from '../contract.ts';
 import { composeOwner, type Owner, parseOwner } from '../owner.ts';
@@ -117,7 +118,7 @@ export class RbdDisks implements Disks {
     const made: MadeDisk = {
       path: this.path(key),
       created: info === null || due,
-      rbd: { ...client.pool, image },
+      rbd: this.rbdOf(key),
     };
     if (info && !due) requireParent(key.vmId, info, owner?.restored === undefined ? golden : null);
     const last = due ? 0 : lastIncarnation;
@@ -141,6 +142,7 @@ export class RbdDisks implements Disks {
   async requireMachineDisk(key: DiskKey, lastIncarnation: number): Promise<void> {
     const { client, watch } = this.#pool(key.pool);
     await watch.require();
+    watch.requireRoom();
     const [info, owner] = await Promise.all([
       infoOf(client, machineImage(key.vmId)),
       this.#owner(client, key.vmId),
@@ -149,13 +151,18 @@ export class RbdDisks implements Disks {
     requireDisk(key, this.path(key), { owner, present: info !== null, last, shared: true });
   }
 
+  rbdOf({ pool, vmId }: DiskKey): RbdImage {
+    return { ...this.#pool(pool).client.pool, image: machineImage(vmId) };
+  }
+
   async takeOver(key: DiskKey): Promise<string> {
-    const { client, watch } = this.#pool(key.pool);
+    const { client, watch, listing } = this.#pool(key.pool);
     await watch.require();
     const owner = await this.#owner(client, key.vmId);
     requireNotSuperseded(key, this.path(key), owner);
     if (owner?.host !== this.#host || owner.incarnation !== key.incarnation)
       await this.#own(client, key, owner?.restored);
+    listing.forget(key.vmId);
     return this.path(key);
   }
 

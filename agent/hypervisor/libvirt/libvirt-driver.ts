@@ -95,9 +95,12 @@ export class LibvirtDriver implements HypervisorDriver {
         return work(domain);
       });
     this.backups = new LibvirtBackups(withDomain);
-    this.migrations = new LibvirtMigrations(options.uri, withDomain, () =>
-      this.#use('ask what libvirt can do', (connection) => connection.getCapabilities(WORK)),
-    );
+    this.migrations = new LibvirtMigrations(options.uri, withDomain, {
+      capabilities: () =>
+        this.#use('ask what libvirt can do', (connection) => connection.getCapabilities(WORK)),
+      keepKey: (volume) =>
+        this.#use(`keep the key to ${volume.pool}`, (connection) => keepKey(connection, volume)),
+    });
     this.#connection.on('lifecycle', ({ type, domain }) => {
       if (type === 'defined' || type === 'undefined') this.#read.delete(domain.name);
     });

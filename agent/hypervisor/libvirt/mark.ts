@@ -5,6 +5,8 @@ import { parseXml, type XmlElement } from './xml.ts';
 /** Namespace of our element in libvirt's metadata. */
 export const MARK_URI = 'urn:weft:1';
 export const MARK_PREFIX = 'weft';
+/** The attribute of a mark whose guest waits for the word that it is this host's own. */
+export const STANDS_STILL = 'standsStill';
 
 const builder = new XMLBuilder({
   ignoreAttributes: false,
@@ -21,6 +23,7 @@ export function composeMark(mark: DomainMark): string {
       '@incarnation': mark.incarnation,
       '@kind': mark.kind,
       '@rebootGeneration': mark.rebootGeneration,
+      ...(mark.standsStill ? { [`@${STANDS_STILL}`]: 'yes' } : {}),
     },
   });
 }
@@ -34,7 +37,8 @@ export function readMark(element: XmlElement | undefined): DomainMark | null {
   const rebootGeneration = Number(element?.attribute('rebootGeneration'));
   if (!fleet || !id || (kind !== 'instance' && kind !== 'machine')) return null;
   if (!Number.isInteger(incarnation) || !Number.isInteger(rebootGeneration)) return null;
-  return { fleet, id, incarnation, kind, rebootGeneration };
+  const standsStill = element?.attribute(STANDS_STILL) === 'yes';
+  return { fleet, id, incarnation, kind, rebootGeneration, ...(standsStill ? { standsStill } : {}) };
 }
 
 export function readNetworkMark(xml: string): { fleet: string; id: string } | null {

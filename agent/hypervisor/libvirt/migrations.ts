@@ -8,6 +8,7 @@ import {
   isLibvirtError,
 } from '@weft/node-libvirt';
 import { WeftError } from '../../kit/errors.ts';
+import type { RbdVolume } from '../driver.ts';
 import type { MigrationDriver, MigrationJob, MigrationOrder } from '../migration-driver.ts';
 import type { WithDomain } from './backups.ts';
 import { describeThere } from './migration-xml.ts';
@@ -33,6 +34,9 @@ const FLAGS =
 /** Only the file on top goes along, the image is on both hosts. It stands still there until its new host may have it: no lock that both hosts see tells them apart. */
 const COPY = DomainMigrateFlag.NON_SHARED_INC | DomainMigrateFlag.PAUSED;
 
+const flagsOfDisk = ({ disk, standsStill }: Pick<MigrationOrder, 'disk' | 'standsStill'>): number =>
+  disk !== null ? COPY : standsStill ? DomainMigrateFlag.PAUSED : 0;
+
 /**
  * An emulated guest stands still for as long as its memory is sent. QEMU's emulator misses some of the pages that a guest changes
  * meanwhile: guests with much to write arrived with a broken memory, one time in three (QEMU 7.2). While its disk is copied it runs.
@@ -47,11 +51,20 @@ export class LibvirtMigrations implements MigrationDriver {
   readonly #uri: string;
   readonly #with: WithDomain;
   readonly #capabilities: () => Promise<string>;
+  readonly #keepKey: (volume: RbdVolume) => Promise<void>;
 
-  constructor(uri: string, withDomain: WithDomain, capabilities: () => Promise<string>) {
+  constructor(
+    uri: string,
+    withDomain: WithDomain,
+    {
+      capabilities,
+      keepKey,
+    }: { capabilities: () => Promise<string>; keepKey: (volume: RbdVolume) => Promise<void> },
+  ) {
     this.#uri = uri;
     this.#with = withDomain;
     this.#capabilities = capabilities;
+    this.#keepKey = keepKey;
   }
 
   async guestOwner(): Promise<{ uid: number; gid: number } | null> {
@@ -68,11 +81,11 @@ export class LibvirtMigrations implements MigrationDriver {
       const here = (flags: number) =>
         domain.getXML(flags | DomainXmlFlag.SECURE | DomainXmlFlag.MIGRATABLE, ASK);
       const there = (description: string) =>
-        describeThere(description, order.mark.incarnation, order.from, order.to);
+        describeThere(description, { ...order, incarnation: order.mark.incarnation });
       const running = await here(0);
       await domain.migrateToURI(
         `qemu+unix:///system?socket=${order.control}`,
-        flagsFor(running) | (order.disk === null ? 0 : COPY),
+        flagsFor(running) | flagsOfDisk(order),
         {
           ...(order.disk === null
             ? {}
@@ -89,6 +102,10 @@ export class LibvirtMigrations implements MigrationDriver {
     } finally {
       await connection.close({ timeoutMs: 2_000 }).catch(() => undefined);
     }
+  }
+
+  keepKey(volume: RbdVolume): Promise<void> {
+    return this.#keepKey(volume);
   }
 
   job(name: string): Promise<MigrationJob> {

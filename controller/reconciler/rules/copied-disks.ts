@@ -4,13 +4,14 @@ import { hasAny, restlessVms } from '../at-rest.ts';
 import type { Draft } from '../draft.ts';
 
 /**
+ * Of a machine that stood still where it came to, how long is told when it is ready there.
  * The disk that a machine had before it went to another host with a copy of it: kept until the machine is ready there, then removed by
  * its old host. That host is to remove it is on the host's record, so it is done whatever becomes of the machine.
  */
 export function followCopiedDisks(draft: Draft): void {
   for (const record of draft.of('vms', restlessVms)) {
-    if (!record.copiedFrom || !(record.state === 'ready' || record.deleting)) continue;
-    draft.put('vms', record.id, letGo(draft, withArrival(draft, record)));
+    if (!(record.copiedFrom || record.landing) || !(record.state === 'ready' || record.deleting)) continue;
+    draft.put('vms', record.id, letGo(draft, { ...withArrival(draft, record), landing: null }));
   }
   forgetRemoved(draft);
 }
@@ -19,6 +20,8 @@ export function followCopiedDisks(draft: Draft): void {
 function withArrival(draft: Draft, record: VmRecord): VmRecord {
   const report = draft.world.live.get(String(record.host))?.report?.vms.find(({ id }) => id === record.id);
   if (!record.lastMove || record.deleting) return record;
+  // It did not come as far as that, and was begun anew.
+  if (record.landing && record.landing !== record.incarnation) return record;
   const arrival = report?.incarnation === record.incarnation ? report.arrival : undefined;
   const lastMove = { ...record.lastMove, ...arrival };
   tellMigrated(draft, record.id, lastMove);

@@ -70,11 +70,11 @@ export function fenceRequests(draft: Draft, holds: boolean): readonly FenceReque
 }
 
 /**
- * It did not go, and does not run where it was: whether it ran on the other host only that can say, or its death. One that goes with its
- * disk has not: there it waits for the record.
+ * It did not go, and does not run where it was: whether it ran on the other host only that can say, or its death. One that stands still
+ * there has not: it waits for the record.
  */
 const mayRunElsewhere = ({ successor }: VmRecord): boolean =>
-  successor?.live?.state === 'stopping' && !successor.live.copy;
+  successor?.live?.state === 'stopping' && !successor.live.copy && !successor.live.standsStill;
 
 /** A storage fence is of use only to a host that has such storage. */
 function devicesOf({ offer }: HostRecord): FenceRequest['devices'] {

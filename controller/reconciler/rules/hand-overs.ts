@@ -13,9 +13,12 @@ import {
   type TargetWord,
 } from '../hand-over.ts';
 import type { Placement } from '../placement.ts';
+import { nextOfStandingStill } from '../still-over.ts';
 import { dropSuccessor, promote } from '../successors.ts';
 import { letGo, tellMigrated } from './copied-disks.ts';
+import { isLost } from './hosts.ts';
 import { noteFailure } from './stays.ts';
+import { isShutOut } from './storage-fences.ts';
 import { isElsewhere, type Wish, wishOf } from './wishes.ts';
 
 type DiskWord = Extract<MigrationReport, { role: 'disk' }>;
@@ -41,14 +44,7 @@ function followOne(draft: Draft, placement: Placement, record: VmRecord): void {
     targetDead: isDead(draft, successor.host),
     calledOff: calledOff(draft, record),
   };
-  const isRemoved = (host: string | null) => draft.get('hosts', String(host)) === undefined;
-  const next = live.copy
-    ? nextOfCopy({
-        ...seen,
-        sourceRemoved: isRemoved(record.host),
-        targetDead: seen.targetDead || isRemoved(successor.host),
-      })
-    : nextOfHandOver(seen, draft.nowMs);
+  const next = nextOf(draft, record, seen);
   switch (next.kind) {
     case 'there':
       arrive(draft, placement, record, seen, next.proof);
@@ -67,13 +63,32 @@ function followOne(draft: Draft, placement: Placement, record: VmRecord): void {
       put(draft, record, { goneAtMs: draft.nowMs });
       break;
     case 'here':
-      stay(draft, placement, record, live);
+      stay(draft, placement, record, next.reason ? { ...live, reason: next.reason, failed: false } : live);
       break;
     case 'wait':
       noteProgress(draft, record, seen);
       break;
   }
 }
+
+function nextOf(draft: Draft, { host, poolId, successor }: VmRecord, seen: HandOverSeen): HandOverEnd {
+  const { copy, standsStill } = seen.live;
+  if (!copy && !standsStill) return nextOfHandOver(seen, draft.nowMs);
+  const isRemoved = (name: string | null | undefined) => draft.get('hosts', String(name)) === undefined;
+  const sourceRemoved = isRemoved(host);
+  const targetDead = seen.targetDead || isRemoved(successor?.host);
+  if (copy) return nextOfCopy({ ...seen, sourceRemoved, targetDead });
+  const there = draft.get('hosts', String(successor?.host));
+  return nextOfStandingStill({
+    ...{ ...seen, sourceRemoved },
+    sourceDead: seen.sourceDead || isShutOut(draft, host, poolId),
+    targetDead: targetDead || (there !== undefined && isUseless(draft, there, poolId)),
+  });
+}
+
+/** Silent, or shut out of the disk: what has come there is not let run on there. */
+const isUseless = (draft: Draft, host: HostRecord, poolId: string | null): boolean =>
+  isLost(host) || isShutOut(draft, host.name, poolId);
 
 /** Seldom enough to be written down. */
 function noteProgress(draft: Draft, record: VmRecord, { live, source }: HandOverSeen): void {
@@ -120,17 +135,18 @@ function arrive(
 ): void {
   const { successor, host: from } = record;
   if (!successor) return;
-  const { copy } = successor.live ?? {};
-  // One that came with its disk stands still, whole, until its host hears that it is its own.
-  const runs = target?.guest === 'running' || (copy != null && target?.landed === true);
+  const { copy, standsStill } = successor.live ?? {};
+  // Such a one stands still, whole, until its host hears that it is its own.
+  const waits = copy != null || standsStill === true;
+  const runs = target?.guest === 'running' || (waits && target?.landed === true);
   const lastMove = {
     ...{ atMs: draft.nowMs, from: String(from), to: successor.host },
-    // One that came with its disk stands still until its host has heard: that is told when it is ready (`copied-disks.ts`).
-    downtimeMs: copy ? null : (target?.downtimeMs ?? null),
-    totalMs: copy ? null : (target?.totalMs ?? null),
+    // It stands still until its host has heard: how long is told when it is ready (`copied-disks.ts`).
+    downtimeMs: waits ? null : (target?.downtimeMs ?? null),
+    totalMs: waits ? null : (target?.totalMs ?? null),
     ...(target?.way === undefined ? {} : { way: target.way }),
   };
-  const why = copy ? 'all of it is there' : WHY[by](String(from), successor.host);
+  const why = waits ? 'all of it is there' : WHY[by](String(from), successor.host);
   const there = {
     ...successor,
     state: runs ? 'starting' : 'placing',
@@ -141,8 +157,9 @@ function arrive(
   if (!runs) return;
   const moved = draft.get('vms', record.id);
   // The guest never stopped: what its host says of it from now on is no new beginning.
-  if (moved) draft.put('vms', record.id, { ...moved, lastMove, readyAtMs: record.readyAtMs });
-  if (!copy) tellMigrated(draft, record.id, lastMove);
+  const landing = standsStill ? { landing: successor.incarnation } : {};
+  if (moved) draft.put('vms', record.id, { ...moved, ...landing, lastMove, readyAtMs: record.readyAtMs });
+  if (!waits) tellMigrated(draft, record.id, lastMove);
 }
 
 /** What it had here is kept until it is ready there. From now on the copy is its disk. */
@@ -182,7 +199,11 @@ function calledOff(draft: Draft, record: VmRecord): string | null {
   if (!wish) return 'it is not to leave any more';
   if (record.successor?.live?.copy && !wish.copies) return 'its disk is not to be copied any more';
   if (record.successor && isElsewhere(wish, record.successor)) return `it is to go to ${wish.to}`;
-  return there?.draining ? `host ${there.name} drains` : null;
+  if (there?.draining) return `host ${there.name} drains`;
+  // Before it leaves the host that it runs on: what came to nothing there would have to be started from its disk.
+  return there && record.successor?.live?.standsStill && isUseless(draft, there, record.poolId)
+    ? `host ${there.name} is ${isLost(there) ? there.state : 'shut out of its disk'}`
+    : null;
 }
 
 const isDead = (draft: Draft, name: string | null): boolean => {

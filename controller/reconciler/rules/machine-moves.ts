@@ -4,7 +4,7 @@ import type { HostRecord, Proof, VmRecord } from '../../model/records.ts';
 import { FAILURES_HELD_AGAINST_A_HOST } from '../../scheduler/scorers/earlier-failures.ts';
 import { beingBackedUp } from '../backup-tasks.ts';
 import type { Draft } from '../draft.ts';
-import { unfitForCopy, unfitHosts, whyNotCopiedFrom, whyNotFrom } from '../live-moves.ts';
+import { isUnlocked, unfitForCopy, unfitHosts, whyNotCopiedFrom, whyNotFrom } from '../live-moves.ts';
 import type { Placement } from '../placement.ts';
 import { sharedPoolOf } from '../shared-pools.ts';
 import { dropSuccessor, promote } from '../successors.ts';
@@ -88,7 +88,7 @@ function begin(draft: Draft, placement: Placement, record: VmRecord, host: HostR
     return;
   }
   const why = here ?? unfit.get(kept.successor.host) ?? null;
-  if (why === null) beginLive(draft, kept, isCopied);
+  if (why === null) beginLive(draft, kept, { isCopied, standsStill: isUnlocked(host, pool) });
   else if (wish.mode !== 'live' && provesStops(draft, host.name)) beginCold(draft, kept, wish, why);
   else refuse(draft, dropSuccessor(draft, placement, kept, why), wish, why);
 }
@@ -99,13 +99,18 @@ const NONE_UNFIT: ReadonlyMap<string, string> = new Map();
 const heldAgainst = (hosts: Iterable<string>): Readonly<Record<string, number>> =>
   Object.fromEntries([...hosts].map((name) => [name, FAILURES_HELD_AGAINST_A_HOST]));
 
-function beginLive(draft: Draft, kept: VmRecord, isCopied: boolean): void {
+function beginLive(
+  draft: Draft,
+  kept: VmRecord,
+  { isCopied, standsStill }: { readonly isCopied: boolean; readonly standsStill: boolean },
+): void {
   const { successor } = kept;
   if (!successor) return;
   const live: LiveMove = {
     ...{ sinceMs: draft.nowMs, files: null, reason: null, failed: false, resume: false, goneAtMs: null },
     state: 'preparing',
     ...(isCopied ? { copy: { disk: null } } : {}),
+    ...(standsStill ? { standsStill } : {}),
   };
   draft.put('vms', kept.id, { ...kept, successor: { ...successor, live } });
 }

@@ -1,5 +1,6 @@
 import { isSameDocument } from '../../../agent/kit/same-document.ts';
 import type { LiftRequest } from '../../fencing/contract.ts';
+import { isHandedOver } from '../../model/live-move.ts';
 import type { HostRecord, Proof, StorageFence, VmRecord } from '../../model/records.ts';
 import type { Draft } from '../draft.ts';
 import { standingFences } from '../fenced-pools.ts';
@@ -18,6 +19,13 @@ export function storageProofOf(draft: Draft, { host: name, poolId }: VmRecord): 
     ?.storage?.find((each) => each.downSinceMs === host.stateSinceMs && covers(each, poolId));
   return fence?.proof ?? null;
 }
+
+/** Whether a host was shut out of a pool, and was not let in since, whatever became of it. */
+export const isShutOut = (draft: Draft, host: string | null, poolId: string | null): boolean =>
+  host !== null &&
+  poolId !== null &&
+  draft.get('fencing', host)?.storage?.some((fence) => fence.proof !== null && covers(fence, poolId)) ===
+    true;
 
 const covers = ({ pools, lifted }: StorageFence, poolId: string) => !lifted && pools.includes(poolId);
 
@@ -105,9 +113,16 @@ export function storageLifts(draft: Draft): readonly LiftRequest[] {
     if (!host || !isClean(draft, host)) return [];
     return standingFences(record)
       .filter((fence) => fence.proof === null || machinesOn(draft, host, fence).length === 0)
+      .filter((fence) => !isExpected(draft, host, fence))
       .map((fence) => ({ host: host.name, fence }));
   });
 }
+
+/** A machine may be on its way there: what has come of it has its disk open, as a client that Ceph has shut out. */
+const isExpected = (draft: Draft, { name }: HostRecord, { pools }: StorageFence): boolean =>
+  [...draft.all('vms')].some(
+    (vm) => isHandedOver(vm) && vm.successor?.host === name && pools.includes(vm.poolId ?? ''),
+  );
 
 function isClean(draft: Draft, { name, state, superseded }: HostRecord): boolean {
   const live = draft.world.live.get(name);

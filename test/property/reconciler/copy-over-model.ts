@@ -1,8 +1,9 @@
 import { nextAct, stateOf } from '../../../agent/migrations/decide.ts';
 import type { GuestSeen } from '../../../agent/protocol/index.ts';
 import type { LiveMove } from '../../../controller/model/live-move.ts';
-import { nextOfCopy } from '../../../controller/reconciler/copy-over.ts';
+import { type CopySeen, nextOfCopy } from '../../../controller/reconciler/copy-over.ts';
 import type { SourceWord, TargetWord } from '../../../controller/reconciler/hand-over.ts';
+import { nextOfStandingStill } from '../../../controller/reconciler/still-over.ts';
 
 const FILES = { disk: '/local/disk.qcow2', seed: null, console: '/console.log' };
 const ID = { id: 'crm/db', incarnation: 2 };
@@ -31,11 +32,18 @@ export const FAULTS = [
   'target host loses power',
   'it is called off',
 ] as const;
-export type Happening = (typeof EVENTS)[number] | (typeof FAULTS)[number];
+/** Of a disk that both hosts have. What is shut out of it goes on running, and writes nothing. */
+export const FENCES = [
+  'source host is shut out',
+  'target host is shut out',
+  'target host falls silent',
+] as const;
+export type Happening = (typeof EVENTS)[number] | (typeof FAULTS)[number] | (typeof FENCES)[number];
 
 /**
- * One hand-over between two hosts that have no disk in common: the real decisions of controller and agent over a libvirt that does what the
- * real one does, also when its connection breaks. Bytes are counted: what a guest was told is written is on the disk of whoever has it.
+ * One hand-over to a guest that stands still until the record says that it is there: the real decisions of controller and agent over a libvirt
+ * that does what the real one does, also when its connection breaks. Both hosts have a disk of their own, or one in common that nothing
+ * locks. Bytes are counted: what a guest was told is written is on the disk of whoever has it, and what it remembers is no older than that.
  */
 export class CopyOver {
   live: LiveMove = {
@@ -46,6 +54,10 @@ export class CopyOver {
   here: GuestSeen = 'running';
   there: 'absent' | 'coming' | 'landed' | 'running' = 'absent';
   readonly wrongs: string[] = [];
+  readonly #sharesDisk: boolean;
+  #sourceOut = false;
+  #targetOut = false;
+  #targetSilent = false;
   #acknowledged = 0;
   #hereBytes = 0;
   #thereBytes = HALF;
@@ -59,6 +71,11 @@ export class CopyOver {
   #heardSource: SourceWord | null = null;
   #seenTarget: TargetWord | null = null;
   #heardTarget: TargetWord | null = null;
+
+  /** @param sharesDisk both hosts have the very same disk. */
+  constructor(sharesDisk = false) {
+    this.#sharesDisk = sharesDisk;
+  }
 
   happen(what: Happening): void {
     const events: Readonly<Record<Happening, () => void>> = {
@@ -96,6 +113,15 @@ export class CopyOver {
       'it is called off': () => {
         this.#calledOff ??= 'it is not to leave';
       },
+      'source host is shut out': () => {
+        this.#sourceOut ||= this.end === null;
+      },
+      'target host is shut out': () => {
+        this.#targetOut ||= this.end === null;
+      },
+      'target host falls silent': () => {
+        this.#targetSilent = true;
+      },
     };
     events[what]();
     if (this.here === 'running' && this.there === 'running') this.wrongs.push('two run');
@@ -104,7 +130,7 @@ export class CopyOver {
   }
 
   #write(): void {
-    if (this.here === 'running') this.#acknowledged = ++this.#hereBytes;
+    if (this.here === 'running' && !this.#sourceOut) this.#acknowledged = ++this.#hereBytes;
     if (this.there === 'running') this.#acknowledged = ++this.#thereBytes;
   }
 
@@ -114,14 +140,20 @@ export class CopyOver {
     const order = live.state === 'moving' ? 'move' : 'stop';
     const heard = this.#heardSource;
     const source = this.#sourceUp && heard?.order === order && heard.resume === live.resume ? heard : null;
-    const next = nextOfCopy({
-      ...{ live, source, target: this.#heardTarget, sourceDead: false, targetDead: false },
-      ...{ sourceRemoved: false, calledOff: this.#calledOff },
-    });
+    const seen: CopySeen = {
+      ...{ live, source, target: this.#targetSilent ? null : this.#heardTarget, sourceDead: this.#sourceOut },
+      ...{ targetDead: this.#targetOut || this.#targetSilent, sourceRemoved: false },
+      calledOff: this.#calledOff,
+    };
+    const next = this.#sharesDisk ? nextOfStandingStill(seen) : nextOfCopy(seen);
     if (next.kind === 'stop') this.live = { ...live, state: 'stopping', reason: next.reason };
     if (next.kind === 'resume') this.live = { ...live, resume: true };
     if (next.kind !== 'here' && next.kind !== 'there') return;
     this.end = next.kind;
+    // It goes on from its disk, here or elsewhere, with all that is on it.
+    if (this.#sourceOut) this.here = 'absent';
+    if (this.#targetOut && next.kind === 'there')
+      this.wrongs.push('it was let run on with a disk that it cannot write');
     const bytes = next.kind === 'here' ? this.#hereBytes : this.#thereBytes;
     if (bytes !== this.#acknowledged)
       this.wrongs.push(`it was decided to be ${next.kind}, with ${bytes} of ${this.#acknowledged} bytes`);

@@ -75,6 +75,10 @@ export class SimulatedDisks implements Disks {
       throw new WeftError('conflict', `the disk of ${vmId} is an older one`);
   }
 
+  rbdOf(): null {
+    return null;
+  }
+
   async takeOver(key: DiskKey): Promise<string> {
     this.#requireStorage(key.pool);
     const isShared = this.#isShared(key);

@@ -29,6 +29,10 @@ export class FakeDisks implements Disks {
 
   async requireMachineDisk(): Promise<void> {}
 
+  rbdOf(): null {
+    return null;
+  }
+
   async takeOver(key: DiskKey): Promise<string> {
     const path = this.path(key);
     this.disks.set(path, { pool: key.pool, path, vmId: key.vmId, kind: key.kind, incarnation: null });
@@ -48,7 +52,7 @@ export class FakeDisks implements Disks {
     return [...this.disks.values()];
   }
 
-  kindOf(): 'local' {
+  kindOf(): PoolView['kind'] {
     return 'local';
   }
 

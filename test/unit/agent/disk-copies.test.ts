@@ -108,3 +108,31 @@ test('a copy that came to nothing goes, and so does the old disk; what is whole,
   await copies.dropOld('local', 'crm/db', 2);
   expect(await disks.list()).toEqual([]);
 });
+
+test('a disk that left with its machine is not started again by a controller whose store is from before that', async () => {
+  const key = { ...KEY, incarnation: 1 };
+  const start = (knownToLeave?: number, incarnation = 1) =>
+    disks.ensureOverlay(
+      { ...key, incarnation, ...(knownToLeave === undefined ? {} : { knownToLeave }) },
+      base,
+      GIB,
+      1,
+    );
+  await disks.ensureOverlay(key, base, GIB);
+  // Another one's word, as that of an incarnation that is over.
+  await copies.noteLeft({ ...key, incarnation: 7 }, { to: 'h3', incarnation: 8 });
+  await start(0);
+  await copies.noteLeft(key, { to: 'h3', incarnation: 2 });
+  await copies.noteLeft(key, { to: 'h3', incarnation: 2 });
+  await expect(start(0)).rejects.toMatchObject({
+    code: 'conflict',
+    message: expect.stringContaining('went to h3 with its machine, as incarnation 2'),
+    remedy: expect.stringContaining('store is from before that'),
+  });
+  // Made anew meanwhile, by the same controller.
+  await expect(start(0, 5)).rejects.toMatchObject({ code: 'conflict' });
+  // One that knows of it has decided that it is here, and it is a disk like any other again.
+  await start(2);
+  expect(await owner()).toEqual({ host: 'h2', incarnation: 1 });
+  await start(0);
+});

@@ -88,3 +88,27 @@ test('the disk of a machine that works elsewhere with a copy of it goes when the
   const back = { incoming: [{ vm: { ...machine, incarnation: 3 }, from: 'h2' }] };
   expect(kinds({ ...away, ...back }, { disks: [own] })).toEqual([]);
 });
+
+test('what stands still here on a disk that other hosts have too is let run on under a lease only, and goes when nobody waits for it', () => {
+  const still = (state: DomainView['state'] = 'paused'): DomainView => {
+    const { mark, ...seenAs } = domain(2, state);
+    return { ...seenAs, mark: mark && { ...mark, standsStill: true } };
+  };
+  const ceph = aMachineGoal({ pool: 'ceph', incarnation: 2 });
+  expect(kinds(aGoal([ceph]), { domains: [still()] })).toEqual(['settle']);
+  const withoutLease = { reapAfterMs: 10, unreadyLimitMs: 1, networkNames: new Set<string>() };
+  const options = { ...withoutLease, withoutLease: new Set(['ceph']) };
+  expect(plan(aGoal([ceph]), seen({ domains: [still()] }), 0, options)).toEqual([]);
+  // It waits for the word.
+  const coming = aGoal([], { incoming: [{ vm: ceph, from: 'h1', standsStill: true }] });
+  expect(kinds(coming, { domains: [still()] })).toEqual([]);
+  expect(unnamed(coming, { domains: [still()], disks: [] })).toEqual([]);
+  expect(kinds(aGoal([], { superseded }), { domains: [still()] })).toContain('retire');
+  const nobody = aGoal([]);
+  const name = still().name;
+  expect(unnamed(nobody, { domains: [still()], disks: [] })).toEqual([name]);
+  const ripe = { unnamedSinceMs: new Map([[name, 0]]) };
+  expect(kinds(nobody, { domains: [still()], ...ripe }, 10)).toContain('retire');
+  // A machine that runs is never removed for that.
+  expect(kinds(nobody, { domains: [still('running')], ...ripe }, 10)).not.toContain('retire');
+});

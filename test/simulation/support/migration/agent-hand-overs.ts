@@ -68,7 +68,7 @@ export interface AgentHandOversOptions
 
 /** Disks of simulated hosts are not copied along: no goal asks for it. */
 const noCopy = () => Promise.reject(new WeftError('not-supported', 'this host copies no disks'));
-const NO_COPIES = { measure: noCopy, begin: noCopy, flush: noCopy };
+const NO_COPIES = { measure: noCopy, begin: noCopy, flush: noCopy, noteLeft: noCopy };
 
 /** Longer than any hand-over takes whose connections hold. */
 const LIMIT_MS = 60_000;
@@ -88,7 +88,7 @@ export class AgentHandOvers {
       driver,
       departures: (onChange) =>
         new Departures({
-          ...{ fleet, driver, sockets, clock, log, onChange },
+          ...{ fleet, driver, sockets, clock, log, onChange, copies: NO_COPIES },
           filesOf: (vm, domain) => ({
             disk: domain.overlay ?? disks.path(diskKeyOf(vm)),
             seed: paths.seed(vm.id, vm.incarnation),

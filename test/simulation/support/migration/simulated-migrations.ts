@@ -20,6 +20,8 @@ export class SimulatedMigrations implements MigrationDriver {
     return this.#whileAlive(() => this.#daemon.migrate(domain, order));
   }
 
+  async keepKey(): Promise<void> {}
+
   job(domain: string) {
     return this.#whileAlive(async () => this.#daemon.job(domain));
   }
