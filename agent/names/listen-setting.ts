@@ -9,7 +9,11 @@ const ANY = /^(0\.0\.0\.0|[0:]+)$/;
 
 /** @returns null for what is no address of one host's, with a port or without. */
 export function parseListener(text: string): Listener | null {
-  const { v4, v6, port = String(NAMES_PORT) } = FORM.exec(isIP(text) === 6 ? `[${text}]` : text)?.groups ?? {};
+  const {
+    v4,
+    v6,
+    port = String(NAMES_PORT),
+  } = FORM.exec(isIP(text) === 6 ? `[${text}]` : text)?.groups ?? {};
   const address = v4 ?? v6 ?? '';
   const number = Number(port);
   return isIP(address) !== 0 && !ANY.test(address) && number <= 65_535 ? { address, port: number } : null;

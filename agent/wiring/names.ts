@@ -1,5 +1,5 @@
-import { KnotServer } from '../names/knot-server.ts';
 import { NamesKeeper } from '../names/keeper.ts';
+import { KnotServer } from '../names/knot-server.ts';
 import type { Base } from './base.ts';
 
 /** What serves the fleet's names, where the goal says so. */
