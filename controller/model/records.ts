@@ -24,6 +24,8 @@ export interface FleetRecord {
   readonly epoch: number;
   /** Guest address range; every role gets a /22 of it. */
   readonly range: string;
+  /** Domain of all names. Of the controller's configuration, and in no store. Absent: the usual one. */
+  readonly zone?: string;
 }
 
 /** `apps/{app}` */
@@ -222,6 +224,8 @@ export interface LeaseEvidence {
 /** `hosts/{host}` */
 export interface HostRecord {
   readonly name: string;
+  /** Of its router on the backbone, 2 to 1,000, one of its own. Absent: it has none, as long as it says nothing of the underlay. */
+  readonly number?: number;
   readonly state: HostState;
   /** Why it is in this state: what was heard, or not heard, and when. */
   readonly evidence: string;
