@@ -13,6 +13,8 @@ export interface ControllerConfiguration {
   readonly holds: boolean;
   /** What a host has left in a shared pool has so long to be found by the others, milliseconds; else they have two storages. */
   readonly beatGraceMs: number;
+  /** Domain of all names; null: the usual one. Judged by `parseZone`. */
+  readonly zone: string | null;
 }
 
 export interface Address {
@@ -31,6 +33,7 @@ export const USAGE = `usage: weft-controller [options]
   --hold-healing on|off        heal nothing while more than a third of the hosts, and at least two, are silent; default on
   --beat-grace SECONDS         hosts that have not found each other's file in a shared pool by then have two storages; 15 to
                                3600, default 75: more where mounts keep names for longer than a minute (actimeo)
+  --zone DOMAIN                where applications, instances and machines have their names; default weft.internal
 `;
 
 /** @returns null when only the usage was asked for. @throws WeftError `usage`. */
@@ -47,6 +50,7 @@ export function readConfiguration(args: readonly string[]): ControllerConfigurat
         'down-after': { type: 'string', default: '4' },
         'hold-healing': { type: 'string', default: 'on' },
         'beat-grace': { type: 'string', default: '75' },
+        zone: { type: 'string' },
         help: { type: 'boolean', default: false },
       },
     });
@@ -62,6 +66,7 @@ export function readConfiguration(args: readonly string[]): ControllerConfigurat
       holds: parseSwitch('--hold-healing', values['hold-healing']),
       // Hosts look every ten seconds.
       beatGraceMs: parseSeconds('--beat-grace', values['beat-grace'], 15, 3_600),
+      zone: values.zone ?? null,
     };
   } catch (error) {
     throw new WeftError('usage', (error as Error).message, { remedy: 'See --help.' });
