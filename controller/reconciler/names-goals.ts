@@ -44,7 +44,8 @@ interface Zone {
 /** The last zone made from each list of VMs: all name servers have the same. */
 const zones = new WeakMap<object, Zone>();
 
-function zoneFor(world: NetworkWorld): NamesGoal {
+/** The zone as every name server of the fleet has it. */
+export function zoneFor(world: NetworkWorld): NamesGoal {
   const { fleet, applications, networks, hosts, vms } = world;
   const all = listOf(vms);
   const madeFrom = [fleet, listOf(applications), listOf(networks), listOf(hosts)];
