@@ -6,6 +6,7 @@ import { DEFAULT_GUARD_FOLDER } from './guard/notes.ts';
 import { WeftError } from './kit/errors.ts';
 import { NAME_PATTERN } from './kit/names.ts';
 import { parseListen } from './migrations/direct/listen-setting.ts';
+import { parseListener } from './names/listen-setting.ts';
 import { fenceDevice } from './protocol/index.ts';
 
 const MIB = 2 ** 20;
@@ -54,6 +55,14 @@ function listenSetting(text: string, context: z.RefinementCtx) {
   context.addIssue(
     'not off, a port or a range of ports, or those behind an address of this host that others reach: 192.0.2.7:7702-7709',
   );
+  return z.NEVER;
+}
+
+/** `192.0.2.7`, `192.0.2.7:53`, `[2001:db8::7]:53`. */
+function nameListener(text: string, context: z.RefinementCtx) {
+  const listener = parseListener(text);
+  if (listener !== null) return listener;
+  context.addIssue('not an address of this host, with or without a port: 192.0.2.7, [2001:db8::7]:5353');
   return z.NEVER;
 }
 
@@ -109,6 +118,12 @@ const agentConfiguration = z.strictObject({
       bandwidthMiBps: z.number().int().min(1).max(1_000_000).optional(),
       /** Where machines come in straight from other hosts, while one is expected. */
       listen: z.coerce.string().default('7702-7709').transform(listenSetting),
+    })
+    .prefault({}),
+  names: z
+    .strictObject({
+      /** Where the fleet's names are served beside the backbone, when this host serves them. */
+      listen: z.array(z.string().transform(nameListener)).max(16).default([]),
     })
     .prefault({}),
   /** What boots this host anew when its operator asks for it through the controller: a program and its arguments. */

@@ -24,6 +24,7 @@ import { createLogger, type Logger } from './kit/log.ts';
 import { ArrivalDoor } from './migrations/direct/arrival-door.ts';
 import { MigrationDialler } from './migrations/direct/dialler.ts';
 import type { MigrationKeeper } from './migrations/keeper.ts';
+import { withNames } from './names/edge-part.ts';
 import { NftHostNetwork } from './network/nft-host-network.ts';
 import { collectFacts, hasCpuQuota, readBootId } from './observer/facts.ts';
 import { Observer } from './observer/observer.ts';
@@ -41,6 +42,7 @@ import { createLeaseKeeper, leaseOf } from './wiring/guard.ts';
 import { HeldIdentity } from './wiring/held-identity.ts';
 import { composeHello } from './wiring/hello.ts';
 import { createMigrations } from './wiring/migrations.ts';
+import { createNames } from './wiring/names.ts';
 import { Offers, POOLS_EVERY_MS } from './wiring/offers.ts';
 import { disksOf, filePoolsOf, rbdPoolsOf } from './wiring/pools.ts';
 import { streamServer } from './wiring/streams.ts';
@@ -157,6 +159,7 @@ async function run({ log, configuration, paths, identity }: Parts): Promise<void
   const migrations: MigrationKeeper = await createMigrations(base, {
     ...{ accelerator, copies, landings, folders, executor, lease, link, door, dialler, onChange },
   });
+  const names = createNames(base, onChange);
   const observer: Observer = new Observer({
     bootId,
     cache,
@@ -167,6 +170,7 @@ async function run({ log, configuration, paths, identity }: Parts): Promise<void
     backups: () => backups.report(),
     peers: () => peers.report(),
     migrations: () => migrations.report(),
+    edge: () => withNames(undefined, names.report()),
     send: (report) => session.send(report),
   });
   peers.onChanged(() => observer.changed());
@@ -207,6 +211,7 @@ async function run({ log, configuration, paths, identity }: Parts): Promise<void
       if (!executor.goal) return;
       backups.follow(executor.goal);
       migrations.follow(executor.goal);
+      names.follow(executor.goal);
       peers.seek(executor.goal.unfound ?? {});
     },
     onOpenStream: streamServer({ fleet, driver, executor, paths, migrations, dial, identity, log }),
@@ -240,8 +245,7 @@ async function run({ log, configuration, paths, identity }: Parts): Promise<void
     migrations.close();
     door.close();
     door.close();
-    void executor
-      .close()
+    void Promise.all([executor.close(), names.close()])
       .then(() => driver.close())
       .finally(() => process.exit(0));
   };

@@ -16,6 +16,8 @@ export interface ControllerConfiguration {
   readonly beatGraceMs: number;
   /** IPv4 addresses of all guests and routers, in CIDR form; null: what the fleet has, or the default. */
   readonly guestRange: string | null;
+  /** Domain of all names; null: the usual one. Judged by `parseZone`. */
+  readonly zone: string | null;
 }
 
 export interface Address {
@@ -36,6 +38,7 @@ export const USAGE = `usage: weft-controller [options]
                                3600, default 75: more where mounts keep names for longer than a minute (actimeo)
   --guest-range CIDR           addresses of all guests, /8 to /20, of which each role has a /22; default 10.128.0.0/10. It can be
                                changed as long as no application has a network
+  --zone DOMAIN                where applications, instances and machines have their names; default weft.internal
 `;
 
 /** @returns null when only the usage was asked for. @throws WeftError `usage`. */
@@ -53,6 +56,7 @@ export function readConfiguration(args: readonly string[]): ControllerConfigurat
         'hold-healing': { type: 'string', default: 'on' },
         'beat-grace': { type: 'string', default: '75' },
         'guest-range': { type: 'string' },
+        zone: { type: 'string' },
         help: { type: 'boolean', default: false },
       },
     });
@@ -69,6 +73,7 @@ export function readConfiguration(args: readonly string[]): ControllerConfigurat
       // Hosts look every ten seconds.
       beatGraceMs: parseSeconds('--beat-grace', values['beat-grace'], 15, 3_600),
       guestRange: values['guest-range'] === undefined ? null : parseGuestRange(values['guest-range']),
+      zone: values.zone ?? null,
     };
   } catch (error) {
     throw new WeftError('usage', (error as Error).message, { remedy: 'See --help.' });

@@ -22,7 +22,9 @@ import { openFleet } from './fleet/fleet-record.ts';
 import { FleetServer } from './fleet/fleet-server.ts';
 import { Leases } from './fleet/leases.ts';
 import { Tokens } from './fleet/tokens.ts';
+import { DEFAULT_ZONE, parseZone } from './model/zone.ts';
 import { createOperations } from './operations/index.ts';
+import { ownDomains } from './own-domains.ts';
 import { EventLog, Reconciler } from './reconciler/index.ts';
 import { SqliteStore } from './store/sqlite/sqlite-store.ts';
 import { CONTROLLER_VERSION } from './version.ts';
@@ -34,11 +36,15 @@ async function run(configuration: ControllerConfiguration): Promise<void> {
   const { state, listen, agents } = configuration;
   const log = createLogger('weft-controller');
   const clock = systemClock;
+  const zone = configuration.zone === null ? DEFAULT_ZONE : parseZone(configuration.zone, await ownDomains());
   await mkdir(state, { recursive: true, mode: 0o700 });
   await chmod(state, 0o700);
   const pki = join(state, 'pki');
   const store = await SqliteStore.open(join(state, 'weft.db'));
-  const fleetRecord = await openFleet(store, join(pki, 'fleet.json'), configuration.guestRange);
+  const fleetRecord = {
+    ...(await openFleet(store, join(pki, 'fleet.json'), configuration.guestRange)),
+    zone,
+  };
   const authority = await Authority.open(pki, fleetRecord.uuid, clock.now());
   const names = [...new Set([listen.host, agents.host, 'localhost', '127.0.0.1', hostname()])];
   const tls = await authority.issueServer(names, clock.now());

@@ -6,12 +6,15 @@ export class AgentPaths {
   readonly blobs: string;
   readonly run: string;
   readonly accelerator: string;
+  /** The name server's own. */
+  readonly names: string;
 
   constructor(stateFolder: string) {
     this.identity = join(stateFolder, 'identity');
     this.blobs = join(stateFolder, 'blobs', 'sha256');
     this.run = join(stateFolder, 'run');
     this.accelerator = join(stateFolder, 'accelerator.json');
+    this.names = join(stateFolder, 'names');
   }
 
   /** Seed and console log of a VM. The id's form is checked where goals enter. */

@@ -19,6 +19,7 @@ import { eventRoutes } from './events.ts';
 import { hostRoutes } from './hosts.ts';
 import { imageRoutes } from './images.ts';
 import { jobRoutes } from './jobs.ts';
+import { networkRoutes } from './network.ts';
 import { pictureRoutes } from './pictures.ts';
 import { streamRoutes } from './streams.ts';
 import { uploadRoutes } from './uploads.ts';
@@ -41,6 +42,7 @@ declare module 'fastify' {
 
 const RESOURCES: readonly ((api: Api, context: ApiContext) => void)[] = [
   applicationRoutes,
+  networkRoutes,
   vmRoutes,
   dossierRoutes,
   pictureRoutes,

@@ -24,6 +24,8 @@ export interface FleetRecord {
   readonly epoch: number;
   /** Guest address range; every role gets a /22 of it, and the last one is the routers'. */
   readonly range: string;
+  /** Domain of all names. Of the controller's configuration, and in no store. Absent: the usual one. */
+  readonly zone?: string;
 }
 
 /** `apps/{app}` */

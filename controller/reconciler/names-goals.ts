@@ -1,8 +1,73 @@
+import { addressAt, backboneCidr, guestAddress6, parseRange } from '../../agent/kit/addressing.ts';
 import type { NamesGoal, RouterGoal } from '../../agent/protocol/index.ts';
-import type { NetworkWorld } from './network-world.ts';
+import type { HostRecord, VmRecord } from '../model/records.ts';
+import { zoneOf } from '../model/zone.ts';
+import { edgePart } from './edge-hosts.ts';
+import { listOf } from './listed-map.ts';
+import { namesOf } from './name-records.ts';
+import { edgeHostsOf, type NetworkWorld } from './network-world.ts';
 
 /** The zone that a host serves. Undefined: it serves none. */
-export const namesGoalOf = (_host: string, _world: NetworkWorld): NamesGoal | undefined => undefined;
+export const namesGoalOf = (host: string, world: NetworkWorld): NamesGoal | undefined =>
+  edgeHostsOf(world).has(host) ? zoneFor(world) : undefined;
 
-/** Where a host's guests ask for names of the fleet. Undefined: nobody serves them. */
-export const resolverOf = (_host: string, _world: NetworkWorld): RouterGoal['resolver'] => undefined;
+/**
+ * Where a host's guests ask for names of the fleet: itself first, where it serves them, and last the hosts that are away. The zone is told
+ * also while nobody serves it, for a guest's resolver learns it once, when its network is made.
+ */
+export function resolverOf(host: string, world: NetworkWorld): RouterGoal['resolver'] {
+  const rank = (other: HostRecord) => (isAway(other) ? 2 : other.name === host ? 0 : 1);
+  const servers = nameServers(world)
+    .sort((one, other) => rank(one) - rank(other) || (one.name < other.name ? -1 : 1))
+    .flatMap(({ number }) => (number === undefined ? [] : [routerAddress(world.fleet.range, number)]));
+  return { zone: zoneOf(world.fleet), servers };
+}
+
+/** What of a host's record is in what all hosts' guests ask, and in the zone itself. */
+export const namesPart = (host: HostRecord | undefined): unknown =>
+  host?.offer?.edge === true
+    ? [edgePart(host), host.number, host.offer.underlay?.address, isAway(host)]
+    : null;
+
+const nameServers = (world: NetworkWorld): HostRecord[] =>
+  [...edgeHostsOf(world)].flatMap((name) => world.hosts.get(name) ?? []);
+
+const isAway = ({ state }: HostRecord): boolean => state === 'down' || state === 'fenced';
+
+const routerAddress = (range: string, number: number): string =>
+  addressAt(parseRange(backboneCidr(range)).base + number);
+
+interface Zone {
+  readonly madeFrom: readonly unknown[];
+  readonly names: NamesGoal;
+}
+/** The last zone made from each list of VMs: all name servers have the same. */
+const zones = new WeakMap<object, Zone>();
+
+/** The zone as every name server of the fleet has it. */
+export function zoneFor(world: NetworkWorld): NamesGoal {
+  const { fleet, applications, networks, hosts, vms } = world;
+  const all = listOf(vms);
+  const madeFrom = [fleet, listOf(applications), listOf(networks), listOf(hosts)];
+  const known = zones.get(all);
+  if (known?.madeFrom.every((each, index) => each === madeFrom[index])) return known.names;
+  const published = publicAddresses(world);
+  const names = namesOf(zoneOf(fleet), applications.values(), all, {
+    ofVm: (vm) => addressesOf(vm, world),
+    ofApplication: () => published,
+  });
+  zones.set(all, { madeFrom, names });
+  return names;
+}
+
+function addressesOf({ networkId, address }: VmRecord, { networks, fleet }: NetworkWorld): readonly string[] {
+  const network = networks.get(networkId);
+  return network ? [address, guestAddress6(fleet.uuid, network.number, network.cidr, address)] : [address];
+}
+
+/** Where endpoints are served that have no shared address: at the edge hosts themselves, as far as they are there. */
+function publicAddresses(world: NetworkWorld): readonly string[] {
+  const all = nameServers(world);
+  const present = all.filter((host) => !isAway(host));
+  return (present.length > 0 ? present : all).flatMap(({ offer }) => offer?.underlay?.address ?? []).sort();
+}

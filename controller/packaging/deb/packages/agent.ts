@@ -13,7 +13,7 @@ export const agentPackage: PackageDescription = {
     'iproute2',
     'nftables',
   ]),
-  recommends: ['apparmor', 'libvirt-clients', 'ovmf', 'qemu-block-extra'],
+  recommends: ['apparmor', 'knot', 'knot-dnsutils', 'libvirt-clients', 'ovmf', 'qemu-block-extra'],
   suggests: ['nfs-common', 'ceph-common'],
   programs: [
     {

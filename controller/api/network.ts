@@ -1,0 +1,62 @@
+import { z } from 'zod';
+import { WeftError } from '../../agent/kit/errors.ts';
+import type { ApplicationRecord, HostRecord, NetworkRecord, VmRecord } from '../model/records.ts';
+import { networkView } from '../network/view.ts';
+import { whyOf } from '../network/why.ts';
+import type { NetworkWorld } from '../reconciler/network-world.ts';
+import type { ApiContext } from './context.ts';
+import { appParams, document } from './schemas.ts';
+import type { Api } from './server.ts';
+
+const end = z.string().min(1).max(128);
+const question = z.object({
+  from: end,
+  to: end,
+  port: z.coerce.number().int().min(1).max(65_535),
+  protocol: z.enum(['tcp', 'udp']).default('tcp'),
+});
+
+/** The network of applications as it is declared: what `weft net` shows. */
+export function networkRoutes(api: Api, context: ApiContext): void {
+  api.get(
+    '/v1/applications/:app/network',
+    {
+      schema: {
+        description: 'An application’s subnets, what passes between them, what is published, and its names.',
+        params: appParams,
+        response: { 200: document },
+      },
+    },
+    async ({ params }) => {
+      const view = networkView(params.app, await worldOf(context));
+      if (view) return { ...view };
+      throw new WeftError('not-found', `there is no application ${params.app}`, { remedy: 'See: weft ls' });
+    },
+  );
+  api.get(
+    '/v1/network/why',
+    {
+      schema: {
+        description:
+          'Whether a connection passes, by which declaration, and on which hosts that is decided. Ends: world, an address, app/role, or the id of an instance or a machine.',
+        querystring: question,
+        response: { 200: document },
+      },
+    },
+    async ({ query }) => ({ ...whyOf(query, await worldOf(context)) }),
+  );
+}
+
+async function worldOf({ store, fleetRecord }: ApiContext): Promise<NetworkWorld> {
+  const all = async <T>(prefix: string): Promise<ReadonlyMap<string, T>> => {
+    const { entries } = await store.list(prefix);
+    return new Map(entries.map(({ key, value }) => [key.slice(prefix.length), value as T]));
+  };
+  const [applications, networks, hosts, vms] = await Promise.all([
+    all<ApplicationRecord>('apps/'),
+    all<NetworkRecord>('networks/'),
+    all<HostRecord>('hosts/'),
+    all<VmRecord>('vms/'),
+  ]);
+  return { fleet: fleetRecord, applications, networks, hosts, vms };
+}

@@ -1,0 +1,56 @@
+import { isIP } from 'node:net';
+import { WeftError } from '../../agent/kit/errors.ts';
+import type { VmRecord } from '../model/records.ts';
+import { subnetNamesOf } from '../reconciler/flows.ts';
+import type { NetworkWorld } from '../reconciler/network-world.ts';
+import { subnetNameOf } from './view.ts';
+
+/** One end of a connection that somebody asks about. */
+export type End =
+  | { readonly kind: 'world' /** Null: anywhere. */; readonly address: string | null }
+  | { readonly kind: 'guest'; readonly app: string; readonly subnet: string; readonly vm: VmRecord }
+  | {
+      readonly kind: 'subnet';
+      readonly app: string;
+      readonly subnet: string;
+      readonly guests: readonly VmRecord[];
+    };
+
+/**
+ * @param text `world`, an address of the world, the id of an instance or a machine, or `app/role`.
+ * @throws WeftError `not-found`.
+ */
+export function endOf(text: string, world: NetworkWorld): End {
+  if (text === 'world') return { kind: 'world', address: null };
+  const address = text.replace(/^\[|\]$/g, '');
+  if (isIP(address) !== 0) return byAddress(address, world);
+  const vm = world.vms.get(text);
+  if (vm) return guestEnd(vm, world);
+  const [app = '', subnet = ''] = text.split('/');
+  const service = world.applications.get(app)?.service;
+  if (service && text === `${app}/${subnet}` && subnetNamesOf(service).includes(subnet)) {
+    const guests = [...world.vms.values()].filter(
+      (each) => each.app === app && !each.deleting && subnetNameOf(each, world) === subnet,
+    );
+    return { kind: 'subnet', app, subnet, guests };
+  }
+  throw new WeftError('not-found', `there is no instance, machine, role or network ${JSON.stringify(text)}`, {
+    remedy: 'Use an id of weft ps (crm/web-0), a role (crm/web), an address, or world.',
+  });
+}
+
+/** An address of a guest is that guest. */
+function byAddress(address: string, world: NetworkWorld): End {
+  const vm = [...world.vms.values()].find((each) => each.address === address && !each.deleting);
+  return vm ? guestEnd(vm, world) : { kind: 'world', address };
+}
+
+const guestEnd = (vm: VmRecord, world: NetworkWorld): End => ({
+  kind: 'guest',
+  app: vm.app,
+  subnet: subnetNameOf(vm, world),
+  vm,
+});
+
+export const guestsOf = (end: End): readonly VmRecord[] =>
+  end.kind === 'guest' ? [end.vm] : end.kind === 'subnet' ? end.guests : [];

@@ -1,0 +1,121 @@
+import { guestAddress6, subnet6Of } from '../../agent/kit/addressing.ts';
+import type { VmRecord } from '../model/records.ts';
+import type { Endpoint } from '../model/service.ts';
+import { zoneOf } from '../model/zone.ts';
+import { type DeclaredFlow, flowsOf, networkNameOf, subnetNamesOf } from '../reconciler/flows.ts';
+import { hostNameOf } from '../reconciler/name-records.ts';
+import { zoneFor } from '../reconciler/names-goals.ts';
+import { edgeHostsOf, type NetworkWorld } from '../reconciler/network-world.ts';
+
+export interface GuestView {
+  readonly id: string;
+  readonly address: string;
+  readonly address6: string | null;
+  readonly host: string | null;
+  readonly state: string;
+  /** In full; it answers while the guest has a place and somebody serves names. */
+  readonly name: string;
+}
+
+export interface SubnetView {
+  /** `crm/web` */
+  readonly id: string;
+  /** Null: nothing of it was ever placed. */
+  readonly cidr: string | null;
+  readonly cidr6: string | null;
+  readonly mesh: boolean;
+  /** What of the world its guests reach. */
+  readonly outbound: 'all' | readonly string[];
+  readonly guests: readonly GuestView[];
+}
+
+export interface PublishedView {
+  /** `crm/web/http` */
+  readonly id: string;
+  readonly type: 'input' | 'instance';
+  readonly protocol: string;
+  readonly port: number;
+  readonly targetPort: number;
+}
+
+/** The network of an application, as its declaration and the records have it. */
+export interface NetworkView {
+  readonly app: string;
+  readonly zone: string;
+  readonly subnets: readonly SubnetView[];
+  readonly flows: readonly DeclaredFlow[];
+  readonly published: readonly PublishedView[];
+  /** Hosts that serve endpoints and names. */
+  readonly edgeHosts: readonly string[];
+  /** In full. */
+  readonly names: readonly { readonly name: string; readonly type: string; readonly data: string }[];
+}
+
+/** @returns null: there is no such application. */
+export function networkView(app: string, world: NetworkWorld): NetworkView | null {
+  const application = world.applications.get(app);
+  if (!application) return null;
+  const zone = zoneOf(world.fleet);
+  const own = (name: string) => name === app || name.endsWith(`.${app}`);
+  return {
+    app,
+    zone,
+    subnets: subnetNamesOf(application.service).map((name) => subnetView(app, name, world)),
+    flows: flowsOf(application),
+    published: publishedBy(app, world),
+    edgeHosts: [...edgeHostsOf(world)].sort(),
+    names: zoneFor(world)
+      .records.filter(({ name }) => own(name))
+      .map(({ name, type, data }) => ({
+        name: `${name}.${zone}`,
+        type,
+        data: type === 'SRV' ? `${data}.${zone}` : data,
+      })),
+  };
+}
+
+function subnetView(app: string, name: string, world: NetworkWorld): SubnetView {
+  const id = `${app}/${name}`;
+  const network = world.networks.get(id);
+  const role = world.applications.get(app)?.service.roles[name];
+  const guests = [...world.vms.values()].filter((vm) => vm.networkId === id && isWanted(vm));
+  return {
+    id,
+    cidr: network?.cidr ?? null,
+    cidr6: network ? subnet6Of(world.fleet.uuid, network.number) : null,
+    mesh: role?.mesh === true,
+    outbound: role?.outbound === undefined ? 'all' : role.outbound === false ? [] : role.outbound,
+    guests: guests.map((vm) => guestView(vm, world)).sort((one, other) => (one.id < other.id ? -1 : 1)),
+  };
+}
+
+const isWanted = ({ app, deleting }: VmRecord) => app !== '' && !deleting;
+
+export function guestView(vm: VmRecord, { networks, fleet }: NetworkWorld): GuestView {
+  const network = networks.get(vm.networkId);
+  const { id, address, host, state } = vm;
+  const address6 =
+    network && address !== '' ? guestAddress6(fleet.uuid, network.number, network.cidr, address) : null;
+  return { id, address, address6, host, state, name: `${hostNameOf(vm)}.${zoneOf(fleet)}` };
+}
+
+/** Name of the subnet that a VM is on. */
+export function subnetNameOf(vm: Pick<VmRecord, 'app' | 'id' | 'role'>, world: NetworkWorld): string {
+  if (vm.role !== null) return vm.role;
+  const service = world.applications.get(vm.app)?.service;
+  return networkNameOf(service?.machines[vm.id.slice(vm.app.length + 1)]);
+}
+
+/** Endpoints of an application by which the world gets in. */
+export function publishedBy(app: string, world: NetworkWorld): readonly PublishedView[] {
+  const service = world.applications.get(app)?.service;
+  const owners: readonly (readonly [string, Readonly<Record<string, Endpoint>>])[] = [
+    ...Object.entries(service?.roles ?? {}).map(([name, role]) => [name, role.endpoints] as const),
+    ...Object.entries(service?.machines ?? {}).map(([name, each]) => [name, each.endpoints ?? {}] as const),
+  ];
+  return owners.flatMap(([owner, endpoints]) =>
+    Object.entries(endpoints).flatMap(([name, { type, protocol, port, targetPort }]) =>
+      type === 'internal' ? [] : [{ id: `${app}/${owner}/${name}`, type, protocol, port, targetPort }],
+    ),
+  );
+}

@@ -1,0 +1,143 @@
+import { isIPv6 } from 'node:net';
+import { overlap } from '../../agent/kit/addressing.ts';
+import { WeftError } from '../../agent/kit/errors.ts';
+import { type DeclaredFlow, flowsOf } from '../reconciler/flows.ts';
+import { edgeHostsOf, type NetworkWorld } from '../reconciler/network-world.ts';
+import { type End, endOf, guestsOf } from './ends.ts';
+import { type GuestView, guestView, publishedBy } from './view.ts';
+
+export interface Question {
+  readonly from: string;
+  readonly to: string;
+  readonly port: number;
+  readonly protocol: 'tcp' | 'udp';
+}
+
+export interface Verdict {
+  readonly allowed: boolean;
+  /** What declares it; null: nothing does, and what nothing declares is dropped. */
+  readonly rule: string | null;
+  /** One sentence. */
+  readonly reason: string;
+}
+
+export interface WhyAnswer extends Verdict {
+  readonly question: Question;
+  /** Hosts whose routers decide: those of both ends, or edge hosts. */
+  readonly hosts: readonly string[];
+  readonly from: readonly GuestView[];
+  readonly to: readonly GuestView[];
+}
+
+type Inside = Exclude<End, { kind: 'world' }>;
+
+/** Whether a connection passes, by what is declared. @throws WeftError `not-found` for an end that there is not, `bad-request`. */
+export function whyOf(question: Question, world: NetworkWorld): WhyAnswer {
+  const [from, to] = [endOf(question.from, world), endOf(question.to, world)];
+  const verdict = decide(from, to, question, world);
+  const edges = from.kind === 'world' ? [...edgeHostsOf(world)] : [];
+  const own = [...guestsOf(from), ...guestsOf(to)].flatMap(({ host }) => host ?? []);
+  return {
+    ...verdict,
+    question,
+    hosts: [...new Set([...own, ...edges])].sort(),
+    from: guestsOf(from).map((vm) => guestView(vm, world)),
+    to: guestsOf(to).map((vm) => guestView(vm, world)),
+  };
+}
+
+function decide(from: End, to: End, question: Question, world: NetworkWorld): Verdict {
+  if (from.kind === 'world') {
+    if (to.kind === 'world')
+      throw new WeftError('bad-request', 'both ends are outside of the fleet', {
+        remedy: 'At least one end is an instance, a machine or a role.',
+      });
+    return inward(to, question, world);
+  }
+  if (to.kind === 'world') return outward(from, to.address, world);
+  if (from.app !== to.app)
+    return dropped(`nothing leads from one application to another: ${from.app} and ${to.app}`);
+  if (from.kind === 'guest' && to.kind === 'guest' && from.vm.id === to.vm.id)
+    return {
+      allowed: true,
+      rule: null,
+      reason: `${from.vm.id} is both ends: nothing of it leaves the guest`,
+    };
+  return between(from, to, question, world);
+}
+
+const dropped = (reason: string): Verdict => ({ allowed: false, rule: null, reason });
+const nameOf = (end: Inside) => (end.kind === 'guest' ? end.vm.id : `${end.app}/${end.subnet}`);
+const flowText = ({ protocol, port }: Pick<DeclaredFlow, 'protocol' | 'port'>) =>
+  protocol === 'any' ? 'everything' : `${protocol} ${port}`;
+
+function between(from: Inside, to: Inside, question: Question, world: NetworkWorld): Verdict {
+  const application = world.applications.get(to.app);
+  const [source, target] = [`${from.app}/${from.subnet}`, `${to.app}/${to.subnet}`];
+  const inwards = application ? flowsOf(application).filter((flow) => leadsTo(flow, to, target)) : [];
+  const matching = inwards.filter((flow) => covers(flow, question));
+  const found = matching.find((flow) => flow.from.includes(source));
+  if (found) {
+    const how = found.protocol === 'any' ? 'mesh: true' : `its endpoint ${found.id}`;
+    const only = found.guest !== undefined && to.kind === 'subnet' ? `, of ${found.guest} alone` : '';
+    return { allowed: true, rule: found.id, reason: `${how} lets ${source} in${only}` };
+  }
+  if (source === target)
+    return dropped(`guests of ${target} do not reach each other: its role has no mesh: true`);
+  const [other] = matching;
+  if (other) return dropped(`${other.id} lets in ${listed(other.from)} only`);
+  const known = inwards.filter((flow) => flow.from.includes(source)).map(flowText);
+  return dropped(
+    `no endpoint of ${nameOf(to)} is declared for ${flowText(question)}; ${source} may use ${listed(known)}`,
+  );
+}
+
+const leadsTo = (flow: DeclaredFlow, to: Inside, target: string): boolean =>
+  flow.to === target && (flow.guest === undefined || to.kind === 'subnet' || flow.guest === to.vm.id);
+
+const covers = (flow: DeclaredFlow, { protocol, port }: Question): boolean =>
+  flow.protocol === 'any' || (flow.protocol === protocol && flow.port === port);
+
+const listed = (items: readonly string[]): string => (items.length === 0 ? 'nothing' : items.join(', '));
+
+/** By load balancers only: what is published, under the port that it is published with. */
+function inward(to: Inside, { port, protocol }: Question, world: NetworkWorld): Verdict {
+  const owner = to.kind === 'guest' && to.vm.role === null ? to.vm.id : `${to.app}/${to.subnet}`;
+  const all = publishedBy(to.app, world).filter(({ id }) => id.slice(0, id.lastIndexOf('/')) === owner);
+  const portsOf = (each: (typeof all)[number]): readonly number[] =>
+    each.type === 'input'
+      ? [each.port]
+      : guestsOf(to).flatMap(({ index }) => (index === null ? [] : [each.port + index]));
+  const found = protocol === 'tcp' ? all.find((each) => portsOf(each).includes(port)) : undefined;
+  const edges = [...edgeHostsOf(world)].sort();
+  if (!found) {
+    const published = all.flatMap((each) => portsOf(each).map((each_) => `tcp ${each_} (${each.id})`));
+    return dropped(
+      `the world reaches what is published, through a load balancer: of ${owner} ${listed(published)}`,
+    );
+  }
+  if (edges.length === 0)
+    return {
+      allowed: false,
+      rule: found.id,
+      reason: `${found.id} is published, but no host is an edge host`,
+    };
+  return {
+    allowed: true,
+    rule: found.id,
+    reason: `${found.id} is published by load balancers on ${edges.join(', ')}`,
+  };
+}
+
+function outward(from: Inside, address: string | null, world: NetworkWorld): Verdict {
+  const id = `${from.app}/${from.subnet}`;
+  const outbound = world.applications.get(from.app)?.service.roles[from.subnet]?.outbound;
+  const rule = `${id} outbound`;
+  if (outbound === undefined) return { allowed: true, rule, reason: `outbound of ${id} is all of the world` };
+  if (outbound === false) return { allowed: false, rule, reason: `outbound of ${id} is false` };
+  const only = `outbound of ${id} is ${outbound.join(', ')}`;
+  if (address === null) return { allowed: outbound.length > 0, rule, reason: `${only}, and nothing else` };
+  const whole = `${address}/${isIPv6(address) ? 128 : 32}`;
+  const allowed = outbound.some((prefix) => overlap(prefix, whole));
+  return { allowed, rule, reason: allowed ? only : `${only}, where ${address} is not` };
+}

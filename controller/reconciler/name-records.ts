@@ -1,0 +1,99 @@
+import type { NamesGoal } from '../../agent/protocol/index.ts';
+import type { ApplicationRecord, VmRecord } from '../model/records.ts';
+import { nameOf } from './placement.ts';
+
+type NameRecord = NamesGoal['records'][number];
+
+/** Short, so that a name that is gone, or has gone elsewhere, is not believed for long. */
+export const TTL_SECONDS = 5;
+/** All of an endpoint's instances are of equal use. */
+const SERVICE_PRIORITY = 0;
+const SERVICE_WEIGHT = 10;
+/** More than this go with none of the instances' own names missing: a resolver takes no larger answer. */
+const MOST_OF_ONE_NAME = 64;
+
+/** Where guests and users find what has a name. */
+export interface Addresses {
+  /** IPv4 first; an IPv6 address where there is one. */
+  readonly ofVm: (vm: VmRecord) => readonly string[];
+  /** Where an application's input endpoints are served: its shared addresses, or those of the edge hosts. */
+  readonly ofApplication: (app: string) => readonly string[];
+}
+
+/** The zone as all its name servers have it, made from records alone. Records are sorted, and none is there twice. */
+export function namesOf(
+  zone: string,
+  applications: Iterable<ApplicationRecord>,
+  vms: Iterable<VmRecord>,
+  addresses: Addresses,
+): NamesGoal {
+  const records = new Map<string, NameRecord>();
+  const add = (record: NameRecord) => records.set(`${record.name} ${record.type} ${record.data}`, record);
+  const byApplication = new Map<string, VmRecord[]>();
+  for (const vm of vms)
+    if (isPlaced(vm)) byApplication.set(vm.app, [...(byApplication.get(vm.app) ?? []), vm]);
+  for (const application of applications) {
+    const { name } = application;
+    const placed = (byApplication.get(name) ?? []).sort(byId);
+    for (const record of publicRecords(application, addresses)) add(record);
+    for (const vm of placed) for (const record of ownRecords(vm, addresses)) add(record);
+    for (const role of Object.keys(application.service.roles)) {
+      const ready = placed
+        .filter((vm) => vm.role === role && vm.state === 'ready')
+        .slice(0, MOST_OF_ONE_NAME);
+      for (const vm of ready)
+        for (const record of addressRecords(`${role}.${name}`, addresses.ofVm(vm))) add(record);
+      for (const record of serviceRecords(application, role, ready)) add(record);
+    }
+  }
+  const sorted = [...records].sort(([one], [other]) => (one < other ? -1 : 1)).map(([, record]) => record);
+  return { zone, ttlSeconds: TTL_SECONDS, records: sorted };
+}
+
+/** What of a VM is in the zone: whatever else changes of it leaves all names as they are. */
+export const namedPart = (vm: VmRecord): unknown =>
+  isPlaced(vm) ? [vm.address, vm.role !== null && vm.state === 'ready'] : null;
+
+/** It has a name while it has a place, whether it is ready or not; and none from the moment on at which it is to go. */
+const isPlaced = ({ deleting, host, incarnation, image, address }: VmRecord): boolean =>
+  !deleting && host !== null && incarnation > 0 && image !== null && address !== '';
+
+const byId = (one: VmRecord, other: VmRecord) => (one.id < other.id ? -1 : 1);
+
+/** `web-0.web.crm` of an instance, `db.crm` of a machine. */
+export const hostNameOf = ({ id, app, role }: Pick<VmRecord, 'id' | 'app' | 'role'>): string =>
+  role === null ? `${nameOf(id)}.${app}` : `${nameOf(id)}.${role}.${app}`;
+
+const addressRecords = (name: string, addresses: readonly string[]): NameRecord[] =>
+  addresses.map((data) => ({ name, type: data.includes(':') ? 'AAAA' : 'A', data }));
+
+const ownRecords = (vm: VmRecord, addresses: Addresses): NameRecord[] =>
+  addressRecords(hostNameOf(vm), addresses.ofVm(vm));
+
+function publicRecords({ name, service }: ApplicationRecord, addresses: Addresses): NameRecord[] {
+  const endpoints = Object.values(service.roles).flatMap((role) => Object.values(role.endpoints));
+  const isPublic = endpoints.some(({ type }) => type !== 'internal');
+  return isPublic ? addressRecords(name, addresses.ofApplication(name)) : [];
+}
+
+/** `_sql._tcp.db.crm`: where an internal endpoint answers, and on which port. */
+function serviceRecords(
+  { name, service }: ApplicationRecord,
+  role: string,
+  ready: readonly VmRecord[],
+): NameRecord[] {
+  return Object.entries(service.roles[role]?.endpoints ?? {}).flatMap(
+    ([endpoint, { type, protocol, targetPort }]) => {
+      if (type !== 'internal') return [];
+      // HTTP is spoken over TCP; what is neither says itself what it is over.
+      const transport = protocol === 'http' ? 'tcp' : protocol;
+      return ready.map(
+        (vm): NameRecord => ({
+          name: `_${endpoint}._${transport}.${role}.${name}`,
+          type: 'SRV',
+          data: `${SERVICE_PRIORITY} ${SERVICE_WEIGHT} ${targetPort} ${hostNameOf(vm)}`,
+        }),
+      );
+    },
+  );
+}

@@ -1,0 +1,106 @@
+import { describe, expect, test } from 'vitest';
+import type { HostRecord, VmRecord } from '../../../controller/model/index.ts';
+import { namesGoalOf, resolverOf } from '../../../controller/reconciler/names-goals.ts';
+import type { NetworkWorld } from '../../../controller/reconciler/network-world.ts';
+import { aMachine, anApplication, aRole } from '../../support/builders/application.ts';
+import { FLEET } from '../../support/builders/goal.ts';
+import { aHost } from '../../support/builders/host.ts';
+import { aVm } from '../../support/builders/vm.ts';
+
+const http = { type: 'input', protocol: 'http', port: 80, targetPort: 8080, from: [] } as const;
+const sql = { type: 'internal', protocol: 'tcp', port: 5432, targetPort: 5432, from: ['web'] } as const;
+
+function anEdge(name: string, number: number, overrides: Partial<HostRecord> = {}, labels = {}): HostRecord {
+  const host = aHost(name, {}, { number });
+  const underlay = { address: `192.0.2.${number}`, mtu: 1500, networks: [] };
+  return { ...host, offer: host.offer && { ...host.offer, edge: true, underlay, labels }, ...overrides };
+}
+
+const byKey = <T>(items: readonly T[], key: (item: T) => string) =>
+  new Map(items.map((item) => [key(item), item]));
+
+function aWorld(vms: readonly VmRecord[], hosts: readonly HostRecord[] = [anEdge('h1', 2)]): NetworkWorld {
+  const application = anApplication('crm', {
+    roles: { web: aRole({ endpoints: { http } }), db: aRole({ endpoints: { sql } }) },
+    machines: { files: aMachine() },
+  });
+  const network = (id: string, number: number) => ({
+    ...{ id, number, cidr: `10.128.${(number - 1) * 4}.0/22`, gateway: `10.128.${(number - 1) * 4}.1` },
+    addresses: {},
+  });
+  return {
+    fleet: { uuid: FLEET, epoch: 1, range: '10.128.0.0/10' },
+    applications: byKey([application], ({ name }) => name),
+    networks: byKey(
+      [network('crm/web', 1), network('crm/db', 2), network('crm/machines', 3)],
+      ({ id }) => id,
+    ),
+    hosts: byKey(hosts, ({ name }) => name),
+    vms: byKey(vms, ({ id }) => id),
+  };
+}
+
+const aDb = (overrides: Partial<VmRecord> = {}) =>
+  aVm({ id: 'crm/db-0', role: 'db', networkId: 'crm/db', address: '10.128.4.10', ...overrides });
+const recordsOf = (world: NetworkWorld, host = 'h1') =>
+  (namesGoalOf(host, world)?.records ?? []).map(({ name, type, data }) => `${name} ${type} ${data}`);
+
+describe('the zone', () => {
+  test('names the application, each instance, the ready ones of a role, and what an internal endpoint is served by', () => {
+    const world = aWorld([
+      aVm(),
+      aDb(),
+      aDb({ id: 'crm/db-1', index: 1, address: '10.128.4.11', state: 'unready' }),
+    ]);
+    expect(recordsOf(world)).toEqual([
+      '_sql._tcp.db.crm SRV 0 10 5432 db-0.db.crm',
+      'crm A 192.0.2.2',
+      'db-0.db.crm A 10.128.4.10',
+      'db-0.db.crm AAAA fd5e:ed00:0:2::a',
+      'db-1.db.crm A 10.128.4.11',
+      'db-1.db.crm AAAA fd5e:ed00:0:2::b',
+      'db.crm A 10.128.4.10',
+      'db.crm AAAA fd5e:ed00:0:2::a',
+      'web-0.web.crm A 10.128.0.10',
+      'web-0.web.crm AAAA fd5e:ed00:0:1::a',
+      'web.crm A 10.128.0.10',
+      'web.crm AAAA fd5e:ed00:0:1::a',
+    ]);
+  });
+
+  test('has a machine directly under its application', () => {
+    const files = { id: 'crm/files', role: null, index: null, kind: 'machine' } as const;
+    const world = aWorld([aVm({ ...files, networkId: 'crm/machines', address: '10.128.8.10' })]);
+    expect(recordsOf(world)).toContain('files.crm A 10.128.8.10');
+  });
+
+  test('has nothing of what is on its way out, or has no place', () => {
+    expect(recordsOf(aWorld([aVm({ deleting: true }), aDb({ host: null })]))).toEqual(['crm A 192.0.2.2']);
+  });
+
+  test('is the same object for as long as what it is made from is, on all hosts that serve it', () => {
+    const world = aWorld([aVm()], [anEdge('h1', 2), anEdge('h2', 3)]);
+    expect(namesGoalOf('h1', world)?.records).toEqual(namesGoalOf('h2', world)?.records);
+  });
+
+  test('is served by hosts that can, and only by chosen ones where some are chosen', () => {
+    const world = aWorld([aVm()], [anEdge('h1', 2), anEdge('h2', 3, {}, { edge: 'true' }), aHost('h3')]);
+    expect(['h1', 'h2', 'h3'].map((host) => namesGoalOf(host, world) !== undefined)).toEqual([
+      false,
+      true,
+      false,
+    ]);
+  });
+});
+
+describe('whom guests ask', () => {
+  test('first their own host where it serves names, and last those that are away', () => {
+    const world = aWorld([], [anEdge('h1', 2, { state: 'down' }), anEdge('h2', 3), anEdge('h3', 4)]);
+    expect(resolverOf('h3', world)?.servers).toEqual(['10.191.252.4', '10.191.252.3', '10.191.252.2']);
+    expect(resolverOf('h1', world)?.servers).toEqual(['10.191.252.3', '10.191.252.4', '10.191.252.2']);
+  });
+
+  test('nobody, but with the zone, while no host can serve it', () => {
+    expect(resolverOf('h1', aWorld([], [aHost('h1')]))).toEqual({ zone: 'weft.internal', servers: [] });
+  });
+});
