@@ -36,6 +36,7 @@ import { Session } from './session/session.ts';
 import type { Base } from './wiring/base.ts';
 import { readCommandLine, USAGE } from './wiring/command-line.ts';
 import { createDoctor } from './wiring/doctor.ts';
+import { createEdge, missingForEdge, offersEdge } from './wiring/edge.ts';
 import { createExecutor } from './wiring/executor.ts';
 import { createLeaseKeeper, leaseOf } from './wiring/guard.ts';
 import { HeldIdentity } from './wiring/held-identity.ts';
@@ -157,6 +158,12 @@ async function run({ log, configuration, paths, identity }: Parts): Promise<void
   const migrations: MigrationKeeper = await createMigrations(base, {
     ...{ accelerator, copies, landings, folders, executor, lease, link, door, dialler, onChange },
   });
+  const edgeMissing = await missingForEdge();
+  const edge = createEdge(base, {
+    missing: edgeMissing,
+    ownAddress: () => executor.goal?.backbone?.self.underlay ?? session.ownAddress,
+    onChange,
+  });
   const observer: Observer = new Observer({
     bootId,
     cache,
@@ -167,6 +174,7 @@ async function run({ log, configuration, paths, identity }: Parts): Promise<void
     backups: () => backups.report(),
     peers: () => peers.report(),
     migrations: () => migrations.report(),
+    edge: () => edge.report(),
     send: (report) => session.send(report),
   });
   peers.onChanged(() => observer.changed());
@@ -176,6 +184,7 @@ async function run({ log, configuration, paths, identity }: Parts): Promise<void
       identity: identity.current,
       pools: offers.pools,
       backupTargets: offers.backups,
+      edge: offersEdge(configuration, edgeMissing),
     });
   const [rebootProgram = '', ...rebootArguments] = configuration.reboot;
   const hostReboot = new HostReboot({
@@ -207,6 +216,7 @@ async function run({ log, configuration, paths, identity }: Parts): Promise<void
       if (!executor.goal) return;
       backups.follow(executor.goal);
       migrations.follow(executor.goal);
+      edge.follow(executor.goal.edge);
       peers.seek(executor.goal.unfound ?? {});
     },
     onOpenStream: streamServer({ fleet, driver, executor, paths, migrations, dial, identity, log }),
@@ -228,6 +238,7 @@ async function run({ log, configuration, paths, identity }: Parts): Promise<void
     .catch((error: unknown) => log.warn({ err: error }, 'secrets could not be looked through'));
   session.start();
   doctor.start();
+  edge.start();
   const stopWatching = offers.follow(clock, () => session.greet());
 
   const stop = () => {
@@ -239,9 +250,7 @@ async function run({ log, configuration, paths, identity }: Parts): Promise<void
     backups.close();
     migrations.close();
     door.close();
-    door.close();
-    void executor
-      .close()
+    void Promise.all([executor.close(), edge.close()])
       .then(() => driver.close())
       .finally(() => process.exit(0));
   };

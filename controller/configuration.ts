@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { WeftError } from '../agent/kit/errors.ts';
+import { parsePublicRange } from './model/public-ranges.ts';
 
 export interface ControllerConfiguration {
   readonly state: string;
@@ -13,6 +14,8 @@ export interface ControllerConfiguration {
   readonly holds: boolean;
   /** What a host has left in a shared pool has so long to be found by the others, milliseconds; else they have two storages. */
   readonly beatGraceMs: number;
+  /** Addresses that applications are reached at, as `192.0.2.200-192.0.2.219/24`. */
+  readonly publicRanges: readonly string[];
 }
 
 export interface Address {
@@ -31,6 +34,8 @@ export const USAGE = `usage: weft-controller [options]
   --hold-healing on|off        heal nothing while more than a third of the hosts, and at least two, are silent; default on
   --beat-grace SECONDS         hosts that have not found each other's file in a shared pool by then have two storages; 15 to
                                3600, default 75: more where mounts keep names for longer than a minute (actimeo)
+  --public RANGE[,RANGE…]      addresses of the hosts' own network that are given to applications with input endpoints, with
+                               the prefix of their link: 192.0.2.200-192.0.2.219/24; default none, and edge hosts' own are used
 `;
 
 /** @returns null when only the usage was asked for. @throws WeftError `usage`. */
@@ -47,6 +52,7 @@ export function readConfiguration(args: readonly string[]): ControllerConfigurat
         'down-after': { type: 'string', default: '4' },
         'hold-healing': { type: 'string', default: 'on' },
         'beat-grace': { type: 'string', default: '75' },
+        public: { type: 'string', multiple: true, default: [] },
         help: { type: 'boolean', default: false },
       },
     });
@@ -62,6 +68,7 @@ export function readConfiguration(args: readonly string[]): ControllerConfigurat
       holds: parseSwitch('--hold-healing', values['hold-healing']),
       // Hosts look every ten seconds.
       beatGraceMs: parseSeconds('--beat-grace', values['beat-grace'], 15, 3_600),
+      publicRanges: values.public.flatMap((each) => each.split(',')).map(parseRange),
     };
   } catch (error) {
     throw new WeftError('usage', (error as Error).message, { remedy: 'See --help.' });
@@ -73,6 +80,12 @@ function parseSeconds(option: string, text: string, least: number, most: number)
   if (!/^\d+(\.\d+)?$/.test(text) || seconds < least || seconds > most)
     throw new Error(`${option} ${text} is no number of seconds from ${least} to ${most}`);
   return Math.round(seconds * 1000);
+}
+
+function parseRange(text: string): string {
+  if (parsePublicRange(text) === null)
+    throw new Error(`--public ${text} is no range of one link, such as 192.0.2.200-192.0.2.219/24`);
+  return text;
 }
 
 function parseSwitch(option: string, text: string): boolean {

@@ -59,17 +59,3 @@ const sum = (
   lines: readonly Statistics[],
   field: 'connections' | 'bytesIn' | 'bytesOut' | 'sessions',
 ): number => lines.reduce((total, line) => total + line[field], 0);
-
-/** The same, but for what only counts: a change of it is news at once. */
-export const statesOf = ({ endpoints, ...rest }: EdgeReport) => ({
-  ...rest,
-  endpoints: endpoints.map(({ id, state, reason, backends }) => ({
-    ...{ id, state, reason },
-    backends: backends.map(({ name, state: backend, sessions }) => ({
-      name,
-      state: backend,
-      // Whoever waits for the last one to end wants to hear of that.
-      isIdle: backend === 'draining' && sessions === 0,
-    })),
-  })),
-});

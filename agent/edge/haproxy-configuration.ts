@@ -123,7 +123,7 @@ export function serverKeywords({ probe = DEFAULT_PROBE, proxyProtocol }: Publish
   const fastMs = Math.min(FAST_CHECK_MS, intervalMs);
   return [
     `check inter ${intervalMs} fastinter ${fastMs} downinter ${Math.min(intervalMs, 1_000)} fall 2 rise 1`,
-    'observe layer4 error-limit 3 on-error mark-down pool-purge-delay 500ms',
+    'observe layer4 error-limit 3 on-error mark-down on-marked-down shutdown-sessions pool-purge-delay 500ms',
     ...(proxyProtocol ? ['send-proxy-v2 check-send-proxy'] : []),
   ].join(' ');
 }

@@ -168,7 +168,13 @@ export class Haproxy {
         this.#master,
         commands.map((command) => `@!${worker} ${command}`),
       );
-    const commands = planBackends(endpoints, parseServers(await ask(['show servers state'])));
+    const servers = parseServers(await ask(['show servers state']));
+    const open = new Set(
+      parseStatistics(await ask(['show stat']))
+        .filter(({ sessions }) => sessions > 0)
+        .map(({ proxy, name }) => `${proxy}/${name}`),
+    );
+    const commands = planBackends(endpoints, servers, ({ proxy, name }) => open.has(`${proxy}/${name}`));
     for (let at = 0; at < commands.length; at += COMMANDS_AT_ONCE)
       await ask(commands.slice(at, at + COMMANDS_AT_ONCE));
   }

@@ -5,10 +5,10 @@ import type { Logger } from '../kit/log.ts';
 import { Passes } from '../kit/passes.ts';
 import { repeat } from '../kit/repeat.ts';
 import { isSameDocument } from '../kit/same-document.ts';
-import type { EdgeGoal, EdgeReport, PublishedEndpoint } from '../protocol/index.ts';
+import { type EdgeGoal, type EdgeReport, type PublishedEndpoint, saySameOfEdge } from '../protocol/index.ts';
 import { type CertificateSeen, lookAtCertificate } from './certificates.ts';
 import { chooseEndpoints } from './choose.ts';
-import { reportEndpoints, statesOf } from './edge-report.ts';
+import { reportEndpoints } from './edge-report.ts';
 import { Haproxy } from './haproxy.ts';
 import { addressesHere, Keepalived } from './keepalived.ts';
 import { type Listener, listListeners } from './listeners.ts';
@@ -167,10 +167,7 @@ export class EdgeKeeper {
   async #tell(goal: EdgeGoal | null, failed: ReadonlyMap<string, string>): Promise<void> {
     const before = this.#report;
     this.#report = goal && (await this.#observe(goal, failed));
-    const isNews =
-      before === null || this.#report === null
-        ? before !== this.#report
-        : !isSameDocument(statesOf(before), statesOf(this.#report));
+    const isNews = !saySameOfEdge(before ?? undefined, this.#report ?? undefined);
     if (isNews) this.#options.onChange();
   }
 

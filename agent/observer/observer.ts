@@ -20,6 +20,8 @@ export interface ObserverOptions {
   readonly backups?: () => readonly BackupReport[];
   readonly peers?: () => PeersSeen | null;
   readonly migrations?: () => readonly MigrationReport[];
+  /** Undefined: it serves nothing to the world. */
+  readonly edge?: () => Report['edge'];
   readonly send: (report: Omit<Report, 'sequence'>) => void;
 }
 
@@ -50,6 +52,7 @@ export class Observer {
     const copies = backups?.() ?? [];
     const others = peers?.() ?? null;
     const moving = migrations?.() ?? [];
+    const served = this.#options.edge?.();
     send({
       type: 'report',
       atMs: clock.now(),
@@ -61,6 +64,7 @@ export class Observer {
       ...(copies.length === 0 ? {} : { backups: [...copies] }),
       ...(others === null ? {} : { peers: [...others.pools], peersAgeMs: others.ageMs }),
       ...(moving.length === 0 ? {} : { migrations: [...moving] }),
+      ...(served === undefined ? {} : { edge: served }),
     });
   }
 

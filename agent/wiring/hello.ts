@@ -33,6 +33,8 @@ export interface HelloParts {
   readonly pools: readonly PoolView[];
   readonly backupTargets: readonly BackupTarget[];
   readonly keeper: LeaseKeeper | null;
+  /** It can be an edge host. */
+  readonly edge: boolean;
 }
 
 /** Who this host is, what it can do, and what it offers. */
@@ -44,6 +46,7 @@ export const composeHello = ({
   pools,
   backupTargets,
   keeper,
+  edge,
 }: HelloParts): Hello => ({
   type: 'hello',
   protocol: PROTOCOL_VERSION,
@@ -63,6 +66,7 @@ export const composeHello = ({
     ),
     backups: [...backupTargets],
     fence: configuration.fence,
+    edge,
   },
   fleet: identity.fleet,
   epoch: identity.epoch,

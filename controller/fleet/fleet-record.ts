@@ -9,11 +9,17 @@ const RANGE = '10.128.0.0/10';
 /**
  * The fleet's record. A copy lies beside the authority's keys, so that a store that was lost or restored is noticed: the
  * fleet keeps its UUID, its epoch grows, and hosts obey only the newer one.
+ * @param publicRanges as they are configured now.
  */
-export async function openFleet(store: Store, copyFile: string): Promise<FleetRecord> {
+export async function openFleet(
+  store: Store,
+  copyFile: string,
+  publicRanges: readonly string[] = [],
+): Promise<FleetRecord> {
   const stored = (await store.get('fleet'))?.value as FleetRecord | undefined;
   const copy = await readCopy(copyFile);
-  const fleet = decide(stored ?? null, copy);
+  const { public: _before, ...decided } = decide(stored ?? null, copy);
+  const fleet: FleetRecord = publicRanges.length === 0 ? decided : { ...decided, public: publicRanges };
   if (JSON.stringify(copy) !== JSON.stringify(fleet))
     await writeFileAtomic(copyFile, `${JSON.stringify(fleet)}\n`);
   if (JSON.stringify(stored) !== JSON.stringify(fleet))

@@ -10,6 +10,7 @@ import type { ApplicationRecord, HostRecord, NetworkRecord, VmRecord } from '../
 import type { Role } from '../model/service.ts';
 import { arrivingView } from '../model/successor.ts';
 import { backupTasksFor } from './backup-tasks.ts';
+import { edgeGoalFor } from './edge-goals.ts';
 import { nameOf } from './placement.ts';
 import { unfoundOf } from './shared-pools.ts';
 import type { SpareImages } from './spare-hosts.ts';
@@ -54,6 +55,7 @@ export function goalOf(
     backups: backupTasksFor(host, world),
     ...handOvers(present, arriving, peersOf, world),
     ...unfoundBy(world.hosts.get(host)),
+    ...edgeGoalFor(host, world),
   };
 }
 

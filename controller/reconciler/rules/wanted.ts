@@ -5,6 +5,7 @@ import { MACHINES, networkOf, takeAddress } from '../addresses.ts';
 import { machineDefinition, roleDefinition } from '../definition.ts';
 import { derived } from '../derived.ts';
 import type { Draft } from '../draft.ts';
+import { drainsBeforeItGoes } from '../drains.ts';
 import { change } from '../instance-states.ts';
 
 export type Declared = Pick<VmRecord, 'id' | 'role' | 'index' | 'kind' | 'size' | 'pool' | 'definition'>;
@@ -103,6 +104,7 @@ const canGo = (application: ApplicationRecord, record: VmRecord) =>
   record.role !== null || (application.deleting && !isHandedOver(record));
 
 function letGo(draft: Draft, record: VmRecord, application: ApplicationRecord): void {
+  if (drainsBeforeItGoes(draft, record, 'it is scaled in')) return;
   if (record.kind === 'machine' && record.host !== null)
     draft.put('tombstones', record.id, {
       id: record.id,

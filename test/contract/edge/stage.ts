@@ -39,16 +39,30 @@ export class EdgeStage {
     this.#folder = await mkdtemp('/var/tmp/weft-edge-');
     const lan = this.namespace('lan');
     await ip('netns', 'add', lan);
-    await ip('-n', lan, 'link', 'add', 'lan', 'type', 'bridge');
-    await ip('-n', lan, 'link', 'set', 'lan', 'up');
+    await ip('-n', lan, 'link', 'add', 'name', 'lan', 'type', 'bridge');
+    await ip('-n', lan, 'link', 'set', 'dev', 'lan', 'up');
     for (const [name, address] of Object.entries(OWN)) {
       const namespace = this.namespace(name);
       await ip('netns', 'add', namespace);
-      await ip('-n', lan, 'link', 'add', name, 'type', 'veth', 'peer', 'name', 'up0', 'netns', namespace);
-      await ip('-n', lan, 'link', 'set', name, 'master', 'lan', 'up');
+      await ip(
+        '-n',
+        lan,
+        'link',
+        'add',
+        'name',
+        `to-${name}`,
+        'type',
+        'veth',
+        'peer',
+        'name',
+        'up0',
+        'netns',
+        namespace,
+      );
+      await ip('-n', lan, 'link', 'set', 'dev', `to-${name}`, 'master', 'lan', 'up');
       await ip('-n', namespace, 'address', 'add', `${address}/24`, 'dev', 'up0');
-      await ip('-n', namespace, 'link', 'set', 'up0', 'up');
-      await ip('-n', namespace, 'link', 'set', 'lo', 'up');
+      await ip('-n', namespace, 'link', 'set', 'dev', 'up0', 'up');
+      await ip('-n', namespace, 'link', 'set', 'dev', 'lo', 'up');
     }
     for (const last of [11, 12, 13, 14])
       await ip('-n', this.namespace('world'), 'address', 'add', `10.213.7.${last}/24`, 'dev', 'up0');
@@ -131,7 +145,7 @@ export class EdgeStage {
   }
 
   link = (edge: EdgeName, state: 'up' | 'down') =>
-    ip('-n', this.namespace('lan'), 'link', 'set', edge, state);
+    ip('-n', this.namespace('lan'), 'link', 'set', 'dev', `to-${edge}`, state);
 
   async hasAddress(edge: EdgeName, address: string): Promise<boolean> {
     const { stdout } = await ip('-n', this.namespace(edge), '-o', 'address', 'show');

@@ -13,7 +13,7 @@ export const agentPackage: PackageDescription = {
     'iproute2',
     'nftables',
   ]),
-  recommends: ['apparmor', 'libvirt-clients', 'ovmf', 'qemu-block-extra'],
+  recommends: ['apparmor', 'libvirt-clients', 'ovmf', 'qemu-block-extra', 'haproxy', 'keepalived'],
   suggests: ['nfs-common', 'ceph-common'],
   programs: [
     {
