@@ -56,7 +56,8 @@ const beginning = ({ workerSocket, empty }: HaproxyPlaces, frontends: string): r
   '  user haproxy',
   '  group haproxy',
   `  chroot ${quoted(empty)}`,
-  '  maxconn 20000',
+  // It serves as many as the limit of files allows, and takes no memory for more than that.
+  '  fd-hard-limit 80000',
   // Connections of a worker before this one live on in it, but not in more and more of them.
   '  mworker-max-reloads 64',
   '  ssl-default-bind-options ssl-min-ver TLSv1.2 no-tls-tickets',
