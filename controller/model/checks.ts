@@ -1,3 +1,4 @@
+import { type AddProblem, checkNetwork } from './network-checks.ts';
 import { type ModelProblem, pathText, type SourceMap } from './parse.ts';
 import type { ApplicationDocument } from './schema.ts';
 import type { SizeTable } from './sizes.ts';
@@ -11,12 +12,8 @@ export function checkDocument(
   sizes: SizeTable,
 ): readonly ModelProblem[] {
   const problems: ModelProblem[] = [];
-  const add = (
-    path: readonly PropertyKey[],
-    of: 'key' | 'value',
-    message: string,
-    fix: string | null = null,
-  ) => problems.push({ ...map.locate(path, of), path: pathText(path), message, fix });
+  const add: AddProblem = (path, of, message, fix = null) =>
+    problems.push({ ...map.locate(path, of), path: pathText(path), message, fix });
 
   const roles = Object.entries(document.roles ?? {});
   const machines = Object.entries(document.machines ?? {});
@@ -53,31 +50,6 @@ export function checkDocument(
         'a site needs an endpoint to listen on',
         'Declare an endpoint with a targetPort.',
       );
-    for (const [endpointName, endpoint] of Object.entries(role.endpoints ?? {})) {
-      const where = (...rest: PropertyKey[]) => at('endpoints', endpointName, ...rest);
-      if (endpoint.type === 'input' && endpoint.from)
-        add(
-          where('from'),
-          'key',
-          'from is for internal endpoints',
-          'Remove it, or make the endpoint internal.',
-        );
-      for (const [index, other] of (endpoint.from ?? []).entries()) {
-        if (document.roles && Object.hasOwn(document.roles, other)) continue;
-        const meant = nearest(other, Object.keys(document.roles ?? {}));
-        add(
-          where('from', index),
-          'value',
-          `there is no role ${JSON.stringify(other)}`,
-          meant === null ? null : `Did you mean ${meant}?`,
-        );
-      }
-      for (const key of ['interval', 'timeout'] as const) {
-        const text = endpoint.probe?.[key];
-        if (text !== undefined && (parseDurationMs(text) ?? 0) < 100)
-          add(where('probe', key), 'value', 'must be at least 100ms');
-      }
-    }
     for (const [index, task] of (role.startup ?? []).entries()) {
       if (task.timeout !== undefined && (parseDurationMs(task.timeout) ?? 0) < 1)
         add(at('startup', index, 'timeout'), 'value', 'must be longer than nothing');
@@ -96,5 +68,6 @@ export function checkDocument(
         'Choose another name.',
       );
   }
+  checkNetwork(document, add);
   return problems;
 }

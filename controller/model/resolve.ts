@@ -1,15 +1,25 @@
 import { WeftError } from '../../agent/kit/errors.ts';
-import type { Endpoint, Probe } from '../../agent/protocol/index.ts';
+import type { Probe } from '../../agent/protocol/index.ts';
 import { checkDocument } from './checks.ts';
 import { modelError, parseModel } from './parse.ts';
 import type {
   ApplicationDocument,
   BackupDocument,
+  EndpointDocument,
   ProbeDocument,
   RoleDocument,
   SizeDocument,
 } from './schema.ts';
-import type { BackupSchedule, Machine, PackageRef, Role, Service, Size, StartupTask } from './service.ts';
+import type {
+  BackupSchedule,
+  Endpoint,
+  Machine,
+  PackageRef,
+  Role,
+  Service,
+  Size,
+  StartupTask,
+} from './service.ts';
 import { SIZES, type SizeTable } from './sizes.ts';
 import { parseDurationMs, parseMebibytes } from './units.ts';
 
@@ -67,6 +77,9 @@ export function resolveService(
         pool: machine.pool ?? DEFAULT_POOL,
         ...(machine.backup ? { backup: resolveSchedule(machine.backup) } : {}),
         ...(machine.from === undefined ? {} : { from: machine.from }),
+        ...(machine.network === undefined ? {} : { network: machine.network }),
+        ...(machine.endpoints ? { endpoints: mapValues(machine.endpoints, resolveEndpoint) } : {}),
+        ...(machine.public === true ? { public: true } : {}),
       }),
     ),
   };
@@ -100,21 +113,26 @@ function resolveRole(
         retries: task.retries ?? 0,
       }),
     ),
-    endpoints: mapValues(
-      role.endpoints ?? {},
-      (endpoint): Omit<Endpoint, 'name'> => ({
-        type: endpoint.type,
-        protocol: endpoint.protocol ?? (endpoint.probe?.http === undefined ? 'tcp' : 'http'),
-        port: endpoint.port,
-        targetPort: endpoint.targetPort ?? endpoint.port,
-        from: endpoint.from ?? [],
-        ...(endpoint.probe ? { probe: resolveProbe(endpoint.probe) } : {}),
-      }),
-    ),
+    endpoints: mapValues(role.endpoints ?? {}, resolveEndpoint),
+    ...(role.mesh === true ? { mesh: true } : {}),
+    ...(role.outbound === undefined || role.outbound === true ? {} : { outbound: role.outbound }),
     package: packageOf(role.package),
     pool: role.pool ?? null,
   };
 }
+
+/** What was not known of endpoints at first is there only where it is declared: what is stored stays as it was. */
+const resolveEndpoint = (endpoint: EndpointDocument): Endpoint => ({
+  type: endpoint.type,
+  protocol: endpoint.protocol ?? (endpoint.probe?.http === undefined ? 'tcp' : 'http'),
+  port: endpoint.port,
+  targetPort: endpoint.targetPort ?? endpoint.port,
+  from: endpoint.from ?? [],
+  ...(endpoint.probe ? { probe: resolveProbe(endpoint.probe) } : {}),
+  ...(endpoint.certificate === undefined ? {} : { certificate: endpoint.certificate }),
+  ...(endpoint.proxyProtocol === true ? { proxyProtocol: true } : {}),
+  ...(endpoint.drain === undefined ? {} : { drainMs: durationOr(endpoint.drain, 0) }),
+});
 
 function resolveProbe(probe: ProbeDocument): Probe {
   const times = {

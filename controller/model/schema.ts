@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { prefixProblem } from '../../agent/kit/addressing.ts';
 import { NAME_PATTERN } from '../../agent/kit/names.ts';
 import { parseBackupRef } from './backup-ids.ts';
 import { parseDurationMs, parseMebibytes } from './units.ts';
@@ -75,13 +76,25 @@ const probe = z
   );
 
 const endpoint = z.strictObject({
-  type: z.enum(['input', 'internal']),
-  protocol: z.enum(['tcp', 'http']).optional(),
+  type: z.enum(['input', 'internal', 'instance']),
+  protocol: z.enum(['tcp', 'http', 'udp']).optional(),
   port,
   targetPort: port.optional(),
   probe: probe.optional(),
   from: z.array(name).max(100).optional(),
+  certificate: name.optional(),
+  proxyProtocol: z.boolean().optional(),
+  drain: duration.optional(),
 });
+
+const prefix = z
+  .string()
+  .max(64)
+  .superRefine((text, context) => {
+    const problem = prefixProblem(text);
+    if (problem !== null) context.addIssue({ code: 'custom', message: problem });
+  })
+  .meta({ description: 'A network: 10.1.0.0/16, 2001:db8::/32' });
 
 const startupTask = z.strictObject({
   run: command,
@@ -106,6 +119,8 @@ const role = z.strictObject({
   env: env.optional(),
   startup: z.array(startupTask).max(100).optional(),
   endpoints: z.record(name, endpoint).optional(),
+  mesh: z.boolean().optional(),
+  outbound: z.union([z.boolean(), z.array(prefix).max(256)]).optional(),
   package: relativePath.optional(),
   pool: name.optional(),
 });
@@ -128,6 +143,9 @@ const machine = z.strictObject({
     })
     .meta({ description: 'The backup that its disk begins as: crm/db/20260102t030405' })
     .optional(),
+  network: name.optional(),
+  endpoints: z.record(name, endpoint).optional(),
+  public: z.boolean().optional(),
 });
 
 export const applicationDocument = z.strictObject({
@@ -140,6 +158,7 @@ export const applicationDocument = z.strictObject({
 });
 export type ApplicationDocument = z.infer<typeof applicationDocument>;
 export type RoleDocument = z.infer<typeof role>;
+export type EndpointDocument = z.infer<typeof endpoint>;
 export type BackupDocument = z.infer<typeof backup>;
 export type SizeDocument = z.infer<typeof size>;
 export type ProbeDocument = z.infer<typeof probe>;
@@ -150,11 +169,11 @@ export function keysAt(path: readonly PropertyKey[]): readonly string[] {
   if (path.length === 0) return Object.keys(applicationDocument.shape);
   if (first === 'machines' && path.length === 2) return Object.keys(machine.shape);
   if (first === 'machines' && third === 'backup') return Object.keys(backup.shape);
+  if (third === 'endpoints' && path.length === 4) return Object.keys(endpoint.shape);
+  if (third === 'endpoints' && fifth === 'probe') return ['http', 'tcp', 'exec', 'interval', 'timeout'];
   if (first !== 'roles') return third === 'size' ? ['cpus', 'memory', 'disk', 'cpuQuota'] : [];
   if (path.length === 2) return Object.keys(role.shape);
   if (third === 'size') return ['cpus', 'memory', 'disk', 'cpuQuota'];
   if (third === 'site') return ['root', 'proxy'];
-  if (third === 'startup' && path.length === 4) return Object.keys(startupTask.shape);
-  if (third === 'endpoints' && path.length === 4) return Object.keys(endpoint.shape);
-  return fifth === 'probe' ? ['http', 'tcp', 'exec', 'interval', 'timeout'] : [];
+  return third === 'startup' && path.length === 4 ? Object.keys(startupTask.shape) : [];
 }

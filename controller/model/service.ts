@@ -1,4 +1,4 @@
-import type { Endpoint, Probe } from '../../agent/protocol/index.ts';
+import type { Probe } from '../../agent/protocol/index.ts';
 
 /** An application as the user declared it, fully resolved: defaults filled in, sizes looked up, durations in ms. */
 export interface Service {
@@ -36,12 +36,30 @@ export interface Role {
   readonly start: string | null;
   readonly env: Readonly<Record<string, string>>;
   readonly startup: readonly StartupTask[];
-  readonly endpoints: Readonly<
-    Record<string, Omit<Endpoint, 'name'> & { readonly probe?: Probe | undefined }>
-  >;
+  readonly endpoints: Readonly<Record<string, Endpoint>>;
+  /** Its instances reach each other, by any protocol. Absent: they do not. */
+  readonly mesh?: true;
+  /** Prefixes of the world that its instances reach; `false`: none. Absent: all of it. */
+  readonly outbound?: false | readonly string[];
   /** The role's own package when it names one; null: the application's. */
   readonly package: PackageRef | null;
   readonly pool: string | null;
+}
+
+export interface Endpoint {
+  /** `input`: published, with one port for all instances. `instance`: published, the instance with index i at `port` + i. */
+  readonly type: 'input' | 'internal' | 'instance';
+  readonly protocol: 'tcp' | 'http' | 'udp';
+  readonly port: number;
+  readonly targetPort: number;
+  readonly probe?: Probe | undefined;
+  /** Of an internal one: roles and networks of machines that may come in; empty: all of the application's. */
+  readonly from: readonly string[];
+  /** Name of the certificate with which the load balancer ends TLS. */
+  readonly certificate?: string;
+  readonly proxyProtocol?: true;
+  /** How long connections of an instance that goes may last. Absent: the load balancer's default. */
+  readonly drainMs?: number;
 }
 
 export interface StartupTask {
@@ -66,4 +84,9 @@ export interface Machine {
   readonly backup?: BackupSchedule;
   /** The backup that its disk begins as: `crm/db/20260102t030405`. */
   readonly from?: string;
+  /** Which of the application's networks of machines it is on. Absent: `machines`. */
+  readonly network?: string;
+  readonly endpoints?: Readonly<Record<string, Endpoint>>;
+  /** It has a public address of its own, where the fleet has public addresses. */
+  readonly public?: true;
 }

@@ -1,12 +1,27 @@
 import { createHash } from 'node:crypto';
-import type { Machine, PackageRef, Role } from '../model/service.ts';
+import type { Endpoint, Machine, PackageRef, Role } from '../model/service.ts';
 
 const digestOf = (value: unknown) => createHash('sha256').update(JSON.stringify(value)).digest('hex');
 
-/** What an instance is made from. How many there are is not part of it. */
+/** What an instance is made from. How many there are is not part of it, nor what routers and load balancers do around it. */
 export function roleDefinition(role: Role, applicationPackage: PackageRef | null): string {
-  const { instances: _instances, updateDomains: _updateDomains, ...made } = role;
-  return digestOf({ ...made, package: made.package ?? applicationPackage });
+  const {
+    instances: _instances,
+    updateDomains: _updateDomains,
+    mesh: _mesh,
+    outbound: _outbound,
+    ...made
+  } = role;
+  const endpoints = Object.fromEntries(
+    Object.entries(made.endpoints).map(([name, each]) => [name, inside(each)]),
+  );
+  return digestOf({ ...made, endpoints, package: made.package ?? applicationPackage });
+}
+
+/** In this order of its fields it was digested before there were others. */
+function inside(endpoint: Endpoint) {
+  const { certificate: _certificate, proxyProtocol: _proxyProtocol, drainMs: _drainMs, ...made } = endpoint;
+  return made;
 }
 
 /** What a machine is made from; its disk stays whatever becomes of the rest. */

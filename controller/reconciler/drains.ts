@@ -1,20 +1,21 @@
 import type { VmRecord } from '../model/records.ts';
 import type { Draft } from './draft.ts';
-import { drainMsOf, inputEndpointsOf } from './edge-hosts.ts';
+import { drainMsOf, endpointsOfVm } from './edge-endpoints.ts';
 import { edgesOf, onAllEdges } from './edge-sights.ts';
 import { change } from './instance-states.ts';
 
 /** So long what is to take an instance's place is waited for to be served; after that it is not the instance that keeps it from that. */
 const PUBLISH_LIMIT_MS = 10_000;
 
-const roleOf = (draft: Draft, { app, role }: VmRecord) =>
-  role === null ? undefined : draft.get('applications', app)?.service.roles[role];
+const endpointsFor = (draft: Draft, record: VmRecord) =>
+  endpointsOfVm(draft.get('applications', record.app), record);
 
-/** The world may have connections to it: it is ready, has input endpoints, and somebody serves them. */
+/** The world may have connections to it: it is ready, is published, and somebody serves it. */
 const isServed = (draft: Draft, record: VmRecord): boolean =>
+  record.role !== null &&
   record.state === 'ready' &&
   draft.get('applications', record.app)?.deleting === false &&
-  inputEndpointsOf(roleOf(draft, record)).length > 0 &&
+  endpointsFor(draft, record).length > 0 &&
   edgesOf(draft).length > 0;
 
 /**
@@ -23,7 +24,7 @@ const isServed = (draft: Draft, record: VmRecord): boolean =>
  */
 export function drainsBeforeItGoes(draft: Draft, record: VmRecord, why: string): boolean {
   if (isServed(draft, record)) {
-    const untilMs = draft.nowMs + drainMsOf(roleOf(draft, record));
+    const untilMs = draft.nowMs + drainMsOf(endpointsFor(draft, record));
     change(draft, record, 'draining', why, { drain: { untilMs } });
     return true;
   }

@@ -1,59 +1,47 @@
-import type { Backend, EdgeGoal, Goal, PublishedEndpoint } from '../../agent/protocol/index.ts';
+import type { Backend, EdgeGoal, PublishedEndpoint } from '../../agent/protocol/index.ts';
 import type { ApplicationRecord, HostRecord, VmRecord } from '../model/records.ts';
-import type { Role } from '../model/service.ts';
+import type { Endpoint } from '../model/service.ts';
 import { derived } from './derived.ts';
-import { edgeHosts, hasInputEndpoints, type InputEndpoint, inputEndpointsOf } from './edge-hosts.ts';
+import { endpointsOfVm, publishedBy, publishes, reachableEdges } from './edge-endpoints.ts';
 import { listOf } from './listed-map.ts';
+import type { NetworkWorld } from './network-world.ts';
 
-interface EdgeWorld {
-  readonly applications: ReadonlyMap<string, ApplicationRecord>;
-  readonly hosts: ReadonlyMap<string, HostRecord>;
-  readonly vms: ReadonlyMap<string, VmRecord>;
-}
+type EdgeWorld = Pick<NetworkWorld, 'applications' | 'hosts' | 'vms'>;
 
 /** Of the first host; the others have one less each, and each application begins with another one. */
 const HIGHEST_PRIORITY = 200;
-
-export const endpointIdOf = (app: string, role: string, endpoint: string) => `${app}/${role}/${endpoint}`;
 
 /** `web-0.3`: an instance and its incarnation. */
 export const backendName = ({ id }: Pick<VmRecord, 'id'>, incarnation: number) =>
   `${id.slice(id.indexOf('/') + 1)}.${incarnation}`;
 
-/** What a host serves to the world; nothing, where it is no edge host. */
-export function edgeGoalFor(host: string, world: EdgeWorld): Pick<Goal, 'edge'> {
-  const edges = derived(listOf(world.hosts), edgeHosts);
+/** What a host serves to the world. Undefined: nothing, for it is no edge host. */
+export function edgeGoalOf(host: string, world: EdgeWorld): EdgeGoal | undefined {
+  const edges = derived(listOf(world.hosts), reachableEdges);
   const underlay = edges.find(({ name }) => name === host)?.offer?.underlay?.address;
-  if (underlay === undefined) return {};
+  if (underlay === undefined) return undefined;
   const applications = derived(listOf(world.applications), publishing);
-  const instances = derived(listOf(world.vms), instancesByApplication);
+  const vms = derived(listOf(world.vms), vmsByApplication);
   return {
-    edge: {
-      addresses: applications.flatMap(({ public: shared }) =>
-        shared
-          ? [{ ...shared, priority: priorityOf(host, edges, shared.routerId), peers: peersOf(host, edges) }]
-          : [],
-      ),
-      endpoints: applications.flatMap((application) =>
-        endpointsOf(
-          application,
-          [application.public?.address ?? underlay],
-          instances.get(application.name) ?? [],
-        ),
-      ),
-    },
+    addresses: applications.flatMap(({ public: shared }) =>
+      shared
+        ? [{ ...shared, priority: priorityOf(host, edges, shared.routerId), peers: peersOf(host, edges) }]
+        : [],
+    ),
+    endpoints: applications.flatMap((application) =>
+      endpointsOf(application, application.public?.address ?? underlay, vms.get(application.name) ?? []),
+    ),
   };
 }
 
 const publishing = (applications: readonly ApplicationRecord[]): readonly ApplicationRecord[] =>
   applications
-    .filter((application) => !application.deleting && hasInputEndpoints(application))
+    .filter((application) => !application.deleting && publishes(application))
     .sort((one, other) => (one.name < other.name ? -1 : 1));
 
-function instancesByApplication(vms: readonly VmRecord[]): ReadonlyMap<string, readonly VmRecord[]> {
+function vmsByApplication(vms: readonly VmRecord[]): ReadonlyMap<string, readonly VmRecord[]> {
   const byApplication = new Map<string, VmRecord[]>();
   for (const vm of vms) {
-    if (vm.role === null) continue;
     const those = byApplication.get(vm.app);
     if (those) those.push(vm);
     else byApplication.set(vm.app, [vm]);
@@ -61,59 +49,53 @@ function instancesByApplication(vms: readonly VmRecord[]): ReadonlyMap<string, r
   return byApplication;
 }
 
-function endpointsOf(
-  { name: app, service }: ApplicationRecord,
-  addresses: readonly string[],
-  instances: readonly VmRecord[],
-): EdgeGoal['endpoints'] {
-  return Object.entries(service.roles).flatMap(([role, made]) =>
-    inputEndpointsOf(made).map(([name, endpoint]) => ({
-      id: endpointIdOf(app, role, name),
-      addresses: [...addresses],
-      port: endpoint.port,
-      protocol: endpoint.protocol,
-      ...(endpoint.certificate === undefined ? {} : { certificate: endpoint.certificate }),
-      proxyProtocol: endpoint.proxyProtocol === true,
-      ...probeOf(made, endpoint),
-      backends: instances
-        .filter((vm) => vm.role === role)
-        .flatMap((vm) => backendsOf(vm, endpoint.targetPort))
-        .sort((one, other) => (one.name < other.name ? -1 : 1)),
-    })),
-  );
+/** Every endpoint of the application, with those that serve it; of instances that have one each, one for each that there is. */
+export function endpointsOf(
+  application: ApplicationRecord,
+  address: string,
+  vms: readonly VmRecord[],
+): PublishedEndpoint[] {
+  const endpoints = new Map<string, PublishedEndpoint>();
+  const add = (id: string, port: number, endpoint: Endpoint) => {
+    const known = endpoints.get(id) ?? asPublished(id, address, port, endpoint);
+    endpoints.set(id, known);
+    return known.backends;
+  };
+  for (const { owner, name, endpoint } of publishedBy(application))
+    if (endpoint.type === 'input') add(`${application.name}/${owner}/${name}`, endpoint.port, endpoint);
+  for (const vm of vms)
+    for (const { id, port, endpoint } of endpointsOfVm(application, vm))
+      add(id, port, endpoint).push(...backendsOf(vm, endpoint.targetPort));
+  for (const { backends } of endpoints.values())
+    backends.sort((one, other) => (one.name < other.name ? -1 : 1));
+  return [...endpoints.values()].sort((one, other) => (one.id < other.id ? -1 : 1));
 }
 
 /** What runs in the guest cannot be asked from outside. */
-function probeOf(_role: Role, { probe }: InputEndpoint): Pick<PublishedEndpoint, 'probe'> {
-  return probe === undefined || probe.check.type === 'exec' ? {} : { probe };
-}
+const asPublished = (id: string, address: string, port: number, endpoint: Endpoint): PublishedEndpoint => ({
+  id,
+  addresses: [address],
+  port,
+  protocol: endpoint.protocol === 'http' ? 'http' : 'tcp',
+  ...(endpoint.certificate === undefined ? {} : { certificate: endpoint.certificate }),
+  proxyProtocol: endpoint.proxyProtocol === true,
+  ...(endpoint.probe === undefined || endpoint.probe.check.type === 'exec' ? {} : { probe: endpoint.probe }),
+  backends: [],
+});
 
-/** An instance that is ready or on its way out, and what is to take its place once that is ready. */
+/** A VM that is ready or on its way out, and what is to take its place once that is ready. */
 export function backendsOf(vm: VmRecord, port: number): readonly Backend[] {
-  const { state, address, incarnation, successor, deleting } = vm;
-  const own = state === 'ready' || state === 'draining';
-  return [
-    ...(own && !deleting
-      ? [
-          {
-            name: backendName(vm, incarnation),
-            address,
-            port,
-            state: state === 'ready' ? state : 'draining',
-          } as const,
-        ]
-      : []),
-    ...(successor?.state === 'ready'
-      ? [
-          {
-            name: backendName(vm, successor.incarnation),
-            address: successor.address,
-            port,
-            state: 'ready',
-          } as const,
-        ]
-      : []),
-  ];
+  const { state, address, incarnation, successor, deleting, role } = vm;
+  const backends: Backend[] = [];
+  if ((state === 'ready' || state === 'draining') && !deleting)
+    backends.push({ name: backendName(vm, incarnation), address, port, state });
+  // A machine has one address, wherever it is.
+  if (role !== null && successor?.state === 'ready')
+    backends.push({
+      name: backendName(vm, successor.incarnation),
+      ...{ address: successor.address, port, state: 'ready' },
+    });
+  return backends;
 }
 
 const peersOf = (host: string, edges: readonly HostRecord[]): string[] =>

@@ -1,8 +1,8 @@
 import type { EdgeReport } from '../../agent/protocol/index.ts';
 import type { HostRecord, VmRecord } from '../model/records.ts';
 import type { Draft } from './draft.ts';
-import { backendName, endpointIdOf } from './edge-goals.ts';
-import { inputEndpointsOf, servingEdges } from './edge-hosts.ts';
+import { endpointsOfVm, servingEdges } from './edge-endpoints.ts';
+import { backendName } from './edge-goals.ts';
 
 type EndpointSeen = EdgeReport['endpoints'][number];
 type BackendSeen = EndpointSeen['backends'][number];
@@ -11,7 +11,7 @@ type BackendSeen = EndpointSeen['backends'][number];
 export const edgesOf = (draft: Draft): readonly HostRecord[] => draft.of('hosts', servingEdges);
 
 /**
- * Whether something holds of a VM's backend on every host that serves the world, for each of its input endpoints. An endpoint that a host
+ * Whether something holds of a VM's backend on every host that serves the world, for each of its endpoints. An endpoint that a host
  * cannot serve is nobody's there. A host that has not looked with its newest goal yet says nothing.
  * @param holds undefined: the host does not have that backend.
  */
@@ -21,9 +21,7 @@ export function onAllEdges(
   incarnation: number,
   holds: (backend: BackendSeen | undefined) => boolean,
 ): boolean {
-  const role =
-    record.role === null ? undefined : draft.get('applications', record.app)?.service.roles[record.role];
-  const ids = inputEndpointsOf(role).map(([name]) => endpointIdOf(record.app, record.role ?? '', name));
+  const ids = endpointsOfVm(draft.get('applications', record.app), record).map(({ id }) => id);
   const name = backendName(record, incarnation);
   return edgesOf(draft).every((edge) => {
     const live = draft.world.live.get(edge.name);

@@ -1,7 +1,8 @@
 import { isSameDocument } from '../../agent/kit/same-document.ts';
 import type { ApplicationRecord, HostRecord, VmRecord } from '../model/records.ts';
+import { endpointsOfVm, publishedBy, publishes } from './edge-endpoints.ts';
 import { backendsOf } from './edge-goals.ts';
-import { hasInputEndpoints, inputEndpointsOf } from './edge-hosts.ts';
+import { edgePart } from './edge-hosts.ts';
 import type { WorldCache } from './world-cache.ts';
 
 type Changed = ReturnType<WorldCache['apply']>;
@@ -25,19 +26,13 @@ function partOf(kind: Changed[number]['kind'], record: unknown, cache: WorldCach
   return null;
 }
 
-const hostPart = ({ offer }: HostRecord): unknown =>
-  offer?.edge ? [offer.labels.edge, offer.underlay?.address] : null;
+const hostPart = (host: HostRecord): unknown =>
+  host.offer?.edge ? [edgePart(host), host.offer.underlay?.address] : null;
 
 const applicationPart = (application: ApplicationRecord): unknown =>
-  application.deleting || !hasInputEndpoints(application)
-    ? null
-    : [
-        application.public,
-        Object.entries(application.service.roles).map(([, role]) => inputEndpointsOf(role)),
-      ];
+  application.deleting || !publishes(application) ? null : [application.public, publishedBy(application)];
 
 function vmPart(vm: VmRecord, cache: WorldCache): unknown {
-  const role =
-    vm.role === null ? undefined : cache.records('applications').get(vm.app)?.service.roles[vm.role];
-  return inputEndpointsOf(role).length === 0 ? null : backendsOf(vm, 1);
+  const endpoints = endpointsOfVm(cache.records('applications').get(vm.app), vm);
+  return endpoints.length === 0 ? null : backendsOf(vm, 1);
 }

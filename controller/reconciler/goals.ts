@@ -7,10 +7,10 @@ import {
 } from '../../agent/protocol/index.ts';
 import { certifiedFromMs } from '../model/host-certificates.ts';
 import type { ApplicationRecord, HostRecord, NetworkRecord, VmRecord } from '../model/records.ts';
-import type { Role } from '../model/service.ts';
+import type { Endpoint, Role } from '../model/service.ts';
 import { arrivingView } from '../model/successor.ts';
 import { backupTasksFor } from './backup-tasks.ts';
-import { edgeGoalFor } from './edge-goals.ts';
+import { edgeGoalOf } from './edge-goals.ts';
 import { nameOf } from './placement.ts';
 import { unfoundOf } from './shared-pools.ts';
 import type { SpareImages } from './spare-hosts.ts';
@@ -55,8 +55,13 @@ export function goalOf(
     backups: backupTasksFor(host, world),
     ...handOvers(present, arriving, peersOf, world),
     ...unfoundBy(world.hosts.get(host)),
-    ...edgeGoalFor(host, world),
+    ...servedBy(host, world),
   };
+}
+
+function servedBy(host: string, world: GoalWorld): Pick<Goal, 'edge'> {
+  const edge = edgeGoalOf(host, world);
+  return edge === undefined ? {} : { edge };
 }
 
 /** Whom it is to look for in the pools that it shares. */
@@ -225,7 +230,7 @@ const NOTHING: Workload = { startup: [], package: null, start: null, env: {}, si
 
 function workloadOf(role: Role | null, record: VmRecord, application: ApplicationRecord): Workload {
   if (!role) return NOTHING;
-  const endpoints = Object.entries(role.endpoints).map(([name, endpoint]) => ({ name, ...endpoint }));
+  const endpoints = Object.entries(role.endpoints).map(([name, endpoint]) => guestsEndpoint(name, endpoint));
   const listening = endpoints.find((endpoint) => endpoint.type === 'input') ?? endpoints[0];
   const shared = application.service.package;
   return {
@@ -252,9 +257,20 @@ function workloadOf(role: Role | null, record: VmRecord, application: Applicatio
             port: listening.targetPort,
           }
         : null,
-    endpoints: endpoints.map(({ probe, ...endpoint }) => (probe ? { ...endpoint, probe } : endpoint)),
+    endpoints,
   };
 }
+
+/** What of an endpoint the guest's own host looks at: how it is published is a load balancer's business. */
+const guestsEndpoint = (name: string, endpoint: Endpoint): Workload['endpoints'][number] => ({
+  name,
+  type: endpoint.type === 'internal' ? 'internal' : 'input',
+  protocol: endpoint.protocol === 'http' ? 'http' : 'tcp',
+  port: endpoint.port,
+  targetPort: endpoint.targetPort,
+  from: [...endpoint.from],
+  ...(endpoint.probe ? { probe: endpoint.probe } : {}),
+});
 
 const hasEndpoints = ({ service }: ApplicationRecord): boolean =>
   Object.values(service.roles).some(({ endpoints }) => Object.keys(endpoints).length > 0);

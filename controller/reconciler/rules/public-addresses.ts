@@ -1,21 +1,21 @@
 import { formatPublicAddress, isInRange, parsePublicRange } from '../../model/public-ranges.ts';
 import type { ApplicationRecord } from '../../model/records.ts';
 import type { Draft } from '../draft.ts';
-import { hasInputEndpoints } from '../edge-hosts.ts';
+import { publishes } from '../edge-endpoints.ts';
 
 /** VRRP counts virtual routers in a byte. */
 const MOST_ROUTERS = 255;
 
 type Public = NonNullable<ApplicationRecord['public']>;
 
-/** Each application with input endpoints has an address of the public ranges, for as long as it is there; where there is none left, none. */
+/** Each application that publishes something has an address of the public ranges, for as long as it is there; where there is none left, none. */
 export function followPublicAddresses(draft: Draft): void {
   const ranges = (draft.world.fleet.public ?? []).flatMap((text) => parsePublicRange(text) ?? []);
   const stays = ({ public: shared }: ApplicationRecord) =>
     Boolean(shared && ranges.some((range) => isInRange(range, shared.address)));
   for (const application of draft.all('applications')) {
     if (application.deleting) continue;
-    const isWanted = ranges.length > 0 && hasInputEndpoints(application);
+    const isWanted = ranges.length > 0 && publishes(application);
     if (isWanted ? stays(application) : !application.public) continue;
     const shared = isWanted ? freeAddress(draft, ranges) : null;
     if (!shared && !application.public) continue;

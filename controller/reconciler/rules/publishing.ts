@@ -1,6 +1,6 @@
 import type { VmRecord } from '../../model/records.ts';
 import type { Draft } from '../draft.ts';
-import { inputEndpointsOf } from '../edge-hosts.ts';
+import { endpointsOfVm } from '../edge-endpoints.ts';
 import { edgesOf, onAllEdges } from '../edge-sights.ts';
 import { mergeSteps } from '../steps.ts';
 
@@ -8,8 +8,7 @@ import { mergeSteps } from '../steps.ts';
 export function followPublishing(draft: Draft): void {
   if (edgesOf(draft).length === 0) return;
   for (const record of draft.of('vms', unpublishedVms)) {
-    const role = draft.get('applications', record.app)?.service.roles[record.role ?? ''];
-    if (inputEndpointsOf(role).length === 0) continue;
+    if (endpointsOfVm(draft.get('applications', record.app), record).length === 0) continue;
     if (!onAllEdges(draft, record, record.incarnation, (seen) => seen?.state === 'up')) continue;
     const startedAtMs = record.readyAtMs ?? draft.nowMs;
     const ms = Math.max(0, draft.nowMs - startedAtMs);

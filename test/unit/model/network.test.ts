@@ -1,0 +1,172 @@
+import { describe, expect, test } from 'vitest';
+import type { WeftError } from '../../../agent/kit/errors.ts';
+import { type ModelProblem, resolveService } from '../../../controller/model/index.ts';
+import { roleDefinition } from '../../../controller/reconciler/definition.ts';
+
+/** @param roles name → lines of the role. */
+function model(
+  roles: Readonly<Record<string, string>>,
+  machines: Readonly<Record<string, string>> = {},
+): string {
+  const lines = ['apiVersion: weft/v1', 'kind: Application', 'name: crm', 'roles:'];
+  for (const [name, more] of Object.entries(roles))
+    lines.push(
+      `  ${name}:`,
+      '    kind: worker',
+      '    image: tiny:1',
+      '    size: small',
+      '    instances: 2',
+      `    ${more}`,
+    );
+  if (Object.keys(machines).length > 0) lines.push('machines:');
+  for (const [name, more] of Object.entries(machines))
+    lines.push(`  ${name}:`, '    image: tiny:1', '    size: small', `    ${more}`);
+  return `${lines.join('\n')}\n`;
+}
+
+function problemsOf(source: string): readonly ModelProblem[] {
+  try {
+    resolveService(source, {});
+  } catch (error) {
+    return ((error as WeftError).details?.problems ?? []) as ModelProblem[];
+  }
+  return [];
+}
+
+test('everything of the network is resolved, and what is not declared is not there', () => {
+  const service = resolveService(
+    model(
+      {
+        web: 'endpoints: {http: {type: input, port: 443, targetPort: 80, protocol: http, certificate: crm, proxyProtocol: true, drain: 30s}, each: {type: instance, port: 7000}}',
+        db: 'mesh: true\n    outbound: [10.0.0.0/8, "2001:db8::/32"]\n    endpoints: {sql: {type: internal, port: 5432, from: [web, back]}, log: {type: internal, port: 514, protocol: udp}}',
+        plain: 'endpoints: {a: {type: internal, port: 1}}',
+      },
+      {
+        old: 'network: back\n    public: true\n    endpoints: {ssh: {type: input, port: 22}}',
+        other: 'pool: local',
+      },
+    ),
+    {},
+  );
+  expect(service.roles.web?.endpoints).toEqual({
+    http: {
+      ...{ type: 'input', protocol: 'http', port: 443, targetPort: 80, from: [] },
+      ...{ certificate: 'crm', proxyProtocol: true, drainMs: 30_000 },
+    },
+    each: { type: 'instance', protocol: 'tcp', port: 7000, targetPort: 7000, from: [] },
+  });
+  expect(service.roles.db).toMatchObject({
+    mesh: true,
+    outbound: ['10.0.0.0/8', '2001:db8::/32'],
+    endpoints: { sql: { from: ['web', 'back'] }, log: { protocol: 'udp' } },
+  });
+  expect(Object.keys(service.roles.plain ?? {})).not.toEqual(expect.arrayContaining(['mesh']));
+  expect(service.machines.old).toMatchObject({ network: 'back', public: true });
+  expect(Object.keys(service.machines.other ?? {}).sort()).toEqual(['image', 'pool', 'size']);
+});
+
+test('what routers and load balancers do around an instance is no part of what it is made from', () => {
+  const role = (text: string) =>
+    roleDefinition(resolveService(model({ web: text }), {}).roles.web as never, null);
+  const plain = role('endpoints: {http: {type: input, port: 443}}');
+  expect(
+    role(
+      'mesh: true\n    outbound: false\n    endpoints: {http: {type: input, port: 443, certificate: crm, drain: 5s}}',
+    ),
+  ).toBe(plain);
+  expect(role('endpoints: {http: {type: input, port: 444}}')).not.toBe(plain);
+});
+
+describe('refused, with a place and a fix', () => {
+  test.each([
+    [
+      'two roles that want one public port',
+      model({
+        web: 'endpoints: {http: {type: input, port: 80}}',
+        api: 'endpoints: {http: {type: input, port: 80}}',
+      }),
+      {
+        line: 16,
+        path: 'roles.api.endpoints.http.port',
+        message: /api\/http and web\/http both want the public port 80/,
+      },
+    ],
+    [
+      'a range of instances that reaches another port',
+      model({
+        web: 'endpoints: {http: {type: input, port: 7001}}',
+        api: 'endpoints: {own: {type: instance, port: 7000}}',
+      }),
+      { line: 16, path: 'roles.api.endpoints.own.port', message: /both want the public port 7001/ },
+    ],
+    [
+      'a machine that wants the port of a role',
+      model(
+        { web: 'endpoints: {http: {type: input, port: 80}}' },
+        { db: 'endpoints: {x: {type: input, port: 80}}' },
+      ),
+      { line: 15, path: 'machines.db.endpoints.x.port', message: /both want the public port 80/ },
+    ],
+    [
+      'ports beyond the last',
+      model({ web: 'endpoints: {own: {type: instance, port: 65535}}' }),
+      { line: 10, path: 'roles.web.endpoints.own.port', message: /need the ports 65535 to 65536/ },
+    ],
+    [
+      'from with a misspelt role',
+      model({ web: 'endpoints: {a: {type: internal, port: 1, from: [dv]}}', db: 'mesh: true' }),
+      { line: 10, path: 'roles.web.endpoints.a.from.0', message: /no role "dv"/, fix: 'Did you mean db?' },
+    ],
+    [
+      'from with the role itself',
+      model({ web: 'endpoints: {a: {type: internal, port: 1, from: [web]}}' }),
+      { line: 10, path: 'roles.web.endpoints.a.from.0', message: /by mesh alone/ },
+    ],
+    [
+      'a certificate on an internal endpoint',
+      model({ web: 'endpoints: {a: {type: internal, port: 1, certificate: crm}}' }),
+      { line: 10, path: 'roles.web.endpoints.a.certificate', message: /load balancer/ },
+    ],
+    [
+      'udp at the load balancer',
+      model({ web: 'endpoints: {a: {type: input, port: 1, protocol: udp}}' }),
+      { line: 10, path: 'roles.web.endpoints.a.protocol', message: /does not carry udp/ },
+    ],
+    [
+      'a network that is none',
+      model({ web: 'outbound: [10.0.0.0/33]' }),
+      { line: 10, path: 'roles.web.outbound.0', message: /must be a network/ },
+    ],
+    [
+      'a network with bits behind its length',
+      model({ web: 'outbound: ["2001:db8::1/32"]' }),
+      { line: 10, path: 'roles.web.outbound.0', message: /behind its prefix length \/32/ },
+    ],
+    [
+      'a machine on the network of a role',
+      model({ web: 'mesh: true' }, { db: 'network: web' }),
+      { line: 15, path: 'machines.db.network', message: /network of the role web/ },
+    ],
+    [
+      'a public machine that publishes nothing',
+      model({ web: 'mesh: true' }, { db: 'public: true' }),
+      { line: 15, path: 'machines.db.public', message: /needs an endpoint of type input/ },
+    ],
+    [
+      'an instance endpoint of a machine',
+      model({ web: 'mesh: true' }, { db: 'endpoints: {x: {type: instance, port: 80}}' }),
+      { line: 15, path: 'machines.db.endpoints.x.type', message: /instance is for roles/ },
+    ],
+  ])('%s', (_what, source, { message, ...where }) => {
+    const problems = problemsOf(source);
+    expect(problems).toHaveLength(1);
+    expect(problems[0]).toMatchObject(where);
+    expect(problems[0]?.message).toMatch(message);
+    expect(problems[0]?.column).toBeGreaterThan(1);
+  });
+
+  test('a public machine may have the port of a role', () => {
+    const machine = { db: 'public: true\n    endpoints: {x: {type: input, port: 80}}' };
+    expect(problemsOf(model({ web: 'endpoints: {http: {type: input, port: 80}}' }, machine))).toEqual([]);
+  });
+});
