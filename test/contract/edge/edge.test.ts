@@ -116,15 +116,15 @@ describe('the load balancer of an edge host', () => {
     await stage.until('a', 'the second endpoint', (report) => states(report, tcp.id)['web-3.1'] === 'up');
     expect(await stage.world('hold', { name: 'held', host: VIP, port: 81 })).toBe('echo hello');
     await both(endpoint(), tcp, endpoint({ id: 'crm/web/more', port: 82 }));
-    const proxied = { ...tcp, proxyProtocol: true };
-    await both(endpoint(), proxied);
-    const open = await stage.until('a', 'what is open to be counted', ({ endpoints }) =>
+    const told = { ...tcp, id: 'crm/web/told', port: 83, proxyProtocol: true };
+    await both(endpoint(), tcp, told);
+    for (const edge of ['a', 'b'] as const)
+      await stage.until(edge, 'the third one', (report) => states(report, told.id)['web-3.1'] === 'up');
+    await stage.until('a', 'what is open in an earlier worker to be counted', ({ endpoints }) =>
       endpoints.some(({ id, backends }) => id === tcp.id && backends[0]?.sessions === 1),
     );
-    expect(stateOf(open, tcp.id)).toBe('served');
-    expect(String(await stage.world('hold', { name: 'told', host: VIP, port: 81 }))).toContain(
-      '\r\n\r\n\0\r\nQUIT\n',
-    );
+    const seen = String(await stage.world('hold', { name: 'told', host: VIP, port: 83 }));
+    expect(seen).toContain('\r\n\r\n\0\r\nQUIT\n');
     for (const name of ['held', 'told']) await stage.world('release', { name });
     await both(endpoint());
     expect(await end('reload')).toMatchObject({ failures: 0, first: [] });

@@ -1,6 +1,7 @@
 import { Agent, createServer, get, type Server } from 'node:http';
 import { connect, type Server as TcpServer, createServer as tcpServer } from 'node:net';
 import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 /** The guests behind load balancers, and those who ask them: commands come in, answers go out, one a line. */
 interface Command {
@@ -24,6 +25,8 @@ const servers = new Map<string, Server | TcpServer>();
 const loads = new Map<string, Load>();
 const held = new Map<string, ReturnType<typeof connect>>();
 const REQUEST_LIMIT_MS = 20_000;
+/** Of each client between two requests: what is looked for are failures, not figures. */
+const PAUSE_MS = 5;
 
 function request(host: string, port: number, agent: Agent): Promise<string> {
   return new Promise((resolve, reject) => {
@@ -52,6 +55,7 @@ function begin(host: string, port: number): Load {
       } catch (error) {
         load.failures.push(String(error));
       }
+      await sleep(PAUSE_MS);
     }
     agent.destroy();
   };
