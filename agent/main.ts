@@ -24,6 +24,7 @@ import { createLogger, type Logger } from './kit/log.ts';
 import { ArrivalDoor } from './migrations/direct/arrival-door.ts';
 import { MigrationDialler } from './migrations/direct/dialler.ts';
 import type { MigrationKeeper } from './migrations/keeper.ts';
+import { watchKernel } from './network/kernel-monitor.ts';
 import { NftHostNetwork } from './network/nft-host-network.ts';
 import { collectFacts, hasCpuQuota, readBootId } from './observer/facts.ts';
 import { Observer } from './observer/observer.ts';
@@ -45,6 +46,7 @@ import { createMigrations } from './wiring/migrations.ts';
 import { Offers, POOLS_EVERY_MS } from './wiring/offers.ts';
 import { disksOf, filePoolsOf, rbdPoolsOf } from './wiring/pools.ts';
 import { streamServer } from './wiring/streams.ts';
+import { UnderlayWatch } from './wiring/underlay.ts';
 
 /** Of a connection to the controller for bytes. */
 const DIAL_LIMIT_MS = 20_000;
@@ -124,7 +126,13 @@ async function run({ log, configuration, paths, identity }: Parts): Promise<void
   });
   const base: Base = { configuration, fleet, driver, disks, cache, paths, clock, log };
   const onChange = () => observer.changed();
-  const network = new NftHostNetwork();
+  const underlay = new UnderlayWatch({
+    fleet,
+    address: configuration.underlay ?? null,
+    controller: () => identity.current.controller,
+  });
+  await underlay.look();
+  const network = new NftHostNetwork({ log, guarded: async () => underlay.latest.guarded });
   const backups = new BackupKeeper({
     fleet,
     host: configuration.name,
@@ -161,7 +169,7 @@ async function run({ log, configuration, paths, identity }: Parts): Promise<void
   const edgeMissing = await missingForEdge();
   const edge = createEdge(base, {
     missing: edgeMissing,
-    ownAddress: () => executor.goal?.backbone?.self.underlay ?? session.ownAddress,
+    ownAddress: () => underlay.latest.offer?.address ?? null,
     onChange,
   });
   const observer: Observer = new Observer({
@@ -181,6 +189,7 @@ async function run({ log, configuration, paths, identity }: Parts): Promise<void
   const hello = () =>
     composeHello({
       ...{ bootId, configuration, facts, keeper },
+      underlay: underlay.latest.offer,
       identity: identity.current,
       pools: offers.pools,
       backupTargets: offers.backups,
@@ -239,11 +248,15 @@ async function run({ log, configuration, paths, identity }: Parts): Promise<void
   session.start();
   doctor.start();
   edge.start();
-  const stopWatching = offers.follow(clock, () => session.greet());
+  const stopWatching = [
+    offers.follow(clock, () => session.greet()),
+    underlay.follow(clock, () => session.greet()),
+    network.watch(clock, (listener) => watchKernel(clock, listener)),
+  ];
 
   const stop = () => {
     stopRenewing();
-    stopWatching();
+    for (const each of stopWatching) each();
     peers.close();
     session.close();
     doctor.close();

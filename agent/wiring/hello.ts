@@ -8,6 +8,7 @@ import {
   MIGRATES_LIVE,
   PROTOCOL_VERSION,
   PROVES_STOPS,
+  type UnderlayOffer,
 } from '../protocol/index.ts';
 import type { Identity } from '../session/identity.ts';
 import { AGENT_VERSION } from '../version.ts';
@@ -32,6 +33,8 @@ export interface HelloParts {
   /** As they are now; what cannot be used is not offered, and said why. */
   readonly pools: readonly PoolView[];
   readonly backupTargets: readonly BackupTarget[];
+  /** Null: others could not reach this host. */
+  readonly underlay: UnderlayOffer | null;
   readonly keeper: LeaseKeeper | null;
   /** It can be an edge host. */
   readonly edge: boolean;
@@ -45,6 +48,7 @@ export const composeHello = ({
   identity,
   pools,
   backupTargets,
+  underlay,
   keeper,
   edge,
 }: HelloParts): Hello => ({
@@ -67,6 +71,7 @@ export const composeHello = ({
     backups: [...backupTargets],
     fence: configuration.fence,
     edge,
+    ...(underlay === null ? {} : { underlay }),
   },
   fleet: identity.fleet,
   epoch: identity.epoch,
