@@ -25,6 +25,7 @@ import { ArrivalDoor } from './migrations/direct/arrival-door.ts';
 import { MigrationDialler } from './migrations/direct/dialler.ts';
 import type { MigrationKeeper } from './migrations/keeper.ts';
 import { withNames } from './names/edge-part.ts';
+import { watchKernel } from './network/kernel-monitor.ts';
 import { NftHostNetwork } from './network/nft-host-network.ts';
 import { collectFacts, hasCpuQuota, readBootId } from './observer/facts.ts';
 import { Observer } from './observer/observer.ts';
@@ -37,6 +38,7 @@ import { Session } from './session/session.ts';
 import type { Base } from './wiring/base.ts';
 import { readCommandLine, USAGE } from './wiring/command-line.ts';
 import { createDoctor } from './wiring/doctor.ts';
+import { createEdge, missingForEdge, offersEdge } from './wiring/edge.ts';
 import { createExecutor } from './wiring/executor.ts';
 import { createLeaseKeeper, leaseOf } from './wiring/guard.ts';
 import { HeldIdentity } from './wiring/held-identity.ts';
@@ -46,6 +48,7 @@ import { createNames } from './wiring/names.ts';
 import { Offers, POOLS_EVERY_MS } from './wiring/offers.ts';
 import { disksOf, filePoolsOf, rbdPoolsOf } from './wiring/pools.ts';
 import { streamServer } from './wiring/streams.ts';
+import { UnderlayWatch } from './wiring/underlay.ts';
 
 /** Of a connection to the controller for bytes. */
 const DIAL_LIMIT_MS = 20_000;
@@ -125,7 +128,13 @@ async function run({ log, configuration, paths, identity }: Parts): Promise<void
   });
   const base: Base = { configuration, fleet, driver, disks, cache, paths, clock, log };
   const onChange = () => observer.changed();
-  const network = new NftHostNetwork();
+  const underlay = new UnderlayWatch({
+    fleet,
+    address: configuration.underlay ?? null,
+    controller: () => identity.current.controller,
+  });
+  await underlay.look();
+  const network = new NftHostNetwork({ log, guarded: async () => underlay.latest.guarded });
   const backups = new BackupKeeper({
     fleet,
     host: configuration.name,
@@ -160,6 +169,12 @@ async function run({ log, configuration, paths, identity }: Parts): Promise<void
     ...{ accelerator, copies, landings, folders, executor, lease, link, door, dialler, onChange },
   });
   const names = createNames(base, onChange);
+  const edgeMissing = await missingForEdge();
+  const edge = createEdge(base, {
+    missing: edgeMissing,
+    ownAddress: () => underlay.latest.offer?.address ?? null,
+    onChange,
+  });
   const observer: Observer = new Observer({
     bootId,
     cache,
@@ -170,16 +185,18 @@ async function run({ log, configuration, paths, identity }: Parts): Promise<void
     backups: () => backups.report(),
     peers: () => peers.report(),
     migrations: () => migrations.report(),
-    edge: () => withNames(undefined, names.report()),
+    edge: () => withNames(edge.report(), names.report()),
     send: (report) => session.send(report),
   });
   peers.onChanged(() => observer.changed());
   const hello = () =>
     composeHello({
       ...{ bootId, configuration, facts, keeper },
+      underlay: underlay.latest.offer,
       identity: identity.current,
       pools: offers.pools,
       backupTargets: offers.backups,
+      edge: offersEdge(configuration, edgeMissing),
     });
   const [rebootProgram = '', ...rebootArguments] = configuration.reboot;
   const hostReboot = new HostReboot({
@@ -212,6 +229,7 @@ async function run({ log, configuration, paths, identity }: Parts): Promise<void
       backups.follow(executor.goal);
       migrations.follow(executor.goal);
       names.follow(executor.goal);
+      edge.follow(executor.goal.edge);
       peers.seek(executor.goal.unfound ?? {});
     },
     onOpenStream: streamServer({ fleet, driver, executor, paths, migrations, dial, identity, log }),
@@ -233,19 +251,23 @@ async function run({ log, configuration, paths, identity }: Parts): Promise<void
     .catch((error: unknown) => log.warn({ err: error }, 'secrets could not be looked through'));
   session.start();
   doctor.start();
-  const stopWatching = offers.follow(clock, () => session.greet());
+  edge.start();
+  const stopWatching = [
+    offers.follow(clock, () => session.greet()),
+    underlay.follow(clock, () => session.greet()),
+    network.watch(clock, (listener) => watchKernel(clock, listener)),
+  ];
 
   const stop = () => {
     stopRenewing();
-    stopWatching();
+    for (const each of stopWatching) each();
     peers.close();
     session.close();
     doctor.close();
     backups.close();
     migrations.close();
     door.close();
-    door.close();
-    void Promise.all([executor.close(), names.close()])
+    void Promise.all([executor.close(), names.close(), edge.close()])
       .then(() => driver.close())
       .finally(() => process.exit(0));
   };

@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import { prefixProblem } from '../agent/kit/addressing.ts';
 import { WeftError } from '../agent/kit/errors.ts';
+import { parsePublicRange } from './model/public-ranges.ts';
 
 export interface ControllerConfiguration {
   readonly state: string;
@@ -18,6 +19,8 @@ export interface ControllerConfiguration {
   readonly guestRange: string | null;
   /** Domain of all names; null: the usual one. Judged by `parseZone`. */
   readonly zone: string | null;
+  /** Addresses that applications are reached at, as `192.0.2.200-192.0.2.219/24`. */
+  readonly publicRanges: readonly string[];
 }
 
 export interface Address {
@@ -39,6 +42,8 @@ export const USAGE = `usage: weft-controller [options]
   --guest-range CIDR           addresses of all guests, /8 to /20, of which each role has a /22; default 10.128.0.0/10. It can be
                                changed as long as no application has a network
   --zone DOMAIN                where applications, instances and machines have their names; default weft.internal
+  --public RANGE[,RANGE…]      addresses of the hosts' own network that are given to applications with input endpoints, with
+                               the prefix of their link: 192.0.2.200-192.0.2.219/24; default none, and edge hosts' own are used
 `;
 
 /** @returns null when only the usage was asked for. @throws WeftError `usage`. */
@@ -57,6 +62,7 @@ export function readConfiguration(args: readonly string[]): ControllerConfigurat
         'beat-grace': { type: 'string', default: '75' },
         'guest-range': { type: 'string' },
         zone: { type: 'string' },
+        public: { type: 'string', multiple: true, default: [] },
         help: { type: 'boolean', default: false },
       },
     });
@@ -74,6 +80,7 @@ export function readConfiguration(args: readonly string[]): ControllerConfigurat
       beatGraceMs: parseSeconds('--beat-grace', values['beat-grace'], 15, 3_600),
       guestRange: values['guest-range'] === undefined ? null : parseGuestRange(values['guest-range']),
       zone: values.zone ?? null,
+      publicRanges: values.public.flatMap((each) => each.split(',')).map(parseRange),
     };
   } catch (error) {
     throw new WeftError('usage', (error as Error).message, { remedy: 'See --help.' });
@@ -95,6 +102,12 @@ function parseGuestRange(text: string): string {
   if (length > 20)
     throw new Error(`--guest-range ${text} is too small: each role needs a /22 of it, so /20 is the least`);
   if (length < 8) throw new Error(`--guest-range ${text} is too large: /8 is the most`);
+  return text;
+}
+
+function parseRange(text: string): string {
+  if (parsePublicRange(text) === null)
+    throw new Error(`--public ${text} is no range of one link, such as 192.0.2.200-192.0.2.219/24`);
   return text;
 }
 

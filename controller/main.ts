@@ -41,8 +41,9 @@ async function run(configuration: ControllerConfiguration): Promise<void> {
   await chmod(state, 0o700);
   const pki = join(state, 'pki');
   const store = await SqliteStore.open(join(state, 'weft.db'));
+  const { guestRange, publicRanges } = configuration;
   const fleetRecord = {
-    ...(await openFleet(store, join(pki, 'fleet.json'), configuration.guestRange)),
+    ...(await openFleet(store, join(pki, 'fleet.json'), guestRange, publicRanges)),
     zone,
   };
   const authority = await Authority.open(pki, fleetRecord.uuid, clock.now());

@@ -1,5 +1,6 @@
 export * from './backups.ts';
 export * from './doctor.ts';
+export * from './edge-news.ts';
 export * from './frames.ts';
 export * from './goal.ts';
 export * from './lease.ts';

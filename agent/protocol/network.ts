@@ -106,7 +106,10 @@ export type Backend = z.infer<typeof backend>;
 /** An input endpoint, as an edge host serves it. */
 export const publishedEndpoint = z.object({
   /** `crm/web/http`; `crm/web/http/2` of the third instance, where each has a port of its own. */
-  id: z.string(),
+  id: z
+    .string()
+    .regex(/^[a-z0-9-]+(\/[a-z0-9-]+){1,3}$/)
+    .max(128),
   /** Where it listens: shared addresses, or the host's own on the underlay where there are none. */
   addresses: z.array(ipAddress).min(1),
   port,

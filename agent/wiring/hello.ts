@@ -9,6 +9,7 @@ import {
   MIGRATES_LIVE,
   PROTOCOL_VERSION,
   PROVES_STOPS,
+  type UnderlayOffer,
 } from '../protocol/index.ts';
 import type { Identity } from '../session/identity.ts';
 import { AGENT_VERSION } from '../version.ts';
@@ -34,7 +35,11 @@ export interface HelloParts {
   /** As they are now; what cannot be used is not offered, and said why. */
   readonly pools: readonly PoolView[];
   readonly backupTargets: readonly BackupTarget[];
+  /** Null: others could not reach this host. */
+  readonly underlay: UnderlayOffer | null;
   readonly keeper: LeaseKeeper | null;
+  /** It can be an edge host. */
+  readonly edge: boolean;
 }
 
 /** Who this host is, what it can do, and what it offers. */
@@ -45,7 +50,9 @@ export const composeHello = ({
   identity,
   pools,
   backupTargets,
+  underlay,
   keeper,
+  edge,
 }: HelloParts): Hello => ({
   type: 'hello',
   protocol: PROTOCOL_VERSION,
@@ -65,6 +72,8 @@ export const composeHello = ({
     ),
     backups: [...backupTargets],
     fence: configuration.fence,
+    edge,
+    ...(underlay === null ? {} : { underlay }),
   },
   fleet: identity.fleet,
   epoch: identity.epoch,

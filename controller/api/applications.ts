@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import { WeftError } from '../../agent/kit/errors.ts';
-import type { ApplicationRecord } from '../model/records.ts';
+import type { ApplicationRecord, HostRecord, VmRecord } from '../model/records.ts';
 import type { UploadedPackages } from '../operations/contract.ts';
 import type { ApiContext } from './context.ts';
+import { endpointRow, endpointRows } from './endpoint-rows.ts';
 import { appParams, digest, document, name, nothing } from './schemas.ts';
 import type { Api } from './server.ts';
 
@@ -13,7 +14,7 @@ const model = z.object({
 });
 
 export function applicationRoutes(api: Api, context: ApiContext): void {
-  const { operations, store, blobs, clock } = context;
+  const { operations, store, blobs, fleet, clock } = context;
 
   const uploaded = async (packages: Readonly<Record<string, string>>): Promise<UploadedPackages> =>
     Object.fromEntries(
@@ -78,12 +79,26 @@ export function applicationRoutes(api: Api, context: ApiContext): void {
   );
   api.get(
     '/v1/applications/:app',
-    { schema: { description: 'One application.', params: appParams, response: { 200: document } } },
+    {
+      schema: {
+        description: 'One application, with how its endpoints are served to the world.',
+        params: appParams,
+        response: { 200: z.looseObject({ endpoints: z.array(endpointRow) }) },
+      },
+    },
     async ({ params }) => {
       const entry = await store.get(`apps/${params.app}`);
       if (!entry)
         throw new WeftError('not-found', `there is no application ${params.app}`, { remedy: 'See: weft ls' });
-      return entry.value as Record<string, unknown>;
+      const application = entry.value as ApplicationRecord;
+      const [hosts, vms] = await Promise.all([store.list('hosts/'), store.list(`vms/${params.app}/`)]);
+      const endpoints = endpointRows(
+        application,
+        hosts.entries.map(({ value }) => value as HostRecord),
+        vms.entries.map(({ value }) => value as VmRecord),
+        fleet.hosts(),
+      );
+      return { ...application, endpoints };
     },
   );
   api.delete(

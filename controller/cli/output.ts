@@ -9,7 +9,7 @@ export const paint = (colour: keyof typeof colours, text: string): string =>
   coloured() ? `\u001b[${colours[colour]}m${text}\u001b[0m` : text;
 
 export function paintState(state: string): string {
-  if (state === 'ready' || state === 'up') return paint('green', state);
+  if (['ready', 'up', 'served'].includes(state)) return paint('green', state);
   if (['failed', 'backing-off', 'unknown', 'down', 'fenced'].includes(state)) return paint('red', state);
   return paint('yellow', state);
 }

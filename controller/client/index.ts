@@ -4,6 +4,7 @@ import { WeftError } from '../../agent/kit/errors.ts';
 import { type ClientConfig, defaultConfigFile, readClientConfig } from './config.ts';
 import { type ServerSentEvent, Transport } from './transport.ts';
 import type {
+  ApplicationDetail,
   ApplicationRow,
   BackupRow,
   DeviceTestRow,
@@ -70,6 +71,9 @@ export class WeftClient {
   }
   listApplications() {
     return this.#transport.json<readonly ApplicationRow[]>('GET', '/v1/applications');
+  }
+  getApplication(app: string) {
+    return this.#transport.json<ApplicationDetail>('GET', `/v1/applications/${encode(app)}`);
   }
   deleteApplication(app: string) {
     return this.#transport.json<object>('DELETE', `/v1/applications/${encode(app)}`);

@@ -124,6 +124,33 @@ export interface BackupRow {
   } | null;
 }
 
+/** An endpoint that the world may reach. */
+export interface EndpointRow {
+  readonly id: string;
+  readonly addresses: readonly string[];
+  readonly port: number;
+  readonly protocol: string;
+  readonly state: string;
+  readonly reason?: string;
+  /** The host that has its address now; null: none, or each has its own. */
+  readonly host: string | null;
+  readonly connections: number;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  readonly backends: readonly {
+    readonly name: string;
+    readonly address: string;
+    readonly state: string;
+    readonly sessions: number;
+  }[];
+}
+
+export interface ApplicationDetail {
+  readonly name: string;
+  readonly generation: number;
+  readonly endpoints: readonly EndpointRow[];
+}
+
 export interface ApplicationRow {
   readonly name: string;
   readonly generation: number;

@@ -11,15 +11,18 @@ const RANGE = '10.128.0.0/10';
  * The fleet's record. A copy lies beside the authority's keys, so that a store that was lost or restored is noticed: the
  * fleet keeps its UUID, its epoch grows, and hosts obey only the newer one.
  * @param guestRange what was asked for; null: what it has. @throws `conflict` when guests have addresses of another range.
+ * @param publicRanges as they are configured now.
  */
 export async function openFleet(
   store: Store,
   copyFile: string,
   guestRange: string | null = null,
+  publicRanges: readonly string[] = [],
 ): Promise<FleetRecord> {
   const stored = (await store.get('fleet'))?.value as FleetRecord | undefined;
   const copy = await readCopy(copyFile);
-  const fleet = await withRange(store, decide(stored ?? null, copy), guestRange);
+  const { public: _before, ...decided } = await withRange(store, decide(stored ?? null, copy), guestRange);
+  const fleet: FleetRecord = publicRanges.length === 0 ? decided : { ...decided, public: publicRanges };
   if (JSON.stringify(copy) !== JSON.stringify(fleet))
     await writeFileAtomic(copyFile, `${JSON.stringify(fleet)}\n`);
   if (JSON.stringify(stored) !== JSON.stringify(fleet))

@@ -26,6 +26,8 @@ export interface FleetRecord {
   readonly range: string;
   /** Domain of all names. Of the controller's configuration, and in no store. Absent: the usual one. */
   readonly zone?: string;
+  /** Addresses that applications are reached at, as `192.0.2.200-192.0.2.219/24`. Absent: none. */
+  readonly public?: readonly string[];
 }
 
 /** `apps/{app}` */
@@ -38,6 +40,8 @@ export interface ApplicationRecord {
   readonly createdAtMs: number;
   /** Set by a user's delete; the record goes when its last VM is gone. */
   readonly deleting: boolean;
+  /** Where the world reaches it, of the fleet's public ranges, and the number of the virtual router that has it. Absent: it has no address of its own. */
+  readonly public?: { readonly address: string; readonly prefix: number; readonly routerId: number };
 }
 
 /** 08, 14. */
@@ -138,6 +142,8 @@ export interface VmRecord {
   readonly readyAtMs: number | null;
   /** Going: wanted by nobody any more (scaled in, or its application is being deleted). */
   readonly deleting: boolean;
+  /** It is about to go: until when, at most, its connections are waited for. Absent or null: it is not. */
+  readonly drain?: { readonly untilMs: number } | null;
   /** Why it was placed where it is, or why nowhere: per host, reasons. */
   readonly placement: PlacementExplanation | null;
 }

@@ -46,6 +46,7 @@ export class Applications implements ApplicationOperations {
         generation: (known?.generation ?? 0) + 1,
         createdAtMs: known?.createdAtMs ?? nowMs,
         deleting: false,
+        ...(known?.public ? { public: known.public } : {}),
       };
       return {
         answer: { generation: record.generation, changed: true },

@@ -1,5 +1,108 @@
-import type { EdgeGoal } from '../../agent/protocol/index.ts';
+import type { Backend, EdgeGoal, PublishedEndpoint } from '../../agent/protocol/index.ts';
+import type { ApplicationRecord, HostRecord, VmRecord } from '../model/records.ts';
+import type { Endpoint } from '../model/service.ts';
+import { derived } from './derived.ts';
+import { endpointsOfVm, publishedBy, publishes, reachableEdges } from './edge-endpoints.ts';
+import { listOf } from './listed-map.ts';
 import type { NetworkWorld } from './network-world.ts';
 
-/** What a host serves to the world. Undefined: nothing. */
-export const edgeGoalOf = (_host: string, _world: NetworkWorld): EdgeGoal | undefined => undefined;
+type EdgeWorld = Pick<NetworkWorld, 'applications' | 'hosts' | 'vms'>;
+
+/** Of the first host; the others have one less each, and each application begins with another one. */
+const HIGHEST_PRIORITY = 200;
+
+/** `web-0.3`: an instance and its incarnation. */
+export const backendName = ({ id }: Pick<VmRecord, 'id'>, incarnation: number) =>
+  `${id.slice(id.indexOf('/') + 1)}.${incarnation}`;
+
+/** What a host serves to the world. Undefined: nothing, for it is no edge host. */
+export function edgeGoalOf(host: string, world: EdgeWorld): EdgeGoal | undefined {
+  const edges = derived(listOf(world.hosts), reachableEdges);
+  const underlay = edges.find(({ name }) => name === host)?.offer?.underlay?.address;
+  if (underlay === undefined) return undefined;
+  const applications = derived(listOf(world.applications), publishing);
+  const vms = derived(listOf(world.vms), vmsByApplication);
+  return {
+    addresses: applications.flatMap(({ public: shared }) =>
+      shared
+        ? [{ ...shared, priority: priorityOf(host, edges, shared.routerId), peers: peersOf(host, edges) }]
+        : [],
+    ),
+    endpoints: applications.flatMap((application) =>
+      endpointsOf(application, application.public?.address ?? underlay, vms.get(application.name) ?? []),
+    ),
+  };
+}
+
+const publishing = (applications: readonly ApplicationRecord[]): readonly ApplicationRecord[] =>
+  applications
+    .filter((application) => !application.deleting && publishes(application))
+    .sort((one, other) => (one.name < other.name ? -1 : 1));
+
+function vmsByApplication(vms: readonly VmRecord[]): ReadonlyMap<string, readonly VmRecord[]> {
+  const byApplication = new Map<string, VmRecord[]>();
+  for (const vm of vms) {
+    const those = byApplication.get(vm.app);
+    if (those) those.push(vm);
+    else byApplication.set(vm.app, [vm]);
+  }
+  return byApplication;
+}
+
+/** Every endpoint of the application, with those that serve it; of instances that have one each, one for each that there is. */
+export function endpointsOf(
+  application: ApplicationRecord,
+  address: string,
+  vms: readonly VmRecord[],
+): PublishedEndpoint[] {
+  const endpoints = new Map<string, PublishedEndpoint>();
+  const add = (id: string, port: number, endpoint: Endpoint) => {
+    const known = endpoints.get(id) ?? asPublished(id, address, port, endpoint);
+    endpoints.set(id, known);
+    return known.backends;
+  };
+  for (const { owner, name, endpoint } of publishedBy(application))
+    if (endpoint.type === 'input') add(`${application.name}/${owner}/${name}`, endpoint.port, endpoint);
+  for (const vm of vms)
+    for (const { id, port, endpoint } of endpointsOfVm(application, vm))
+      add(id, port, endpoint).push(...backendsOf(vm, endpoint.targetPort));
+  for (const { backends } of endpoints.values())
+    backends.sort((one, other) => (one.name < other.name ? -1 : 1));
+  return [...endpoints.values()].sort((one, other) => (one.id < other.id ? -1 : 1));
+}
+
+/** What runs in the guest cannot be asked from outside. */
+const asPublished = (id: string, address: string, port: number, endpoint: Endpoint): PublishedEndpoint => ({
+  id,
+  addresses: [address],
+  port,
+  protocol: endpoint.protocol === 'http' ? 'http' : 'tcp',
+  ...(endpoint.certificate === undefined ? {} : { certificate: endpoint.certificate }),
+  proxyProtocol: endpoint.proxyProtocol === true,
+  ...(endpoint.probe === undefined || endpoint.probe.check.type === 'exec' ? {} : { probe: endpoint.probe }),
+  backends: [],
+});
+
+/** A VM that is ready or on its way out, and what is to take its place once that is ready. */
+export function backendsOf(vm: VmRecord, port: number): readonly Backend[] {
+  const { state, address, incarnation, successor, deleting, role } = vm;
+  const backends: Backend[] = [];
+  if ((state === 'ready' || state === 'draining') && !deleting)
+    backends.push({ name: backendName(vm, incarnation), address, port, state });
+  // A machine has one address, wherever it is.
+  if (role !== null && successor?.state === 'ready')
+    backends.push({
+      name: backendName(vm, successor.incarnation),
+      ...{ address: successor.address, port, state: 'ready' },
+    });
+  return backends;
+}
+
+const peersOf = (host: string, edges: readonly HostRecord[]): string[] =>
+  edges.flatMap(({ name, offer }) => (name !== host && offer?.underlay ? [offer.underlay.address] : []));
+
+/** Addresses are spread over the hosts while all of them are there. */
+function priorityOf(host: string, edges: readonly HostRecord[], routerId: number): number {
+  const place = edges.findIndex(({ name }) => name === host);
+  return Math.max(1, HIGHEST_PRIORITY - ((place + routerId) % edges.length));
+}

@@ -6,6 +6,7 @@ import type {
   NetworkRecord,
   VmRecord,
 } from '../model/records.ts';
+import { edgesConcerned } from './edges-concerned.ts';
 import { hostsOfNames } from './names-concern.ts';
 import { networkConcerned } from './network-concerned.ts';
 import { unfoundOf } from './shared-pools.ts';
@@ -40,7 +41,7 @@ const sharedPart = (vm: VmRecord | undefined): unknown =>
 const NOT_IN_GOAL: ReadonlySet<string> = new Set<keyof VmRecord>([
   ...(['state', 'attempt', 'stateSinceMs', 'readyAtMs'] as const),
   ...(['phase', 'steps', 'tasks', 'overlay', 'restarts'] as const),
-  ...(['failure', 'failures', 'failedOn', 'retryAtMs', 'placement'] as const),
+  ...(['failure', 'failures', 'failedOn', 'retryAtMs', 'placement', 'drain'] as const),
 ]);
 
 function hasSameGoalPart(one: VmRecord, other: VmRecord): boolean {
@@ -79,7 +80,11 @@ function namedIn(kind: Kind, record: unknown): readonly string[] {
 
 /** Hosts whose goals may be other ones after these changes, which are in the cache already. */
 export function hostsConcerned(changes: Changed, cache: WorldCache): ReadonlySet<string> {
-  const hosts = new Set<string>([...networkConcerned(changes, cache), ...hostsOfNames(changes, cache)]);
+  const hosts = new Set<string>([
+    ...networkConcerned(changes, cache),
+    ...hostsOfNames(changes, cache),
+    ...edgesConcerned(changes, cache),
+  ]);
   const applications = new Set<string>();
   for (const { kind, key, before, after } of changes) {
     if (kind === 'hosts' && !isSameDocument(hostPart(before as HostRecord), hostPart(after as HostRecord)))

@@ -117,6 +117,8 @@ function giveUp(draft: Draft, record: VmRecord): VmRecord {
   return given;
 }
 
+const isDraining = ({ state, drain }: VmRecord): boolean => state === 'draining' && Boolean(drain);
+
 /** What a host's phase means for the record's state, one function a phase. */
 const FOLLOW: Readonly<
   Record<VmReport['phase'], (draft: Draft, record: VmRecord, report: VmReport) => VmRecord>
@@ -126,12 +128,15 @@ const FOLLOW: Readonly<
   fetching: (draft, record) => change(draft, record, 'fetching', 'the host makes it ready'),
   booting: (draft, record) => change(draft, record, 'booting', 'its domain starts'),
   starting: (draft, record) => change(draft, record, 'starting', 'it answered by SSH'),
-  ready: (draft, record) =>
+  ready: (draft, record) => {
+    // It works, and is about to go all the same.
+    if (isDraining(record)) return record;
     // That it failed before is forgiven when it has stayed so for a while.
-    change(draft, record, 'ready', 'its probe passes', {
+    return change(draft, record, 'ready', 'its probe passes', {
       failure: null,
       readyAtMs: record.readyAtMs ?? draft.nowMs,
-    }),
+    });
+  },
   unready: (draft, record) => change(draft, record, 'unready', 'its probe fails'),
   stopping: (draft, record) => change(draft, record, 'stopping', 'it was asked to stop'),
   stopped: (draft, record) => change(draft, record, 'stopped', 'it is off'),
@@ -173,7 +178,8 @@ function isKnown(record: VmRecord, report: VmReport): boolean {
 
 function addsNothing(record: VmRecord, report: VmReport): boolean {
   const { phase } = report;
-  const followed = phase === 'queued' ? record.state !== 'unknown' : record.state === phase;
+  const isHeld = phase === 'ready' && isDraining(record);
+  const followed = phase === 'queued' ? record.state !== 'unknown' : record.state === phase || isHeld;
   const mended = phase !== 'ready' || record.failure === null;
   return (
     followed &&

@@ -1,11 +1,13 @@
 import type { FenceRequest, LiftRequest } from '../fencing/contract.ts';
 import { Draft, type Writes } from './draft.ts';
+import { nextDrainMs } from './drains.ts';
 import { Placement } from './placement.ts';
 import { followApartPools } from './rules/apart-pools.ts';
 import { followSchedules, nextBackupMs } from './rules/backup-schedule.ts';
 import { followBackups } from './rules/backups.ts';
 import { followCopiedDisks } from './rules/copied-disks.ts';
 import { finishDepartures } from './rules/departures.ts';
+import { followDrains } from './rules/drains.ts';
 import { fenceRequests, takeProofsIn } from './rules/fencing.ts';
 import { forgive, nextForgivenessMs } from './rules/forgiveness.ts';
 import { followPools } from './rules/full-pools.ts';
@@ -19,6 +21,8 @@ import { healLostVms } from './rules/lost-hosts.ts';
 import { followModes } from './rules/modes.ts';
 import { moveAway } from './rules/moves.ts';
 import { followPoolPeers, nextPoolPeersMs } from './rules/pool-peers.ts';
+import { followPublicAddresses } from './rules/public-addresses.ts';
+import { followPublishing } from './rules/publishing.ts';
 import { nextRetryMs, renew } from './rules/renewals.ts';
 import { nextTryMs } from './rules/stays.ts';
 import { followStorageFences, storageLifts } from './rules/storage-fences.ts';
@@ -71,6 +75,7 @@ export function plan(world: World, nowMs: number, settings: PlanSettings): Plan 
   const toldFrom = draft.changes;
   takeReportsIn(draft);
   const toldUpTo = draft.changes;
+  followDrains(draft);
   forgive(draft);
   followPools(draft);
   followPoolPeers(draft, settings.beatGraceMs);
@@ -80,12 +85,14 @@ export function plan(world: World, nowMs: number, settings: PlanSettings): Plan 
   followStorageFences(draft, placement);
   followBackups(draft);
   followCopiedDisks(draft);
+  followPublicAddresses(draft);
   followApplications(draft);
   finishDepartures(draft, placement);
   renew(draft, placement);
   moveAway(draft, placement);
   forgetSuperseded(draft);
   releaseKeptAddresses(draft);
+  followPublishing(draft);
   followModes(draft);
   followSchedules(draft);
   const { live, listeningSinceMs } = world;
@@ -98,6 +105,7 @@ export function plan(world: World, nowMs: number, settings: PlanSettings): Plan 
     nextBackupMs(draft),
     nextPoolPeersMs(draft, settings.beatGraceMs),
     nextHandOverMs(draft),
+    nextDrainMs(draft),
   ]);
   const silenceMs = nextSilenceMs(draft.all('hosts'), live, listeningSinceMs, settings);
   return {

@@ -1,4 +1,4 @@
-import type { Report } from '../../agent/protocol/index.ts';
+import { type Report, saySameOfEdge } from '../../agent/protocol/index.ts';
 
 /** True when a plan made with the one report would be the same with the other. What is the same in both is the same object (`fleet/kept-parts.ts`). */
 export const saysTheSame = (one: Report, other: Report): boolean =>
@@ -9,5 +9,6 @@ export const saysTheSame = (one: Report, other: Report): boolean =>
   one.backups === other.backups &&
   one.peers === other.peers &&
   one.migrations === other.migrations &&
+  saySameOfEdge(one.edge, other.edge) &&
   one.revisionSeen === other.revisionSeen &&
   one.bootId === other.bootId;

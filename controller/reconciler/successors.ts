@@ -118,6 +118,7 @@ export function promote(
     reimageRequested: false,
     retryAtMs: null,
     readyAtMs: state === 'ready' ? draft.nowMs : null,
+    ...(record.drain ? { drain: null } : {}),
     attempt: record.attempt + 1,
   };
   // What was given up is followed by nothing but a new beginning.

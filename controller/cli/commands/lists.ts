@@ -1,4 +1,5 @@
 import type { Command } from '../context.ts';
+import { showEndpoints } from '../endpoint-list.ts';
 import { paintState, printRows, seconds } from '../output.ts';
 
 export const ls: Command = {
@@ -22,8 +23,10 @@ export const ls: Command = {
 
 export const ps: Command = {
   usage: '[app]',
-  summary: 'VMs: instances and machines',
-  async run(context, [app]) {
+  summary: 'VMs: instances and machines; or what of an application the world may reach',
+  options: [['--endpoints', 'published endpoints: where, who serves them, and how much']],
+  async run(context, [app], { endpoints }) {
+    if (endpoints === true) return showEndpoints(context, app);
     const rows = await (await context.client()).listVms(app);
     printRows(
       context,

@@ -1,6 +1,7 @@
 import type { VmRecord } from '../../model/records.ts';
 import { drainingHosts, isVmAtRest, restlessVms } from '../at-rest.ts';
 import type { Draft } from '../draft.ts';
+import { drainsForSuccessor } from '../drains.ts';
 import { FORGIVEN } from '../failures.ts';
 import { ON_HOST } from '../instance-states.ts';
 import type { Placement } from '../placement.ts';
@@ -37,7 +38,7 @@ export function moveAway(draft: Draft, placement: Placement): void {
     const record = clearStay(draft, found, wish);
     if (record.kind !== 'machine') {
       if (record.successor) tend(draft, placement, record, wish);
-      if (leaving) leave(draft, placement, record, leaving);
+      if (leaving && !record.drain) leave(draft, placement, record, leaving);
       continue;
     }
     moveMachine(draft, placement, record, wish, moving);
@@ -62,8 +63,9 @@ function tend(draft: Draft, placement: Placement, record: VmRecord, wish: Wish |
   const drop = (why: string) => dropSuccessor(draft, placement, record, why);
   if (!there || isLost(there)) drop(`host ${successor.host} is ${there?.state ?? 'gone'}`);
   else if (successor.state === 'failed') noteFailure(draft, drop(failureOf(record)), record, wish);
-  else if (successor.state === 'ready') promote(draft, placement, record, 'it is ready');
-  else if (there.draining) drop(`host ${successor.host} drains`);
+  else if (successor.state === 'ready') {
+    if (!drainsForSuccessor(draft, record)) promote(draft, placement, record, 'it is ready');
+  } else if (there.draining) drop(`host ${successor.host} drains`);
   else if (isElsewhere(wish, successor)) drop(`it is to go to ${wish?.to}`);
   else if (!isWorthWaitingFor(record) && record.state !== 'unknown')
     promote(draft, placement, record, `the one on ${record.host} does not work`);

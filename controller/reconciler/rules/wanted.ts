@@ -5,6 +5,7 @@ import { networkOf, takeAddress } from '../addresses.ts';
 import { machineDefinition, roleDefinition } from '../definition.ts';
 import { derived } from '../derived.ts';
 import type { Draft } from '../draft.ts';
+import { drainsBeforeItGoes } from '../drains.ts';
 import { networkNameOf } from '../flows.ts';
 import { change } from '../instance-states.ts';
 
@@ -106,6 +107,7 @@ const canGo = (application: ApplicationRecord, record: VmRecord) =>
   record.role !== null || (application.deleting && !isHandedOver(record));
 
 function letGo(draft: Draft, record: VmRecord, application: ApplicationRecord): void {
+  if (drainsBeforeItGoes(draft, record, 'it is scaled in')) return;
   if (record.kind === 'machine' && record.host !== null)
     draft.put('tombstones', record.id, {
       id: record.id,

@@ -13,7 +13,10 @@ export const agentPackage: PackageDescription = {
     'iproute2',
     'nftables',
   ]),
-  recommends: ['apparmor', 'knot', 'knot-dnsutils', 'libvirt-clients', 'ovmf', 'qemu-block-extra'],
+  recommends: [
+    ...['apparmor', 'haproxy', 'keepalived', 'knot', 'knot-dnsutils'],
+    ...['libvirt-clients', 'ovmf', 'qemu-block-extra'],
+  ],
   suggests: ['nfs-common', 'ceph-common'],
   programs: [
     {

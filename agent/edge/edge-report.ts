@@ -1,0 +1,61 @@
+import type { Backend, EdgeReport, PublishedEndpoint } from '../protocol/index.ts';
+import { proxyOf } from './haproxy-configuration.ts';
+import type { Statistics } from './runtime.ts';
+
+type EndpointReport = EdgeReport['endpoints'][number];
+type BackendState = EndpointReport['backends'][number]['state'];
+
+/** Proxy and name → what each worker has counted; the current worker's is first. */
+type Counted = ReadonlyMap<string, readonly Statistics[]>;
+
+/** How each endpoint is served. @param workers their statistics, the current one's first. @param failed id → why it is not. */
+export function reportEndpoints(
+  endpoints: readonly PublishedEndpoint[],
+  workers: readonly (readonly Statistics[])[],
+  failed: ReadonlyMap<string, string>,
+): EndpointReport[] {
+  const counted = countedBy(workers);
+  return endpoints.map((endpoint) => {
+    const { id, backends } = endpoint;
+    const front = counted.get(`${proxyOf(id)}/FRONTEND`) ?? [];
+    const reason = failed.get(id) ?? (front.length === 0 ? 'the load balancer does not run' : undefined);
+    return {
+      id,
+      state: reason === undefined ? 'served' : 'failed',
+      ...(reason === undefined ? {} : { reason }),
+      connections: sum(front, 'connections'),
+      bytesIn: sum(front, 'bytesIn'),
+      bytesOut: sum(front, 'bytesOut'),
+      backends: backends.map((backend) => {
+        const found = counted.get(`${proxyOf(id)}/${backend.name}`) ?? [];
+        return {
+          name: backend.name,
+          state: reason === undefined ? stateOf(backend, found[0]) : 'down',
+          sessions: sum(found, 'sessions'),
+        };
+      }),
+    };
+  });
+}
+
+function stateOf({ state }: Backend, now: Statistics | undefined): BackendState {
+  if (state === 'draining') return 'draining';
+  return now && /^(UP|no check)/.test(now.status) ? 'up' : 'down';
+}
+
+function countedBy(workers: readonly (readonly Statistics[])[]): Counted {
+  const counted = new Map<string, Statistics[]>();
+  for (const lines of workers)
+    for (const line of lines) {
+      const key = `${line.proxy}/${line.name}`;
+      const known = counted.get(key);
+      if (known) known.push(line);
+      else counted.set(key, [line]);
+    }
+  return counted;
+}
+
+const sum = (
+  lines: readonly Statistics[],
+  field: 'connections' | 'bytesIn' | 'bytesOut' | 'sessions',
+): number => lines.reduce((total, line) => total + line[field], 0);

@@ -1,0 +1,201 @@
+import { createHash } from 'node:crypto';
+import { mkdir, rename } from 'node:fs/promises';
+import { join } from 'node:path';
+import { writeFileAtomic } from '../kit/atomic-file.ts';
+import type { Clock } from '../kit/clock.ts';
+import { WeftError } from '../kit/errors.ts';
+import { exec } from '../kit/exec.ts';
+import type { PublishedEndpoint } from '../protocol/index.ts';
+import { planBackends } from './backend-plan.ts';
+import { Daemon } from './daemon.ts';
+import {
+  composeHaproxyConfiguration,
+  FRONTENDS_VARIABLE,
+  frontendsOf,
+  type HaproxyPlaces,
+} from './haproxy-configuration.ts';
+import { refusedLines } from './refusals.ts';
+import { Restarts } from './restarts.ts';
+import {
+  askHaproxy,
+  type Processes,
+  parseProcesses,
+  parseServers,
+  parseStatistics,
+  type Statistics,
+} from './runtime.ts';
+
+const CHECK_LIMIT_MS = 30_000;
+/** In which a new worker serves, or its master has told why not. */
+const TURN_LIMIT_MS = 10_000;
+const ASK_EVERY_MS = 20;
+/** A line of HAProxy's command line holds 16 KiB. */
+const COMMANDS_AT_ONCE = 24;
+
+export interface HaproxyOptions {
+  /** Ours alone. */
+  readonly folder: string;
+  readonly certificates: string;
+  readonly clock: Clock;
+  readonly onExit: () => void;
+}
+
+/** Id → why HAProxy does not take it; `others`: why it takes none of the rest, null: it does. */
+export interface Refused {
+  readonly endpoints: ReadonlyMap<string, string>;
+  readonly others: string | null;
+}
+
+/** The load balancer of this host: frontends by its configuration and reloads that lose nothing, backends by its socket. */
+export class Haproxy {
+  readonly #clock: Clock;
+  readonly #file: string;
+  readonly #master: string;
+  readonly #places: HaproxyPlaces;
+  readonly #daemon: Daemon;
+  readonly #restarts = new Restarts();
+
+  constructor({ folder, certificates, clock, onExit }: HaproxyOptions) {
+    this.#clock = clock;
+    this.#file = join(folder, 'haproxy.cfg');
+    this.#master = join(folder, 'master.sock');
+    this.#places = {
+      certificates,
+      workerSocket: join(folder, 'worker.sock'),
+      empty: join(folder, 'empty'),
+    };
+    this.#daemon = new Daemon({
+      program: 'haproxy',
+      arguments: ['-W', '-db', '-S', `${this.#master},mode,600`, '-f', this.#file],
+      mark: this.#file,
+      log: join(folder, 'haproxy.log'),
+      onExit,
+    });
+  }
+
+  get processes(): readonly number[] {
+    return this.#daemon.processes();
+  }
+
+  get isRunning(): boolean {
+    return this.#daemon.find() !== null;
+  }
+
+  /** Ends it, with what is open. */
+  stop(): void {
+    this.#daemon.signal('SIGTERM');
+  }
+
+  /**
+   * Makes it run with exactly these frontends and backends. @param edition what else of certificates makes another configuration.
+   * @returns null: it does.
+   */
+  async keep(endpoints: readonly PublishedEndpoint[], edition: string): Promise<Refused | null> {
+    const frontends = createHash('sha256')
+      .update(`${frontendsOf(endpoints, this.#places)}\n${edition}`)
+      .digest('hex');
+    if (!this.isRunning) {
+      if (!this.#restarts.mayStart(this.#clock.now()))
+        return { endpoints: new Map(), others: 'the load balancer ended, and is started again soon' };
+      const refused = await this.#write(endpoints, frontends);
+      if (refused) return refused;
+      this.#restarts.started(this.#clock.now());
+      return this.#turn(endpoints, frontends, () => this.#daemon.start());
+    }
+    if ((await this.#frontends()) !== frontends) {
+      const refused = await this.#write(endpoints, frontends);
+      if (refused) return refused;
+      const not = await this.#turn(endpoints, frontends, () => this.#daemon.signal('SIGUSR2'));
+      if (not) return not;
+    }
+    await this.#tellBackends(endpoints);
+    return null;
+  }
+
+  /** Of all workers: those that came before keep their connections. The current one's are first. */
+  async statistics(): Promise<readonly (readonly Statistics[])[]> {
+    const { workers } = await this.#processes();
+    const ordered = [...workers].sort((one, other) => Number(other.isCurrent) - Number(one.isCurrent));
+    const all = [];
+    for (const { pid } of ordered)
+      all.push(parseStatistics(await askHaproxy(this.#master, [`@!${pid} show stat`]).catch(() => '')));
+    return all;
+  }
+
+  /** Writes the configuration where a reload reads it, if HAProxy takes it. */
+  async #write(endpoints: readonly PublishedEndpoint[], frontends: string): Promise<Refused | null> {
+    await mkdir(this.#places.empty, { recursive: true, mode: 0o755 });
+    const { text, lines } = composeHaproxyConfiguration(endpoints, this.#places, frontends);
+    const next = `${this.#file}.next`;
+    await writeFileAtomic(next, text, 0o600);
+    const { exitCode, stderr } = await exec('haproxy', ['-c', '-f', next], {
+      okExitCodes: [0, 1],
+      timeoutMs: CHECK_LIMIT_MS,
+    });
+    if (exitCode !== 0) return refusedLines(stderr, lines);
+    await rename(next, this.#file);
+    return null;
+  }
+
+  /** Has a worker started, and waits until it serves. */
+  async #turn(
+    endpoints: readonly PublishedEndpoint[],
+    frontends: string,
+    begin: () => void,
+  ): Promise<Refused | null> {
+    const from = this.#daemon.logBytes;
+    const before = await this.#processes().catch(() => null);
+    begin();
+    const untilMs = this.#clock.now() + TURN_LIMIT_MS;
+    let hasRun = false;
+    while (this.#clock.now() < untilMs) {
+      await this.#clock.sleep(ASK_EVERY_MS);
+      hasRun ||= this.isRunning;
+      if (hasRun && !this.isRunning) break;
+      const now = await this.#processes().catch(() => null);
+      if (now && before && now.failedReloads > before.failedReloads) break;
+      if (now?.workers.some(({ isCurrent }) => isCurrent) && (await this.#frontends()) === frontends)
+        return null;
+    }
+    const { lines } = composeHaproxyConfiguration(endpoints, this.#places, frontends);
+    return refusedLines(await this.#daemon.logSince(from), lines);
+  }
+
+  async #tellBackends(endpoints: readonly PublishedEndpoint[]): Promise<void> {
+    const worker = await this.#worker();
+    const ask = (commands: readonly string[]) =>
+      askHaproxy(
+        this.#master,
+        commands.map((command) => `@!${worker} ${command}`),
+      );
+    const servers = parseServers(await ask(['show servers state']));
+    const open = new Set(
+      parseStatistics(await ask(['show stat']))
+        .filter(({ sessions }) => sessions > 0)
+        .map(({ proxy, name }) => `${proxy}/${name}`),
+    );
+    const commands = planBackends(endpoints, servers, ({ proxy, name }) => open.has(`${proxy}/${name}`));
+    for (let at = 0; at < commands.length; at += COMMANDS_AT_ONCE)
+      await ask(commands.slice(at, at + COMMANDS_AT_ONCE));
+  }
+
+  /** With which frontends it runs; null: that cannot be found out now. */
+  async #frontends(): Promise<string | null> {
+    const answer = await this.#worker()
+      .then((worker) => askHaproxy(this.#master, [`@!${worker} show env ${FRONTENDS_VARIABLE}`]))
+      .catch(() => '');
+    return new RegExp(`^${FRONTENDS_VARIABLE}=(\\w+)$`, 'm').exec(answer)?.[1] ?? null;
+  }
+
+  /** After a reload that came to nothing the one before works on. */
+  async #worker(): Promise<number> {
+    const { workers } = await this.#processes();
+    const worker = workers.find(({ isCurrent }) => isCurrent) ?? workers.at(-1);
+    if (!worker) throw new WeftError('host-unreachable', 'the load balancer has no worker');
+    return worker.pid;
+  }
+
+  async #processes(): Promise<Processes> {
+    return parseProcesses(await askHaproxy(this.#master, ['show proc']));
+  }
+}

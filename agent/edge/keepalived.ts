@@ -1,0 +1,101 @@
+import { readFile } from 'node:fs/promises';
+import { networkInterfaces } from 'node:os';
+import { join } from 'node:path';
+import { writeFileAtomic } from '../kit/atomic-file.ts';
+import type { Clock } from '../kit/clock.ts';
+import { exec } from '../kit/exec.ts';
+import type { SharedAddress } from '../protocol/index.ts';
+import { Daemon } from './daemon.ts';
+import { composeKeepalivedConfiguration, type OwnLink } from './keepalived-configuration.ts';
+import { Restarts } from './restarts.ts';
+
+const LIMIT_MS = 10_000;
+const NOT_THERE = 2;
+
+export interface KeepalivedOptions {
+  /** Ours alone. */
+  readonly folder: string;
+  readonly clock: Clock;
+  /** This host's address on the underlay; null: not known yet. */
+  readonly ownAddress: () => string | null;
+  readonly onExit: () => void;
+}
+
+/** Which of the shared addresses this host has: agreed upon with the other edge hosts by VRRP. */
+export class Keepalived {
+  readonly #options: KeepalivedOptions;
+  readonly #file: string;
+  readonly #daemon: Daemon;
+  readonly #restarts = new Restarts();
+  /** What it was last told to read. Null: that is not known, and it is told anew, which it takes without giving an address up. */
+  #loaded: string | null = null;
+
+  constructor(options: KeepalivedOptions) {
+    this.#options = options;
+    const { folder, onExit } = options;
+    this.#file = join(folder, 'keepalived.conf');
+    this.#daemon = new Daemon({
+      program: 'keepalived',
+      arguments: [
+        ...['--dont-fork', '--log-console', '--vrrp', '--use-file', this.#file],
+        ...['--pid', join(folder, 'keepalived.pid'), '--vrrp_pid', join(folder, 'vrrp.pid')],
+      ],
+      mark: this.#file,
+      log: join(folder, 'keepalived.log'),
+      onExit,
+    });
+  }
+
+  get processes(): readonly number[] {
+    return this.#daemon.processes();
+  }
+
+  async keep(addresses: readonly SharedAddress[]): Promise<void> {
+    const link = linkOf(this.#options.ownAddress());
+    if (link === null && addresses.length > 0) return;
+    const isRunning = this.#daemon.find() !== null;
+    if (addresses.length === 0 || link === null) {
+      this.#loaded = null;
+      if (isRunning) this.#daemon.signal('SIGTERM');
+      else await this.#giveUp();
+      return;
+    }
+    const text = composeKeepalivedConfiguration(addresses, link);
+    if (isRunning) {
+      if (text === this.#loaded) return;
+      await writeFileAtomic(this.#file, text, 0o600);
+      if (this.#daemon.signal('SIGHUP')) this.#loaded = text;
+      return;
+    }
+    this.#loaded = null;
+    const nowMs = this.#options.clock.now();
+    if (!this.#restarts.mayStart(nowMs)) return;
+    // One that was killed has left its addresses here, and another host has them by now.
+    await this.#giveUp();
+    await writeFileAtomic(this.#file, text, 0o600);
+    this.#restarts.started(nowMs);
+    this.#daemon.start();
+    this.#loaded = text;
+  }
+
+  /** Removes what the last configuration has put on this host; it is nobody's while no process of ours runs. */
+  async #giveUp(): Promise<void> {
+    const text = await readFile(this.#file, 'utf8').catch(() => '');
+    for (const [, address, prefix, link] of text.matchAll(/^ {4}(\S+)\/(\d+) dev (\S+)$/gm))
+      if (address && link && addressesHere().has(address))
+        await exec('ip', ['address', 'delete', `${address}/${prefix}`, 'dev', link], {
+          timeoutMs: LIMIT_MS,
+          okExitCodes: [0, NOT_THERE],
+        });
+  }
+}
+
+export const addressesHere = (): ReadonlySet<string> =>
+  new Set(Object.values(networkInterfaces()).flatMap((each) => (each ?? []).map(({ address }) => address)));
+
+function linkOf(own: string | null): OwnLink | null {
+  for (const [name, addresses] of Object.entries(networkInterfaces()))
+    if (own !== null && addresses?.some(({ address }) => address === own))
+      return { address: own, interface: name };
+  return null;
+}

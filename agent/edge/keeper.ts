@@ -1,0 +1,189 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Clock } from '../kit/clock.ts';
+import type { Logger } from '../kit/log.ts';
+import { Passes } from '../kit/passes.ts';
+import { repeat } from '../kit/repeat.ts';
+import { isSameDocument } from '../kit/same-document.ts';
+import { type EdgeGoal, type EdgeReport, type PublishedEndpoint, saySameOfEdge } from '../protocol/index.ts';
+import { type CertificateSeen, lookAtCertificate } from './certificates.ts';
+import { chooseEndpoints } from './choose.ts';
+import { reportEndpoints } from './edge-report.ts';
+import { Haproxy } from './haproxy.ts';
+import { addressesHere, Keepalived } from './keepalived.ts';
+import { type Listener, listListeners } from './listeners.ts';
+
+const LOOK_EVERY_MS = 1_000;
+/** Between two looks at certificates and at who listens, while nothing is asked for. */
+const SURROUNDINGS_EVERY_MS = 5_000;
+/** What HAProxy has refused is offered to it again after so long. */
+const REFUSED_FOR_MS = 15_000;
+/** A round for each endpoint that is found to be bad, all others together in the last one. */
+const ROUNDS = 4;
+
+export interface EdgeKeeperOptions {
+  /** Ours alone: configurations, sockets, logs. */
+  readonly folder: string;
+  /** `NAME.pem`, put there by an operator. */
+  readonly certificates: string;
+  readonly ownAddress: () => string | null;
+  /** Programs that this host lacks to be an edge host. */
+  readonly missing: readonly string[];
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** States have changed. */
+  readonly onChange: () => void;
+}
+
+interface Seen {
+  readonly atMs: number;
+  readonly goal: EdgeGoal;
+  readonly certificates: ReadonlyMap<string, CertificateSeen>;
+  readonly listeners: readonly Listener[];
+  /** The load balancer's own processes at that time. */
+  readonly own: ReadonlySet<number>;
+}
+
+/** Makes this host serve what its goal says, and tells how that goes. What runs is found out anew at each look: it may have been killed, or be older than this agent. */
+export class EdgeKeeper {
+  readonly #options: EdgeKeeperOptions;
+  readonly #haproxy: Haproxy;
+  readonly #keepalived: Keepalived;
+  readonly #passes: Passes;
+  /** Undefined: no goal has come yet, and nothing is touched. */
+  #goal: EdgeGoal | null | undefined;
+  #seen: Seen | null = null;
+  /** Endpoint → why HAProxy did not take it. */
+  readonly #refused = new Map<PublishedEndpoint['id'], { readonly why: string; readonly untilMs: number }>();
+  #report: EdgeReport | null = null;
+  #stop: (() => void) | null = null;
+  #isClosed = false;
+
+  constructor(options: EdgeKeeperOptions) {
+    this.#options = options;
+    const { folder, certificates, clock, ownAddress } = options;
+    const onExit = () => this.#passes.wake();
+    this.#haproxy = new Haproxy({ folder, certificates, clock, onExit });
+    this.#keepalived = new Keepalived({ folder, clock, ownAddress, onExit });
+    this.#passes = new Passes(
+      () => this.#pass(),
+      () => this.#isClosed,
+    );
+  }
+
+  start(): void {
+    this.#stop = repeat(this.#options.clock, LOOK_EVERY_MS, async () => this.#passes.wake(), 'later');
+  }
+
+  /** @param goal absent: this host serves nothing. */
+  follow(goal: EdgeGoal | undefined): void {
+    if (this.#goal !== undefined && isSameDocument(this.#goal, goal ?? null)) return;
+    this.#goal = goal ?? null;
+    this.#refused.clear();
+    this.#passes.wake();
+  }
+
+  /** Undefined: it is no edge host, or has not looked yet. */
+  report(): EdgeReport | undefined {
+    return this.#report ?? undefined;
+  }
+
+  /** What it has started goes on. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#stop?.();
+    await this.#passes.running;
+  }
+
+  async #pass(): Promise<void> {
+    const goal = this.#goal;
+    if (goal === undefined) return;
+    try {
+      await mkdir(this.#options.folder, { recursive: true, mode: 0o700 });
+      const failed = await this.#serve(goal ?? { addresses: [], endpoints: [] });
+      await this.#tell(goal, failed);
+    } catch (error) {
+      this.#options.log.warn({ err: error }, 'this host does not serve what it is to');
+    }
+  }
+
+  /** @returns id → why it is not served. */
+  async #serve(goal: EdgeGoal): Promise<ReadonlyMap<string, string>> {
+    const { missing } = this.#options;
+    if (missing.length > 0) {
+      const why = `not installed on this host: ${missing.join(', ')}`;
+      return new Map(goal.endpoints.map(({ id }) => [id, why]));
+    }
+    const failed = await this.#balance(goal);
+    await this.#keepalived.keep(goal.addresses);
+    return failed;
+  }
+
+  async #balance(goal: EdgeGoal): Promise<ReadonlyMap<string, string>> {
+    if (goal.endpoints.length === 0) {
+      if (this.#haproxy.isRunning) this.#haproxy.stop();
+      return new Map();
+    }
+    const { certificates, listeners, own } = await this.#look(goal);
+    const isOurs = ({ pids }: Listener) => pids.some((pid) => own.has(pid));
+    const edition = [...certificates.values()].map((seen) => JSON.stringify(seen)).join();
+    for (let round = 0; ; round++) {
+      const refused = this.#refusedNow();
+      const offered = goal.endpoints.filter(({ id }) => !refused.has(id));
+      const { served, failed } = chooseEndpoints(offered, { certificates, listeners, isOurs });
+      const all = new Map([...failed, ...refused]);
+      const not = served.length === 0 ? null : await this.#haproxy.keep(served, edition);
+      if (served.length === 0 && this.#haproxy.isRunning) this.#haproxy.stop();
+      if (not === null) return all;
+      const untilMs = this.#options.clock.now() + REFUSED_FOR_MS;
+      for (const [id, why] of not.endpoints) this.#refused.set(id, { why, untilMs });
+      if (not.others !== null || round >= ROUNDS) {
+        const why = not.others ?? 'the load balancer does not take it yet';
+        return new Map([...served.map(({ id }) => [id, why] as const), ...all]);
+      }
+    }
+  }
+
+  #refusedNow(): ReadonlyMap<string, string> {
+    const nowMs = this.#options.clock.now();
+    for (const [id, { untilMs }] of this.#refused) if (untilMs <= nowMs) this.#refused.delete(id);
+    return new Map([...this.#refused].map(([id, { why }]) => [id, why]));
+  }
+
+  async #look(goal: EdgeGoal): Promise<Seen> {
+    const nowMs = this.#options.clock.now();
+    const seen = this.#seen;
+    if (seen?.goal === goal && nowMs - seen.atMs < SURROUNDINGS_EVERY_MS) return seen;
+    const names = [...new Set(goal.endpoints.flatMap(({ certificate }) => certificate ?? []))].sort();
+    const looks = names.map(
+      async (name) => [name, await lookAtCertificate(this.#options.certificates, name)] as const,
+    );
+    const certificates = new Map(await Promise.all(looks));
+    const listeners = await listListeners();
+    this.#seen = { atMs: nowMs, goal, certificates, listeners, own: new Set(this.#haproxy.processes) };
+    return this.#seen;
+  }
+
+  async #tell(goal: EdgeGoal | null, failed: ReadonlyMap<string, string>): Promise<void> {
+    const before = this.#report;
+    this.#report = goal && (await this.#observe(goal, failed));
+    const isNews = !saySameOfEdge(before ?? undefined, this.#report ?? undefined);
+    if (isNews) this.#options.onChange();
+  }
+
+  async #observe(goal: EdgeGoal, failed: ReadonlyMap<string, string>): Promise<EdgeReport> {
+    const isServing = goal.endpoints.length > failed.size || this.#haproxy.isRunning;
+    const workers = isServing ? await this.#haproxy.statistics().catch(() => []) : [];
+    const here = addressesHere();
+    return {
+      endpoints: reportEndpoints(goal.endpoints, workers, failed),
+      held: goal.addresses.map(({ address }) => address).filter((address) => here.has(address)),
+      missing: [...this.#options.missing],
+    };
+  }
+}
+
+export const edgeFolders = (stateFolder: string) => ({
+  folder: join(stateFolder, 'edge'),
+  certificates: join(stateFolder, 'certificates'),
+});

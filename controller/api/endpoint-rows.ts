@@ -1,0 +1,88 @@
+import { z } from 'zod';
+import type { EdgeReport } from '../../agent/protocol/index.ts';
+import type { HostLink } from '../fleet/contract.ts';
+import type { ApplicationRecord, HostRecord, VmRecord } from '../model/records.ts';
+import { servingEdges } from '../reconciler/edge-endpoints.ts';
+import { endpointsOf } from '../reconciler/edge-goals.ts';
+
+/** An endpoint that the world may reach, as edge hosts serve it. */
+export const endpointRow = z.object({
+  id: z.string(),
+  addresses: z.array(z.string()),
+  port: z.number(),
+  protocol: z.string(),
+  /** `failed`: on none of them; `reason` also says where else it is not. */
+  state: z.enum(['served', 'failed']),
+  reason: z.string().optional(),
+  /** The host that has its address now; null: none, or each has its own. */
+  host: z.string().nullable(),
+  /** Of all hosts that serve it, since their load balancers began. */
+  connections: z.number(),
+  bytesIn: z.number(),
+  bytesOut: z.number(),
+  backends: z.array(
+    z.object({
+      name: z.string(),
+      address: z.string(),
+      /** `up` on every host that serves it. */
+      state: z.enum(['up', 'down', 'draining']),
+      sessions: z.number(),
+    }),
+  ),
+});
+export type EndpointRow = z.infer<typeof endpointRow>;
+
+type Seen = EdgeReport['endpoints'][number];
+type Links = readonly Pick<HostLink, 'name' | 'connected' | 'report'>[];
+
+const NOBODY =
+  'no edge host is up: one needs haproxy and keepalived, and an address that others reach, and not the label edge: "false"';
+
+/** What an application publishes, and how that goes. Pure. @param vms the application's. */
+export function endpointRows(
+  application: ApplicationRecord,
+  hosts: readonly HostRecord[],
+  vms: readonly VmRecord[],
+  links: Links,
+): EndpointRow[] {
+  const edges = servingEdges(hosts);
+  const shared = application.public?.address;
+  const own = edges.flatMap(({ offer }) => offer?.underlay?.address ?? []);
+  const reports = new Map(
+    links.flatMap(({ name, connected, report }) =>
+      connected && report?.edge ? [[name, report.edge] as const] : [],
+    ),
+  );
+  const holder = edges.find(({ name }) => shared !== undefined && reports.get(name)?.held.includes(shared));
+  return endpointsOf(application, shared ?? '', vms).map(({ id, port, protocol, backends }) => {
+    const seen = edges.map(({ name }) => ({
+      host: name,
+      endpoint: reports.get(name)?.endpoints.find((each) => each.id === id),
+    }));
+    const serving = seen.flatMap(({ endpoint }) => (endpoint?.state === 'served' ? [endpoint] : []));
+    const problems = seen.flatMap(({ host, endpoint }) =>
+      endpoint?.state === 'served' ? [] : [`${host}: ${endpoint?.reason ?? 'it has not said so yet'}`],
+    );
+    const reason = edges.length === 0 ? NOBODY : problems.join('; ');
+    return {
+      ...{ id, addresses: shared === undefined ? own : [shared], port, protocol },
+      state: serving.length > 0 ? 'served' : 'failed',
+      ...(reason === '' ? {} : { reason }),
+      host: holder?.name ?? null,
+      connections: sum(serving, 'connections'),
+      bytesIn: sum(serving, 'bytesIn'),
+      bytesOut: sum(serving, 'bytesOut'),
+      backends: backends.map(({ name, address, state }) => {
+        const found = serving.map((endpoint) => endpoint.backends.find((each) => each.name === name));
+        const isUp = found.length > 0 && found.every((each) => each?.state === 'up');
+        return {
+          ...{ name, address, state: state === 'draining' ? state : isUp ? 'up' : 'down' },
+          sessions: found.reduce((total, each) => total + (each?.sessions ?? 0), 0),
+        };
+      }),
+    };
+  });
+}
+
+const sum = (endpoints: readonly Seen[], field: 'connections' | 'bytesIn' | 'bytesOut'): number =>
+  endpoints.reduce((total, endpoint) => total + endpoint[field], 0);

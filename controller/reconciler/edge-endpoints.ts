@@ -1,0 +1,66 @@
+import type { ApplicationRecord, HostRecord, VmRecord } from '../model/records.ts';
+import type { Endpoint, Machine, Role } from '../model/service.ts';
+import { edgeHosts } from './edge-hosts.ts';
+
+const DEFAULT_DRAIN_MS = 30_000;
+
+/** An endpoint of a VM that is published, as load balancers know it. */
+export interface PublishedAs {
+  readonly id: string;
+  /** Where the world comes to. */
+  readonly port: number;
+  readonly endpoint: Endpoint;
+}
+
+const published = (owner: Pick<Role | Machine, 'endpoints'> | undefined): readonly [string, Endpoint][] =>
+  Object.entries(owner?.endpoints ?? {}).filter(([, { type }]) => type !== 'internal');
+
+const ownersOf = ({ service }: ApplicationRecord): readonly [string, Role | Machine][] => [
+  ...Object.entries(service.roles),
+  ...Object.entries(service.machines),
+];
+
+/** Something of it is published. */
+export const publishes = (application: ApplicationRecord): boolean =>
+  ownersOf(application).some(([, owner]) => published(owner).length > 0);
+
+/** What an application publishes: of roles and machines, by their names. */
+export const publishedBy = (
+  application: ApplicationRecord,
+): readonly { readonly owner: string; readonly name: string; readonly endpoint: Endpoint }[] =>
+  ownersOf(application).flatMap(([owner, made]) =>
+    published(made).map(([name, endpoint]) => ({ owner, name, endpoint })),
+  );
+
+/** Which endpoints publish this VM: one for all of its role, or one of its own. */
+export function endpointsOfVm(
+  application: ApplicationRecord | undefined,
+  { id, app, role, index }: Pick<VmRecord, 'id' | 'app' | 'role' | 'index'>,
+): readonly PublishedAs[] {
+  const owner = role ?? id.slice(id.indexOf('/') + 1);
+  const made = role === null ? application?.service.machines[owner] : application?.service.roles[owner];
+  return published(made).map(([name, endpoint]) => {
+    const own = endpoint.type === 'instance';
+    return {
+      id: own ? `${app}/${owner}/${name}/${index ?? 0}` : `${app}/${owner}/${name}`,
+      port: own ? endpoint.port + (index ?? 0) : endpoint.port,
+      endpoint,
+    };
+  });
+}
+
+/** How long connections to a VM are waited for at most, ms. */
+export const drainMsOf = (endpoints: readonly PublishedAs[]): number =>
+  Math.max(0, ...endpoints.map(({ endpoint }) => endpoint.drainMs ?? DEFAULT_DRAIN_MS));
+
+/** Hosts that serve the world and can be reached by others, in order. */
+export function reachableEdges(hosts: readonly HostRecord[]): readonly HostRecord[] {
+  const names = edgeHosts(hosts);
+  return hosts
+    .filter(({ name, offer }) => names.has(name) && offer?.underlay !== undefined)
+    .sort((one, other) => (one.name < other.name ? -1 : 1));
+}
+
+/** Those of them that may be serving now: one that is silent for a moment only does. */
+export const servingEdges = (hosts: readonly HostRecord[]): readonly HostRecord[] =>
+  reachableEdges(hosts).filter(({ state }) => state === 'up' || state === 'suspect');

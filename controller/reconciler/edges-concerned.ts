@@ -1,0 +1,38 @@
+import { isSameDocument } from '../../agent/kit/same-document.ts';
+import type { ApplicationRecord, HostRecord, VmRecord } from '../model/records.ts';
+import { endpointsOfVm, publishedBy, publishes } from './edge-endpoints.ts';
+import { backendsOf } from './edge-goals.ts';
+import { edgePart } from './edge-hosts.ts';
+import type { WorldCache } from './world-cache.ts';
+
+type Changed = ReturnType<WorldCache['apply']>;
+
+/** Hosts that offer to serve the world, when what they serve may be something else after these changes, which are in the cache already. */
+export function edgesConcerned(changes: Changed, cache: WorldCache): readonly string[] {
+  if (!changes.some((change) => concernsEdges(change, cache))) return [];
+  return [...cache.records('hosts').values()].filter(({ offer }) => offer?.edge).map(({ name }) => name);
+}
+
+function concernsEdges({ kind, before, after }: Changed[number], cache: WorldCache): boolean {
+  const part = (record: unknown) => (record === undefined ? null : partOf(kind, record, cache));
+  return !isSameDocument(part(before), part(after));
+}
+
+/** What of a record is in the goals of edge hosts. */
+function partOf(kind: Changed[number]['kind'], record: unknown, cache: WorldCache): unknown {
+  if (kind === 'hosts') return hostPart(record as HostRecord);
+  if (kind === 'applications') return applicationPart(record as ApplicationRecord);
+  if (kind === 'vms') return vmPart(record as VmRecord, cache);
+  return null;
+}
+
+const hostPart = (host: HostRecord): unknown =>
+  host.offer?.edge ? [edgePart(host), host.offer.underlay?.address] : null;
+
+const applicationPart = (application: ApplicationRecord): unknown =>
+  application.deleting || !publishes(application) ? null : [application.public, publishedBy(application)];
+
+function vmPart(vm: VmRecord, cache: WorldCache): unknown {
+  const endpoints = endpointsOfVm(cache.records('applications').get(vm.app), vm);
+  return endpoints.length === 0 ? null : backendsOf(vm, 1);
+}

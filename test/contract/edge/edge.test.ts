@@ -1,0 +1,307 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { exec } from '../../../agent/kit/exec.ts';
+import type { EdgeGoal, EdgeReport, PublishedEndpoint } from '../../../agent/protocol/network.ts';
+import { waitFor } from '../../support/wait-for.ts';
+import { type EdgeName, EdgeStage, OTHER_VIP, VIP } from './stage.ts';
+
+const stage = new EdgeStage();
+const PEERS = { a: ['10.213.7.2'], b: ['10.213.7.1'] };
+
+interface Loaded {
+  readonly ok: number;
+  readonly failures: number;
+  readonly first: readonly string[];
+  readonly by: Readonly<Record<string, number>>;
+}
+
+const back = (number: number, state: 'ready' | 'draining' = 'ready') => ({
+  name: `web-${number}.1`,
+  address: `10.213.7.${11 + number}`,
+  port: 80,
+  state,
+});
+
+const endpoint = (over: Partial<PublishedEndpoint> = {}): PublishedEndpoint => ({
+  id: 'crm/web/http',
+  addresses: [VIP],
+  port: 80,
+  protocol: 'http',
+  proxyProtocol: false,
+  probe: { check: { type: 'http', path: '/' }, intervalMs: 500, timeoutMs: 2_000 },
+  backends: [back(0), back(1)],
+  ...over,
+});
+
+const goalOf = (edge: EdgeName, ...endpoints: readonly PublishedEndpoint[]): EdgeGoal => ({
+  addresses: [
+    { address: VIP, prefix: 24, routerId: 41, priority: edge === 'a' ? 200 : 100, peers: PEERS[edge] },
+  ],
+  endpoints: [...endpoints],
+});
+
+const states = ({ endpoints }: EdgeReport, id = 'crm/web/http') =>
+  Object.fromEntries(
+    endpoints.find((each) => each.id === id)?.backends.map(({ name, state }) => [name, state]) ?? [],
+  );
+const areUp = (report: EdgeReport, ...names: readonly string[]) =>
+  names.every((name) => states(report)[name] === 'up');
+const stateOf = ({ endpoints }: EdgeReport, id: string) => endpoints.find((each) => each.id === id)?.state;
+const holds = ({ held }: EdgeReport) => held.includes(VIP);
+
+const load = (name: string, host = VIP) => stage.world('load', { name, host, port: 80 });
+const end = (name: string) => stage.world<Loaded>('end', { name });
+/** Some more requests have been answered. */
+const someRequests = async () => {
+  for (let count = 0; count < 40; count++) await stage.ask();
+};
+
+/** Both serve the same, and `a` has the address. */
+async function both(...endpoints: readonly PublishedEndpoint[]): Promise<void> {
+  for (const edge of ['a', 'b'] as const) stage.tell(edge, goalOf(edge, ...endpoints));
+  const names = endpoints[0]?.backends.filter(({ state }) => state === 'ready').map(({ name }) => name) ?? [];
+  for (const edge of ['a', 'b'] as const)
+    await stage.until(edge, `${names} to be up`, (report) => areUp(report, ...names));
+}
+
+beforeAll(async () => {
+  await stage.up();
+  stage.startKeeper('a');
+  stage.startKeeper('b');
+  for (const number of [0, 1, 2, 3])
+    await stage.world('serve', { name: `web-${number}`, address: `10.213.7.${11 + number}` });
+  stage.tell('a', goalOf('a', endpoint()));
+  await stage.until('a', 'the address to come', holds);
+  await both(endpoint());
+});
+afterAll(() => stage.down());
+
+describe('the load balancer of an edge host', () => {
+  it('serves by round robin, and tells backends who asks', async () => {
+    const answers = [await stage.ask(), await stage.ask(), await stage.ask(), await stage.ask()];
+    expect(new Set(answers)).toEqual(new Set(['web-0 10.213.7.3', 'web-1 10.213.7.3']));
+    expect(answers[0]).toBe(answers[2]);
+    expect(answers[1]).toBe(answers[3]);
+  });
+
+  it('takes backends in and out, and drains them, without a failed request', async () => {
+    await load('changes');
+    await both(endpoint({ backends: [back(0), back(1), back(2)] }));
+    await someRequests();
+    await both(endpoint({ backends: [back(0, 'draining'), back(1), back(2)] }));
+    await stage.until('a', 'the drained one to be idle', ({ endpoints }) =>
+      Boolean(
+        endpoints[0]?.backends.some(
+          ({ name, state, sessions }) => name === 'web-0.1' && state === 'draining' && sessions === 0,
+        ),
+      ),
+    );
+    await both(endpoint({ backends: [back(1), back(2)] }));
+    await someRequests();
+    await both(endpoint());
+    const loaded = await end('changes');
+    expect(loaded).toMatchObject({ failures: 0, first: [] });
+    expect(loaded.by['web-2']).toBeGreaterThan(0);
+  });
+
+  it('takes on further endpoints without a failed request, and keeps connections that are open', async () => {
+    await stage.world('listen', { name: 'echo', address: '10.213.7.14', port: 81 });
+    const tcp = endpoint({
+      ...{ id: 'crm/web/echo', port: 81, protocol: 'tcp' as const, probe: undefined },
+      backends: [{ ...back(3), port: 81 }],
+    });
+    await load('reload');
+    for (const edge of ['a', 'b'] as const) stage.tell(edge, goalOf(edge, endpoint(), tcp));
+    await stage.until('a', 'the second endpoint', (report) => states(report, tcp.id)['web-3.1'] === 'up');
+    expect(await stage.world('hold', { name: 'held', host: VIP, port: 81 })).toBe('echo hello');
+    await both(endpoint(), tcp, endpoint({ id: 'crm/web/more', port: 82 }));
+    const told = { ...tcp, id: 'crm/web/told', port: 83, proxyProtocol: true };
+    await both(endpoint(), tcp, told);
+    for (const edge of ['a', 'b'] as const)
+      await stage.until(edge, 'the third one', (report) => states(report, told.id)['web-3.1'] === 'up');
+    await stage.until('a', 'what is open in an earlier worker to be counted', ({ endpoints }) =>
+      endpoints.some(({ id, backends }) => id === tcp.id && backends[0]?.sessions === 1),
+    );
+    const seen = String(await stage.world('hold', { name: 'told', host: VIP, port: 83 }));
+    expect(seen).toContain('\r\n\r\n\0\r\nQUIT\n');
+    for (const name of ['held', 'told']) await stage.world('release', { name });
+    await both(endpoint());
+    expect(await end('reload')).toMatchObject({ failures: 0, first: [] });
+  });
+
+  it('leaves out what it cannot serve, says why, and serves the rest', async () => {
+    const folder = stage.certificates('a');
+    const openssl = (...args: readonly string[]) => exec('openssl', args, { timeoutMs: 60_000 });
+    const files = Object.fromEntries(['one', 'two'].map((name) => [name, join(folder, `${name}.key`)]));
+    for (const name of ['one', 'two'])
+      await openssl(
+        ...[
+          'req',
+          '-x509',
+          '-newkey',
+          'ec',
+          '-pkeyopt',
+          'ec_paramgen_curve:prime256v1',
+          '-nodes',
+          '-days',
+          '2',
+        ],
+        ...['-subj', `/CN=${name}`, '-keyout', String(files[name]), '-out', join(folder, `${name}.crt`)],
+      );
+    const bundle = async (name: string, parts: readonly string[], mode = 0o600) => {
+      const { stdout } = await exec(
+        'cat',
+        parts.map((part) => join(folder, part)),
+      );
+      await writeFile(join(folder, `${name}.pem`), `${stdout}\n`, { mode });
+    };
+    await bundle('good', ['one.crt', 'one.key']);
+    await bundle('wrong', ['one.crt', 'two.key']);
+    await bundle('open', ['one.crt', 'one.key'], 0o644);
+    const taker = await exec('ip', [
+      '-n',
+      stage.namespace('a'),
+      'address',
+      'add',
+      `${OTHER_VIP}/24`,
+      'dev',
+      'up0',
+    ]);
+    expect(taker.exitCode).toBe(0);
+    const blocker = await stage.listenOn('a', 90);
+    const goal = goalOf(
+      'a',
+      endpoint(),
+      endpoint({ id: 'crm/web/good', port: 443, certificate: 'good' }),
+      endpoint({ id: 'crm/web/wrong', port: 444, certificate: 'wrong' }),
+      endpoint({ id: 'crm/web/open', port: 445, certificate: 'open' }),
+      endpoint({ id: 'crm/web/absent', port: 446, certificate: 'absent' }),
+      endpoint({ id: 'crm/web/taken', port: 90 }),
+      endpoint({ id: 'shop/web/http', port: 80 }),
+    );
+    stage.tell('a', goal);
+    const report = await stage.until(
+      'a',
+      'TLS to be served',
+      (each) => stateOf(each, 'crm/web/good') === 'served',
+    );
+    const reasons = Object.fromEntries(
+      report.endpoints.map(({ id, state, reason }) => [id, reason ?? state]),
+    );
+    expect(reasons).toEqual({
+      'crm/web/http': 'served',
+      'crm/web/good': 'served',
+      'crm/web/wrong': `certificate wrong: the key in ${folder}/wrong.pem is not that of the certificate`,
+      'crm/web/open': `certificate open: others may read ${folder}/open.pem (chmod 600)`,
+      'crm/web/absent': `certificate absent: ${folder}/absent.pem is not there`,
+      'crm/web/taken': `port 90 of ${VIP} is taken on this host by node`,
+      'shop/web/http': `port 80 of ${VIP} is that of crm/web/http`,
+    });
+    expect(await stage.ask()).toMatch(/^web-/);
+    const shown = await exec(
+      'ip',
+      [...['netns', 'exec', stage.namespace('world'), 'openssl', 's_client', '-connect', `${VIP}:443`]],
+      { input: '', okExitCodes: [0, 1], timeoutMs: 30_000 },
+    );
+    expect(shown.stdout).toContain('CN = one');
+    blocker.kill('SIGKILL');
+    await stage.until(
+      'a',
+      'the port that is free again',
+      (each) => stateOf(each, 'crm/web/taken') === 'served',
+    );
+    await both(endpoint());
+  });
+
+  it('is adopted by the next agent, and started anew when it is killed', async () => {
+    const [first] = await stage.pidsOf('a', 'haproxy');
+    await load('adoption');
+    await stage.killKeeper('a');
+    await someRequests();
+    stage.startKeeper('a');
+    await both(endpoint());
+    expect((await stage.pidsOf('a', 'haproxy'))[0]).toBe(first);
+    expect(await end('adoption')).toMatchObject({ failures: 0, first: [] });
+    for (const pid of await stage.pidsOf('a', 'haproxy')) process.kill(pid, 'SIGKILL');
+    await waitFor(
+      'another HAProxy',
+      () => stage.pidsOf('a', 'haproxy'),
+      (pids) => pids.length > 1 && !pids.includes(first ?? 0),
+      60_000,
+    );
+    await waitFor(
+      'answers',
+      () => stage.ask(),
+      (answer) => answer.startsWith('web-'),
+      60_000,
+    );
+  });
+
+  it('takes a backend that dies out by itself, and back in', async () => {
+    await stage.world('close', { name: 'web-1' });
+    await stage.until('a', 'the dead one to be seen', (report) => states(report)['web-1.1'] === 'down');
+    expect(new Set([await stage.ask(), await stage.ask()])).toEqual(new Set(['web-0 10.213.7.3']));
+    await stage.world('serve', { name: 'web-1', address: '10.213.7.12' });
+    await stage.until('a', 'it to be back', (report) => areUp(report, 'web-0.1', 'web-1.1'));
+  });
+});
+
+describe('a shared address', () => {
+  it('is taken up again after keepalived was killed, and left on one host only', async () => {
+    await stage.until('a', 'the address', holds);
+    const before = await stage.pidsOf('a', 'keepalived');
+    for (const pid of before) process.kill(pid, 'SIGKILL');
+    await waitFor(
+      'another keepalived',
+      () => stage.pidsOf('a', 'keepalived'),
+      (pids) => pids.length > 1 && pids.every((pid) => !before.includes(pid)),
+      60_000,
+    );
+    await waitFor(
+      'one host to have the address',
+      async () => [await stage.hasAddress('a', VIP), await stage.hasAddress('b', VIP)],
+      ([a, b]) => a !== b,
+      60_000,
+    );
+    await waitFor(
+      'answers',
+      () => stage.ask(),
+      (answer) => answer.startsWith('web-'),
+      60_000,
+    );
+  });
+
+  it('moves when the link of its host goes down, and when its host dies', async () => {
+    const other = { a: 'b', b: 'a' } as const;
+    const holder: EdgeName = (await stage.hasAddress('a', VIP)) ? 'a' : 'b';
+    let beganMs = Date.now();
+    await stage.link(holder, 'down');
+    await waitFor('the other to have it', () => stage.hasAddress(other[holder], VIP), Boolean, 30_000, 20);
+    console.info(`link down: the address was elsewhere after ${Date.now() - beganMs} ms`);
+    await waitFor(
+      'answers',
+      () => stage.ask(),
+      (answer) => answer.startsWith('web-'),
+      60_000,
+    );
+    await stage.link(holder, 'up');
+    await waitFor(
+      'one host to have the address',
+      async () => [await stage.hasAddress('a', VIP), await stage.hasAddress('b', VIP)],
+      ([a, b]) => a !== b,
+      60_000,
+    );
+    const now: EdgeName = (await stage.hasAddress('a', VIP)) ? 'a' : 'b';
+    beganMs = Date.now();
+    await stage.kill(now);
+    await waitFor('the other to have it', () => stage.hasAddress(other[now], VIP), Boolean, 30_000, 20);
+    console.info(`host killed: the address was elsewhere after ${Date.now() - beganMs} ms`);
+    await waitFor(
+      'answers',
+      () => stage.ask(),
+      (answer) => answer.startsWith('web-'),
+      60_000,
+    );
+  });
+});

@@ -1,0 +1,191 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { exec } from '../../../agent/kit/exec.ts';
+import type { EdgeGoal, EdgeReport } from '../../../agent/protocol/network.ts';
+import { waitFor } from '../../support/wait-for.ts';
+
+const HERE = import.meta.dirname;
+const TSX = join(HERE, '../../../node_modules/tsx/dist/esm/index.mjs');
+const ip = (...args: readonly string[]) => exec('ip', args, { timeoutMs: 20_000 });
+
+export const VIP = '10.213.7.100';
+export const OTHER_VIP = '10.213.7.101';
+const OWN = { a: '10.213.7.1', b: '10.213.7.2', world: '10.213.7.3' } as const;
+export type EdgeName = 'a' | 'b';
+
+function start(namespace: string, file: string, args: readonly string[], onLine: (line: string) => void) {
+  const child = spawn(
+    'ip',
+    ['netns', 'exec', namespace, process.execPath, '--import', TSX, join(HERE, file), ...args],
+    { stdio: ['pipe', 'pipe', 'inherit'] },
+  );
+  if (child.stdout) createInterface({ input: child.stdout }).on('line', onLine);
+  return child;
+}
+
+/** Two edge hosts and the world on one switch, each in a network of its own; HAProxy and keepalived are real. */
+export class EdgeStage {
+  readonly #mark = `we${process.pid}`;
+  readonly #keepers = new Map<EdgeName, ChildProcess>();
+  readonly #reports = new Map<EdgeName, EdgeReport | null>();
+  readonly #answers = new Map<number, (answer: unknown) => void>();
+  #folder = '';
+  #world: ChildProcess | null = null;
+  #asked = 0;
+
+  async up(): Promise<void> {
+    this.#folder = await mkdtemp('/var/tmp/weft-edge-');
+    const lan = this.namespace('lan');
+    await ip('netns', 'add', lan);
+    await ip('-n', lan, 'link', 'add', 'name', 'lan', 'type', 'bridge');
+    await ip('-n', lan, 'link', 'set', 'dev', 'lan', 'up');
+    for (const [name, address] of Object.entries(OWN)) {
+      const namespace = this.namespace(name);
+      await ip('netns', 'add', namespace);
+      await ip(
+        '-n',
+        lan,
+        'link',
+        'add',
+        'name',
+        `to-${name}`,
+        'type',
+        'veth',
+        'peer',
+        'name',
+        'up0',
+        'netns',
+        namespace,
+      );
+      await ip('-n', lan, 'link', 'set', 'dev', `to-${name}`, 'master', 'lan', 'up');
+      await ip('-n', namespace, 'address', 'add', `${address}/24`, 'dev', 'up0');
+      await ip('-n', namespace, 'link', 'set', 'dev', 'up0', 'up');
+      await ip('-n', namespace, 'link', 'set', 'dev', 'lo', 'up');
+    }
+    for (const last of [11, 12, 13, 14])
+      await ip('-n', this.namespace('world'), 'address', 'add', `10.213.7.${last}/24`, 'dev', 'up0');
+    this.#world = start(this.namespace('world'), 'world-program.ts', [], (line) => {
+      const { id, answer } = JSON.parse(line);
+      this.#answers.get(id)?.(answer);
+      this.#answers.delete(id);
+    });
+    await mkdir(this.certificates('a'), { recursive: true });
+  }
+
+  namespace = (name: string) => `${this.#mark}-${name}`;
+  folder = (edge: EdgeName) => join(this.#folder, edge, 'edge');
+  certificates = (edge: EdgeName) => join(this.#folder, edge, 'certificates');
+
+  startKeeper(edge: EdgeName): void {
+    const args = [this.folder(edge), this.certificates(edge), OWN[edge]];
+    const child = start(this.namespace(edge), 'keeper-program.ts', args, (line) =>
+      this.#reports.set(edge, JSON.parse(line)),
+    );
+    this.#keepers.set(edge, child);
+  }
+
+  /** As kill -9 of the agent: what it has started goes on. */
+  async killKeeper(edge: EdgeName): Promise<void> {
+    const child = this.#keepers.get(edge);
+    const ended = new Promise((resolve) => child?.once('exit', resolve));
+    child?.kill('SIGKILL');
+    await ended;
+    this.#reports.set(edge, null);
+  }
+
+  tell(edge: EdgeName, goal: EdgeGoal): void {
+    this.#keepers.get(edge)?.stdin?.write(`${JSON.stringify(goal)}\n`);
+  }
+
+  async until(
+    edge: EdgeName,
+    what: string,
+    wanted: (report: EdgeReport) => boolean,
+    limitMs = 60_000,
+  ): Promise<EdgeReport> {
+    const found = await waitFor(
+      `${what} on ${edge}`,
+      async () => this.#reports.get(edge) ?? null,
+      (report) => report !== null && wanted(report),
+      limitMs,
+      20,
+    );
+    if (found === null) throw new Error('nothing was reported');
+    return found;
+  }
+
+  world<T = unknown>(op: string, details: Readonly<Record<string, unknown>> = {}): Promise<T> {
+    const id = ++this.#asked;
+    return new Promise((resolve) => {
+      this.#answers.set(id, (answer) => resolve(answer as T));
+      this.#world?.stdin?.write(`${JSON.stringify({ id, op, ...details })}\n`);
+    });
+  }
+
+  ask = (host = VIP, port = 80) => this.world<string>('ask', { host, port });
+
+  /** Pids of a server of an edge host, the first process first. */
+  async pidsOf(edge: EdgeName, program: 'haproxy' | 'keepalived'): Promise<number[]> {
+    const { stdout } = await exec('pgrep', ['-f', `^${program} .*${this.folder(edge)}/`], {
+      okExitCodes: [0, 1],
+    });
+    return stdout.split('\n').filter(Boolean).map(Number);
+  }
+
+  /** Another program that listens on an edge host, on all its addresses. */
+  async listenOn(edge: EdgeName, port: number): Promise<ChildProcess> {
+    const program = `require('node:net').createServer().listen(${port}, '0.0.0.0', () => console.log('up'))`;
+    const child = spawn('ip', ['netns', 'exec', this.namespace(edge), process.execPath, '-e', program], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    await new Promise((resolve) => child.stdout?.once('data', resolve));
+    return child;
+  }
+
+  link = (edge: EdgeName, state: 'up' | 'down') =>
+    ip('-n', this.namespace('lan'), 'link', 'set', 'dev', `to-${edge}`, state);
+
+  async hasAddress(edge: EdgeName, address: string): Promise<boolean> {
+    const { stdout } = await ip('-n', this.namespace(edge), '-o', 'address', 'show');
+    return stdout.includes(` ${address}/`);
+  }
+
+  /** Pulls the plug. */
+  async kill(edge: EdgeName): Promise<void> {
+    await this.killKeeper(edge);
+    await this.#endAll(edge);
+    await this.link(edge, 'down');
+  }
+
+  async down(): Promise<void> {
+    this.#world?.stdin?.end();
+    for (const name of [...Object.keys(OWN), 'lan']) {
+      await this.#endAll(name);
+      await ip('netns', 'delete', this.namespace(name)).catch(() => undefined);
+    }
+    await rm(this.#folder, { recursive: true, force: true });
+  }
+
+  async #endAll(name: string): Promise<void> {
+    const namespace = this.namespace(name);
+    await waitFor(
+      `all processes of ${namespace} to end`,
+      async () => {
+        const { stdout } = await ip('netns', 'pids', namespace).catch(() => ({ stdout: '' }));
+        const pids = stdout.split('\n').filter(Boolean).map(Number);
+        for (const pid of pids)
+          try {
+            process.kill(pid, 'SIGKILL');
+          } catch {
+            // It ended meanwhile.
+          }
+        return pids.length;
+      },
+      (left) => left === 0,
+      20_000,
+      50,
+    );
+  }
+}

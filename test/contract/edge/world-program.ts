@@ -1,0 +1,115 @@
+import { Agent, createServer, get, type Server } from 'node:http';
+import { connect, type Server as TcpServer, createServer as tcpServer } from 'node:net';
+import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** The guests behind load balancers, and those who ask them: commands come in, answers go out, one a line. */
+interface Command {
+  readonly id: number;
+  readonly op: 'serve' | 'close' | 'listen' | 'load' | 'end' | 'ask' | 'hold' | 'release';
+  readonly name?: string;
+  readonly address?: string;
+  readonly port?: number;
+  readonly host?: string;
+}
+
+interface Load {
+  ok: number;
+  readonly failures: string[];
+  readonly by: Record<string, number>;
+  ended: boolean;
+  readonly workers: Promise<void>[];
+}
+
+const servers = new Map<string, Server | TcpServer>();
+const loads = new Map<string, Load>();
+const held = new Map<string, ReturnType<typeof connect>>();
+const REQUEST_LIMIT_MS = 20_000;
+/** Of each client between two requests: what is looked for are failures, not figures. */
+const PAUSE_MS = 5;
+
+function request(host: string, port: number, agent: Agent): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const call = get({ host, port, agent, path: '/', timeout: REQUEST_LIMIT_MS }, (answer) => {
+      let text = '';
+      answer.on('data', (chunk) => (text += chunk));
+      answer.once('end', () =>
+        answer.statusCode === 200 ? resolve(text) : reject(new Error(`status ${answer.statusCode}`)),
+      );
+      answer.once('error', reject);
+    });
+    call.once('timeout', () => call.destroy(new Error('no answer in time')));
+    call.once('error', reject);
+  });
+}
+
+function begin(host: string, port: number): Load {
+  const load: Load = { ok: 0, failures: [], by: {}, ended: false, workers: [] };
+  const loop = async (keepAlive: boolean) => {
+    const agent = new Agent({ keepAlive, maxSockets: 1 });
+    while (!load.ended) {
+      try {
+        const name = (await request(host, port, agent)).split(' ')[0] ?? '';
+        load.ok++;
+        load.by[name] = (load.by[name] ?? 0) + 1;
+      } catch (error) {
+        load.failures.push(String(error));
+      }
+      await sleep(PAUSE_MS);
+    }
+    agent.destroy();
+  };
+  for (let index = 0; index < 6; index++) load.workers.push(loop(index % 2 === 0));
+  return load;
+}
+
+const listening = (server: Server | TcpServer, port: number, address: string) =>
+  new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, address, () => resolve());
+  });
+
+async function run({ op, name = '', address = '', port = 80, host = '' }: Command): Promise<unknown> {
+  if (op === 'serve') {
+    const server = createServer((asked, answer) => answer.end(`${name} ${asked.headers['x-forwarded-for']}`));
+    await listening(server, port, address);
+    servers.set(name, server);
+  } else if (op === 'listen') {
+    const server = tcpServer((socket) => {
+      socket.on('error', () => undefined);
+      socket.once('data', (data) => socket.write(`${name} ${data.toString('latin1')}`));
+    });
+    await listening(server, port, address);
+    servers.set(name, server);
+  } else if (op === 'close') {
+    const server = servers.get(name);
+    if (server && 'closeAllConnections' in server) server.closeAllConnections();
+    server?.close();
+  } else if (op === 'load') loads.set(name, begin(host, port));
+  else if (op === 'end') {
+    const load = loads.get(name);
+    if (!load) return null;
+    load.ended = true;
+    await Promise.all(load.workers);
+    return { ok: load.ok, failures: load.failures.length, first: load.failures.slice(0, 3), by: load.by };
+  } else if (op === 'ask') return request(host, port, new Agent()).catch((error) => `failed: ${error}`);
+  else if (op === 'hold') {
+    const socket = connect(port, host);
+    held.set(name, socket);
+    return new Promise((resolve) => {
+      socket.once('data', (data) => resolve(data.toString('latin1')));
+      socket.once('error', (error) => resolve(`failed: ${error}`));
+      socket.once('connect', () => socket.write('hello'));
+    });
+  } else held.get(name)?.destroy();
+  return null;
+}
+
+createInterface({ input: process.stdin })
+  .on('line', (line) => {
+    const command = JSON.parse(line) as Command;
+    void run(command)
+      .catch((error) => ({ error: String(error) }))
+      .then((answer) => process.stdout.write(`${JSON.stringify({ id: command.id, answer })}\n`));
+  })
+  .on('close', () => process.exit(0));

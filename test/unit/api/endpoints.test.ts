@@ -1,0 +1,66 @@
+import { expect, test } from 'vitest';
+import type { EdgeReport, Report } from '../../../agent/protocol/index.ts';
+import { endpointRows } from '../../../controller/api/endpoint-rows.ts';
+import type { HostRecord } from '../../../controller/model/index.ts';
+import { anApplication, aRole } from '../../support/builders/application.ts';
+import { aHost } from '../../support/builders/host.ts';
+import { aVm } from '../../support/builders/vm.ts';
+
+const HTTP = { type: 'input', protocol: 'http', port: 80, targetPort: 8080, from: [] } as const;
+const application = anApplication('crm', { roles: { web: aRole({ endpoints: { http: HTTP } }) } });
+const shared = { ...application, public: { address: '192.0.2.200', prefix: 24, routerId: 1 } };
+const vms = [aVm({ state: 'ready', incarnation: 3 })];
+
+const anEdge = (name: string, address: string, over: Partial<HostRecord> = {}): HostRecord => {
+  const host = aHost(name, {}, over);
+  if (!host.offer) throw new Error('it offers nothing');
+  return { ...host, offer: { ...host.offer, edge: true, underlay: { address, mtu: 1_500, networks: [] } } };
+};
+const hosts = [anEdge('h1', '192.0.2.1'), anEdge('h2', '192.0.2.2'), aHost('h3')];
+
+const link = (name: string, seen: Partial<EdgeReport['endpoints'][number]>, held: string[] = []) => ({
+  name,
+  connected: true,
+  report: {
+    edge: {
+      endpoints: [
+        {
+          ...{ id: 'crm/web/http', state: 'served', connections: 2, bytesIn: 10, bytesOut: 20 },
+          backends: [{ name: 'web-0.3', state: 'up', sessions: 1 }],
+          ...seen,
+        },
+      ],
+      held,
+      missing: [],
+    },
+  } as unknown as Report,
+});
+
+test('an endpoint is served where every edge host says so, at the address that they share', () => {
+  expect(endpointRows(shared, hosts, vms, [link('h1', {}), link('h2', {}, ['192.0.2.200'])])).toEqual([
+    {
+      ...{ id: 'crm/web/http', addresses: ['192.0.2.200'], port: 80, protocol: 'http' },
+      ...{ state: 'served', host: 'h2', connections: 4, bytesIn: 20, bytesOut: 40 },
+      backends: [{ name: 'web-0.3', address: vms[0]?.address, state: 'up', sessions: 2 }],
+    },
+  ]);
+});
+
+test('what a host cannot serve says why, and is served by the others', () => {
+  const failed = { state: 'failed', reason: 'port 80 of 192.0.2.1 is taken on this host by nginx' } as const;
+  const [row] = endpointRows(application, hosts, vms, [link('h1', failed), link('h2', {})]);
+  expect(row).toMatchObject({
+    state: 'served',
+    reason: `h1: ${failed.reason}`,
+    addresses: ['192.0.2.1', '192.0.2.2'],
+  });
+  const [none] = endpointRows(application, hosts, vms, [link('h1', failed)]);
+  expect(none).toMatchObject({ state: 'failed', reason: `h1: ${failed.reason}; h2: it has not said so yet` });
+});
+
+test('without an edge host the endpoint says so', () => {
+  const down = [anEdge('h1', '192.0.2.1', { state: 'down' }), aHost('h3')];
+  expect(endpointRows(application, down, vms, [])).toMatchObject([
+    { state: 'failed', reason: expect.stringContaining('no edge host is up'), addresses: [] },
+  ]);
+});

@@ -1,0 +1,266 @@
+import { beforeEach, describe, expect, test } from 'vitest';
+import type { EdgeReport, VmReport } from '../../../agent/protocol/index.ts';
+import type { HostRecord, Role, VmRecord } from '../../../controller/model/index.ts';
+import { edgeGoalOf } from '../../../controller/reconciler/edge-goals.ts';
+import { DEFAULT_SETTINGS, plan } from '../../../controller/reconciler/plan.ts';
+import type { World } from '../../../controller/reconciler/world.ts';
+import { PlanningWorld } from '../../property/reconciler/planning-world.ts';
+import { anApplication, aRole } from '../../support/builders/application.ts';
+import { aHost } from '../../support/builders/host.ts';
+
+const HTTP = {
+  type: 'input',
+  protocol: 'http',
+  port: 80,
+  targetPort: 8080,
+  from: [],
+  drainMs: 20_000,
+} as const;
+
+let world: PlanningWorld;
+/** Open connections of a backend that drains, on every edge host. */
+let sessions: number;
+/** Backends that edge hosts do not serve yet. */
+let unserved: readonly string[];
+let say: (vm: VmRecord) => Partial<VmReport>;
+let ranges: readonly string[];
+
+const anEdge = (name: string, last: number, labels: Readonly<Record<string, string>> = {}): HostRecord => {
+  const host = aHost(name);
+  if (!host.offer) throw new Error('it offers nothing');
+  const underlay = { address: `192.0.2.${last}`, mtu: 1_500, networks: [] };
+  return { ...host, offer: { ...host.offer, labels: { ...labels }, edge: true, underlay } };
+};
+
+const declare = (over: Partial<Role> = {}, generation = 1) =>
+  world.put('apps/crm', {
+    ...world.records.applications.get('crm'),
+    ...anApplication('crm', { roles: { web: aRole({ instances: 2, endpoints: { http: HTTP }, ...over }) } }),
+    generation,
+  });
+
+function edgeReport(host: string, snapshot: World): EdgeReport | undefined {
+  const goal = edgeGoalOf(host, snapshot);
+  return (
+    goal && {
+      endpoints: goal.endpoints.map(({ id, backends }) => ({
+        ...{ id, state: 'served', connections: 0, bytesIn: 0, bytesOut: 0 },
+        backends: backends.map(({ name, state }) => ({
+          name,
+          state: state === 'draining' ? 'draining' : unserved.includes(name) ? 'down' : 'up',
+          sessions: state === 'draining' ? sessions : 1,
+        })),
+      })),
+      held: [],
+      missing: [],
+    }
+  );
+}
+
+function snapshot(): World {
+  const made = { ...world.snapshot() };
+  const fleet = { ...made.fleet, public: ranges };
+  const live = new Map(
+    [...made.live].map(([name, each]) => {
+      const edge = edgeReport(name, { ...made, fleet });
+      return [name, each.report && edge ? { ...each, report: { ...each.report, edge } } : each] as const;
+    }),
+  );
+  return { ...made, fleet, live };
+}
+
+function settle(afterMs = 0): number | null {
+  world.pass(afterMs);
+  world.letHostsFollow(say);
+  for (let passes = 0; passes < 80; passes++) {
+    const planned = plan(snapshot(), world.nowMs, DEFAULT_SETTINGS);
+    world.write(planned);
+    world.letHostsFollow(say);
+    if (planned.puts.length + planned.deletes.length + planned.events.length === 0) return planned.nextWaitMs;
+  }
+  throw new Error('the plan does not come to rest');
+}
+
+const web = (index: number) => world.records.vms.get(`crm/web-${index}`);
+const backends = (host = 'h1') =>
+  Object.fromEntries(
+    (edgeGoalOf(host, snapshot())?.endpoints[0]?.backends ?? []).map(({ name, state }) => [name, state]),
+  );
+
+beforeEach(() => {
+  world = new PlanningWorld();
+  [sessions, unserved, ranges] = [0, [], []];
+  say = () => ({});
+  for (const [index, name] of ['h1', 'h2', 'h3'].entries()) world.addHost(anEdge(name, index + 1));
+});
+
+describe('what edge hosts serve', () => {
+  test('each endpoint with its ready instances, at the host’s own address where there are no public ones', () => {
+    say = ({ index }) => (index === 1 ? { phase: 'starting' } : {});
+    declare();
+    settle();
+    expect(edgeGoalOf('h2', snapshot())).toEqual({
+      addresses: [],
+      endpoints: [
+        {
+          ...{
+            id: 'crm/web/http',
+            addresses: ['192.0.2.2'],
+            port: 80,
+            protocol: 'http',
+            proxyProtocol: false,
+          },
+          backends: [{ name: 'web-0.1', address: web(0)?.address, port: 8080, state: 'ready' }],
+        },
+      ],
+    });
+    expect(web(0)?.steps.find(({ name }) => name === 'publish')).toMatchObject({ status: 'done' });
+    expect(web(1)?.steps.find(({ name }) => name === 'publish')).toMatchObject({ status: 'skipped' });
+  });
+
+  test('where a host is labelled for it, only those', () => {
+    world.addHost(anEdge('h3', 3, { edge: 'true' }));
+    declare();
+    settle();
+    expect([edgeGoalOf('h1', snapshot()), edgeGoalOf('h3', snapshot())?.endpoints.length]).toEqual([
+      undefined,
+      1,
+    ]);
+  });
+
+  test('at an address of the public ranges, which is kept while it is in them, and given back with the application', () => {
+    ranges = ['192.0.2.200-192.0.2.201/24'];
+    declare();
+    settle();
+    expect(world.records.applications.get('crm')?.public).toEqual({
+      address: '192.0.2.200',
+      prefix: 24,
+      routerId: 1,
+    });
+    const { addresses, endpoints } = edgeGoalOf('h1', snapshot()) ?? { addresses: [], endpoints: [] };
+    expect(addresses).toEqual([
+      { address: '192.0.2.200', prefix: 24, routerId: 1, priority: 199, peers: ['192.0.2.2', '192.0.2.3'] },
+    ]);
+    expect(endpoints[0]?.addresses).toEqual(['192.0.2.200']);
+    world.put('apps/shop', anApplication('shop', { roles: { web: aRole({ endpoints: { http: HTTP } }) } }));
+    settle();
+    expect(world.records.applications.get('shop')?.public?.address).toBe('192.0.2.201');
+    ranges = ['192.0.2.201-192.0.2.202/24'];
+    settle();
+    expect(world.records.applications.get('crm')?.public).toMatchObject({ address: '192.0.2.202' });
+    expect(world.records.applications.get('shop')?.public).toMatchObject({ address: '192.0.2.201' });
+    ranges = [];
+    settle();
+    expect(world.records.applications.get('crm')?.public).toBeUndefined();
+  });
+});
+
+describe('an instance that is about to go', () => {
+  test('drains when it is scaled in, and goes when no connection to it is open', () => {
+    declare();
+    settle();
+    sessions = 1;
+    declare({ instances: 1 }, 2);
+    expect(settle()).toBe(world.nowMs + 20_000);
+    expect(web(1)).toMatchObject({ state: 'draining', deleting: false, power: 'running' });
+    expect(backends()).toEqual({ 'web-0.1': 'ready', 'web-1.1': 'draining' });
+    sessions = 0;
+    settle();
+    expect(web(1)).toBeUndefined();
+    expect(backends()).toEqual({ 'web-0.1': 'ready' });
+  });
+
+  test('goes after its time whatever is open, and at once when it is not ready or nobody serves it', () => {
+    declare();
+    settle();
+    sessions = 1;
+    declare({ instances: 1 }, 2);
+    settle();
+    settle(19_999);
+    expect(web(1)?.state).toBe('draining');
+    settle(1);
+    expect(web(1)).toBeUndefined();
+    say = () => ({ phase: 'unready' });
+    settle();
+    declare({ instances: 0 }, 3);
+    settle();
+    expect(web(0)).toBeUndefined();
+  });
+
+  test('gets connections again when it is not to go any more', () => {
+    declare();
+    settle();
+    sessions = 1;
+    declare({ instances: 1 }, 2);
+    settle();
+    declare({ instances: 2 }, 3);
+    settle();
+    expect(web(1)).toMatchObject({ state: 'ready', drain: null });
+    expect(backends()).toEqual({ 'web-0.1': 'ready', 'web-1.1': 'ready' });
+  });
+
+  test('of a role that rolls goes on until its successor is served, then drains, and is followed', () => {
+    declare();
+    settle();
+    const incarnation = () => web(0)?.incarnation;
+    [unserved, sessions] = [['web-0.2'], 1];
+    declare({ env: { A: '2' } }, 2);
+    settle();
+    expect(backends()).toEqual({ 'web-0.1': 'ready', 'web-0.2': 'ready', 'web-1.1': 'ready' });
+    expect(incarnation()).toBe(1);
+    unserved = [];
+    settle();
+    expect(web(0)).toMatchObject({ state: 'draining', incarnation: 1 });
+    expect(backends()).toEqual({ 'web-0.1': 'draining', 'web-0.2': 'ready', 'web-1.1': 'ready' });
+    sessions = 0;
+    settle();
+    expect(web(0)).toMatchObject({ state: 'ready', incarnation: 2, drain: null });
+    expect(web(1)).toMatchObject({ state: 'ready', incarnation: 2 });
+    expect(backends()).toEqual({ 'web-0.2': 'ready', 'web-1.2': 'ready' });
+  });
+
+  test('is not waited for by a successor that no edge host ever serves', () => {
+    declare();
+    settle();
+    unserved = ['web-0.2', 'web-1.2'];
+    declare({ env: { A: '2' } }, 2);
+    settle();
+    expect(web(0)?.incarnation).toBe(1);
+    settle(10_000);
+    expect(web(0)?.incarnation).toBe(2);
+  });
+
+  test('of a host that is drained is followed the same way', () => {
+    declare();
+    settle();
+    sessions = 1;
+    const host = String(web(0)?.host);
+    const record = world.records.hosts.get(host);
+    world.put(`hosts/${host}`, {
+      ...record,
+      draining: true,
+      drain: { atMs: world.nowMs, by: 'ann', cold: false, vms: 1 },
+    });
+    settle();
+    expect(web(0)).toMatchObject({ state: 'draining', host });
+    settle(20_000);
+    expect(web(0)).toMatchObject({ state: 'ready', incarnation: 2 });
+    expect(web(0)?.host).not.toBe(host);
+  });
+
+  test('is made anew at once when its host is lost meanwhile', () => {
+    declare();
+    settle();
+    sessions = 1;
+    declare({ env: { A: '2' } }, 2);
+    settle();
+    expect(web(0)?.state).toBe('draining');
+    const host = String(web(0)?.host);
+    world.silence(host);
+    settle(5_000);
+    settle(60_000);
+    for (const index of [0, 1])
+      expect(web(index)).toMatchObject({ state: 'ready', incarnation: expect.any(Number) });
+    expect(web(0)?.host).not.toBe(host);
+  });
+});
