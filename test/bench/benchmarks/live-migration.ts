@@ -3,6 +3,7 @@ import type { VmDetail } from '../../../controller/client/index.ts';
 import type { Benchmark, Measurement } from '../contract.ts';
 import { BenchFleet } from '../fleet.ts';
 import { PlainGuest, type PlainWay } from '../plain-guest.ts';
+import { isQuiet } from '../quiet.ts';
 import { pairedRatio } from '../statistics.ts';
 
 const ROUNDS = 5;
@@ -46,13 +47,15 @@ export const liveMigration: Benchmark = {
         still: await PlainGuest.like(fleet, ID, 'still'),
         live: await PlainGuest.like(fleet, ID, 'live'),
       };
+      await Promise.all([plain.still.hold(), plain.live.hold()]);
       const measurements: Measurement[] = [];
       for (const link of LINKS) {
         await limitLinks(fleet, link.rate);
         const readings: Readings = { weft: [], still: [], live: [] };
         for (let round = 0; round < (rounds ?? ROUNDS); round++) {
+          await settle(say);
           readings.weft.push(await move(fleet, say));
-          for (const way of ['still', 'live'] as const) readings[way].push(await plain[way].move());
+          for (const way of ['still', 'live'] as const) readings[way].push(await moveAlone(plain[way], say));
           const told = Object.entries(readings).map(([who, read]) => `${who} ${inWords(read.at(-1))}`);
           say(`${link.name}, move ${round + 1}: ${told.join(', ')}`);
         }
@@ -108,6 +111,19 @@ async function limitLinks({ lab }: BenchFleet, rate: string | null): Promise<voi
       ...['tc', 'qdisc', 'replace', 'dev', 'eth0', 'root', 'tbf'],
       ...['rate', rate, 'burst', '256kb', 'latency', '20ms'],
     ]);
+}
+
+async function settle(say: (line: string) => void): Promise<void> {
+  if (!(await isQuiet())) say('this machine does not get quiet: it goes on as it is');
+}
+
+/** The other ones of the baseline stand still meanwhile. */
+async function moveAlone(guest: PlainGuest, say: (line: string) => void): Promise<Reading> {
+  await guest.letGo();
+  await settle(say);
+  const reading = await guest.move();
+  await guest.hold();
+  return reading;
 }
 
 /** Told by the changes that clients follow: whoever asks again and again takes the time of what it measures. */

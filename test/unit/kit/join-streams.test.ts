@@ -65,3 +65,30 @@ test('what was carried is cleared away after each piece, where V8 lets it', asyn
   expect(await carried(5)).toBe(2);
   expect(gc).toHaveBeenCalledWith({ type: 'minor' });
 });
+
+test('what comes in one turn goes on together and in order, before its end is told', async () => {
+  const calls: string[][] = [];
+  const from = new Duplex({ read: () => undefined, write: (_chunk, _encoding, done) => done() });
+  const to = new Duplex({
+    read: () => undefined,
+    write(chunk: Buffer, _encoding, done) {
+      calls.push([chunk.toString()]);
+      done();
+    },
+    writev(pieces, done) {
+      calls.push(pieces.map(({ chunk }) => String(chunk)));
+      done();
+    },
+    final(done) {
+      calls.push(['end']);
+      done();
+    },
+  });
+  joinStreams(from, to);
+  for (const word of ['a', 'b', 'c']) from.push(word);
+  await vi.waitFor(() => expect(calls).toEqual([['a', 'b', 'c']]));
+  from.push('d');
+  from.push(null);
+  await once(to, 'finish');
+  expect(calls.slice(1)).toEqual([['d'], ['end']]);
+});
