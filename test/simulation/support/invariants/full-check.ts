@@ -6,7 +6,7 @@ import { addressesOf, sharing } from './addresses.ts';
 import { Capacity } from './capacity.ts';
 import { claimedOn, notMatching, placesOf } from './claims.ts';
 import type { DiskContents } from './disk-contents.ts';
-import { machinesOn, onTwoHosts } from './machines-on-one-host.ts';
+import { isCopiedFrom, machinesOn, onTwoHosts } from './machines-on-one-host.ts';
 import { Maintenance } from './maintenance.ts';
 import type { Fabric } from './rule.ts';
 
@@ -42,8 +42,14 @@ export async function fullCheck(
 const addresses = (vms: readonly VmRecord[]) =>
   vms.flatMap((vm) => addressesOf(vm).map(({ address, who }) => [address, who] as const));
 
-const machines = (hosts: Iterable<SimulatedHost>, contents: Pick<DiskContents, 'isCurrent'>) =>
-  [...hosts].flatMap((host) => [...machinesOn(host, contents)].map((id) => [id, host.name] as const));
+function machines(hosts: Iterable<SimulatedHost>, contents: Pick<DiskContents, 'isCurrent'>) {
+  const all = [...hosts];
+  return all.flatMap((host) =>
+    [...machinesOn(host, contents)]
+      .filter((id) => !isCopiedFrom(id, host, all))
+      .map((id) => [id, host.name] as const),
+  );
+}
 
 function checkShared(
   { violated }: Fabric,

@@ -16,7 +16,8 @@ export class MachinesOnOneHost implements Rule {
 
   #isOn(name: string, id: string): boolean {
     const host = this.#fabric.hosts.get(name);
-    return host !== undefined && machinesOn(host, this.#contents).has(id);
+    if (host === undefined || !machinesOn(host, this.#contents).has(id)) return false;
+    return !isCopiedFrom(id, host, this.#fabric.hosts.values());
   }
 
   hostChanged(host: SimulatedHost): void {
@@ -44,6 +45,17 @@ export function machinesOn(
   for (const [vmId, disk] of local.machines) if (contents.isCurrent(vmId, disk)) found.add(vmId);
   for (const { vmId, kind } of domains.values()) if (kind === 'machine') found.add(vmId);
   return found;
+}
+
+/** Nothing runs there, and what lies there lies on another host as well, for a later incarnation: it was copied, and is that one's. */
+export function isCopiedFrom(id: string, host: SimulatedHost, hosts: Iterable<SimulatedHost>): boolean {
+  const disk = host.local.machines.get(id);
+  if (!disk?.written || host.domains.has(id)) return false;
+  for (const { local } of hosts) {
+    const other = local.machines.get(id);
+    if (other?.written === disk.written && other.owner.incarnation > disk.owner.incarnation) return true;
+  }
+  return false;
 }
 
 export const onTwoHosts = (id: string, hosts: Iterable<string>): string =>
