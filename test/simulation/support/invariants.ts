@@ -73,12 +73,10 @@ export class Invariants {
   }
 
   /** @param disk on a host's own pool; null: on one that hosts share. */
-  diskRemoved(vmId: string, disk: MachineDisk | null, host: string): void {
+  diskRemoved(vmId: string, disk: MachineDisk | null): void {
     // Half a copy, or what it had before it went elsewhere: that is another matter.
     if (disk && !this.contents.isCurrent(vmId, disk) && disk.owner.copy !== 'whole') {
-      const { copiedFrom, deleting } = this.records.vm(vmId) ?? {};
-      if (disk.owner.copy !== 'half' && copiedFrom?.host === host && !deleting)
-        this.violated(`the old disk of ${vmId} went before it was ready where it is`);
+      this.contents.oldRemoved(vmId, disk);
       return;
     }
     if (!this.#deletedByUser.has(vmId)) this.violated(`the disk of ${vmId} went without a user’s delete`);

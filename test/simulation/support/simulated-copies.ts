@@ -45,7 +45,7 @@ export class SimulatedCopies extends DiskCopies {
     const disk = this.#options.local.machines.get(vmId);
     await this.#work();
     // The power may have been cut since.
-    if (!disk || disk.arriving === null) return;
+    if (!disk || disk.arriving === null || this.#options.flushesNothing) return;
     disk.written = disk.arriving;
     disk.arriving = null;
     this.#options.onChange();

@@ -37,6 +37,8 @@ export interface SimulatedDisksOptions {
   readonly onMachineDiskRemoved: (vmId: string, disk: MachineDisk | null) => void;
   /** Breaks a rule on purpose: a disk is opened whoever has it. */
   readonly takesAnyDisk: boolean;
+  /** Breaks a rule on purpose: what was copied is said to be safe, and is not. */
+  readonly flushesNothing: boolean;
 }
 
 /** Pools in memory, under the rules of the real ones: who has a disk is written down, and only ever at a higher incarnation. */

@@ -45,7 +45,9 @@ export interface SimulatedHostOptions {
 export type HostMutation =
   | { readonly plan: typeof plan }
   | 'takes older goals'
-  | 'does not look at who has the disk';
+  | 'does not look at who has the disk'
+  | 'lets run what comes with its disk'
+  | 'does not flush what was copied';
 
 /** What frames to and from a host suffer on their way. */
 export interface Weather {

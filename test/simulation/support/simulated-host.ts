@@ -322,6 +322,7 @@ export class SimulatedHost {
     const daemon = new SimulatedDaemon({
       ...{ hypervisor, clock, random, note, highestRun },
       machines: this.local.machines,
+      runsCopies: this.#options.mutation === 'lets run what comes with its disk',
       isLocked: (vmId) => isLocked(vmId, this),
     });
     this.#life = { hypervisor, clock, daemon };
@@ -351,6 +352,7 @@ export class SimulatedHost {
       blobs: this.#blobs,
       onChange: () => this.#options.onChange(this),
       onMachineDiskRemoved: this.#options.onMachineDiskRemoved,
+      flushesNothing: mutation === 'does not flush what was copied',
       takesAnyDisk: mutation === 'does not look at who has the disk',
       ...(typeof mutation === 'object' ? { plan: mutation.plan } : {}),
     });

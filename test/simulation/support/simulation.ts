@@ -268,7 +268,7 @@ export class Simulation {
       network: this.#network,
       leavesBeats: options.leavesBeats ?? false,
       ...(options.hostMutation === undefined ? {} : { mutation: options.hostMutation }),
-      onMachineDiskRemoved: (id, disk) => this.invariants.diskRemoved(id, disk, name),
+      onMachineDiskRemoved: (id, disk) => this.invariants.diskRemoved(id, disk),
       onChange: (host) => {
         this.invariants.hostChanged(host);
         options.onHostChange?.(host);

@@ -1,6 +1,6 @@
 import type { MachineDisk } from '../simulated-disks.ts';
 import type { SimulatedHost } from '../simulated-host.ts';
-import type { Fabric, Rule } from './rule.ts';
+import type { Commit, Fabric, Rule } from './rule.ts';
 
 /**
  * A machine on a host's own pool begins, and goes on after it stood still, with all that was ever written: never with half a copy, never
@@ -11,10 +11,20 @@ export class DiskContents implements Rule {
   /** Machine id → the last time it began to run, as it is in its disk since. */
   readonly #newest = new Map<string, number>();
   readonly #running = new Map<string, ReadonlySet<string>>();
+  /** Machine id → the highest incarnation that was ready. */
+  readonly #ready = new Map<string, number>();
   #begun = 0;
 
   constructor(fabric: Fabric) {
     this.#fabric = fabric;
+  }
+
+  committed({ vms }: Commit): void {
+    for (const id of vms) {
+      const vm = this.#fabric.records.vm(id);
+      if (vm?.kind === 'machine' && vm.state === 'ready')
+        this.#ready.set(id, Math.max(vm.incarnation, this.#ready.get(id) ?? 0));
+    }
   }
 
   hostChanged(host: SimulatedHost): void {
@@ -40,9 +50,18 @@ export class DiskContents implements Rule {
     return disk !== undefined && (disk.arriving ?? disk.written) === this.#newest.get(vmId);
   }
 
+  /** A disk of a machine that is none that it could go on from. */
+  oldRemoved(vmId: string, { owner }: MachineDisk): void {
+    const vm = this.#fabric.records.vm(vmId);
+    if (owner.copy === 'half' || !vm || vm.deleting) return;
+    if ((this.#ready.get(vmId) ?? 0) <= owner.incarnation)
+      this.#fabric.violated(`the old disk of ${vmId} went before it was ready with its copy`);
+  }
+
   /** Whatever is made under this name has another disk. */
   diskRemoved(vmId: string): void {
     this.#newest.delete(vmId);
+    this.#ready.delete(vmId);
   }
 
   #begins({ name, local }: SimulatedHost, vmId: string, copy: string): void {

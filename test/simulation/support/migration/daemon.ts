@@ -22,6 +22,8 @@ export interface DaemonOptions {
   readonly note: () => void;
   /** Disks of machines on the host's own pool, which go along. */
   readonly machines: ReadonlyMap<string, MachineDisk>;
+  /** Breaks a rule on purpose: what comes with its disk is let run at once. */
+  readonly runsCopies: boolean;
   /** Another host's copy has the disk locked. */
   readonly isLocked: (vmId: string) => boolean;
   /** The highest incarnation of a machine that has run anywhere. */
@@ -176,9 +178,9 @@ export class SimulatedDaemon {
   }
 
   #serve(socket: Duplex): void {
-    const { hypervisor, clock, random, isLocked, machines } = this.#options;
+    const { hypervisor, clock, random, isLocked, machines, runsCopies } = this.#options;
     const incoming = new Incoming(socket, {
-      ...{ hypervisor, clock, random, isLocked, machines },
+      ...{ hypervisor, clock, random, isLocked, machines, runsCopies },
       isOver: () => this.#isOver || this.isDown,
       listen: (path, onConnection) => this.listen(path, onConnection),
       onBegun: (name) => this.#incoming.set(name, incoming),

@@ -14,6 +14,7 @@ export interface IncomingOptions {
   readonly random: Random;
   /** Disks of machines on the host's own pool. */
   readonly machines: ReadonlyMap<string, MachineDisk>;
+  readonly runsCopies: boolean;
   readonly isLocked: (vmId: string) => boolean;
   /** The daemon, or the host, is no more. */
   readonly isOver: () => boolean;
@@ -134,6 +135,7 @@ export class Incoming {
     this.#end();
     if (!domain || !this.#disk || !this.#isThere()) return false;
     this.#disk.arriving = written;
+    if (this.#options.runsCopies) return this.#runs(domain);
     domain.reason = WAITS;
     this.#options.hypervisor.emit({
       ...{ type: 'lifecycle', name: this.#name, state: 'paused', detail: 'suspended paused' },
@@ -151,9 +153,15 @@ export class Incoming {
       hypervisor.halt(this.#name, domain, 'shut-off', 'failed');
       return false;
     }
+    return this.#runs(domain);
+  }
+
+  #runs(domain: FakeDomain): true {
     domain.state = 'running';
     domain.reason = 'migrated';
-    hypervisor.emit({ type: 'lifecycle', name: this.#name, state: 'running', detail: 'resumed migrated' });
+    this.#options.hypervisor.emit({
+      ...{ type: 'lifecycle', name: this.#name, state: 'running', detail: 'resumed migrated' },
+    });
     return true;
   }
 
