@@ -18,7 +18,10 @@ async function fabric() {
   await simulation.until('all to run', (records) => convergedUnder(records, hosts));
   const broken = new MemoryStore();
   await broken.transact({ puts: (await store.list('')).entries });
-  return { broken, check: () => fullCheck(broken, invariants.hosts, invariants.records) };
+  return {
+    broken,
+    check: () => fullCheck(broken, invariants.hosts, invariants.records, invariants.contents),
+  };
 }
 
 test('a fabric at rest is found as it should be', async () => {

@@ -6,7 +6,19 @@ import { type MigrationChannel, migrationPath, type OutgoingMigration } from '..
 import { askFor, type DirectTarget, openLine } from './direct-line.ts';
 import type { LineIdentity } from './tls.ts';
 
+/** A connection to another host, of which nothing was asked yet. */
+export type IdleLine = Duplex & { setTimeout(ms: number, onTimeout?: () => void): unknown };
+
+/** How connections to other hosts are had. @throws WeftError `host-unreachable`, `forbidden`. */
+export interface DirectLines<Line extends IdleLine = IdleLine> {
+  open(target: DirectTarget, limitMs: number): Promise<Line>;
+  /** Asks for one connection of a migration over a line. */
+  ask(line: Line, path: string, host: string, limitMs: number): Promise<Duplex>;
+}
+
 export interface DiallerOptions {
+  /** Default: over TLS, with this host's identity. */
+  readonly lines?: DirectLines;
   readonly identity: () => LineIdentity;
   /** By the controller, which reaches every host. */
   readonly relay: (path: string) => Promise<Duplex>;
@@ -24,7 +36,7 @@ const SPARE_IDLE_MS = 8_000;
 
 interface Way {
   /** Ready for a connection that the guest stands still for. It resolves to null when it could not be had. */
-  spare: Promise<TLSSocket | null> | null;
+  spare: Promise<IdleLine | null> | null;
   /** It leads nowhere: no time is lost on it once more. */
   isClosed: boolean;
 }
@@ -32,11 +44,13 @@ interface Way {
 /** Connections of migrations that leave this host: straight to the other one where it lets them in, else through the controller. */
 export class MigrationDialler {
   readonly #options: DiallerOptions;
+  readonly #lines: DirectLines;
   /** For as long as an order is the one that is carried out. */
   readonly #ways = new WeakMap<OutgoingMigration, Way>();
 
   constructor(options: DiallerOptions) {
     this.#options = options;
+    this.#lines = options.lines ?? overTls(options);
   }
 
   async dial(order: OutgoingMigration, channel: MigrationChannel): Promise<Duplex> {
@@ -68,7 +82,7 @@ export class MigrationDialler {
   }
 
   async #lineOf(way: Way, target: DirectTarget, path: string): Promise<Duplex> {
-    const ask = (line: TLSSocket) => askFor(line, path, target.host.name, ASK_LIMIT_MS);
+    const ask = (line: IdleLine) => this.#lines.ask(line, path, target.host.name, ASK_LIMIT_MS);
     const spare = await way.spare;
     way.spare = null;
     if (spare && !spare.destroyed) {
@@ -80,15 +94,25 @@ export class MigrationDialler {
     return ask(await this.#open(target));
   }
 
-  #open(target: DirectTarget): Promise<TLSSocket> {
-    const { identity, clock } = this.#options;
-    return openLine(target, identity(), OPEN_LIMIT_MS, () => clock.now());
+  #open(target: DirectTarget): Promise<IdleLine> {
+    return this.#lines.open(target, OPEN_LIMIT_MS);
   }
 
-  #ahead(target: DirectTarget): Promise<TLSSocket | null> {
+  #ahead(target: DirectTarget): Promise<IdleLine | null> {
     return this.#open(target).then(
-      (line) => line.setTimeout(SPARE_IDLE_MS, () => line.destroy()),
+      (line) => {
+        line.setTimeout(SPARE_IDLE_MS, () => line.destroy());
+        return line;
+      },
       () => null,
     );
   }
 }
+
+const overTls = ({ identity, clock }: DiallerOptions): DirectLines => {
+  const lines: DirectLines<TLSSocket> = {
+    open: (target, limitMs) => openLine(target, identity(), limitMs, () => clock.now()),
+    ask: askFor,
+  };
+  return lines as DirectLines;
+};

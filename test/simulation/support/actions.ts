@@ -101,6 +101,12 @@ export const ACTIONS = {
   move: ({ operations }, id, host) => operations.move(id, host === '' ? null : String(host)),
   'move live': ({ operations }, id, host) =>
     operations.move(id, host === '' ? null : String(host), { mode: 'live' }),
+  'move with disk': ({ operations }, id, host) =>
+    operations.move(id, host === '' ? null : String(host), { copies: true }),
+  'drain with disks': ({ operations }, host) => operations.setDraining(host, true, { copies: true }),
+  wall: (simulation, to) => {
+    simulation.host(to).walled = true;
+  },
   'abort move': ({ operations }, id) => operations.abortMove(id),
   'kill libvirt': (simulation, to) => simulation.host(to).stopLibvirt(),
   'start libvirt': (simulation, to) => simulation.host(to).startLibvirt(),

@@ -101,7 +101,14 @@ export const FAULTS = {
   'move machine': ({ operations }) => operations.move('shop/san', null, { mode: 'cold' }),
   'move machine while it runs': ({ operations }, random) =>
     operations.move('shop/san', null, { mode: random.chance(0.5) ? 'live' : 'auto' }),
-  'stay where it is': ({ operations }) => operations.abortMove('shop/san'),
+  'move machine with its disk': ({ operations }) => operations.move('shop/db', null, { copies: true }),
+  'drain with disks': ({ operations, hosts }, random) =>
+    operations.setDraining(random.pick(hosts)?.name ?? 'h1', true, { copies: true }),
+  'stay where it is': ({ operations }, random) => operations.abortMove(random.pick(MACHINES) ?? 'shop/san'),
+  wall: ({ hosts }, random) => {
+    const host = random.pick(hosts);
+    if (host) host.walled = true;
+  },
   'storage does not answer': ({ storage }) => {
     storage.broken = true;
   },

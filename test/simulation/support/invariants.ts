@@ -4,6 +4,7 @@ import { Capacity } from './invariants/capacity.ts';
 import { Claims } from './invariants/claims.ts';
 import { Departures } from './invariants/departures.ts';
 import { DiskAges } from './invariants/disk-ages.ts';
+import { DiskContents } from './invariants/disk-contents.ts';
 import { HandOvers } from './invariants/hand-overs.ts';
 import { Incarnations } from './invariants/incarnations.ts';
 import { MachinesOnOneHost } from './invariants/machines-on-one-host.ts';
@@ -13,6 +14,7 @@ import { Order } from './invariants/order.ts';
 import { Proofs } from './invariants/proofs.ts';
 import type { Commit, Fabric, Rule } from './invariants/rule.ts';
 import { Records } from './records.ts';
+import type { MachineDisk } from './simulated-disks.ts';
 import type { SimulatedHost } from './simulated-host.ts';
 
 /**
@@ -24,6 +26,8 @@ export class Invariants {
   readonly hosts: ReadonlyMap<string, SimulatedHost>;
   readonly #rules: readonly Rule[];
   readonly #ages: DiskAges;
+  readonly contents: DiskContents;
+  readonly #deletedByUser = new Set<string>();
   readonly #violations: string[] = [];
   /** Grows with every change of anything. */
   changes = 0;
@@ -36,11 +40,15 @@ export class Invariants {
       violated: (what) => this.violated(what),
     };
     this.#ages = new DiskAges(fabric);
+    this.contents = new DiskContents(fabric);
     this.#rules = [
       this.#ages,
+      this.contents,
+      new MachinesOnOneHost(fabric, this.contents),
+      new HandOvers(fabric, this.contents),
       ...[
         ...[Addresses, Departures, Incarnations, Proofs, Order, Capacity, Maintenance, Claims],
-        ...[HandOvers, MachinesOnOneHost, OneStorage],
+        ...[OneStorage],
       ].map((rule) => new rule(fabric)),
     ];
   }
@@ -59,8 +67,19 @@ export class Invariants {
     return this.#ages.highest(vmId);
   }
 
-  /** With its user's leave. */
-  diskRemoved(vmId: string): void {
+  /** A user's delete, which is the one thing that lets machines' disks go. */
+  allowDiskRemoval(ids: readonly string[]): void {
+    for (const id of ids) this.#deletedByUser.add(id);
+  }
+
+  /** @param disk on a host's own pool; null: on one that hosts share. */
+  diskRemoved(vmId: string, disk: MachineDisk | null): void {
+    // Half a copy, or what it had before it went elsewhere: that is another matter.
+    if (disk && !this.contents.isCurrent(vmId, disk) && disk.owner.copy !== 'whole') {
+      this.contents.oldRemoved(vmId, disk);
+      return;
+    }
+    if (!this.#deletedByUser.has(vmId)) this.violated(`the disk of ${vmId} went without a user’s delete`);
     for (const rule of this.#rules) rule.diskRemoved?.(vmId);
   }
 

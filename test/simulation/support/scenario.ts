@@ -28,6 +28,8 @@ const scenario = z.strictObject({
   /** Takes what things take from this; absent: everything takes as long as it usually does. */
   seed: z.number().int().optional(),
   failureRate: z.number().min(0).max(1).default(0),
+  /** Hosts reach each other, and machines go straight from one to the next. */
+  listens: z.boolean().default(false),
   /** Hosts leave words in the pool that they share. */
   beats: z.boolean().default(false),
   steps: z.array(
@@ -60,6 +62,7 @@ export async function playScenario(
     steady: script.seed === undefined,
     failureRate: script.failureRate,
     leavesBeats: script.beats,
+    listens: script.listens,
     hosts: script.hosts.map((made, index) => shapeOf(made, `h${index + 1}`)),
     ...broken,
     onCommit: (transaction) => journal.committed(transaction),

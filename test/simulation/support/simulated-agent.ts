@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
 import { Executor } from '../../../agent/executor/executor.ts';
+import { Landings } from '../../../agent/executor/landings.ts';
 import { AgentPaths } from '../../../agent/executor/paths.ts';
 import type { plan } from '../../../agent/executor/plan.ts';
 import type { VmFolders } from '../../../agent/executor/vm-folders.ts';
@@ -7,6 +8,7 @@ import type { FakeHypervisor } from '../../../agent/hypervisor/fake/fake-hypervi
 import type { Clock, Timer } from '../../../agent/kit/clock.ts';
 import { WeftError } from '../../../agent/kit/errors.ts';
 import { createLogger } from '../../../agent/kit/log.ts';
+import type { DirectLines } from '../../../agent/migrations/direct/dialler.ts';
 import type { Goal, OpenStream, Report } from '../../../agent/protocol/index.ts';
 import { keepParts } from '../../../controller/fleet/kept-parts.ts';
 import { frozenCopy } from '../../../controller/store/frozen.ts';
@@ -15,8 +17,10 @@ import { fakeNetwork, fakeSecrets } from '../../support/fakes/host-fakes.ts';
 import { HostClock, type HostTime } from './host-clock.ts';
 import { AgentHandOvers } from './migration/agent-hand-overs.ts';
 import type { SimulatedDaemon } from './migration/daemon.ts';
+import type { SimulatedDoor } from './migration/direct-lines.ts';
 import type { Random } from './random.ts';
 import { SimulatedCache } from './simulated-cache.ts';
+import { SimulatedCopies } from './simulated-copies.ts';
 import { SimulatedDisks, type SimulatedDisksOptions } from './simulated-disks.ts';
 import { SimulatedDriver } from './simulated-driver.ts';
 import { SimulatedGuest } from './simulated-guest.ts';
@@ -39,6 +43,10 @@ export interface SimulatedAgentOptions extends Omit<SimulatedDisksOptions, 'cloc
   readonly isLocked: (vmId: string) => boolean;
   /** A connection to the controller that carries bytes. */
   readonly dial: (path: string) => Promise<Duplex>;
+  /** Where other hosts' agents reach this one; null: nowhere. */
+  readonly address: string | null;
+  /** To other hosts' agents. */
+  readonly lines: DirectLines;
   readonly folders: VmFolders;
   readonly blobs: Set<string>;
   /** Makes a word to leave in the pool that hosts share; absent: it leaves none, as agents once did. */
@@ -70,6 +78,8 @@ export class SimulatedAgent {
     this.#clock = clock;
     this.#driver = new SimulatedDriver(FLEET, hypervisor, options.daemon, options.isLocked, clock, random);
     const disks = new SimulatedDisks({ ...options, clock });
+    const copies = new SimulatedCopies(disks, { ...options, clock });
+    const landings = new Landings();
     const cache = new SimulatedCache(options.blobs, clock, random, () => this.#uplink !== null);
     const fetchSecrets = async () => {
       if (this.#uplink !== null) return fakeSecrets;
@@ -79,6 +89,8 @@ export class SimulatedAgent {
       fleet: FLEET,
       driver: this.#driver,
       disks,
+      copies,
+      landings,
       cache,
       network: fakeNetwork,
       guest: new SimulatedGuest(clock, random, failureRate),
@@ -101,6 +113,7 @@ export class SimulatedAgent {
     });
     this.#handOvers = new AgentHandOvers({
       ...{ fleet: FLEET, driver: this.#driver, executor: this.#executor, disks, cache, folders, paths },
+      ...{ copies, landings, address: options.address, lines: options.lines },
       ...{ fetchSecrets, clock, log, daemon: options.daemon, dial: options.dial },
       onChange: () => this.changed(),
     });
@@ -115,6 +128,11 @@ export class SimulatedAgent {
     this.#uplink = null;
     this.#handOvers.kill();
     void this.#driver.close();
+  }
+
+  /** Where other hosts' agents come in. */
+  get door(): SimulatedDoor {
+    return this.#handOvers.door;
   }
 
   /** A session with a controller begins. */

@@ -1,12 +1,25 @@
 import type { DiskKey, Disks, DiskView, PoolView } from '../../../agent/disks/contract.ts';
+import type { Owner } from '../../../agent/disks/owner.ts';
+import { requireDisk } from '../../../agent/disks/require-disk.ts';
 import type { Clock } from '../../../agent/kit/clock.ts';
 import { WeftError } from '../../../agent/kit/errors.ts';
 import type { Random } from './random.ts';
 import { type Mount, RBD_POOL, SHARED_POOL, type SharedPool } from './shared-pool.ts';
 
+/** A machine's disk on a host's own pool: what is written beside it, and what is in it. */
+export interface MachineDisk {
+  owner: Owner;
+  /** Which of all the times that the machine began to run has written into it last; 0: none. Null: it is not whole. */
+  written: number | null;
+  /** The same of what was copied into it, and is not safe from a loss of power yet; null: nothing. */
+  arriving: number | null;
+}
+
 /** What lies on a host's own pool; it outlives its power. */
 export interface LocalPool {
   readonly disks: Map<string, DiskView>;
+  /** By the ids of machines. */
+  readonly machines: Map<string, MachineDisk>;
   /** No room for anything new. */
   full: boolean;
   /** Its host's doctor has seen it so. */
@@ -20,9 +33,12 @@ export interface SimulatedDisksOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly onChange: () => void;
-  readonly onMachineDiskRemoved: (vmId: string) => void;
+  /** @param disk on the host's own pool; null: on one that hosts share. */
+  readonly onMachineDiskRemoved: (vmId: string, disk: MachineDisk | null) => void;
   /** Breaks a rule on purpose: a disk is opened whoever has it. */
   readonly takesAnyDisk: boolean;
+  /** Breaks a rule on purpose: what was copied is said to be safe, and is not. */
+  readonly flushesNothing: boolean;
 }
 
 /** Pools in memory, under the rules of the real ones: who has a disk is written down, and only ever at a higher incarnation. */
@@ -57,7 +73,8 @@ export class SimulatedDisks implements Disks {
     if (!present && local.full && !isShared)
       throw new WeftError('command-failed', `${path}: no space left on device`);
     if (isShared) this.#takeShared(key, lastIncarnation);
-    else if (!present) {
+    else if (key.kind === 'machine') this.#takeOwn(key, present, lastIncarnation);
+    if (!isShared && !present) {
       const incarnation = key.kind === 'machine' ? null : key.incarnation;
       local.disks.set(path, { pool: key.pool, path, vmId: key.vmId, kind: key.kind, incarnation });
     }
@@ -98,14 +115,15 @@ export class SimulatedDisks implements Disks {
   async destroyMachineDisk(pool: string, vmId: string): Promise<void> {
     await this.#work();
     this.#requireStorage(pool);
+    const { local, onChange, onMachineDiskRemoved } = this.#options;
+    const isLocal = this.kindOf(pool) === 'local';
+    const disk = isLocal ? (local.machines.get(vmId) ?? null) : null;
     const path = this.path({ pool, vmId, kind: 'machine', incarnation: 1 });
-    const removed =
-      this.kindOf(pool) !== 'local'
-        ? this.#shared.owners.delete(vmId)
-        : this.#options.local.disks.delete(path);
+    const removed = isLocal ? local.disks.delete(path) : this.#shared.owners.delete(vmId);
     if (!removed) return;
-    this.#options.onChange();
-    this.#options.onMachineDiskRemoved(vmId);
+    if (isLocal) local.machines.delete(vmId);
+    onChange();
+    onMachineDiskRemoved(vmId, disk);
   }
 
   async list(also: ReadonlySet<string> = new Set()): Promise<readonly DiskView[]> {
@@ -117,7 +135,7 @@ export class SimulatedDisks implements Disks {
         (owner.pool === SHARED_POOL.name || !shared.blocked.has(host)),
     );
     return [
-      ...local.disks.values(),
+      ...withCopies(local),
       ...mine.map(([vmId, { pool }]): DiskView => {
         const key: DiskKey = { pool, vmId, kind: 'machine', incarnation: 1 };
         return { pool: key.pool, path: this.path(key), vmId, kind: 'machine', incarnation: null };
@@ -135,6 +153,20 @@ export class SimulatedDisks implements Disks {
 
   #isShared({ kind, pool }: DiskKey): boolean {
     return kind === 'machine' && this.kindOf(pool) !== 'local';
+  }
+
+  /** As of files: with the words of the real ones. */
+  #takeOwn(key: DiskKey, present: boolean, last: number): void {
+    const { machines } = this.#options.local;
+    const { host, takesAnyDisk } = this.#options;
+    const found = machines.get(key.vmId);
+    if (!takesAnyDisk)
+      requireDisk(key, this.path(key), {
+        ...{ owner: present ? (found?.owner ?? null) : null, present, last, shared: false },
+      });
+    const owner = { host, incarnation: key.incarnation };
+    if (found) found.owner = owner;
+    else machines.set(key.vmId, { owner, written: 0, arriving: null });
   }
 
   #requireStorage(pool: string): void {
@@ -161,3 +193,11 @@ export class SimulatedDisks implements Disks {
     return this.#options.clock.sleep(this.#options.random.between(1, 60));
   }
 }
+
+/** How far a disk is that was copied here. */
+const withCopies = ({ disks, machines }: LocalPool): DiskView[] =>
+  [...disks.values()].map((disk) => {
+    const { copy, incarnation } = machines.get(disk.vmId)?.owner ?? {};
+    const isCopy = disk.kind === 'machine' && copy !== undefined && incarnation !== undefined;
+    return isCopy ? { ...disk, copy: { incarnation, state: copy } } : disk;
+  });

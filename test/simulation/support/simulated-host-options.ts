@@ -2,8 +2,10 @@ import type { Duplex } from 'node:stream';
 import type { plan } from '../../../agent/executor/plan.ts';
 import type { Clock } from '../../../agent/kit/clock.ts';
 import type { HostShape } from '../../support/builders/host.ts';
+import type { HostNetwork } from './migration/direct-lines.ts';
 import type { Random } from './random.ts';
 import type { SharedPool } from './shared-pool.ts';
+import type { MachineDisk } from './simulated-disks.ts';
 import type { SimulatedHost } from './simulated-host.ts';
 
 export interface SimulatedHostOptions {
@@ -18,7 +20,8 @@ export interface SimulatedHostOptions {
   readonly leavesBeats: boolean;
   /** Breaks a rule of the agent on purpose. */
   readonly mutation?: HostMutation;
-  readonly onMachineDiskRemoved: (vmId: string) => void;
+  /** @param disk on its own pool; null: on one that hosts share. */
+  readonly onMachineDiskRemoved: (vmId: string, disk: MachineDisk | null) => void;
   /** What runs or lies on it has changed. */
   readonly onChange: (host: SimulatedHost) => void;
   /** Whether it can be reached may have changed. */
@@ -31,6 +34,9 @@ export interface SimulatedHostOptions {
   readonly highestRun: (vmId: string) => number;
   /** A connection to the controller that carries bytes. */
   readonly dial: (host: SimulatedHost, path: string) => Promise<Duplex>;
+  /** Other hosts' agents reach this one, and bring machines straight. */
+  readonly listens: boolean;
+  readonly network: HostNetwork;
   /** Something was set in motion that goes on in a later turn of the event loop. */
   readonly note: () => void;
 }
@@ -39,7 +45,9 @@ export interface SimulatedHostOptions {
 export type HostMutation =
   | { readonly plan: typeof plan }
   | 'takes older goals'
-  | 'does not look at who has the disk';
+  | 'does not look at who has the disk'
+  | 'lets run what comes with its disk'
+  | 'does not flush what was copied';
 
 /** What frames to and from a host suffer on their way. */
 export interface Weather {

@@ -1,6 +1,7 @@
 import type { DiskView } from '../../../agent/disks/contract.ts';
 import { type FakeDomain, FakeHypervisor } from '../../../agent/hypervisor/fake/fake-hypervisor.ts';
 import {
+  COPIES_DISKS,
   type Goal,
   type Hello,
   MIGRATES_LIVE,
@@ -12,10 +13,11 @@ import { FakeFolders } from '../../support/fakes/host-fakes.ts';
 import { HostClock, type HostTime } from './host-clock.ts';
 import { copiesOn, type Guest, isInCeph, runningOn } from './host-guests.ts';
 import { SimulatedDaemon } from './migration/daemon.ts';
+import type { SimulatedDoor } from './migration/direct-lines.ts';
 import { isStill } from './migration/stands-still.ts';
 import type { Mount, SharedPool } from './shared-pool.ts';
 import { SimulatedAgent } from './simulated-agent.ts';
-import type { LocalPool } from './simulated-disks.ts';
+import type { LocalPool, MachineDisk } from './simulated-disks.ts';
 import type { SimulatedHostOptions, Weather } from './simulated-host-options.ts';
 
 /** Until an end notices that its connection is cut. */
@@ -35,7 +37,12 @@ interface Boot {
 export class SimulatedHost {
   readonly name: string;
   readonly weather: Weather = { lateMs: 0, duplicated: false };
-  readonly local: LocalPool = { disks: new Map<string, DiskView>(), full: false, wasFull: false };
+  readonly local: LocalPool = {
+    ...{ disks: new Map<string, DiskView>(), machines: new Map<string, MachineDisk>() },
+    ...{ full: false, wasFull: false },
+  };
+  /** A wall keeps other hosts from it, and not the controller. */
+  walled = false;
   readonly #options: SimulatedHostOptions;
   readonly #time: HostTime = { paused: false, skewMs: 0, waiting: [] };
   readonly #mount: Mount;
@@ -59,6 +66,16 @@ export class SimulatedHost {
     this.#options = options;
     this.#mount = { storage: options.shared };
     this.#life = this.#boot();
+  }
+
+  /** By which other hosts know it; null: it lets none in. */
+  get ownAddress(): string | null {
+    return this.#options.listens ? `10.0.0.${this.name.slice(1)}` : null;
+  }
+
+  /** Where its agent lets other hosts in; null: it is off. */
+  get door(): SimulatedDoor | null {
+    return this.#agent?.door ?? null;
   }
 
   get powered(): boolean {
@@ -166,7 +183,7 @@ export class SimulatedHost {
     const hello = aHello(this.name, this.#options.shape, this.#bootId);
     const isOffered = ({ kind }: { readonly kind: string }) => kind !== 'rbd' || !this.#isShutOut;
     const offer = { ...hello.offer, pools: hello.offer.pools.filter(isOffered) };
-    return { ...hello, offer, capabilities: [...hello.capabilities, MIGRATES_LIVE] };
+    return { ...hello, offer, capabilities: [...hello.capabilities, MIGRATES_LIVE, COPIES_DISKS] };
   }
 
   /** A session with a controller begins. */
@@ -212,6 +229,7 @@ export class SimulatedHost {
     this.#time.paused = false;
     this.#time.waiting.length = 0;
     this.#life = { ...this.#life, hypervisor: new FakeHypervisor() };
+    for (const disk of this.local.machines.values()) disk.arriving = null;
     this.#options.onChange(this);
     this.#options.onLink(this);
   }
@@ -303,6 +321,8 @@ export class SimulatedHost {
     hypervisor.listen(() => this.#options.onChange(this));
     const daemon = new SimulatedDaemon({
       ...{ hypervisor, clock, random, note, highestRun },
+      machines: this.local.machines,
+      runsCopies: this.#options.mutation === 'lets run what comes with its disk',
       isLocked: (vmId) => isLocked(vmId, this),
     });
     this.#life = { hypervisor, clock, daemon };
@@ -311,12 +331,17 @@ export class SimulatedHost {
   }
 
   #start(): SimulatedAgent {
-    const { clock, random, failureRate, leavesBeats, mutation, isLocked, dial } = this.#options;
+    const { clock, random, failureRate, leavesBeats, mutation, isLocked, dial, network } = this.#options;
     const { hypervisor, daemon } = this.#life;
     const agent = new SimulatedAgent({
       ...{ clock, random, failureRate, hypervisor, daemon },
       isLocked: (vmId) => isLocked(vmId, this),
       dial: (path) => dial(this, path),
+      address: this.ownAddress,
+      lines: {
+        open: (target, limitMs) => network.open(this, target, limitMs),
+        ask: (line, path, host, limitMs) => network.ask(line, path, host, limitMs),
+      },
       host: this.name,
       bootId: this.#bootId,
       time: this.#time,
@@ -327,6 +352,7 @@ export class SimulatedHost {
       blobs: this.#blobs,
       onChange: () => this.#options.onChange(this),
       onMachineDiskRemoved: this.#options.onMachineDiskRemoved,
+      flushesNothing: mutation === 'does not flush what was copied',
       takesAnyDisk: mutation === 'does not look at who has the disk',
       ...(typeof mutation === 'object' ? { plan: mutation.plan } : {}),
     });

@@ -11,6 +11,7 @@ import { ControllerLife, catalogue } from './controller-life.ts';
 import { describeFabric } from './describe.ts';
 import { fullCheck } from './invariants/full-check.ts';
 import { Invariants } from './invariants.ts';
+import { HostNetwork } from './migration/direct-lines.ts';
 import { ObservedStore } from './observed-store.ts';
 import { Random, Steady } from './random.ts';
 import type { Records } from './records.ts';
@@ -41,6 +42,8 @@ export interface SimulationOptions {
   readonly alsoDeclared?: string;
   /** Agents leave words in the pool that hosts share; default: not. */
   readonly leavesBeats?: boolean;
+  /** Hosts reach each other, and machines go straight from one to the next; default: not. */
+  readonly listens?: boolean;
   /** Every host can be switched off by a fence device of its own. */
   readonly fence?: boolean;
   /** Breaks a rule of every agent on purpose. */
@@ -72,7 +75,12 @@ export class Simulation {
   readonly #plan: typeof plan | undefined;
   readonly #limitMs: number;
   readonly #seed: number;
-  readonly #deletedByUser = new Set<string>();
+  readonly #network = new HostNetwork({
+    hosts: () => this.hosts,
+    clock: this.clock,
+    random: { between: (from, to) => this.random.between(from, to) },
+    note: () => this.activity.note(),
+  });
   #fleetRecord = FLEET_RECORD;
   #life: ControllerLife | null = null;
 
@@ -187,14 +195,14 @@ export class Simulation {
     host.resume();
     host.startLibvirt();
     const lost = host.deaf || host.mute;
-    Object.assign(host, { cut: false, deaf: false, mute: false });
+    Object.assign(host, { cut: false, deaf: false, mute: false, walled: false });
     Object.assign(host.weather, { lateMs: 0, duplicated: false });
     if (lost) this.#life?.fleet.drop(host);
   }
 
   /** A user's delete, which is the one thing that lets machines' disks go. */
   allowDiskRemoval(ids: readonly string[]): void {
-    for (const id of ids) this.#deletedByUser.add(id);
+    this.invariants.allowDiskRemoval(ids);
   }
 
   /** Lets time pass, from event to event. @throws what an invariant says. */
@@ -256,20 +264,22 @@ export class Simulation {
       shape: fence ? { ...shape, fence: [deviceOf(name)] } : shape,
       ...{ shared: this.shared, clock: this.clock, random: this.random },
       failureRate: options.failureRate ?? 0,
+      listens: options.listens ?? false,
+      network: this.#network,
       leavesBeats: options.leavesBeats ?? false,
       ...(options.hostMutation === undefined ? {} : { mutation: options.hostMutation }),
-      onMachineDiskRemoved: (id) => {
-        if (!this.#deletedByUser.has(id))
-          this.invariants.violated(`the disk of ${id} went without a user’s delete`);
-        this.invariants.diskRemoved(id);
-      },
+      onMachineDiskRemoved: (id, disk) => this.invariants.diskRemoved(id, disk),
       onChange: (host) => {
         this.invariants.hostChanged(host);
         options.onHostChange?.(host);
       },
       onOffer: (host) => this.#life?.fleet.greet(host),
       onLink: (host) => this.#life?.fleet.follow(host),
-      isLocked: (vmId, than) => this.hosts.some((host) => host !== than && host.domains.has(vmId)),
+      isLocked: (vmId, than) =>
+        this.hosts.some(
+          // Of a disk on another host's own pool nobody here sees a lock.
+          (host) => host !== than && (host.domains.get(vmId)?.pool ?? 'local') !== 'local',
+        ),
       highestRun: (vmId) => this.invariants.highestRun(vmId),
       dial: (host, path) =>
         this.#life?.lines.dial(host, path) ??
@@ -280,7 +290,12 @@ export class Simulation {
 
   /** What the checks remember is compared with what is there. */
   async #checkAll(): Promise<void> {
-    const wrong = await fullCheck(this.#memory, this.invariants.hosts, this.records);
+    const wrong = await fullCheck(
+      this.#memory,
+      this.invariants.hosts,
+      this.records,
+      this.invariants.contents,
+    );
     for (const what of wrong) this.invariants.violated(what);
     this.#check(true);
   }

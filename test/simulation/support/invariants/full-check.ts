@@ -5,7 +5,8 @@ import type { SimulatedHost } from '../simulated-host.ts';
 import { addressesOf, sharing } from './addresses.ts';
 import { Capacity } from './capacity.ts';
 import { claimedOn, notMatching, placesOf } from './claims.ts';
-import { machinesOn, onTwoHosts } from './machines-on-one-host.ts';
+import type { DiskContents } from './disk-contents.ts';
+import { isCopiedFrom, machinesOn, onTwoHosts } from './machines-on-one-host.ts';
 import { Maintenance } from './maintenance.ts';
 import type { Fabric } from './rule.ts';
 
@@ -19,6 +20,7 @@ export async function fullCheck(
   store: Pick<Store, 'list'>,
   hosts: ReadonlyMap<string, SimulatedHost>,
   remembered: Records,
+  contents: Pick<DiskContents, 'isCurrent'>,
 ): Promise<readonly string[]> {
   const wrong: string[] = [];
   const records = new Records();
@@ -31,7 +33,7 @@ export async function fullCheck(
   }
   checkClaims(fabric);
   checkShared(fabric, addresses(records.vms), sharing);
-  checkShared(fabric, machines(hosts.values()), onTwoHosts);
+  checkShared(fabric, machines(hosts.values(), contents), onTwoHosts);
   if (describe(records) !== describe(remembered))
     wrong.push('what is remembered is not what is in the store');
   return wrong;
@@ -40,8 +42,14 @@ export async function fullCheck(
 const addresses = (vms: readonly VmRecord[]) =>
   vms.flatMap((vm) => addressesOf(vm).map(({ address, who }) => [address, who] as const));
 
-const machines = (hosts: Iterable<SimulatedHost>) =>
-  [...hosts].flatMap((host) => [...machinesOn(host)].map((id) => [id, host.name] as const));
+function machines(hosts: Iterable<SimulatedHost>, contents: Pick<DiskContents, 'isCurrent'>) {
+  const all = [...hosts];
+  return all.flatMap((host) =>
+    [...machinesOn(host, contents)]
+      .filter((id) => !isCopiedFrom(id, host, all))
+      .map((id) => [id, host.name] as const),
+  );
+}
 
 function checkShared(
   { violated }: Fabric,

@@ -1,5 +1,6 @@
 import type { VmRecord } from '../../../../controller/model/index.ts';
 import type { SimulatedHost } from '../simulated-host.ts';
+import type { DiskContents } from './disk-contents.ts';
 import type { Commit, Fabric, Rule } from './rule.ts';
 
 const RULE = 'a machine that is handed over is there when it runs there';
@@ -10,12 +11,20 @@ export class HandOvers implements Rule {
   readonly #last = new Map<string, VmRecord>();
   /** `host vm@incarnation` of all machines that ever ran somewhere. */
   readonly #ran = new Set<string>();
+  /** The same of those that stood there, whole, with their disks copied along. */
+  readonly #landed = new Set<string>();
+  readonly #contents: Pick<DiskContents, 'isWhole'>;
 
-  constructor(fabric: Fabric) {
+  constructor(fabric: Fabric, contents: Pick<DiskContents, 'isWhole'>) {
     this.#fabric = fabric;
+    this.#contents = contents;
   }
 
-  hostChanged({ name, domains }: SimulatedHost): void {
+  hostChanged({ name, domains, stillCopies, local }: SimulatedHost): void {
+    for (const copy of stillCopies) {
+      const vmId = copy.slice(0, copy.lastIndexOf('@'));
+      if (this.#contents.isWhole(vmId, local.machines.get(vmId))) this.#landed.add(`${name} ${copy}`);
+    }
     for (const { vmId, kind, incarnation } of domains.values())
       if (kind === 'machine') this.#ran.add(`${name} ${vmId}@${incarnation}`);
   }
@@ -37,7 +46,12 @@ export class HandOvers implements Rule {
     const next = before?.successor;
     if (!vm || !next?.live || next.live.state === 'preparing') return;
     const where = `${next.host} ${id}@${next.incarnation}`;
-    if (vm.incarnation === next.incarnation && vm.state === 'starting' && !this.#ran.has(where))
+    const isThere = vm.incarnation === next.incarnation;
+    if (next.live.copy) {
+      // Until it is written down the disk here is the machine's: that copy is not to be believed in before it is whole.
+      if (isThere && records.host(before?.host ?? '') && !this.#landed.has(where))
+        violated(`${RULE}: ${where} is said to be there with its disk, and never was`);
+    } else if (isThere && vm.state === 'starting' && !this.#ran.has(where))
       violated(`${RULE}: ${where} is said to run, and never did`);
     if (!vm.successor && vm.incarnation === before?.incarnation && this.#ran.has(where))
       violated(`${RULE}: ${id}@${vm.incarnation} is said to have stayed on ${vm.host}, and ran at ${where}`);

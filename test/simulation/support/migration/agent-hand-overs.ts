@@ -1,10 +1,10 @@
 import type { Duplex } from 'node:stream';
+import type { DiskCopies } from '../../../../agent/disks/disk-copies.ts';
 import { diskKeyOf } from '../../../../agent/executor/disk-key.ts';
 import type { Executor } from '../../../../agent/executor/executor.ts';
-import { Landings } from '../../../../agent/executor/landings.ts';
-import { WeftError } from '../../../../agent/kit/errors.ts';
 import { type ArrivalOptions, Arrivals } from '../../../../agent/migrations/arrivals.ts';
 import { Departures } from '../../../../agent/migrations/departures.ts';
+import { type DirectLines, MigrationDialler } from '../../../../agent/migrations/direct/dialler.ts';
 import { MigrationKeeper } from '../../../../agent/migrations/keeper.ts';
 import { serveMigration } from '../../../../agent/migrations/serve.ts';
 import { MigrationSockets } from '../../../../agent/migrations/sockets.ts';
@@ -12,6 +12,7 @@ import type { Goal, MigrationReport, OpenStream } from '../../../../agent/protoc
 import type { HostClock } from '../host-clock.ts';
 import type { SimulatedDriver } from '../simulated-driver.ts';
 import { LIBVIRT, type SimulatedDaemon } from './daemon.ts';
+import { SimulatedDoor } from './direct-lines.ts';
 import type { SimulatedMigrations } from './simulated-migrations.ts';
 
 /** The sockets of a host in memory, as one process of its agent has them: with it go its own, and its connections. */
@@ -56,7 +57,16 @@ class SimulatedSockets extends MigrationSockets {
 export interface AgentHandOversOptions
   extends Pick<
     ArrivalOptions,
-    'fleet' | 'disks' | 'cache' | 'folders' | 'paths' | 'fetchSecrets' | 'log' | 'onChange'
+    | 'fleet'
+    | 'disks'
+    | 'copies'
+    | 'landings'
+    | 'cache'
+    | 'folders'
+    | 'paths'
+    | 'fetchSecrets'
+    | 'log'
+    | 'onChange'
   > {
   readonly driver: SimulatedDriver & { readonly migrations: SimulatedMigrations };
   readonly executor: Executor;
@@ -64,11 +74,15 @@ export interface AgentHandOversOptions
   readonly clock: HostClock;
   /** A connection to the controller that carries bytes. */
   readonly dial: (path: string) => Promise<Duplex>;
+  readonly copies: DiskCopies;
+  /** Where other hosts' agents reach this one; null: nowhere. */
+  readonly address: string | null;
+  /** To other hosts' agents. */
+  readonly lines: DirectLines;
 }
 
-/** Disks of simulated hosts are not copied along: no goal asks for it. */
-const noCopy = () => Promise.reject(new WeftError('not-supported', 'this host copies no disks'));
-const NO_COPIES = { measure: noCopy, begin: noCopy, flush: noCopy, noteLeft: noCopy };
+/** No certificate is looked at: who is at the other end of a connection in memory is known. */
+const NOBODY = { ca: '', certificate: '', key: '' };
 
 /** Longer than any hand-over takes whose connections hold. */
 const LIMIT_MS = 60_000;
@@ -78,24 +92,43 @@ export class AgentHandOvers {
   readonly #options: AgentHandOversOptions;
   readonly #sockets: SimulatedSockets;
   readonly #keeper: MigrationKeeper;
+  readonly door: SimulatedDoor;
 
   constructor(options: AgentHandOversOptions) {
-    const { fleet, driver, executor, disks, paths, clock, log } = options;
+    const { fleet, driver, executor, disks, copies, paths, clock, log } = options;
     this.#options = options;
     this.#sockets = new SimulatedSockets(options.daemon);
     const sockets = this.#sockets;
+    this.door = new SimulatedDoor(
+      options.address,
+      (vmId, incarnation, channel) => this.#keeper.connect(vmId, incarnation, channel, 'direct'),
+      (socket) => sockets.keep(socket),
+    );
+    const dialler = new MigrationDialler({
+      ...{ clock, log, relay: (path) => this.#dial(path) },
+      lines: {
+        ask: options.lines.ask,
+        open: async (target, limitMs) => {
+          const line = await options.lines.open(target, limitMs);
+          sockets.keep(line);
+          if (!clock.killed) return line;
+          line.destroy();
+          return new Promise(() => undefined);
+        },
+      },
+      identity: () => NOBODY,
+    });
     this.#keeper = new MigrationKeeper({
       driver,
       departures: (onChange) =>
         new Departures({
-          ...{ fleet, driver, sockets, clock, log, onChange, copies: NO_COPIES },
+          ...{ fleet, driver, sockets, clock, log, onChange, copies },
           filesOf: (vm, domain) => ({
             disk: domain.overlay ?? disks.path(diskKeyOf(vm)),
             seed: paths.seed(vm.id, vm.incarnation),
             console: paths.consoleLog(vm.id),
           }),
-          dial: ({ id, incarnation }, channel) =>
-            this.#dial(`/agent/v1/migrations/${id}/${incarnation}/${channel}`),
+          dial: (order, channel) => dialler.dial(order, channel),
           limitMs: LIMIT_MS,
           emulates: true,
           bandwidthMiBps: null,
@@ -103,14 +136,14 @@ export class AgentHandOvers {
       arrivals: (onChange) =>
         new Arrivals({
           ...options,
-          ...{ sockets, onChange, copies: NO_COPIES, landings: new Landings() },
+          ...{ sockets, onChange, door: this.door },
           libvirtSocket: async () => LIBVIRT,
           networkReady: (vm) => executor.readyNetwork(vm),
           composeSeed: () => new Map(),
           writeSeedIso: async () => undefined,
           requireLease: () => undefined,
         }),
-      ...{ clock, log, copies: NO_COPIES },
+      ...{ clock, log, copies },
       onChange: options.onChange,
     });
   }
@@ -134,6 +167,7 @@ export class AgentHandOvers {
   }
 
   kill(): void {
+    this.door.kill();
     this.#keeper.close();
     this.#sockets.kill();
   }

@@ -4,6 +4,7 @@ import type { MigrationJob, MigrationOrder } from '../../../../agent/hypervisor/
 import type { Clock } from '../../../../agent/kit/clock.ts';
 import { WeftError } from '../../../../agent/kit/errors.ts';
 import type { Random } from '../random.ts';
+import type { MachineDisk } from '../simulated-disks.ts';
 import { type Carry, connection } from './connection.ts';
 import { Incoming } from './incoming.ts';
 import { OutgoingJob } from './outgoing-job.ts';
@@ -19,6 +20,10 @@ export interface DaemonOptions {
   readonly random: Random;
   /** Something was set in motion that goes on in a later turn of the event loop. */
   readonly note: () => void;
+  /** Disks of machines on the host's own pool, which go along. */
+  readonly machines: ReadonlyMap<string, MachineDisk>;
+  /** Breaks a rule on purpose: what comes with its disk is let run at once. */
+  readonly runsCopies: boolean;
   /** Another host's copy has the disk locked. */
   readonly isLocked: (vmId: string) => boolean;
   /** The highest incarnation of a machine that has run anywhere. */
@@ -82,6 +87,7 @@ export class SimulatedDaemon {
     const job = new OutgoingJob({
       ...{ order, domain, clock, random, isThere },
       connect: (path) => this.connect(path),
+      written: () => this.#options.machines.get(order.mark.id)?.written ?? null,
       standStill: () => {
         if (isThere() && !isStill(domain)) hypervisor.freeze(name, domain, 'paused', STANDS_STILL);
       },
@@ -108,7 +114,8 @@ export class SimulatedDaemon {
 
   job(name: string): MigrationJob {
     this.#require(name);
-    return { kind: this.#jobs.has(name) ? 'migration' : 'none', percent: null, sendsMemory: true };
+    const job = this.#jobs.get(name);
+    return { kind: job ? 'migration' : 'none', percent: null, sendsMemory: job?.sendsMemory ?? true };
   }
 
   abort(name: string): void {
@@ -171,9 +178,9 @@ export class SimulatedDaemon {
   }
 
   #serve(socket: Duplex): void {
-    const { hypervisor, clock, random, isLocked } = this.#options;
+    const { hypervisor, clock, random, isLocked, machines, runsCopies } = this.#options;
     const incoming = new Incoming(socket, {
-      ...{ hypervisor, clock, random, isLocked },
+      ...{ hypervisor, clock, random, isLocked, machines, runsCopies },
       isOver: () => this.#isOver || this.isDown,
       listen: (path, onConnection) => this.listen(path, onConnection),
       onBegun: (name) => this.#incoming.set(name, incoming),

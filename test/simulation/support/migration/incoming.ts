@@ -4,13 +4,17 @@ import type { FakeDomain, FakeHypervisor } from '../../../../agent/hypervisor/fa
 import type { Clock } from '../../../../agent/kit/clock.ts';
 import type { MigrationFiles } from '../../../../agent/protocol/index.ts';
 import type { Random } from '../random.ts';
-import { isStill, STANDS_STILL } from './stands-still.ts';
+import type { MachineDisk } from '../simulated-disks.ts';
+import { isStill, STANDS_STILL, WAITS } from './stands-still.ts';
 import { Talk } from './talk.ts';
 
 export interface IncomingOptions {
   readonly hypervisor: FakeHypervisor;
   readonly clock: Clock;
   readonly random: Random;
+  /** Disks of machines on the host's own pool. */
+  readonly machines: ReadonlyMap<string, MachineDisk>;
+  readonly runsCopies: boolean;
   readonly isLocked: (vmId: string) => boolean;
   /** The daemon, or the host, is no more. */
   readonly isOver: () => boolean;
@@ -25,6 +29,8 @@ interface Prepare {
   readonly spec: DomainSpec;
   readonly boots: number;
   readonly memory: string;
+  /** Null: both hosts have it. */
+  readonly disk: string | null;
   readonly to: MigrationFiles;
 }
 
@@ -34,8 +40,10 @@ export class Incoming {
   readonly #talk: Talk;
   #name = '';
   #domain: FakeDomain | null = null;
-  #listening: { close(): void } | null = null;
-  #line: Duplex | null = null;
+  #listening: readonly { close(): void }[] = [];
+  #copiesDisk = false;
+  /** The file into which its disk is copied, whatever becomes of its name. */
+  #disk: MachineDisk | null = null;
   #isFinishing = false;
 
   constructor(socket: Duplex, options: IncomingOptions) {
@@ -46,12 +54,12 @@ export class Incoming {
 
   close(): void {
     this.#talk.socket.destroy();
-    this.#listening?.close();
+    this.#stopListening();
   }
 
   /** A new daemon finds what the one before it had begun: what was to run runs, all else goes. */
   recover(): void {
-    if (this.#isFinishing) this.#letRun();
+    if (this.#isFinishing && !this.#copiesDisk) this.#letRun();
     else this.#discard();
   }
 
@@ -62,24 +70,27 @@ export class Incoming {
     const error = this.#options.isOver() || this.#talk.isClosed ? 'it is over' : this.#prepare(prepare);
     this.#talk.send(error === null ? {} : { error });
     if (error !== null) return;
-    const { took, downtimeMs } = await this.#talk.next();
+    const { took, downtimeMs, written } = await this.#talk.next();
     this.#isFinishing = true;
     await clock.sleep(random.between(1, 40));
     // The next daemon finds it.
     if (this.#options.isOver()) return;
-    const ran = this.#letRun();
+    const ran = this.#copiesDisk ? this.#keepPaused(Number(written)) : this.#letRun();
     if (ran) this.#options.onArrived(this.#name, { downtimeMs: Number(downtimeMs), totalMs: Number(took) });
     this.#talk.send({ ran });
   }
 
   /** @returns why it cannot come; null: it can. */
-  #prepare({ mark, spec, boots, memory, to }: Prepare): string | null {
-    const { hypervisor, listen, onBegun } = this.#options;
+  #prepare({ mark, spec, boots, memory, disk, to }: Prepare): string | null {
+    const { hypervisor, listen, onBegun, machines } = this.#options;
     const { name } = spec;
     const found = hypervisor.domains.get(name);
     if (found && found.state !== 'shut-off') return `domain ${name} is already active`;
     if (hypervisor.networks.get(spec.nic.network)?.active !== true)
       return `network '${spec.nic.network}' is not active`;
+    this.#copiesDisk = disk !== null;
+    this.#disk = machines.get(mark.id) ?? null;
+    if (this.#copiesDisk && !this.#disk) return `${to.disk} is not there`;
     const [top, ...below] = spec.chain;
     const chain = top ? [{ ...top, path: to.disk }, ...below] : [];
     this.#name = name;
@@ -89,24 +100,47 @@ export class Incoming {
     };
     hypervisor.domains.set(name, this.#domain);
     hypervisor.emit({ type: 'lifecycle', name, state: 'paused', detail: 'started migrated' });
-    this.#listening = listen(memory, (socket) => this.#takeMemory(socket));
+    this.#listening = [memory, ...(disk === null ? [] : [disk])].map((path) =>
+      this.#listenOnce(listen, path),
+    );
     onBegun(name);
     return null;
   }
 
-  /** Its process takes one connection. */
-  #takeMemory(socket: Duplex): void {
-    if (this.#line) {
-      socket.destroy();
-      return;
-    }
-    this.#line = socket;
-    socket.resume();
-    for (const event of ['end', 'close']) socket.once(event, () => this.#lost());
+  /** Its process takes one connection of each kind. */
+  #listenOnce(listen: IncomingOptions['listen'], path: string): { close(): void } {
+    let isTaken = false;
+    return listen(path, (socket) => {
+      if (isTaken) {
+        socket.destroy();
+        return;
+      }
+      isTaken = true;
+      socket.resume();
+      for (const event of ['end', 'close']) socket.once(event, () => this.#lost());
+    });
+  }
+
+  #stopListening(): void {
+    for (const listening of this.#listening) listening.close();
   }
 
   #lost(): void {
     if (!this.#isFinishing && !this.#options.isOver()) this.#discard();
+  }
+
+  /** All of it is here, with its disk; it stands still until somebody lets it run on. */
+  #keepPaused(written: number): boolean {
+    const domain = this.#domain;
+    this.#end();
+    if (!domain || !this.#disk || !this.#isThere()) return false;
+    this.#disk.arriving = written;
+    if (this.#options.runsCopies) return this.#runs(domain);
+    domain.reason = WAITS;
+    this.#options.hypervisor.emit({
+      ...{ type: 'lifecycle', name: this.#name, state: 'paused', detail: 'suspended paused' },
+    });
+    return true;
   }
 
   #letRun(): boolean {
@@ -119,9 +153,15 @@ export class Incoming {
       hypervisor.halt(this.#name, domain, 'shut-off', 'failed');
       return false;
     }
+    return this.#runs(domain);
+  }
+
+  #runs(domain: FakeDomain): true {
     domain.state = 'running';
     domain.reason = 'migrated';
-    hypervisor.emit({ type: 'lifecycle', name: this.#name, state: 'running', detail: 'resumed migrated' });
+    this.#options.hypervisor.emit({
+      ...{ type: 'lifecycle', name: this.#name, state: 'running', detail: 'resumed migrated' },
+    });
     return true;
   }
 
@@ -139,7 +179,7 @@ export class Incoming {
   }
 
   #end(): void {
-    this.#listening?.close();
+    this.#stopListening();
     this.#options.onEnd(this.#name);
   }
 }

@@ -7,9 +7,9 @@ import type { Random } from '../random.ts';
 import type { Activity } from '../settle.ts';
 import type { SimulatedFleet } from '../simulated-fleet.ts';
 import type { SimulatedHost } from '../simulated-host.ts';
+import { whenBegun } from './begun.ts';
 import { type Carry, connection } from './connection.ts';
 
-const BEGUN = 'HTTP/1.1 101';
 const DIAL_LIMIT_MS = 20_000;
 /** How long bytes are on their way, at most, ms. */
 const CARRIED_WITHIN_MS = 5;
@@ -53,26 +53,7 @@ export class MigrationLines {
         far.end(WeftError.from(error).message);
       }),
     );
-    return new Promise((resolve, reject) => {
-      const fail = (message: string) => {
-        limit.cancel();
-        near.destroy();
-        reject(new WeftError('host-unreachable', `no connection for ${path}: ${message}`));
-      };
-      const limit = clock.after(DIAL_LIMIT_MS, () => fail(`silent for ${DIAL_LIMIT_MS} ms`));
-      const lost = () => fail('it was lost');
-      near.once('close', lost);
-      near.once('data', (bytes: Buffer) => {
-        near.off('close', lost);
-        limit.cancel();
-        const answer = String(bytes);
-        near.pause();
-        const head = answer.indexOf('\r\n\r\n') + 4;
-        if (!answer.startsWith(BEGUN)) return fail(answer.slice(head > 4 ? head : 0));
-        if (head < answer.length) near.unshift(bytes.subarray(Buffer.byteLength(answer.slice(0, head))));
-        resolve(near);
-      });
-    });
+    return whenBegun(near, path, clock, DIAL_LIMIT_MS);
   }
 
   /** In a cut it breaks with the next thing that is to pass. */

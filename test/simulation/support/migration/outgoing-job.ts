@@ -11,6 +11,8 @@ export interface OutgoingJobOptions {
   readonly domain: FakeDomain;
   readonly connect: (path: string) => Promise<Duplex>;
   readonly standStill: () => void;
+  /** What is in its disk here now; null: it has none on this host's own pool. */
+  readonly written: () => number | null;
   /** Whether it is there still, and can be handed over. */
   readonly isThere: () => boolean;
   readonly clock: Clock;
@@ -27,6 +29,8 @@ export class OutgoingJob {
   });
   /** The other side was told to let it run: from then on only its answer says whose it is. */
   isHandedOver = false;
+  /** What its disk has to send was sent before, and goes on along. */
+  sendsMemory = false;
 
   constructor(options: OutgoingJobOptions) {
     this.#options = options;
@@ -47,29 +51,42 @@ export class OutgoingJob {
     for (const socket of this.#sockets) socket.destroy();
   }
 
-  /** Resolves when it runs there. @throws WeftError; after `isHandedOver` nobody knows whether it does. */
+  /** Resolves when it runs there, or stands there, whole, with a copy of its disk. @throws WeftError; after `isHandedOver` nobody knows whether it does. */
   async run(): Promise<void> {
-    const { order, domain, clock, random, standStill } = this.#options;
+    const { order, domain, clock, random, standStill, written } = this.#options;
     const begunMs = clock.now();
     const control = new Talk(await this.#open(order.control));
     await this.#unlessEnded(clock.sleep(random.between(5, 50)));
     const { spec, boots } = domain;
-    const { mark, memory, to } = order;
-    answerOf(await this.#unlessEnded(control.ask({ do: 'prepare', mark, spec, boots, memory, to })));
+    const { mark, memory, disk, to } = order;
+    answerOf(await this.#unlessEnded(control.ask({ do: 'prepare', mark, spec, boots, memory, disk, to })));
+    const lines = [control.socket];
+    if (disk !== null) {
+      lines.push(await this.#open(disk));
+      // Its guest runs meanwhile, an emulated one too.
+      await this.#unlessEnded(
+        Promise.race([clock.sleep(random.between(200, 4_000)), ...lines.map((each) => closed(each))]),
+      );
+      if (!this.#options.isThere()) throw new WeftError('hypervisor-failed', 'the guest is not running');
+    }
+    this.sendsMemory = true;
     const line = await this.#open(memory);
+    lines.unshift(line);
     // An emulated guest stands still while its memory is sent; another one only at the end.
     const isEmulated = !random.chance(0.5);
     if (isEmulated) standStill();
     const stillMs = clock.now();
     await this.#unlessEnded(
-      Promise.race([clock.sleep(random.between(50, 2_000)), closed(line), closed(control.socket)]),
+      Promise.race([clock.sleep(random.between(50, 2_000)), ...lines.map((each) => closed(each))]),
     );
     if (!this.#options.isThere()) throw new WeftError('hypervisor-failed', 'the guest is not running');
     if (!isEmulated) standStill();
     this.isHandedOver = true;
     const took = clock.now() - begunMs;
     const downtimeMs = isEmulated ? clock.now() - stillMs : 30;
-    const { ran } = await this.#unlessEnded(control.ask({ do: 'finish', took, downtimeMs }));
+    const { ran } = await this.#unlessEnded(
+      control.ask({ do: 'finish', took, downtimeMs, written: disk === null ? null : written() }),
+    );
     if (ran === true) return;
     this.isHandedOver = false;
     throw new WeftError('hypervisor-failed', 'it could not be let run on the other host');
