@@ -199,6 +199,7 @@ describe('moving on purpose', () => {
   });
 
   test('a machine goes to no host that has a copy of its pool, mark and all, until that mounts the pool itself', async () => {
+    await inside('shop/files', 'echo precious > /root/mark && sync');
     const home = String(rowOf(await ps('shop'), 'shop/files').host);
     const other = HOSTS.find((name) => name !== home) ?? 'h1';
     const on = (...command: string[]) => golden.lab.exec(other, command);
