@@ -12,20 +12,25 @@ export function joinStreams(one: Duplex, other: Duplex): void {
     [one, other],
     [other, one],
   ] as const) {
-    closed.once('error', () => left.destroy());
+    const passOn = carry(closed, left);
+    closed.once('error', () => {
+      passOn();
+      left.destroy();
+    });
     closed.once('close', () => {
+      passOn();
       if (closed.readableEnded) left.end(() => left.destroy());
       else left.destroy();
     });
-    carry(closed, left);
   }
 }
 
 /**
  * A side that has said all it had to say is told so to the other; what that one still says goes on. What comes in one turn of the event
  * loop goes on together: TLS gives a memory in pieces of 16 KiB, and each of them would cost a call, and wake up who reads.
+ * @returns passes on at once what has come.
  */
-function carry(from: Duplex, to: Duplex): void {
+function carry(from: Duplex, to: Duplex): () => void {
   let gathered: Buffer[] = [];
   let size = 0;
   let sinceCleared = 0;
@@ -58,6 +63,7 @@ function carry(from: Duplex, to: Duplex): void {
   });
   // It may have been held back until there was somewhere for it to go.
   from.resume();
+  return passOn;
 }
 
 /**

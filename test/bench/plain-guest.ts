@@ -87,8 +87,8 @@ export class PlainGuest {
   }
 
   /**
-   * Kept from running while another one is measured. An emulated guest that has just moved is translated anew when something wakes it
-   * up, which takes a processor for 0.2 s: as soon as the next one is made ready.
+   * Kept from running while another one is measured: an emulated guest that has moved is translated anew when it next does something,
+   * which takes a processor for 0.15 s.
    */
   async hold(): Promise<void> {
     await this.#on('virsh', 'suspend', this.#name);

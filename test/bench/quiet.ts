@@ -2,7 +2,7 @@ import { cpus } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 const LOOK_MS = 400;
-const LIMIT_MS = 15_000;
+const LIMIT_MS = 5_000;
 /** Of all processors. Guests that do nothing, libvirt and agents take a few hundredths. */
 const MOST_BUSY = 0.12;
 

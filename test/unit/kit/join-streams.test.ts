@@ -92,3 +92,20 @@ test('what comes in one turn goes on together and in order, before its end is to
   await once(to, 'finish');
   expect(calls.slice(1)).toEqual([['d'], ['end']]);
 });
+
+test('what has come is passed on, although the one that said it breaks off in the same turn', async () => {
+  const taken: string[] = [];
+  const from = new Duplex({ read: () => undefined, write: (_chunk, _encoding, done) => done() });
+  const to = new Duplex({
+    read: () => undefined,
+    write(chunk: Buffer, _encoding, done) {
+      taken.push(chunk.toString());
+      done();
+    },
+  });
+  joinStreams(from, to);
+  from.once('data', () => from.destroy(new Error('broken')));
+  from.push('last words');
+  await once(to, 'close');
+  expect(taken).toEqual(['last words']);
+});
