@@ -40,10 +40,18 @@ export function moveMachine(
   if (isCopied && !wish.copies) return;
   if ((record.moveTo === null && moving.has(record.networkId)) || !canTry(draft, record)) return;
   // Nothing but a guest that runs takes its disk along.
-  begin(draft, placement, record, host, isCopied ? { ...wish, mode: 'live' } : wish);
+  begin(draft, placement, record, host, isCopied ? { ...wish, mode: 'live' } : wish, isCopied);
 }
 
-function begin(draft: Draft, placement: Placement, record: VmRecord, host: HostRecord, wish: Wish): void {
+/** @param isCopied its disk goes along: it is on its host's own pool. */
+function begin(
+  draft: Draft,
+  placement: Placement,
+  record: VmRecord,
+  host: HostRecord,
+  wish: Wish,
+  isCopied: boolean,
+): void {
   // A hypervisor that copies its disk does not hand it over; one that failed for that would be stopped in the end.
   if (wish.mode !== 'cold' && draft.of('backups', beingBackedUp).has(record.id)) return;
   const unheard = unheardHost(draft, record, host, wish);
@@ -52,7 +60,6 @@ function begin(draft: Draft, placement: Placement, record: VmRecord, host: HostR
     return;
   }
   const { kind, definition, size, pool } = record;
-  const isCopied = !sharedPoolOf(host, record.pool);
   const here =
     wish.mode === 'cold'
       ? 'it was asked for'
