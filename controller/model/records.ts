@@ -24,6 +24,8 @@ export interface FleetRecord {
   readonly epoch: number;
   /** Guest address range; every role gets a /22 of it, and the last one is the routers'. */
   readonly range: string;
+  /** Addresses that applications are reached at, as `192.0.2.200-192.0.2.219/24`. Absent: none. */
+  readonly public?: readonly string[];
 }
 
 /** `apps/{app}` */
