@@ -1,0 +1,133 @@
+import type { RouterPart } from '../../../agent/network/router-part.ts';
+import type { Flow, NetworkGoal, RouterOf } from '../../../agent/protocol/index.ts';
+
+export const FLEET = 'f1ee7000-0000-4000-8000-000000000001';
+const RANGE6 = 'fd12:3456:789a';
+
+export interface Guest {
+  /** `crm/web-0`. */
+  readonly id: string;
+  /** `crm/web`. */
+  readonly role: string;
+  readonly host: string;
+  readonly address: string;
+  readonly address6: string;
+  readonly mac: string;
+}
+
+export const ROLES = ['crm/web', 'crm/db', 'shop/web', 'shop/db'];
+/** The role whose instances reach each other. */
+export const MESH = 'shop/db';
+export const HOSTS = ['h1', 'h2', 'h3'];
+export const EDGE = 'h3';
+
+const numberOf = (role: string) => ROLES.indexOf(role) + 1;
+export const cidrOf = (role: string) => `10.128.${4 * numberOf(role)}.0/22`;
+export const gatewayOf = (role: string) => `10.128.${4 * numberOf(role)}.1`;
+export const cidr6Of = (role: string) => `${RANGE6}:${numberOf(role)}::/64`;
+export const gateway6Of = (role: string) => `${RANGE6}:${numberOf(role)}::1`;
+export const numberOfRole = numberOf;
+
+export function aGuest(role: string, index: number, host: string): Guest {
+  const number = numberOf(role);
+  return {
+    id: `${role}-${index}`,
+    role,
+    host,
+    address: `10.128.${4 * number}.${index + 10}`,
+    address6: `${RANGE6}:${number}::${(index + 10).toString(16)}`,
+    mac: `52:54:0a:80:0${number}:${(index + 10).toString(16).padStart(2, '0')}`,
+  };
+}
+
+export const underlayOf = (host: string) => `192.0.2.${10 + HOSTS.indexOf(host)}`;
+
+export const routerOf = (host: string): RouterOf => {
+  const number = HOSTS.indexOf(host) + 2;
+  return {
+    host,
+    underlay: underlayOf(host),
+    address: `10.191.252.${number}`,
+    address6: `${RANGE6}::${number}`,
+    mac: `52:54:ff:00:00:0${number}`,
+    edge: host === EDGE,
+  };
+};
+
+export const FLOWS: readonly Flow[] = [
+  { id: 'crm/db/sql', from: ['crm/web'], to: 'crm/db', protocol: 'tcp', port: 5432 },
+  { id: 'crm/db/log', from: ['crm/web'], to: 'crm/db', protocol: 'udp', port: 514 },
+  { id: 'shop/db/api', from: ['shop/web'], to: 'shop/db', protocol: 'tcp', port: 9000 },
+  { id: 'shop/db', from: ['shop/db'], to: 'shop/db', protocol: 'any', port: 0 },
+  { id: 'crm/web/http', from: ['edge'], to: 'crm/web', protocol: 'tcp', port: 80 },
+];
+
+/** What a host's goal says, when guests are where they are said to be. */
+export function partOf(host: string, guests: readonly Guest[], flows: readonly Flow[] = FLOWS): RouterPart {
+  const here = guests.filter((guest) => guest.host === host);
+  const roles = ROLES.filter((role) => here.some((guest) => guest.role === role));
+  return {
+    fleet: FLEET,
+    networks: roles.map((role) => networkOf(role, host, guests)),
+    backbone: {
+      ...{ vni: 0xf1ffff, port: 4789, mtu: 1450 },
+      ...{
+        range: '10.128.0.0/10',
+        range6: `${RANGE6}::/48`,
+        cidr: '10.191.252.0/22',
+        cidr6: `${RANGE6}::/64`,
+      },
+      self: routerOf(host),
+      others: HOSTS.filter((other) => other !== host).map(routerOf),
+    },
+    router: {
+      subnets: ROLES.map((role) => ({ id: role, cidr: cidrOf(role), cidr6: cidr6Of(role) })),
+      flows: [...flows],
+      routes: guests
+        .filter((guest) => guest.host !== host)
+        .map(({ address, address6, host: there }) => ({ address, address6, host: there })),
+      outbound: [
+        { subnet: 'crm/web', allow: 'all' as const },
+        { subnet: 'crm/db', allow: ['203.0.113.2/32', '2001:db8:2::2/128'] },
+      ].filter(({ subnet }) => roles.includes(subnet)),
+    },
+  };
+}
+
+function networkOf(role: string, host: string, guests: readonly Guest[]): NetworkGoal {
+  const all = guests.filter((guest) => guest.role === role);
+  const lease = ({ id, mac, address, address6 }: Guest) => ({
+    vmId: id,
+    mac,
+    address,
+    address6,
+    hostname: 'guest',
+  });
+  return {
+    ...{ id: role, number: numberOf(role), cidr: cidrOf(role), gateway: gatewayOf(role) },
+    ...{ cidr6: cidr6Of(role), gateway6: gateway6Of(role) },
+    leases: all.filter((guest) => guest.host === host).map(lease),
+    ...(role === MESH
+      ? {
+          mesh: {
+            vni: 0xf10000 + numberOf(role),
+            peers: all
+              .filter((guest) => guest.host !== host)
+              .map(({ mac, address, address6, host: there }) => ({ mac, address, address6, host: there })),
+          },
+        }
+      : {}),
+  };
+}
+
+/** Whether a connection is declared, as a person would say it. */
+export const isDeclared = (from: Guest, to: Guest, port: number): boolean =>
+  from.role === to.role
+    ? from.role === MESH
+    : FLOWS.some(
+        (flow) =>
+          flow.protocol === 'tcp' &&
+          flow.from.includes(from.role) &&
+          flow.to === to.role &&
+          flow.port === port,
+      );

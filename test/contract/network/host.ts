@@ -1,0 +1,46 @@
+import { createInterface } from 'node:readline';
+import { systemClock } from '../../../agent/kit/clock.ts';
+import { watchKernel } from '../../../agent/network/kernel-monitor.ts';
+import { NftHostNetwork } from '../../../agent/network/nft-host-network.ts';
+import type { RouterPart } from '../../../agent/network/router-part.ts';
+
+/** A host's network room alone, in its own namespace: goals come as lines, and each is answered when its rules and links are there. */
+const guarded: readonly string[] = JSON.parse(process.argv[2] ?? '[]');
+const network = new NftHostNetwork({
+  log: { info: () => undefined, warn: (fields: unknown) => console.error(fields) } as never,
+  guarded: async () => guarded,
+});
+
+type Request = { readonly id: number } & (
+  | { readonly do: 'apply'; readonly part: RouterPart }
+  | { readonly do: 'heal' }
+  | { readonly do: 'watch' }
+);
+
+async function work(request: Request): Promise<unknown> {
+  switch (request.do) {
+    case 'apply': {
+      const fromMs = performance.now();
+      await network.apply(request.part);
+      await network.refresh();
+      return performance.now() - fromMs;
+    }
+    case 'heal':
+      return network.heal();
+    case 'watch':
+      network.watch(systemClock, (listener) => watchKernel(systemClock, listener));
+      return true;
+  }
+}
+
+const say = (document: unknown) => process.stdout.write(`${JSON.stringify(document)}\n`);
+createInterface({ input: process.stdin })
+  .on('line', (line) => {
+    const request = JSON.parse(line) as Request;
+    work(request).then(
+      (answer) => say({ id: request.id, answer }),
+      (error: unknown) => say({ id: request.id, error: String(error) }),
+    );
+  })
+  .on('close', () => process.exit(0));
+say({ id: 0, answer: true });

@@ -1,0 +1,371 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { hexOf6, linkLocalOf } from '../../../agent/network/addresses.ts';
+import { tableName } from '../../../agent/network/names.ts';
+import { waitFor } from '../../support/wait-for.ts';
+import {
+  aGuest,
+  FLEET,
+  type Guest,
+  gateway6Of,
+  gatewayOf,
+  HOSTS,
+  isDeclared,
+  partOf,
+  routerOf,
+  underlayOf,
+} from './fleet.ts';
+import { GATEWAY, Stage, TCP_PORTS } from './stage.ts';
+
+const stage = new Stage();
+const guests: readonly Guest[] = [
+  aGuest('crm/web', 0, 'h1'),
+  aGuest('crm/db', 0, 'h1'),
+  aGuest('shop/web', 0, 'h1'),
+  aGuest('shop/db', 0, 'h1'),
+  aGuest('crm/web', 1, 'h2'),
+  aGuest('crm/db', 1, 'h2'),
+  aGuest('shop/db', 1, 'h2'),
+  aGuest('shop/db', 2, 'h2'),
+  aGuest('shop/web', 1, 'h3'),
+];
+/** Long enough for what is let through on a slow machine; what is not waits for the whole of it. */
+const ANSWERS_S = 20;
+const SILENCE_S = 1.5;
+
+const guestOf = (id: string): Guest => {
+  const found = guests.find((guest) => guest.id === id);
+  if (!found) throw new Error(`there is no guest ${id}`);
+  return found;
+};
+const apply = (where: readonly Guest[], hosts: readonly string[] = HOSTS) =>
+  Promise.all(hosts.map((host) => stage.host(host).router.ask({ do: 'apply', part: partOf(host, where) })));
+
+type Target = readonly [address: string, port: number];
+const reaches = async (from: string, targets: readonly Target[], limit: number) => {
+  const worker = stage.guests.get(from) ?? stage.host(from).programs;
+  const answers = await worker.ask<boolean[]>({ do: 'connect', targets, limit });
+  return targets.map(
+    ([address, port], index) => `${from} → ${address} ${port}: ${answers[index] ? 'yes' : 'no'}`,
+  );
+};
+const said = (from: string, targets: readonly Target[], answer: 'yes' | 'no') =>
+  targets.map(([address, port]) => `${from} → ${address} ${port}: ${answer}`);
+const expectReached = async (from: string, targets: readonly Target[]) =>
+  expect(await reaches(from, targets, ANSWERS_S)).toEqual(said(from, targets, 'yes'));
+const expectUnreached = async (from: string, targets: readonly Target[]) =>
+  expect(await reaches(from, targets, SILENCE_S)).toEqual(said(from, targets, 'no'));
+
+/** Everyone tries everyone else, at each port, by both families. */
+async function expectMatrix(): Promise<void> {
+  await Promise.all(
+    guests.map(async (from) => {
+      const tries = guests
+        .filter((to) => to !== from)
+        .flatMap((to) => TCP_PORTS.map((port) => ({ to, port, isDeclared: isDeclared(from, to, port) })));
+      const targets = (wanted: boolean): Target[] =>
+        tries
+          .filter((each) => each.isDeclared === wanted)
+          .flatMap(({ to, port }) => [[to.address, port] as const, [to.address6, port] as const]);
+      await expectReached(from.id, targets(true));
+      await expectUnreached(from.id, targets(false));
+    }),
+  );
+}
+
+/** A datagram to the log of crm/db, over a declared flow. */
+const send = (from: string, to: Guest, text: string, options: Readonly<Record<string, unknown>> = {}) =>
+  stage.guest(from).ask<boolean>({ do: 'datagram', host: to.address, port: 514, text, ...options });
+const came = (to: string, part: string) => stage.guest(to).ask<number>({ do: 'came', part });
+/** What was sent before this has come by then, if it comes at all: both went the same way. */
+async function expectNothingCame(from: string, to: string, text: string): Promise<void> {
+  await waitFor(
+    `an honest datagram behind "${text}"`,
+    async () => {
+      await send(from, guestOf(to), `behind ${text}`);
+      return came(to, `behind ${text}`);
+    },
+    (count) => count > 0,
+    30_000,
+  );
+  expect(await stage.guest(to).ask({ do: 'came', part: `forged ${text}` })).toBe(0);
+}
+
+beforeAll(async () => {
+  await stage.open();
+  await stage.run('h1', ['nft', '-f', '-'], 'table inet theirs {\n chain c {\n counter\n }\n}\n');
+  // Rules are there before guests are.
+  await apply(guests);
+  for (const guest of guests) await stage.addGuest(guest);
+  await apply(guests);
+});
+afterAll(() => stage.close());
+
+test(
+  'what is declared connects, on one host and across hosts, by IPv4 and IPv6, and nothing else does',
+  expectMatrix,
+);
+
+test('a load balancer reaches input endpoints from the host that is told to be its own, and from no other', async () => {
+  const [near, far] = [guestOf('crm/web-0'), guestOf('crm/web-1')];
+  await expectReached(
+    'h3',
+    [near, far].flatMap(({ address, address6 }) => [[address, 80] as const, [address6, 80] as const]),
+  );
+  await expectUnreached('h3', [
+    [near.address, 22],
+    [guestOf('crm/db-0').address, 5432],
+  ]);
+  await expectUnreached('h2', [
+    [near.address, 80],
+    [near.address6, 80],
+  ]);
+  // A host reaches its own guests, as its agent does.
+  await expectReached('h1', [
+    [near.address, 22],
+    [near.address6, 22],
+  ]);
+});
+
+test('a guest reaches no host, nothing on the underlay, and of the world what is allowed', async () => {
+  const hosts = HOSTS.flatMap((host): Target[] => [
+    [underlayOf(host), 22],
+    [routerOf(host).address, 22],
+    [routerOf(host).address6, 22],
+  ]);
+  for (const { id, role } of [guestOf('crm/web-0'), guestOf('shop/db-1')])
+    await expectUnreached(id, [
+      ...hosts,
+      [gatewayOf(role), 22],
+      [gateway6Of(role), 22],
+      [GATEWAY, 22],
+      ['2001:db8:1::1', 22],
+    ]);
+  const world: readonly Target[] = [
+    ['203.0.113.1', 80],
+    ['2001:db8:2::1', 80],
+  ];
+  const listed: readonly Target[] = [
+    ['203.0.113.2', 80],
+    ['2001:db8:2::2', 80],
+  ];
+  await expectReached('crm/web-0', [...world, ...listed]);
+  await expectReached('crm/db-1', listed);
+  await expectUnreached('crm/db-1', world);
+  await expectUnreached('shop/web-0', [...world, ...listed]);
+});
+
+test('a guest speaks under its own addresses only', async () => {
+  const target = guestOf('crm/db-1');
+  const other = guestOf('crm/web-1');
+  await stage.run('crm/web-0', ['ip', 'address', 'add', `${other.address}/32`, 'dev', 'eth0']);
+  await send('crm/web-0', target, 'forged address', { source: other.address });
+  await expectNothingCame('crm/web-0', 'crm/db-1', 'address');
+  await stage.run('crm/web-0', ['ip', 'address', 'delete', `${other.address}/32`, 'dev', 'eth0']);
+
+  const [near, peer] = [guestOf('shop/db-1'), guestOf('shop/db-2')];
+  await stage.guest(peer.id).ask({ do: 'sniff', device: 'eth0' });
+  const marked = (from: string, text: string) =>
+    frameOf(peer.mac, from, '0800', udp4Of(near.address, peer.address, udpOf(1000, 514, text)));
+  const frame = (hex: string) => stage.guest(near.id).ask({ do: 'frame', device: 'eth0', hex });
+  await frame(marked('52:54:00:00:00:66', 'forged hardware'));
+  await frame(
+    frameOf('ff:ff:ff:ff:ff:ff', near.mac, '0806', arpOf(near.mac, gatewayOf('shop/db'), peer.address)),
+  );
+  await frame(frameOf('33:33:00:00:00:01', near.mac, '86dd', advertisementOf(near.mac)));
+  await frame(
+    frameOf(peer.mac, near.mac, '0800', udp4Of(near.address, peer.address, udpOf(67, 68, 'forged lease'))),
+  );
+  await frame(marked(near.mac, 'honest frame'));
+  const sniffed = (text: string) => stage.guest(peer.id).ask<number>({ do: 'came', part: text });
+  await waitFor(
+    'the honest frame',
+    () => sniffed(hexOf('honest frame')),
+    (count) => count > 0,
+    30_000,
+  );
+  for (const forged of [hexOf('forged hardware'), hexOf('forged lease'), advertisementOf(near.mac)])
+    expect(await sniffed(forged)).toBe(0);
+  expect(await sniffed(arpOf(near.mac, gatewayOf('shop/db'), peer.address))).toBe(0);
+});
+
+test('what looks for addresses never crosses to another host', async () => {
+  const rule = 'type filter hook prerouting priority -300; iifname "wv*" udp dport 67 counter name "far"';
+  await stage.run(
+    'h2',
+    ['nft', '-f', '-'],
+    `table bridge watch {\n counter far { }\n chain in {\n ${rule}\n }\n}\n`,
+  );
+  await stage
+    .guest('shop/db-0')
+    .ask({ do: 'datagram', host: '255.255.255.255', port: 67, text: 'discover', source_port: 68 });
+  await expectReached('shop/db-0', [[guestOf('shop/db-1').address, 80]]);
+  expect(await stage.run('h2', ['nft', 'list', 'counters', 'table', 'bridge', 'watch'])).toContain(
+    'packets 0 ',
+  );
+  await stage.run('h2', ['nft', 'delete', 'table', 'bridge', 'watch']);
+});
+
+test('packets as large as guests are told pass whole, and connections live on while rules are written anew', async () => {
+  const whole = { whole: true };
+  const size = 1450 - 28;
+  await waitFor(
+    'a whole packet',
+    async () => {
+      await send('crm/web-0', guestOf('crm/db-1'), 'w'.repeat(size), whole);
+      return came('crm/db-1', 'w'.repeat(size));
+    },
+    (count) => count > 0,
+    30_000,
+  );
+  expect(await send('crm/web-0', guestOf('crm/db-1'), 'w'.repeat(size + 1), whole)).toBe(false);
+  const held = [guestOf('crm/db-1').address, guestOf('crm/db-1').address6];
+  const ask = (work: string, host: string, more = {}) =>
+    stage.guest('crm/web-0').ask({ do: work, host, port: 5432, limit: ANSWERS_S, ...more });
+  for (const host of held) await ask('hold', host);
+  for (const host of held) expect(await ask('exchange', host, { size: 1_000_000 })).toBe(true);
+  const changed = partOf('h1', guests, [
+    ...(partOf('h1', guests).router?.flows ?? []),
+    { id: 'new', from: ['crm/db'], to: 'shop/web', protocol: 'tcp', port: 80 },
+  ]);
+  await stage.host('h1').router.ask({ do: 'apply', part: changed });
+  for (const host of held) expect(await ask('exchange', host, { size: 1_000 })).toBe(true);
+  await apply(guests);
+  for (const host of held) expect(await ask('exchange', host, { size: 1_000 })).toBe(true);
+});
+
+test('a guest that lives elsewhere by now is cut off as soon as the goals of others say so', async () => {
+  const old = guestOf('crm/web-1');
+  await waitFor(
+    'the old one to be heard',
+    async () => {
+      await send(old.id, guestOf('crm/db-0'), 'while it lived');
+      return came('crm/db-0', 'while it lived');
+    },
+    (count) => count > 0,
+    30_000,
+  );
+  const moved = guests.map((guest) => (guest === old ? { ...guest, host: 'h3' } : guest));
+  await apply(moved, ['h1', 'h3']);
+  const next = await stage.addGuest({ ...old, host: 'h3' }, '-new');
+  await apply(moved, ['h3']);
+  await send(old.id, guestOf('crm/db-0'), 'forged life');
+  await waitFor(
+    'its successor to be heard',
+    async () => {
+      await next.ask({ do: 'datagram', host: guestOf('crm/db-0').address, port: 514, text: 'the successor' });
+      return came('crm/db-0', 'the successor');
+    },
+    (count) => count > 0,
+    30_000,
+  );
+  await send(old.id, guestOf('crm/db-0'), 'forged life');
+  await expectNothingCame('crm/web-0', 'crm/db-0', 'life');
+  await apply(guests);
+});
+
+const table = tableName(FLEET);
+const device = 'wxf1ee';
+test.each([
+  ['all rules are flushed', ['nft', 'flush', 'ruleset']],
+  ['a table is deleted', ['nft', 'delete', 'table', 'bridge', table]],
+  ['a chain is emptied', ['nft', 'flush', 'chain', 'inet', table, 'flows']],
+  ['the backbone is deleted', ['ip', 'link', 'delete', device]],
+  ['its routes are deleted', ['ip', 'route', 'flush', 'dev', device, 'via', routerOf('h2').address]],
+  ['its address is deleted', ['ip', 'address', 'flush', 'dev', device]],
+  ['its neighbours are deleted', ['ip', 'neigh', 'flush', 'dev', device, 'nud', 'permanent']],
+  [
+    'the way to a host is deleted',
+    ['bridge', 'fdb', 'delete', routerOf('h2').mac, 'dev', device, 'dst', underlayOf('h2')],
+  ],
+  ['the VXLAN of a mesh is deleted', ['ip', 'link', 'delete', 'wvf1ee-4']],
+  ['a VXLAN is taken off its bridge', ['ip', 'link', 'set', 'wvf1ee-4', 'nomaster']],
+  [
+    'a gateway loses its address',
+    ['ip', 'address', 'flush', 'dev', 'wbf1ee-1', 'scope', 'global', 'to', gateway6Of('crm/web')],
+  ],
+])('%s, and the next look puts it right', async (_what, command) => {
+  if (command.includes('flush') && command.includes('ruleset'))
+    expect(await stage.run('h1', ['nft', 'list', 'table', 'inet', 'theirs'])).toContain('chain c');
+  await stage.run('h1', command);
+  const { router } = stage.host('h1');
+  expect(await router.ask({ do: 'heal' })).toBe(true);
+  expect(await router.ask({ do: 'heal' })).toBe(false);
+  await expectReached('crm/web-0', [
+    [guestOf('crm/db-1').address, 5432],
+    [guestOf('crm/db-1').address6, 5432],
+  ]);
+  await expectReached('shop/db-0', [
+    [guestOf('shop/db-1').address, 80],
+    [guestOf('shop/db-1').address6, 80],
+  ]);
+  await expectUnreached('crm/web-0', [
+    [guestOf('crm/db-1').address, 80],
+    [guestOf('crm/db-0').address6, 22],
+  ]);
+});
+
+test('a host that watches its kernel puts things right by itself', async () => {
+  await stage.host('h1').router.ask({ do: 'watch' });
+  for (const [what, command] of [
+    ['the rules', ['nft', 'flush', 'ruleset']],
+    ['the backbone', ['ip', 'link', 'delete', device]],
+  ] as const) {
+    await stage.run('h1', command);
+    await waitFor(
+      what,
+      async () =>
+        [await stage.run('h1', ['nft', 'list', 'tables']), await stage.run('h1', ['ip', 'link'])].join(),
+      (text) => text.includes(`inet ${table}`) && text.includes(`bridge ${table}`) && text.includes(device),
+      60_000,
+    );
+  }
+  await expectReached('crm/web-0', [[guestOf('crm/db-1').address, 5432]]);
+});
+
+test('a host without a place on the backbone has its older table alone, and one without anything has none', async () => {
+  const { router } = stage.host('h3');
+  const { networks } = partOf('h3', guests);
+  await router.ask({ do: 'apply', part: { fleet: FLEET, networks } });
+  expect((await stage.run('h3', ['nft', 'list', 'tables'])).trim()).toBe(`table ip ${table}`);
+  expect(await stage.run('h3', ['ip', 'link'])).not.toContain(device);
+  await router.ask({ do: 'apply', part: { fleet: FLEET, networks: [] } });
+  expect((await stage.run('h3', ['nft', 'list', 'tables'])).trim()).toBe('');
+  await apply(guests);
+  await expectMatrix();
+});
+
+const hexOf = (text: string) => Buffer.from(text, 'latin1').toString('hex');
+const bare = (mac: string) => mac.replaceAll(':', '');
+const hex4 = (address: string) =>
+  address
+    .split('.')
+    .map((part) => Number(part).toString(16).padStart(2, '0'))
+    .join('');
+const hex16 = (number: number) => number.toString(16).padStart(4, '0');
+/** Padded to what a wire carries at least. */
+const frameOf = (to: string, from: string, type: string, payload: string) =>
+  `${bare(to)}${bare(from)}${type}${payload}`.padEnd(120, '0');
+/** With the checksum of its header (RFC 1071): what is malformed may be dropped for that alone. */
+function udp4Of(from: string, to: string, datagram: string): string {
+  const words = [
+    0x4500,
+    20 + datagram.length / 2,
+    0,
+    0x4000,
+    0x4011,
+    0,
+    ...wordsOf(hex4(from)),
+    ...wordsOf(hex4(to)),
+  ];
+  const sum = words.reduce((one, other) => one + other, 0);
+  words[5] = ~((sum & 0xffff) + (sum >>> 16)) & 0xffff;
+  return `${words.map(hex16).join('')}${datagram}`;
+}
+const wordsOf = (hex: string) => [hex.slice(0, 4), hex.slice(4)].map((word) => Number.parseInt(word, 16));
+const udpOf = (from: number, to: number, text: string) =>
+  `${hex16(from)}${hex16(to)}${hex16(8 + text.length)}0000${hexOf(text)}`;
+const arpOf = (mac: string, sender: string, target: string) =>
+  `0001080006040001${bare(mac)}${hex4(sender)}000000000000${hex4(target)}`;
+/** To all, of a router that lives for half an hour. */
+const advertisementOf = (mac: string) =>
+  `6000000000103aff${hexOf6(linkLocalOf(mac)).slice(2)}ff020000000000000000000000000001${'86000000400007080000000000000000'}`;

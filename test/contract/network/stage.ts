@@ -1,0 +1,164 @@
+import { fileURLToPath } from 'node:url';
+import { exec } from '../../../agent/kit/exec.ts';
+import { bridgeName, tapName } from '../../../agent/network/names.ts';
+import {
+  cidrOf,
+  FLEET,
+  type Guest,
+  gateway6Of,
+  gatewayOf,
+  HOSTS,
+  numberOfRole,
+  ROLES,
+  underlayOf,
+} from './fleet.ts';
+import { Worker } from './worker.ts';
+
+export const TCP_PORTS = [22, 80, 5432, 9000];
+export const UDP_PORTS = [53, 68, 514];
+const LISTENING = JSON.stringify({ tcp: TCP_PORTS, udp: UDP_PORTS });
+const here = (file: string) => fileURLToPath(new URL(file, import.meta.url));
+const WORLD = ['203.0.113.1', '203.0.113.2'];
+const WORLD6 = ['2001:db8:2::1', '2001:db8:2::2'];
+/** Of the world on the underlay: the hosts' way out. */
+export const GATEWAY = '192.0.2.1';
+const GATEWAY6 = '2001:db8:1::1';
+const underlay6Of = (host: string) => `2001:db8:1::${10 + HOSTS.indexOf(host)}`;
+
+/**
+ * Hosts as namespaces on one underlay, with bridges as libvirt would make them, and guests as namespaces on them: real kernel, no QEMU.
+ * Every namespace carries the stage's own name.
+ */
+export class Stage {
+  readonly #name = `wnt${process.pid}`;
+  readonly #namespaces: string[] = [];
+  readonly #workers: Worker[] = [];
+  readonly hosts = new Map<string, { readonly router: Worker; readonly programs: Worker }>();
+  readonly guests = new Map<string, Worker>();
+
+  namespace(what: string): string {
+    return `${this.#name}-${what.replace('/', '-')}`;
+  }
+
+  async open(): Promise<void> {
+    await this.#addNamespace('world');
+    await this.#batch('world', [
+      'link add underlay type bridge',
+      'link set underlay up',
+      `address add ${GATEWAY}/24 dev underlay`,
+      `address add ${GATEWAY6}/64 dev underlay nodad`,
+      ...[...WORLD.map((each) => `${each}/32`), ...WORLD6.map((each) => `${each}/128`)].map(
+        (each) => `address add ${each} dev lo`,
+      ),
+    ]);
+    await this.#program('world').ready;
+    await Promise.all(HOSTS.map((host) => this.#addHost(host)));
+  }
+
+  /** @param suffix of the name, where a guest is at two places. */
+  async addGuest(guest: Guest, suffix = ''): Promise<Worker> {
+    const name = `${guest.id}${suffix}`;
+    const tap = tapName(FLEET, guest.address);
+    await this.#addNamespace(name);
+    await this.#batch(guest.host, [
+      `link add ${tap} type veth peer name eth0 netns ${this.namespace(name)}`,
+      `link set ${tap} mtu 1450 master ${bridgeName(FLEET, { number: numberOfRole(guest.role) })}`,
+      `link set ${tap} up`,
+    ]);
+    await this.#batch(name, [
+      `link set eth0 address ${guest.mac} mtu 1450`,
+      'link set eth0 up',
+      `address add ${guest.address}/22 dev eth0`,
+      `address add ${guest.address6}/64 dev eth0 nodad`,
+      `route add default via ${gatewayOf(guest.role)}`,
+      `route add default via ${gateway6Of(guest.role)}`,
+    ]);
+    const worker = this.#program(name);
+    await worker.ready;
+    this.guests.set(name, worker);
+    return worker;
+  }
+
+  guest(name: string): Worker {
+    const worker = this.guests.get(name);
+    if (!worker) throw new Error(`there is no guest ${name}`);
+    return worker;
+  }
+
+  host(name: string): { readonly router: Worker; readonly programs: Worker } {
+    const host = this.hosts.get(name);
+    if (!host) throw new Error(`there is no host ${name}`);
+    return host;
+  }
+
+  /** @returns what it printed. @throws where it fails. */
+  async run(where: string, command: readonly string[], input?: string): Promise<string> {
+    const { stdout } = await exec('ip', ['netns', 'exec', this.namespace(where), ...command], {
+      timeoutMs: 30_000,
+      ...(input === undefined ? {} : { input }),
+    });
+    return stdout;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#workers.map((worker) => worker.end()));
+    for (const namespace of this.#namespaces)
+      await exec('ip', ['netns', 'delete', namespace], { timeoutMs: 30_000, okExitCodes: [0, 1] });
+  }
+
+  async #addHost(host: string): Promise<void> {
+    await this.#addNamespace(host);
+    await this.#batch('world', [
+      `link add ${host} type veth peer name eth0 netns ${this.namespace(host)}`,
+      `link set ${host} master underlay up`,
+    ]);
+    await this.#batch(host, [
+      'link set eth0 up',
+      `address add ${underlayOf(host)}/24 dev eth0`,
+      `address add ${underlay6Of(host)}/64 dev eth0 nodad`,
+      `route add default via ${GATEWAY}`,
+      `route add default via ${GATEWAY6}`,
+      ...ROLES.flatMap((role) => this.#bridgeLines(role)),
+    ]);
+    const guarded = JSON.stringify(['192.0.2.0/24', '2001:db8:1::/64']);
+    const router = this.#keep(
+      new Worker(this.namespace(host), [process.execPath, '--import', 'tsx', here('./host.ts'), guarded]),
+    );
+    const programs = this.#program(host);
+    await Promise.all([router.ready, programs.ready]);
+    this.hosts.set(host, { router, programs });
+  }
+
+  /** As libvirt makes one that has no IPv6 of its making. */
+  #bridgeLines(role: string): readonly string[] {
+    const bridge = bridgeName(FLEET, { number: numberOfRole(role) });
+    return [
+      `link add ${bridge} address 52:54:0a:80:0${numberOfRole(role)}:01 type bridge`,
+      `link set ${bridge} up`,
+      `address add ${gatewayOf(role)}/${cidrOf(role).split('/')[1]} dev ${bridge}`,
+    ];
+  }
+
+  async #addNamespace(what: string): Promise<void> {
+    const namespace = this.namespace(what);
+    await exec('ip', ['netns', 'add', namespace], { timeoutMs: 30_000 });
+    this.#namespaces.push(namespace);
+    await this.#batch(what, ['link set lo up']);
+  }
+
+  async #batch(where: string, lines: readonly string[]): Promise<void> {
+    await exec('ip', ['-netns', this.namespace(where), '-batch', '-'], {
+      input: `${lines.join('\n')}\n`,
+      timeoutMs: 30_000,
+    });
+  }
+
+  #program(where: string): Worker {
+    return this.#keep(new Worker(this.namespace(where), ['python3', here('./guest.py'), LISTENING]));
+  }
+
+  #keep(worker: Worker): Worker {
+    this.#workers.push(worker);
+    return worker;
+  }
+}
