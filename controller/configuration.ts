@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { prefixProblem } from '../agent/kit/addressing.ts';
 import { WeftError } from '../agent/kit/errors.ts';
 
 export interface ControllerConfiguration {
@@ -13,6 +14,8 @@ export interface ControllerConfiguration {
   readonly holds: boolean;
   /** What a host has left in a shared pool has so long to be found by the others, milliseconds; else they have two storages. */
   readonly beatGraceMs: number;
+  /** IPv4 addresses of all guests and routers, in CIDR form; null: what the fleet has, or the default. */
+  readonly guestRange: string | null;
   /** Domain of all names; null: the usual one. Judged by `parseZone`. */
   readonly zone: string | null;
 }
@@ -33,6 +36,8 @@ export const USAGE = `usage: weft-controller [options]
   --hold-healing on|off        heal nothing while more than a third of the hosts, and at least two, are silent; default on
   --beat-grace SECONDS         hosts that have not found each other's file in a shared pool by then have two storages; 15 to
                                3600, default 75: more where mounts keep names for longer than a minute (actimeo)
+  --guest-range CIDR           addresses of all guests, /8 to /20, of which each role has a /22; default 10.128.0.0/10. It can be
+                               changed as long as no application has a network
   --zone DOMAIN                where applications, instances and machines have their names; default weft.internal
 `;
 
@@ -50,6 +55,7 @@ export function readConfiguration(args: readonly string[]): ControllerConfigurat
         'down-after': { type: 'string', default: '4' },
         'hold-healing': { type: 'string', default: 'on' },
         'beat-grace': { type: 'string', default: '75' },
+        'guest-range': { type: 'string' },
         zone: { type: 'string' },
         help: { type: 'boolean', default: false },
       },
@@ -66,6 +72,7 @@ export function readConfiguration(args: readonly string[]): ControllerConfigurat
       holds: parseSwitch('--hold-healing', values['hold-healing']),
       // Hosts look every ten seconds.
       beatGraceMs: parseSeconds('--beat-grace', values['beat-grace'], 15, 3_600),
+      guestRange: values['guest-range'] === undefined ? null : parseGuestRange(values['guest-range']),
       zone: values.zone ?? null,
     };
   } catch (error) {
@@ -78,6 +85,17 @@ function parseSeconds(option: string, text: string, least: number, most: number)
   if (!/^\d+(\.\d+)?$/.test(text) || seconds < least || seconds > most)
     throw new Error(`${option} ${text} is no number of seconds from ${least} to ${most}`);
   return Math.round(seconds * 1000);
+}
+
+/** A /20 has room for three subnets and the routers'. */
+function parseGuestRange(text: string): string {
+  const problem = text.includes(':') ? 'must be IPv4' : prefixProblem(text);
+  if (problem !== null) throw new Error(`--guest-range ${text}: ${problem}`);
+  const length = Number(text.split('/')[1]);
+  if (length > 20)
+    throw new Error(`--guest-range ${text} is too small: each role needs a /22 of it, so /20 is the least`);
+  if (length < 8) throw new Error(`--guest-range ${text} is too large: /8 is the most`);
+  return text;
 }
 
 function parseSwitch(option: string, text: string): boolean {

@@ -22,7 +22,7 @@ import type { Service, Size } from './service.ts';
 export interface FleetRecord {
   readonly uuid: string;
   readonly epoch: number;
-  /** Guest address range; every role gets a /22 of it. */
+  /** Guest address range; every role gets a /22 of it, and the last one is the routers'. */
   readonly range: string;
   /** Domain of all names. Of the controller's configuration, and in no store. Absent: the usual one. */
   readonly zone?: string;
@@ -92,6 +92,8 @@ export interface VmRecord {
   readonly networkId: string;
   readonly address: string;
   readonly mac: string;
+  /** The first incarnation that had this address. Absent: every one of this record did. */
+  readonly addressSince?: number;
   readonly rebootGeneration: number;
   /** Set by `weft reimage`; the next plan gives a new incarnation on the same host and clears it. */
   readonly reimageRequested: boolean;
@@ -276,6 +278,8 @@ export interface HostRecord {
   readonly apartPools?: Readonly<Record<string, ApartPool>>;
   /** What it last said of its guard, before it was answered. Null or absent: it has none. Written by the fleet's leases only. */
   readonly guard?: GuardState | null;
+  /** Why it takes no VMs: a network of its own overlaps a range of the fleet's; both are named. Absent or null: none does. */
+  readonly collision?: string | null;
   readonly facts: HostFacts | null;
   readonly offer: HostOffer | null;
   readonly bootId: string | null;
@@ -378,13 +382,13 @@ export interface ChannelRecord {
   readonly movedAtMs: number;
 }
 
-/** `networks/{app}/{role}` (machines share the role name `machines`; no role may be called so). */
+/** `networks/{app}/{role}` (of machines: their network's name, `machines` unless they name one; no role may be called so). */
 export interface NetworkRecord {
   readonly id: string;
   readonly number: number;
   readonly cidr: string;
   readonly gateway: string;
-  /** VM id → address. */
+  /** VM id → address. `id@incarnation`: of a successor, or of what may still run somewhere, from that incarnation on. */
   readonly addresses: Readonly<Record<string, string>>;
 }
 
