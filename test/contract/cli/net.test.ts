@@ -1,4 +1,6 @@
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { exec } from '../../../agent/kit/exec.ts';
 import type { NetworkView, WhyAnswer } from '../../../controller/client/types.ts';
 import { LoneController } from '../../support/lone-controller.ts';
 
@@ -17,6 +19,11 @@ let controller: LoneController;
 beforeAll(async () => {
   controller = await LoneController.start();
   const file = await controller.write('weft.yaml', MODEL);
+  const disk = join(controller.folder, 'tiny.qcow2');
+  await exec('qemu-img', ['create', '-f', 'qcow2', disk, '16M'], { timeoutMs: 30_000 });
+  const image = ['--name', 'tiny', '--version', '1', '--channel', 'stable', '--firmware', 'bios'];
+  const imported = await controller.weft.run(['image', 'import', disk, ...image]);
+  expect(imported.exitCode, imported.stderr).toBe(0);
   const applied = await controller.weft.run(['apply', '-f', file]);
   expect(applied.exitCode, applied.stderr).toBe(0);
 }, 120_000);
