@@ -86,6 +86,8 @@ const agentConfiguration = z.strictObject({
   /** Folders for backups of machines; each pool is a place for them as well. */
   backups: z.array(backupFolder).max(16).default([]),
   stateFolder: z.string().startsWith('/').default('/var/lib/weft/agent'),
+  /** By which other hosts reach this one, for guests' traffic; by default that by which it reaches its controller. */
+  underlay: z.union([z.ipv4(), z.ipv6()]).optional(),
   libvirtUri: z.string().default('qemu:///system'),
   /** How long an instance that the controller no longer names is kept before it is removed. */
   reapAfterMs: z.number().int().min(0).default(10_000),

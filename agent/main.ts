@@ -25,6 +25,7 @@ import { ArrivalDoor } from './migrations/direct/arrival-door.ts';
 import { MigrationDialler } from './migrations/direct/dialler.ts';
 import type { MigrationKeeper } from './migrations/keeper.ts';
 import { withNames } from './names/edge-part.ts';
+import { watchKernel } from './network/kernel-monitor.ts';
 import { NftHostNetwork } from './network/nft-host-network.ts';
 import { collectFacts, hasCpuQuota, readBootId } from './observer/facts.ts';
 import { Observer } from './observer/observer.ts';
@@ -46,6 +47,7 @@ import { createNames } from './wiring/names.ts';
 import { Offers, POOLS_EVERY_MS } from './wiring/offers.ts';
 import { disksOf, filePoolsOf, rbdPoolsOf } from './wiring/pools.ts';
 import { streamServer } from './wiring/streams.ts';
+import { UnderlayWatch } from './wiring/underlay.ts';
 
 /** Of a connection to the controller for bytes. */
 const DIAL_LIMIT_MS = 20_000;
@@ -125,7 +127,13 @@ async function run({ log, configuration, paths, identity }: Parts): Promise<void
   });
   const base: Base = { configuration, fleet, driver, disks, cache, paths, clock, log };
   const onChange = () => observer.changed();
-  const network = new NftHostNetwork();
+  const underlay = new UnderlayWatch({
+    fleet,
+    address: configuration.underlay ?? null,
+    controller: () => identity.current.controller,
+  });
+  await underlay.look();
+  const network = new NftHostNetwork({ log, guarded: async () => underlay.latest.guarded });
   const backups = new BackupKeeper({
     fleet,
     host: configuration.name,
@@ -177,6 +185,7 @@ async function run({ log, configuration, paths, identity }: Parts): Promise<void
   const hello = () =>
     composeHello({
       ...{ bootId, configuration, facts, keeper },
+      underlay: underlay.latest.offer,
       identity: identity.current,
       pools: offers.pools,
       backupTargets: offers.backups,
@@ -233,11 +242,15 @@ async function run({ log, configuration, paths, identity }: Parts): Promise<void
     .catch((error: unknown) => log.warn({ err: error }, 'secrets could not be looked through'));
   session.start();
   doctor.start();
-  const stopWatching = offers.follow(clock, () => session.greet());
+  const stopWatching = [
+    offers.follow(clock, () => session.greet()),
+    underlay.follow(clock, () => session.greet()),
+    network.watch(clock, (listener) => watchKernel(clock, listener)),
+  ];
 
   const stop = () => {
     stopRenewing();
-    stopWatching();
+    for (const each of stopWatching) each();
     peers.close();
     session.close();
     doctor.close();

@@ -7,7 +7,7 @@ import type { HypervisorDriver } from '../hypervisor/driver.ts';
 import { WeftError } from '../kit/errors.ts';
 import { VM_ID_PATTERN } from '../kit/names.ts';
 import type { HostLinks, HostNetwork } from '../network/contract.ts';
-import { tableName } from '../network/nft-table.ts';
+import { tableName } from '../network/names.ts';
 import type { Goal } from '../protocol/index.ts';
 import type { Repair, RepairArguments, RepairKind } from './findings.ts';
 import { diskOf, HALF_MADE, OWNER, ownerOf } from './look/look-at-pools.ts';
@@ -101,8 +101,8 @@ export class Repairer {
       if (table !== tableName(fleet)) throw notOurs(table);
       await network.remove(fleet);
       // A goal that came meanwhile has its table again.
-      const networks = goal()?.networks ?? [];
-      if (networks.length > 0) await network.apply(fleet, networks);
+      const wanted = goal();
+      if (wanted && (wanted.networks.length > 0 || wanted.backbone)) await network.apply(wanted);
     },
   };
 

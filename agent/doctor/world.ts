@@ -84,7 +84,7 @@ export interface DoctorWorld {
   readonly damaged: ReadonlySet<string>;
   /** Everybody's. */
   readonly bridges: readonly Bridge[];
-  /** nftables tables of family `ip`. */
+  /** nftables tables, of the families that a fleet may have one in. */
   readonly tables: readonly string[];
   readonly spaces: readonly Space[];
   /** Of pools in Ceph. */

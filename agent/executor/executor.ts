@@ -80,7 +80,7 @@ export class Executor {
       log.warn({ epoch: goal.epoch, revision: goal.revision }, 'an old goal was refused');
       return;
     }
-    this.#networks.apply(goal.networks);
+    this.#networks.apply(goal);
     this.#prefetch.follow(goal.prefetch);
     this.#vms.follow(goal);
     this.wake();

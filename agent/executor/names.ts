@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
+import { fleetPrefix } from '../network/names.ts';
 import type { NetworkGoal } from '../protocol/index.ts';
-
-const fleetPrefix = (fleet: string) => fleet.slice(0, 4);
 
 /** libvirt's name of a VM. One name a VM, whatever its incarnation: a host can never run two of them. */
 export const domainName = (fleet: string, vmId: string) =>
@@ -12,10 +11,6 @@ const shortHash = (text: string) => createHash('sha256').update(text).digest('he
 
 export const networkName = (fleet: string, network: Pick<NetworkGoal, 'number'>) =>
   `weft-${fleetPrefix(fleet)}-${network.number}`;
-
-/** At most 15 characters, the kernel's limit: `wb`, 4, a dash and up to 5 digits. */
-export const bridgeName = (fleet: string, network: Pick<NetworkGoal, 'number'>) =>
-  `wb${fleetPrefix(fleet)}-${network.number}`;
 
 /** A UUID (version 8 of RFC 9562) made from fleet and VM: libvirt keeps one domain a UUID. */
 export const domainUuid = (fleet: string, vmId: string) => uuidOf(`${fleet}\n${vmId}`);

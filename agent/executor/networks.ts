@@ -1,7 +1,10 @@
 import type { HypervisorDriver } from '../hypervisor/driver.ts';
 import type { HostNetwork } from '../network/contract.ts';
+import { guestResolver } from '../network/guest-resolver.ts';
+import { bridgeName } from '../network/names.ts';
+import type { RouterPart } from '../network/router-part.ts';
 import type { NetworkGoal } from '../protocol/index.ts';
-import { bridgeName, networkName } from './names.ts';
+import { networkName } from './names.ts';
 
 /** The goal's subnets on this host. Many VMs ask for one subnet at once; it is made once. */
 export class GoalNetworks {
@@ -11,7 +14,8 @@ export class GoalNetworks {
   readonly #onLate: () => void;
   /** Network id → what was asked for, and its making. */
   readonly #made = new Map<string, { readonly spec: string; readonly done: Promise<void> }>();
-  #translation: Promise<void> = Promise.resolve();
+  #rules: Promise<void> = Promise.resolve();
+  #resolver: ReturnType<typeof guestResolver>;
 
   /** @param onLate told when one was made that is wanted no more: somebody has to look again. */
   constructor(driver: HypervisorDriver, host: HostNetwork, fleet: string, onLate: () => void) {
@@ -21,17 +25,24 @@ export class GoalNetworks {
     this.#onLate = onLate;
   }
 
-  /** Brings leases and outbound translation in line with a new goal, without waiting. */
-  apply(networks: readonly NetworkGoal[]): void {
-    this.#translation = this.#host.apply(this.#fleet, networks);
-    this.#translation.catch(() => undefined);
+  /** Brings rules, what joins this host to others, and leases in line with a new goal, without waiting. */
+  apply({ fleet, networks, backbone, router }: RouterPart): void {
+    this.#rules = this.#host.apply({
+      fleet,
+      networks,
+      ...(backbone && { backbone }),
+      ...(router && { router }),
+    });
+    this.#rules.catch(() => undefined);
+    this.#resolver = guestResolver({ ...(backbone && { backbone }), ...(router && { router }) });
     for (const id of this.#made.keys())
       if (!networks.some((network) => network.id === id)) this.#made.delete(id);
     for (const network of networks) this.#ensure(network).catch(() => undefined);
   }
 
+  /** Resolves when the subnet stands, under the rules of the newest goal. What of other subnets fails is not waited for. */
   async ready(network: NetworkGoal): Promise<void> {
-    await Promise.all([this.#ensure(network), this.#translation]);
+    await Promise.all([this.#ensure(network), this.#rules]);
   }
 
   /** libvirt was away, or a network was removed: look again before trusting what was made. */
@@ -47,11 +58,15 @@ export class GoalNetworks {
       gateway: network.gateway,
       prefix: Number(network.cidr.split('/')[1]),
       leases: network.leases.map(({ mac, address, hostname }) => ({ mac, address, hostname })),
+      ...(this.#resolver && { resolver: this.#resolver }),
     };
     const text = JSON.stringify(spec);
     const known = this.#made.get(network.id);
     if (known?.spec === text) return known.done;
-    const done = this.#driver.ensureNetwork(spec).then(() => this.#host.hastenResolution(spec.bridge));
+    const done = this.#driver.ensureNetwork(spec).then(async () => {
+      await this.#host.hastenResolution(spec.bridge);
+      await this.#host.refresh();
+    });
     const made = { spec: text, done };
     this.#made.set(network.id, made);
     done.then(

@@ -2,6 +2,7 @@ import type { BlobCache, DiskSource, Disks, MadeDisk } from '../disks/contract.t
 import type { SeedFiles } from '../guest/contract.ts';
 import type { DomainSpec, HypervisorDriver } from '../hypervisor/driver.ts';
 import { WeftError } from '../kit/errors.ts';
+import { tapName } from '../network/names.ts';
 import {
   blobsOf,
   type NetworkGoal,
@@ -33,8 +34,11 @@ export interface ProvisionDependencies {
     network: NetworkGoal;
     secrets: VmSecrets;
     fleet: string;
+    mtu?: number | undefined;
   }) => SeedFiles;
   readonly writeSeedIso: (path: string, files: SeedFiles) => Promise<void>;
+  /** Of guests' interfaces; undefined: as the bridge has it. */
+  readonly mtu?: () => number | undefined;
   /** The last word before the domain starts. @throws when it must not. */
   readonly beforeStart?: (vm: VmGoal) => void;
 }
@@ -68,7 +72,10 @@ export async function provision(
   const turn = files.then(() => takeSlot(dependencies, state, signal, onChange));
   const seed = Promise.all([secrets, turn, folders.prepare(vm.id)]).then(async ([keys]) => {
     if (vm.image.seed === 'none') return null;
-    const content = dependencies.composeSeed({ vm, network, secrets: keys, fleet });
+    const content = dependencies.composeSeed({
+      ...{ vm, network, secrets: keys, fleet },
+      mtu: dependencies.mtu?.(),
+    });
     const path = paths.seed(vm.id, vm.incarnation);
     await timer.part('boot', 'seed', () => dependencies.writeSeedIso(path, content));
     return path;
@@ -80,6 +87,7 @@ export async function provision(
   const [image, disk, seedIso] = await allOrFirstError([files, overlay, seed, subnet, secrets, turn]);
   state.overlay = disk.path;
   const below = disk.whole ? [] : [...image.layers].reverse();
+  const mtu = dependencies.mtu?.();
   const spec: DomainSpec = {
     name: domainName(fleet, vm.id),
     uuid: domainUuid(fleet, vm.id),
@@ -101,7 +109,13 @@ export async function provision(
     diskCache: cacheOf(vm, disks),
     seedIso,
     boot: bootOf(vm, image),
-    nic: { model: vm.image.nic, mac: vm.nic.mac, network: networkName(fleet, network) },
+    nic: {
+      model: vm.image.nic,
+      mac: vm.nic.mac,
+      network: networkName(fleet, network),
+      tap: tapName(fleet, vm.nic.address),
+      ...(mtu === undefined ? {} : { mtu }),
+    },
     consoleLog: paths.consoleLog(vm.id),
   };
   signal.throwIfAborted();

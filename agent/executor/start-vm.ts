@@ -28,6 +28,7 @@ export async function startVm(context: StepContext, vm: VmGoal, place: Place): P
         fetchSecrets: (wanted, signal) =>
           state.secrets(() => link.fetchSecrets(wanted.id, wanted.incarnation, signal)),
         networkReady: (network) => networks.ready(network),
+        mtu: () => vms.goal?.backbone?.mtu,
       },
       fleet,
       vm,

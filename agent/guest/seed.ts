@@ -13,8 +13,11 @@ export function composeSeed(input: {
   readonly network: NetworkGoal;
   readonly secrets: VmSecrets;
   readonly fleet: string;
+  /** Absent: the guest's own choice. */
+  readonly mtu?: number | undefined;
 }): SeedFiles {
-  const { vm, network, secrets, fleet } = input;
+  const { vm, network, secrets, fleet, mtu } = input;
+  const six = addressing6(vm, network);
   const life = vm.kind === 'machine' ? 'machine' : String(vm.incarnation);
   const hostname = guestName(vm.id);
   const prefix = network.cidr.split('/')[1] ?? '22';
@@ -53,8 +56,14 @@ export function composeSeed(input: {
             match: { macaddress: vm.nic.mac },
             // Not every renderer of cloud-init follows the address: ifupdown and sysconfig need a name.
             'set-name': 'eth0',
-            addresses: [`${vm.nic.address}/${prefix}`],
-            routes: [{ to: '0.0.0.0/0', via: network.gateway }],
+            addresses: [`${vm.nic.address}/${prefix}`, ...(six ? [`${six.address}/${six.prefix}`] : [])],
+            routes: [
+              { to: '0.0.0.0/0', via: network.gateway },
+              ...(six ? [{ to: '::/0', via: six.gateway }] : []),
+            ],
+            // Nobody advertises routers here, and what a guest makes of itself is no address of its own.
+            ...(six ? { 'accept-ra': false } : {}),
+            ...(mtu === undefined ? {} : { mtu }),
             nameservers: { addresses: [network.gateway] },
           },
         },
@@ -72,8 +81,16 @@ export function composeSeed(input: {
         `GATEWAY=${network.gateway}`,
         `DNS=${network.gateway}`,
         `MAC=${vm.nic.mac}`,
+        ...(six ? [`ADDRESS6=${six.address}`, `PREFIX6=${six.prefix}`, `GATEWAY6=${six.gateway}`] : []),
+        ...(mtu === undefined ? [] : [`MTU=${mtu}`]),
         '',
       ].join('\n'),
     ],
   ]);
+}
+
+/** Null: the controller is older than IPv6. */
+function addressing6({ nic }: VmGoal, { cidr6, gateway6 }: NetworkGoal) {
+  if (nic.address6 === undefined || cidr6 === undefined || gateway6 === undefined) return null;
+  return { address: nic.address6, prefix: cidr6.split('/')[1] ?? '64', gateway: gateway6 };
 }

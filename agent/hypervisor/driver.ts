@@ -64,7 +64,15 @@ export interface DomainSpec {
         readonly commandLine: string;
       }
     | { readonly method: 'disk'; readonly firmware: 'bios' | 'uefi' };
-  readonly nic: { readonly model: 'virtio' | 'e1000e'; readonly mac: string; readonly network: string };
+  readonly nic: {
+    readonly model: 'virtio' | 'e1000e';
+    readonly mac: string;
+    readonly network: string;
+    /** Name of its interface on the host. Absent: the hypervisor's choice. */
+    readonly tap?: string;
+    /** Told to the guest, where its device can. Absent: the bridge's. */
+    readonly mtu?: number;
+  };
   readonly consoleLog: string;
 }
 

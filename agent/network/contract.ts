@@ -1,15 +1,20 @@
-import type { NetworkGoal } from '../protocol/index.ts';
+import type { RouterPart } from './router-part.ts';
 
-/** What of a subnet is not libvirt's: outbound address translation, in one nftables table of our own, replaced atomically. */
+/** What of subnets is not libvirt's: the router between them, its rules, and what carries them to other hosts. */
 export interface HostNetwork {
-  /** Rewrites the whole table `weft_<fleet4>` for exactly these subnets; enables forwarding. */
-  apply(fleet: string, networks: readonly NetworkGoal[]): Promise<void>;
+  /**
+   * Brings this host in line with a goal. Resolves when its rules hold, all of them in one transaction; links, routes and neighbours follow
+   * by themselves, and what fails of them is tried again.
+   */
+  apply(part: RouterPart): Promise<void>;
+  /** A bridge has come or gone: what belongs on it is looked at again. Never fails; what it could not do is tried again. */
+  refresh(): Promise<void>;
   /**
    * Makes this host ask for a guest's hardware address ten times a second instead of once, so that a guest is reached when it is up, not
    * at the second after. Of use only: a kernel that does not let it changes nothing else.
    */
   hastenResolution(bridge: string): Promise<void>;
-  /** Removes the table. */
+  /** Removes the fleet's tables. */
   remove(fleet: string): Promise<void>;
 }
 
@@ -22,7 +27,7 @@ export interface Bridge {
 /** What the kernel has of links and tables, whoever made it. */
 export interface HostLinks {
   bridges(): Promise<readonly Bridge[]>;
-  /** Names of the nftables tables of family `ip`. */
+  /** Names of the nftables tables of the families that a fleet may have one in. */
   tables(): Promise<readonly string[]>;
   removeBridge(name: string): Promise<void>;
 }

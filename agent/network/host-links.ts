@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { exec } from '../kit/exec.ts';
 import type { Bridge, HostLinks } from './contract.ts';
+import { FAMILIES } from './ruleset.ts';
 
 const LIMIT_MS = 10_000;
 
@@ -31,7 +32,12 @@ export class KernelLinks implements HostLinks {
   async tables(): Promise<readonly string[]> {
     const { stdout } = await exec('nft', ['-j', 'list', 'tables'], { timeoutMs: LIMIT_MS });
     const { nftables } = tables.parse(JSON.parse(stdout));
-    return nftables.flatMap(({ table }) => (table?.family === 'ip' ? [table.name] : []));
+    const families: readonly string[] = FAMILIES;
+    return [
+      ...new Set(
+        nftables.flatMap(({ table }) => (table && families.includes(table.family) ? [table.name] : [])),
+      ),
+    ];
   }
 
   async removeBridge(name: string): Promise<void> {

@@ -1,12 +1,11 @@
 import type { NetworkGoal } from '../protocol/index.ts';
+import { tableName } from './names.ts';
 
 /** Guests of the fleet reach each other under their own addresses; only what leaves the fleet's range is translated. */
 export const FLEET_RANGE = '10.128.0.0/10';
 
-export const tableName = (fleet: string) => `weft_${fleet.slice(0, 4)}`;
-
 /** Succeeds too when the table is not there. */
-export const composeRemoval = (fleet: string) =>
+const composeRemoval = (fleet: string) =>
   `table ip ${tableName(fleet)} {}\ndelete table ip ${tableName(fleet)}\n`;
 
 /**

@@ -8,6 +8,7 @@ import {
   MIGRATES_LIVE,
   PROTOCOL_VERSION,
   PROVES_STOPS,
+  type UnderlayOffer,
 } from '../protocol/index.ts';
 import type { Identity } from '../session/identity.ts';
 import { AGENT_VERSION } from '../version.ts';
@@ -32,6 +33,8 @@ export interface HelloParts {
   /** As they are now; what cannot be used is not offered, and said why. */
   readonly pools: readonly PoolView[];
   readonly backupTargets: readonly BackupTarget[];
+  /** Null: others could not reach this host. */
+  readonly underlay: UnderlayOffer | null;
   readonly keeper: LeaseKeeper | null;
 }
 
@@ -43,6 +46,7 @@ export const composeHello = ({
   identity,
   pools,
   backupTargets,
+  underlay,
   keeper,
 }: HelloParts): Hello => ({
   type: 'hello',
@@ -63,6 +67,7 @@ export const composeHello = ({
     ),
     backups: [...backupTargets],
     fence: configuration.fence,
+    ...(underlay === null ? {} : { underlay }),
   },
   fleet: identity.fleet,
   epoch: identity.epoch,

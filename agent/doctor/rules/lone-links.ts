@@ -1,5 +1,5 @@
-import { bridgeName, networkName } from '../../executor/names.ts';
-import { tableName } from '../../network/nft-table.ts';
+import { networkName } from '../../executor/names.ts';
+import { bridgeName, tableName } from '../../network/names.ts';
 import type { Finding } from '../findings.ts';
 import type { DoctorWorld, Rule } from '../world.ts';
 
@@ -46,9 +46,9 @@ function isNetworkThere({ goal, networks, fleet }: DoctorWorld, bridge: string):
   );
 }
 
-/** The fleet's table of address translation, where neither the goal nor libvirt has a network of the fleet. */
+/** The fleet's tables of rules, where neither the goal nor libvirt has a network of the fleet. */
 export const loneTables: Rule<Finding> = ({ goal, tables, networks, fleet }) => {
-  if (goal === null || goal.networks.length > 0 || networks.some(({ mark }) => mark !== null)) return [];
+  if (goal === null || goal.networks.length > 0 || goal.backbone || networks.some(({ mark }) => mark !== null)) return [];
   return tables
     .filter((table) => table === tableName(fleet))
     .map((table) => ({

@@ -109,7 +109,10 @@ function composeDevices(spec: DomainSpec): XmlData {
       '@type': 'network',
       mac: { '@address': spec.nic.mac },
       source: { '@network': spec.nic.network },
+      // A name of its own: what this guest may send is laid down before it is there.
+      target: spec.nic.tap === undefined ? undefined : { '@dev': spec.nic.tap },
       model: { '@type': spec.nic.model },
+      mtu: spec.nic.mtu === undefined ? undefined : { '@size': spec.nic.mtu },
       // A boot ROM is of no use to a kernel that is handed over directly, and costs time.
       rom: kernelBoot ? { '@enabled': 'no' } : undefined,
     },

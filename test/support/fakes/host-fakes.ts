@@ -165,6 +165,7 @@ export class FakeLinks implements HostLinks {
 
 export const fakeNetwork: HostNetwork = {
   apply: async () => undefined,
+  refresh: async () => undefined,
   hastenResolution: async () => undefined,
   remove: async () => undefined,
 };

@@ -1,0 +1,48 @@
+import { isIP, isIPv4, isIPv6 } from 'node:net';
+
+/** All 32 digits, so that a rule can compare it with raw bytes: `0xfd00…0001`. @param address IPv6, as the goal's schema lets it in. */
+export const hexOf6 = (address: string): string =>
+  `0x${wordsOf6(address)
+    .map((word) => word.toString(16).padStart(4, '0'))
+    .join('')}`;
+
+/** As the kernel prints it: lower case, the longest row of zeros left out (RFC 5952). */
+export const canonical6 = (address: string): string => {
+  // The URL parser of the platform writes addresses that way.
+  const { hostname } = new URL(`http://[${address}]/`);
+  return hostname.slice(1, -1);
+};
+
+function wordsOf6(address: string): readonly number[] {
+  const [head = '', tail] = canonical6(address).split('::');
+  const words = (text: string) =>
+    text === '' ? [] : text.split(':').map((word) => Number.parseInt(word, 16));
+  if (tail === undefined) return words(head);
+  const [before, after] = [words(head), words(tail)];
+  return [...before, ...Array<number>(8 - before.length - after.length).fill(0), ...after];
+}
+
+/** The link-local address that an interface makes from its hardware address (EUI-64, RFC 4291 appendix A). */
+export function linkLocalOf(mac: string): string {
+  const [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0] = mac.split(':').map((part) => Number.parseInt(part, 16));
+  const hex = (high: number, low: number) => ((high << 8) | low).toString(16);
+  return canonical6(`fe80::${hex(a ^ 2, b)}:${hex(c, 0xff)}:${hex(0xfe, d)}:${hex(e, f)}`);
+}
+
+/** Whether a text is an address or a prefix of one family and nothing else: what else there is never reaches a rule. */
+export function isPrefix(text: string, family: 4 | 6): boolean {
+  const [address = '', length, ...rest] = text.split('/');
+  if (rest.length > 0 || isIP(address) !== family) return false;
+  return length === undefined || (/^\d{1,3}$/.test(length) && Number(length) <= (family === 4 ? 32 : 128));
+}
+
+export const is4 = isIPv4;
+export const is6 = isIPv6;
+
+export const prefixLength = (cidr: string): number => Number(cidr.split('/')[1]);
+
+/** The first address of a range after its own: the backbone's is where guests' resolvers ask for the fleet's names. */
+export function serviceAddress(cidr: string): string {
+  const [a = 0, b = 0, c = 0, d = 0] = (cidr.split('/')[0] ?? '').split('.').map(Number);
+  return [a, b, c, d + 1].join('.');
+}

@@ -1,0 +1,102 @@
+import type { NetworkGoal } from '../protocol/index.ts';
+import { hexOf6, linkLocalOf } from './addresses.ts';
+import { fleetPrefix, hexOf4, meshDevice, tableName, tapName } from './names.ts';
+import { composeChain, composeSet, composeTableText, verdicts } from './nft-text.ts';
+import type { BackbonePart } from './router-part.ts';
+
+type Lease = NetworkGoal['leases'][number];
+
+/**
+ * What a guest may send at all, judged where it enters its bridge: under its own addresses only, and nothing that a router or a
+ * server of addresses says. Between the ports of a bridge nothing passes, but in a mesh.
+ */
+export function composeBridgeTable(part: BackbonePart): string {
+  const { fleet, networks } = part;
+  const prefix = fleetPrefix(fleet);
+  const [taps, meshes] = [`"wt${prefix}-*"`, `"wv${prefix}-*"`];
+  const leases = networks.flatMap((network) => network.leases);
+  return composeTableText('bridge', tableName(fleet), [
+    ...meshSets(part),
+    ...leases.map((lease) => composeChain(chainOf(lease), null, guestRules(lease))),
+    composeChain('from-mesh', null, [
+      ...SERVERS,
+      'iifname . ether saddr . ip saddr @peers4 accept',
+      'iifname . arp saddr ether . arp saddr ip @peers4 accept',
+      'iifname . ether saddr . ip6 saddr @peers6 accept',
+      'counter drop',
+    ]),
+    composeChain('prerouting', 'type filter hook prerouting priority filter; policy accept;', [
+      ...verdicts(
+        'iifname',
+        leases.map((lease) => [`"${tapName(fleet, lease.address)}"`, chainOf(lease)] as const),
+      ),
+      // A guest that the goal does not know any more.
+      `iifname ${taps} counter drop`,
+      `iifname ${meshes} goto from-mesh`,
+    ]),
+    composeChain('forward', 'type filter hook forward priority filter; policy accept;', [
+      'iifname @mesh oifname @mesh accept',
+      `iifname ${taps} counter drop`,
+      `oifname ${taps} counter drop`,
+      `iifname ${meshes} counter drop`,
+      `oifname ${meshes} counter drop`,
+    ]),
+    composeChain('postrouting', 'type filter hook postrouting priority filter; policy accept;', [
+      // Each host's own answers its own guests.
+      `oifname ${meshes} udp dport { 67, 68, 546, 547 } counter drop`,
+      `oifname ${meshes} icmpv6 type { nd-router-solicit, nd-router-advert, nd-redirect } counter drop`,
+    ]),
+  ]);
+}
+
+const chainOf = ({ address }: Lease) => `guest-${hexOf4(address)}`;
+
+const SERVERS = [
+  'udp sport { 67, 547 } counter drop',
+  'icmpv6 type { nd-router-advert, nd-redirect } counter drop',
+];
+
+function guestRules({ mac, address, address6 }: Lease): readonly string[] {
+  const own6 = [...(address6 ? [address6] : []), linkLocalOf(mac)];
+  return [
+    `ether saddr != ${mac} counter drop`,
+    `arp saddr ether != ${mac} counter drop`,
+    `arp saddr ip { 0.0.0.0, ${address} } accept`,
+    'ether type arp counter drop',
+    ...SERVERS,
+    `ip saddr ${address} accept`,
+    'ip saddr 0.0.0.0 udp sport 68 udp dport 67 accept',
+    // The address that an advertisement is about: behind 8 bytes of ICMP.
+    `icmpv6 type nd-neighbor-advert @th,64,128 != { ${own6.map(hexOf6).join(', ')} } counter drop`,
+    `ip6 saddr { ::, ${own6.join(', ')} } accept`,
+    'counter drop',
+  ];
+}
+
+function meshSets({ fleet, networks }: BackbonePart): readonly string[] {
+  const meshed = networks.flatMap((network) => (network.mesh ? [{ ...network, mesh: network.mesh }] : []));
+  const ports = meshed.flatMap((network) => [
+    meshDevice(fleet, network),
+    ...network.leases.map(({ address }) => tapName(fleet, address)),
+  ]);
+  const peers = meshed.flatMap((network) =>
+    network.mesh.peers.map((peer) => ({ ...peer, on: `"${meshDevice(fleet, network)}" . ${peer.mac}` })),
+  );
+  return [
+    composeSet(
+      'mesh',
+      'ifname',
+      ports.map((port) => `"${port}"`),
+    ),
+    composeSet(
+      'peers4',
+      'ifname . ether_addr . ipv4_addr',
+      peers.map(({ on, address }) => `${on} . ${address}`),
+    ),
+    composeSet(
+      'peers6',
+      'ifname . ether_addr . ipv6_addr',
+      peers.flatMap(({ on, mac, address6 }) => [`${on} . ${address6}`, `${on} . ${linkLocalOf(mac)}`]),
+    ),
+  ];
+}

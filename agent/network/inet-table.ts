@@ -1,0 +1,303 @@
+import type { Flow, NetworkGoal, RouterOf } from '../protocol/index.ts';
+import { is4, isPrefix, serviceAddress } from './addresses.ts';
+import { backboneDevice, bridgeName, fleetPrefix, hexOf4, tableName } from './names.ts';
+import { composeChain, composeSet, composeTableText, verdicts } from './nft-text.ts';
+import type { BackbonePart } from './router-part.ts';
+
+/** Never reached from a guest, whatever else is: a cloud's own services for this host, and what is on its own links. */
+const NEVER = ['169.254.0.0/16', 'fe80::/10'];
+const FILTER = (hook: string) => `type filter hook ${hook} priority filter; policy accept;`;
+
+/**
+ * The router and firewall of this host. Other tables' traffic is not judged: every chain looks at interfaces of the fleet only.
+ * @param guarded prefixes of this host's own links, and the controller's address: out of guests' reach.
+ */
+export function composeInetTable(part: BackbonePart, guarded: readonly string[]): string {
+  const { fleet, backbone } = part;
+  const bridges = `"wb${fleetPrefix(fleet)}-*"`;
+  const device = `"${backboneDevice(fleet)}"`;
+  return composeTableText('inet', tableName(fleet), [
+    ...guestSets(part),
+    ...remoteSets(part),
+    ...flowSets(part),
+    ...guardedSets(part, guarded),
+    ...vxlanChains(part),
+    composeChain('flows', null, [
+      'ip saddr . ip daddr . meta l4proto . th dport @flows4 accept',
+      'ip saddr . ip daddr . meta l4proto . th dport @endpoints4 accept',
+      'ip6 saddr . ip6 daddr . meta l4proto . th dport @flows6 accept',
+      'ip6 saddr . ip6 daddr . meta l4proto . th dport @endpoints6 accept',
+      // Answers of a connection that this host did not see begin: its guest came here while it ran.
+      'tcp flags & syn == 0 ip daddr . ip saddr . meta l4proto . th sport @flows4 accept',
+      'tcp flags & syn == 0 ip daddr . ip saddr . meta l4proto . th sport @endpoints4 accept',
+      'tcp flags & syn == 0 ip6 daddr . ip6 saddr . meta l4proto . th sport @flows6 accept',
+      'tcp flags & syn == 0 ip6 daddr . ip6 saddr . meta l4proto . th sport @endpoints6 accept',
+      'ip saddr . ip daddr @any4 accept',
+      'ip6 saddr . ip6 daddr @any6 accept',
+      'counter drop',
+    ]),
+    composeChain('outbound', null, outboundRules(part)),
+    composeChain('from-guest', null, [
+      ...meshRules(part),
+      // Before what is established: a guest that lives elsewhere by now has no connections.
+      'iifname . ip saddr != @guests4 counter drop',
+      'iifname . ip6 saddr != @guests6 counter drop',
+      'ct state established,related accept',
+      `oifname ${bridges} goto flows`,
+      `oifname ${device} goto flows`,
+      'goto outbound',
+    ]),
+    composeChain('from-backbone', null, [
+      'ether saddr . ip saddr != @remote4 counter drop',
+      'ether saddr . ip6 saddr != @remote6 counter drop',
+      'ct state established,related accept',
+      `oifname ${bridges} goto flows`,
+      'counter drop',
+    ]),
+    composeChain('to-fleet', null, ['ct state established,related accept', 'counter drop']),
+    composeChain('forward', FILTER('forward'), [
+      `iifname ${bridges} goto from-guest`,
+      `iifname ${device} goto from-backbone`,
+      `oifname ${bridges} goto to-fleet`,
+      `oifname ${device} goto to-fleet`,
+    ]),
+    composeChain('guest-input', null, [
+      'icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, mld-listener-report, mld2-listener-report } accept',
+      'udp sport 68 udp dport 67 accept',
+      'iifname . ip saddr != @guests4 counter drop',
+      'iifname . ip6 saddr != @guests6 counter drop',
+      'ct state established,related accept',
+      'iifname . ip daddr @gateways4 udp dport 53 accept',
+      'iifname . ip daddr @gateways4 tcp dport 53 accept',
+      'iifname . ip daddr @gateways4 icmp type echo-request accept',
+      'iifname . ip6 daddr @gateways6 udp dport 53 accept',
+      'iifname . ip6 daddr @gateways6 tcp dport 53 accept',
+      'iifname . ip6 daddr @gateways6 icmpv6 type echo-request accept',
+      'counter drop',
+    ]),
+    composeChain('backbone-input', null, [
+      'ether saddr . ip saddr != @remote4 counter drop',
+      'ether saddr . ip6 saddr != @remote6 counter drop',
+      'ct state established,related accept',
+      `ip saddr ${backbone.cidr} udp dport 53 accept`,
+      `ip saddr ${backbone.cidr} tcp dport 53 accept`,
+      `ip saddr ${backbone.cidr} icmp type echo-request accept`,
+      `ip6 saddr ${backbone.cidr6} icmpv6 type echo-request accept`,
+      'counter drop',
+    ]),
+    composeChain('input', FILTER('input'), [
+      `udp dport ${backbone.port} @th,96,24 { ${vnisOf(part).join(', ')} } goto vxlan`,
+      `iifname ${bridges} goto guest-input`,
+      `iifname ${device} goto backbone-input`,
+    ]),
+    composeChain('output', 'type nat hook output priority -100; policy accept;', resolverRules(part)),
+    composeChain(
+      'postrouting',
+      'type nat hook postrouting priority srcnat; policy accept;',
+      translatedPrefixes(part).map((from) => `${from} oifname != ${bridges} oifname != ${device} masquerade`),
+    ),
+  ]);
+}
+
+const named = (part: BackbonePart, network: Pick<NetworkGoal, 'number'>) =>
+  `"${bridgeName(part.fleet, network)}"`;
+
+/** Guests and gateways of this host, by the bridge on which they are. */
+function guestSets(part: BackbonePart): readonly string[] {
+  const { networks } = part;
+  const on = (network: NetworkGoal, address: string) => `${named(part, network)} . ${address}`;
+  const guests = (pick: (lease: NetworkGoal['leases'][number]) => readonly string[]) =>
+    networks.flatMap((network) => network.leases.flatMap(pick).map((address) => on(network, address)));
+  return [
+    composeSet(
+      'guests4',
+      'ifname . ipv4_addr',
+      guests(({ address }) => [address]),
+    ),
+    composeSet(
+      'guests6',
+      'ifname . ipv6_addr',
+      guests(({ address6 }) => (address6 ? [address6] : [])),
+    ),
+    composeSet(
+      'gateways4',
+      'ifname . ipv4_addr',
+      networks.map((network) => on(network, network.gateway)),
+    ),
+    composeSet(
+      'gateways6',
+      'ifname . ipv6_addr',
+      networks.flatMap((network) => (network.gateway6 ? [on(network, network.gateway6)] : [])),
+    ),
+  ];
+}
+
+/** Who may be the source of what comes over the backbone: a router itself, and guests that are behind it now. */
+function remoteSets({ backbone, router }: BackbonePart): readonly string[] {
+  const macs = new Map(backbone.others.map(({ host, mac }) => [host, mac]));
+  const routes = (router?.routes ?? []).flatMap((route) => {
+    const mac = macs.get(route.host);
+    return mac === undefined ? [] : [{ ...route, mac }];
+  });
+  const all = [...backbone.others, ...routes];
+  return [
+    composeSet(
+      'remote4',
+      'ether_addr . ipv4_addr',
+      all.map(({ mac, address }) => `${mac} . ${address}`),
+    ),
+    composeSet(
+      'remote6',
+      'ether_addr . ipv6_addr',
+      all.map(({ mac, address6 }) => `${mac} . ${address6}`),
+    ),
+  ];
+}
+
+/** Thousands of flows are one look-up. Those to single guests are apart: elements of an interval set must not lie in one another. */
+function flowSets({ backbone, router }: BackbonePart): readonly string[] {
+  const subnets = new Map((router?.subnets ?? []).map((subnet) => [subnet.id, subnet]));
+  const edges = backbone.others.filter(({ edge }) => edge);
+  const sources = (flow: Flow, family: 4 | 6): readonly string[] =>
+    flow.from.flatMap((id) => {
+      if (id === 'edge') return edges.map((each: RouterOf) => (family === 4 ? each.address : each.address6));
+      const subnet = subnets.get(id);
+      return subnet === undefined ? [] : [family === 4 ? subnet.cidr : subnet.cidr6];
+    });
+  const target = (flow: Flow, family: 4 | 6): string | undefined =>
+    isSingle(flow)
+      ? family === 4
+        ? flow.address
+        : flow.address6
+      : family === 4
+        ? subnets.get(flow.to)?.cidr
+        : subnets.get(flow.to)?.cidr6;
+  const elements = (family: 4 | 6, wanted: (flow: Flow) => boolean) =>
+    (router?.flows ?? []).filter(wanted).flatMap((flow) => {
+      const to = target(flow, family);
+      const service = flow.protocol === 'any' ? '' : ` . ${flow.protocol} . ${flow.port}`;
+      return to === undefined ? [] : sources(flow, family).map((from) => `${from} . ${to}${service}`);
+    });
+  const interval = ['flags interval'];
+  return ([4, 6] as const).flatMap((family) => {
+    const pair = family === 4 ? 'ipv4_addr . ipv4_addr' : 'ipv6_addr . ipv6_addr';
+    const service = `${pair} . inet_proto . inet_service`;
+    return [
+      composeSet(
+        `flows${family}`,
+        service,
+        elements(family, (flow) => flow.protocol !== 'any' && !isSingle(flow)),
+        interval,
+      ),
+      composeSet(
+        `endpoints${family}`,
+        service,
+        elements(family, (flow) => flow.protocol !== 'any' && isSingle(flow)),
+        interval,
+      ),
+      composeSet(
+        `any${family}`,
+        pair,
+        elements(family, ({ protocol }) => protocol === 'any'),
+        interval,
+      ),
+    ];
+  });
+}
+
+const isSingle = ({ address, address6 }: Flow) => address !== undefined || address6 !== undefined;
+
+/** What guests never reach: the fleet's own range but by a flow, the hosts on the underlay, the controller. */
+function guardedSets({ backbone }: BackbonePart, guarded: readonly string[]): readonly string[] {
+  const all = [
+    ...NEVER,
+    backbone.range,
+    backbone.range6,
+    backbone.cidr,
+    backbone.cidr6,
+    ...[backbone.self, ...backbone.others].map(({ underlay }) => underlay),
+    ...guarded,
+  ];
+  const of = (family: 4 | 6) => all.filter((prefix) => isPrefix(prefix, family) && !prefix.endsWith('/0'));
+  const flags = ['flags interval', 'auto-merge'];
+  return [
+    composeSet('guarded4', 'ipv4_addr', of(4), flags),
+    composeSet('guarded6', 'ipv6_addr', of(6), flags),
+  ];
+}
+
+function outboundRules(part: BackbonePart): readonly string[] {
+  const allowed = (part.router?.outbound ?? []).flatMap(({ subnet, allow }) => {
+    const network = part.networks.find(({ id }) => id === subnet);
+    if (network === undefined) return [];
+    const from = `iifname ${named(part, network)}`;
+    if (allow === 'all') return [`${from} accept`];
+    return [
+      ...allow.filter((prefix) => isPrefix(prefix, 4)).map((prefix) => `${from} ip daddr ${prefix} accept`),
+      ...allow.filter((prefix) => isPrefix(prefix, 6)).map((prefix) => `${from} ip6 daddr ${prefix} accept`),
+    ];
+  });
+  return ['ip daddr @guarded4 counter drop', 'ip6 daddr @guarded6 counter drop', ...allowed, 'counter drop'];
+}
+
+function translatedPrefixes({ networks, router }: BackbonePart): readonly string[] {
+  const out = new Set((router?.outbound ?? []).map(({ subnet }) => subnet));
+  return networks
+    .filter(({ id }) => out.has(id))
+    .flatMap(({ cidr, cidr6 }) => [`ip saddr ${cidr}`, ...(cidr6 ? [`ip6 saddr ${cidr6}`] : [])])
+    .sort();
+}
+
+/** With br_netfilter this chain sees bridged frames too; the bridge's own table has judged them. */
+const meshRules = (part: BackbonePart): readonly string[] =>
+  part.networks
+    .filter(({ mesh }) => mesh !== undefined)
+    .map((network) => `iifname ${named(part, network)} oifname ${named(part, network)} accept`);
+
+const vnisOf = ({ backbone, networks }: BackbonePart): readonly number[] => [
+  backbone.vni,
+  ...networks.flatMap(({ mesh }) => (mesh ? [mesh.vni] : [])),
+];
+
+/**
+ * VXLAN is taken only from hosts of the goal, and of each only what it may send: frames of its router, and of guests that live there.
+ * In VXLAN's packet (RFC 7348) the VNI is 96 bits behind the start of the UDP header, the inner source 176.
+ */
+function vxlanChains({ backbone, networks }: BackbonePart): readonly string[] {
+  const chainOf = ({ address }: RouterOf) => `vxlan-${hexOf4(address)}`;
+  const from = (family: 4 | 6) =>
+    backbone.others
+      .filter(({ underlay }) => is4(underlay) === (family === 4))
+      .map((other) => [other.underlay, chainOf(other)] as const);
+  return [
+    ...backbone.others.map((other) =>
+      composeChain(chainOf(other), null, [
+        `@th,96,24 ${backbone.vni} @th,176,48 ${macNumber(other.mac)} accept`,
+        ...networks.flatMap(({ mesh }) => {
+          const macs = (mesh?.peers ?? [])
+            .filter(({ host }) => host === other.host)
+            .map(({ mac }) => macNumber(mac));
+          return mesh && macs.length > 0
+            ? [`@th,96,24 ${mesh.vni} @th,176,48 { ${[...new Set(macs)].join(', ')} } accept`]
+            : [];
+        }),
+        'counter drop',
+      ]),
+    ),
+    composeChain('vxlan', null, [
+      ...verdicts('ip saddr', from(4)),
+      ...verdicts('ip6 saddr', from(6)),
+      'counter drop',
+    ]),
+  ];
+}
+
+const macNumber = (mac: string) => `0x${mac.replaceAll(':', '')}`;
+
+/** Resolvers ask one address for the fleet's names, and the first server that there is answers. */
+function resolverRules({ backbone, router }: BackbonePart): readonly string[] {
+  const server = router?.resolver?.servers[0];
+  if (server === undefined) return [];
+  const service = serviceAddress(backbone.cidr);
+  return ['udp', 'tcp'].map((protocol) => `ip daddr ${service} ${protocol} dport 53 dnat ip to ${server}`);
+}

@@ -1,0 +1,49 @@
+import { readdir, writeFile } from 'node:fs/promises';
+import { exec } from '../kit/exec.ts';
+import { ensureSetting, readSetting } from './kernel-setting.ts';
+import { observeLinks } from './links-observed.ts';
+import { isNothing, planLinks } from './links-plan.ts';
+import { composeLinks } from './links-wanted.ts';
+import { fleetPrefix } from './names.ts';
+import { hasBackbone, type RouterPart } from './router-part.ts';
+
+const LIMIT_MS = 30_000;
+const IP6 = '/proc/sys/net/ipv6/conf';
+
+/**
+ * Brings the kernel's links, addresses, routes and neighbours in line with a goal.
+ * @returns whether there was something to do.
+ * @throws WeftError `command-failed` with what the kernel refused; what was done until then stays, and the next call goes on from there.
+ */
+export async function applyLinks(part: RouterPart): Promise<boolean> {
+  const wanted = composeLinks(part);
+  const observed = await observeLinks(wanted.bridges.map(({ name }) => name));
+  const plan = planLinks(fleetPrefix(part.fleet), wanted, observed);
+  if (hasBackbone(part)) await enableForwarding(observed.has6);
+  if (isNothing(plan)) return false;
+  await batch('ip', plan.links);
+  for (const device of plan.enable6) {
+    // libvirt turns it off where a network has no IPv6 of its own making.
+    await writeFile(`${IP6}/${device}/accept_ra`, '0');
+    await writeFile(`${IP6}/${device}/disable_ipv6`, '0');
+  }
+  await batch('ip', plan.addresses);
+  await batch('bridge', plan.forwards);
+  return true;
+}
+
+async function batch(program: string, lines: readonly string[]): Promise<void> {
+  if (lines.length === 0) return;
+  await exec(program, ['-batch', '-'], { input: `${lines.join('\n')}\n`, timeoutMs: LIMIT_MS });
+}
+
+async function enableForwarding(has6: boolean): Promise<void> {
+  await ensureSetting('/proc/sys/net/ipv4/ip_forward', '1');
+  if (!has6 || (await readSetting(`${IP6}/all/forwarding`)) === '1') return;
+  // A router takes no routes from other routers, unless it is told to: this host goes on with those that it lives by.
+  for (const device of await readdir(IP6)) {
+    const file = `${IP6}/${device}/accept_ra`;
+    if ((await readSetting(file)) === '1') await writeFile(file, '2').catch(() => undefined);
+  }
+  await ensureSetting(`${IP6}/all/forwarding`, '1');
+}

@@ -1,0 +1,106 @@
+import { z } from 'zod';
+import { exec } from '../kit/exec.ts';
+import { readSetting } from './kernel-setting.ts';
+
+const LIMIT_MS = 10_000;
+
+const link = z.object({
+  ifname: z.string(),
+  mtu: z.number(),
+  flags: z.array(z.string()).default([]),
+  address: z.string().optional(),
+  master: z.string().optional(),
+  linkinfo: z
+    .object({
+      info_kind: z.string().optional(),
+      info_data: z
+        .object({ id: z.number(), port: z.number(), local: z.string(), local6: z.string() })
+        .partial()
+        .optional(),
+      info_slave_data: z
+        .object({ learning: z.boolean(), neigh_suppress: z.boolean(), flood: z.boolean() })
+        .partial()
+        .optional(),
+    })
+    .optional(),
+  addr_info: z.array(z.object({ local: z.string(), prefixlen: z.number() }).partial()).default([]),
+});
+const links = z.array(link);
+export type ObservedLink = z.infer<typeof link>;
+
+const routes = z.array(
+  z.object({ dst: z.string(), dev: z.string().optional(), gateway: z.string().optional() }),
+);
+const neighbours = z.array(
+  z.object({ dst: z.string(), dev: z.string().optional(), lladdr: z.string().optional() }),
+);
+const forwards = z.array(
+  z.object({
+    mac: z.string(),
+    ifname: z.string(),
+    dst: z.string().optional(),
+    master: z.string().optional(),
+    flags: z.array(z.string()).default([]),
+    state: z.string().optional(),
+  }),
+);
+
+/** What the kernel has, whoever made it. */
+export interface ObservedLinks {
+  readonly links: readonly ObservedLink[];
+  /** Of a host to another router: host routes by a gateway. */
+  readonly routes: readonly { readonly device: string; readonly to: string; readonly via: string }[];
+  /** Permanent ones. */
+  readonly neighbours: readonly { readonly device: string; readonly address: string; readonly mac: string }[];
+  readonly forwards: readonly {
+    readonly device: string;
+    readonly mac: string;
+    readonly via: string | null;
+  }[];
+  /** Devices on which IPv6 is off. */
+  readonly without6: ReadonlySet<string>;
+  /** This kernel has IPv6. */
+  readonly has6: boolean;
+}
+
+/** @param device whose switch for IPv6 is looked at. */
+export async function observeLinks(devices: readonly string[]): Promise<ObservedLinks> {
+  const [all, four, six, near, forwarded, has6, off] = await Promise.all([
+    read('ip', ['-json', '-details', 'address', 'show'], links),
+    read('ip', ['-json', '-4', 'route', 'show'], routes),
+    read('ip', ['-json', '-6', 'route', 'show'], routes),
+    read('ip', ['-json', 'neigh', 'show', 'nud', 'permanent'], neighbours),
+    read('bridge', ['-json', 'fdb', 'show'], forwards),
+    isOff6('all').then((off) => off !== null),
+    Promise.all(devices.map(async (device) => ((await isOff6(device)) ? [device] : []))),
+  ]);
+  return {
+    links: all,
+    routes: [...four, ...six].flatMap(({ dst, dev, gateway }) =>
+      dev === undefined || gateway === undefined || dst.includes('/')
+        ? []
+        : [{ device: dev, to: dst, via: gateway }],
+    ),
+    neighbours: near.flatMap(({ dst, dev, lladdr }) =>
+      dev === undefined || lladdr === undefined ? [] : [{ device: dev, address: dst, mac: lladdr }],
+    ),
+    forwards: forwarded.flatMap(({ mac, ifname, dst, master, flags, state }) => {
+      const isTunnelled = dst !== undefined && flags.includes('self');
+      if (!isTunnelled && (master === undefined || state !== 'static')) return [];
+      return [{ device: ifname, mac, via: isTunnelled ? dst : null }];
+    }),
+    without6: new Set(off.flat()),
+    has6,
+  };
+}
+
+/** Null: there is no such device, or no IPv6. */
+async function isOff6(device: string): Promise<boolean | null> {
+  const text = await readSetting(`/proc/sys/net/ipv6/conf/${device}/disable_ipv6`);
+  return text === null ? null : text === '1';
+}
+
+async function read<T>(program: string, args: readonly string[], schema: z.ZodType<T>): Promise<T> {
+  const { stdout } = await exec(program, args, { timeoutMs: LIMIT_MS });
+  return schema.parse(JSON.parse(stdout.trim() || '[]'));
+}

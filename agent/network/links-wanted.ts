@@ -1,0 +1,154 @@
+import { canonical6, is4, prefixLength } from './addresses.ts';
+import { backboneDevice, bridgeName, meshDevice, tapName } from './names.ts';
+import { type BackbonePart, hasBackbone, type RouterPart } from './router-part.ts';
+
+export interface WantedVxlan {
+  readonly name: string;
+  readonly vni: number;
+  readonly port: number;
+  /** This host's address on the underlay. */
+  readonly local: string;
+  readonly mtu: number;
+  /** Null: the kernel's choice. */
+  readonly mac: string | null;
+  /** The bridge that it is a port of. */
+  readonly master: string | null;
+}
+
+/** Made by libvirt; what it does not do is done here. */
+export interface WantedBridge {
+  readonly name: string;
+  readonly mtu: number;
+  /** Names of guests' interfaces, of which some may not be there. */
+  readonly taps: readonly string[];
+}
+
+export interface WantedAddress {
+  readonly device: string;
+  readonly address: string;
+  readonly prefix: number;
+}
+
+export interface WantedRoute {
+  readonly device: string;
+  readonly to: string;
+  readonly via: string;
+}
+
+export interface WantedNeighbour {
+  readonly device: string;
+  readonly address: string;
+  readonly mac: string;
+}
+
+/** `via`: the host to which the VXLAN sends it; null: behind which port of the bridge it is. */
+export interface WantedForward {
+  readonly device: string;
+  readonly mac: string;
+  readonly via: string | null;
+}
+
+/** Everything of a fleet in this host's kernel that is not libvirt's and no rule. Addresses are written as the kernel prints them. */
+export interface WantedLinks {
+  readonly vxlans: readonly WantedVxlan[];
+  readonly bridges: readonly WantedBridge[];
+  readonly addresses: readonly WantedAddress[];
+  readonly routes: readonly WantedRoute[];
+  readonly neighbours: readonly WantedNeighbour[];
+  readonly forwards: readonly WantedForward[];
+}
+
+const NOTHING: WantedLinks = {
+  ...{ vxlans: [], bridges: [], addresses: [], routes: [], neighbours: [], forwards: [] },
+};
+
+export function composeLinks(part: RouterPart): WantedLinks {
+  if (!hasBackbone(part)) return NOTHING;
+  const [backbone, meshes] = [backboneLinks(part), meshLinks(part)];
+  return {
+    vxlans: [...backbone.vxlans, ...meshes.vxlans],
+    bridges: part.networks.map((network) => ({
+      name: bridgeName(part.fleet, network),
+      mtu: part.backbone.mtu,
+      taps: network.leases.map(({ address }) => tapName(part.fleet, address)),
+    })),
+    addresses: [
+      ...backbone.addresses,
+      ...part.networks.flatMap((network) =>
+        network.gateway6 && network.cidr6
+          ? [addressOf(bridgeName(part.fleet, network), network.gateway6, network.cidr6)]
+          : [],
+      ),
+    ],
+    routes: backbone.routes,
+    neighbours: [...backbone.neighbours, ...meshes.neighbours],
+    forwards: [...backbone.forwards, ...meshes.forwards],
+  };
+}
+
+const addressOf = (device: string, address: string, cidr: string): WantedAddress => ({
+  device,
+  address: is4(address) ? address : canonical6(address),
+  prefix: prefixLength(cidr),
+});
+
+/** All routers know each other by name: nothing is asked for, learned or flooded. */
+function backboneLinks({ fleet, backbone, router }: BackbonePart): Omit<WantedLinks, 'bridges'> {
+  const { vni, port, mtu, self, others } = backbone;
+  const device = backboneDevice(fleet);
+  const routers = new Map(others.map((other) => [other.host, other]));
+  return {
+    vxlans: [{ name: device, vni, port, local: self.underlay, mtu, mac: self.mac, master: null }],
+    addresses: [
+      addressOf(device, self.address, backbone.cidr),
+      addressOf(device, self.address6, backbone.cidr6),
+    ],
+    routes: (router?.routes ?? []).flatMap(({ address, address6, host }) => {
+      const other = routers.get(host);
+      return other === undefined
+        ? []
+        : [
+            { device, to: address, via: other.address },
+            { device, to: canonical6(address6), via: canonical6(other.address6) },
+          ];
+    }),
+    neighbours: others.flatMap(({ address, address6, mac }) => [
+      { device, address, mac },
+      { device, address: canonical6(address6), mac },
+    ]),
+    forwards: others.map(({ mac, underlay }) => ({ device, mac, via: underlay })),
+  };
+}
+
+/** Guests of a mesh on other hosts: each is known by its address, and behind which host it is. */
+function meshLinks(part: BackbonePart): Pick<WantedLinks, 'vxlans' | 'neighbours' | 'forwards'> {
+  const { fleet, backbone, networks } = part;
+  const underlays = new Map(backbone.others.map(({ host, underlay }) => [host, underlay]));
+  const meshed = networks.flatMap((network) => {
+    if (network.mesh === undefined) return [];
+    const peers = network.mesh.peers.flatMap((peer) => {
+      const via = underlays.get(peer.host);
+      return via === undefined ? [] : [{ ...peer, via }];
+    });
+    const device = meshDevice(fleet, network);
+    return [{ device, bridge: bridgeName(fleet, network), vni: network.mesh.vni, peers }];
+  });
+  return {
+    vxlans: meshed.map(({ device, bridge, vni }) => ({
+      ...{ name: device, vni, port: backbone.port, local: backbone.self.underlay, mtu: backbone.mtu },
+      ...{ mac: null, master: bridge },
+    })),
+    neighbours: meshed.flatMap(({ bridge, peers }) =>
+      peers.flatMap(({ address, address6, mac }) => [
+        { device: bridge, address, mac },
+        { device: bridge, address: canonical6(address6), mac },
+      ]),
+    ),
+    forwards: meshed.flatMap(({ device, peers }) =>
+      peers.flatMap(({ mac, via }) => [
+        { device, mac, via },
+        { device, mac, via: null },
+      ]),
+    ),
+  };
+}

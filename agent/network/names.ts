@@ -1,0 +1,28 @@
+import type { NetworkGoal } from '../protocol/index.ts';
+
+/** At the front of everything that a fleet has in a kernel: two fleets on one machine never touch each other's. */
+export const fleetPrefix = (fleet: string) => fleet.slice(0, 4);
+
+/** Of nftables, in each family. */
+export const tableName = (fleet: string) => `weft_${fleetPrefix(fleet)}`;
+
+/** At most 15 characters, the kernel's limit: `wb`, 4, a dash and up to 5 digits. */
+export const bridgeName = (fleet: string, network: Pick<NetworkGoal, 'number'>) =>
+  `wb${fleetPrefix(fleet)}-${network.number}`;
+
+/** The VXLAN on which the fleet's routers meet. */
+export const backboneDevice = (fleet: string) => `wx${fleetPrefix(fleet)}`;
+
+/** The VXLAN of a subnet whose guests reach each other. */
+export const meshDevice = (fleet: string, network: Pick<NetworkGoal, 'number'>) =>
+  `wv${fleetPrefix(fleet)}-${network.number}`;
+
+/** A guest's interface, from its address: 15 characters, so that its rules can be there before it is. */
+export const tapName = (fleet: string, address: string) => `wt${fleetPrefix(fleet)}-${hexOf4(address)}`;
+
+/** `10.128.0.11` → `0a80000b`. */
+export const hexOf4 = (address: string) =>
+  address
+    .split('.')
+    .map((part) => Number(part).toString(16).padStart(2, '0'))
+    .join('');

@@ -1,0 +1,39 @@
+import type { Clock } from '../kit/clock.ts';
+import { repeat } from '../kit/repeat.ts';
+import { isSameDocument } from '../kit/same-document.ts';
+import { lookAtUnderlay, type Underlay, type UnderlayOptions } from '../network/underlay.ts';
+
+const EVERY_MS = 10_000;
+
+/** Where others reach this host, as it is now. An address that comes late, or goes away, changes it. */
+export class UnderlayWatch {
+  readonly #options: UnderlayOptions;
+  #latest: Underlay = { offer: null, guarded: [] };
+
+  constructor(options: UnderlayOptions) {
+    this.#options = options;
+  }
+
+  get latest(): Underlay {
+    return this.#latest;
+  }
+
+  /** Half a look is none: what was known before stays. @returns whether what is offered has changed. */
+  async look(): Promise<boolean> {
+    const before = this.#latest.offer;
+    this.#latest = await lookAtUnderlay(this.#options).catch(() => this.#latest);
+    return !isSameDocument(before, this.#latest.offer);
+  }
+
+  /** @param onChange the controller is to hear of it. @returns what ends it. */
+  follow(clock: Clock, onChange: () => void): () => void {
+    return repeat(
+      clock,
+      EVERY_MS,
+      async () => {
+        if (await this.look()) onChange();
+      },
+      'later',
+    );
+  }
+}
