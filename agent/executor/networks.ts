@@ -1,5 +1,6 @@
 import type { HypervisorDriver } from '../hypervisor/driver.ts';
 import type { HostNetwork } from '../network/contract.ts';
+import { guestResolver } from '../network/guest-resolver.ts';
 import { bridgeName } from '../network/names.ts';
 import type { RouterPart } from '../network/router-part.ts';
 import type { NetworkGoal } from '../protocol/index.ts';
@@ -14,6 +15,7 @@ export class GoalNetworks {
   /** Network id → what was asked for, and its making. */
   readonly #made = new Map<string, { readonly spec: string; readonly done: Promise<void> }>();
   #rules: Promise<void> = Promise.resolve();
+  #resolver: ReturnType<typeof guestResolver>;
 
   /** @param onLate told when one was made that is wanted no more: somebody has to look again. */
   constructor(driver: HypervisorDriver, host: HostNetwork, fleet: string, onLate: () => void) {
@@ -32,6 +34,7 @@ export class GoalNetworks {
       ...(router && { router }),
     });
     this.#rules.catch(() => undefined);
+    this.#resolver = guestResolver({ ...(backbone && { backbone }), ...(router && { router }) });
     for (const id of this.#made.keys())
       if (!networks.some((network) => network.id === id)) this.#made.delete(id);
     for (const network of networks) this.#ensure(network).catch(() => undefined);
@@ -55,6 +58,7 @@ export class GoalNetworks {
       gateway: network.gateway,
       prefix: Number(network.cidr.split('/')[1]),
       leases: network.leases.map(({ mac, address, hostname }) => ({ mac, address, hostname })),
+      ...(this.#resolver && { resolver: this.#resolver }),
     };
     const text = JSON.stringify(spec);
     const known = this.#made.get(network.id);

@@ -106,6 +106,8 @@ export interface NetworkSpec {
   readonly gateway: string;
   readonly prefix: number;
   readonly leases: readonly { readonly mac: string; readonly address: string; readonly hostname: string }[];
+  /** Where its resolver asks for the names of a domain, and only for those. It is settled when the network is made. Absent: no domain is special. */
+  readonly resolver?: { readonly zone: string; readonly address: string };
 }
 
 export interface NetworkView {

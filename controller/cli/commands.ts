@@ -17,6 +17,7 @@ import { hostLs, hostRm, hostToken } from './commands/hosts.ts';
 import { imageBuild, imageImport, imageInspect, imageLs, imageRm } from './commands/images.ts';
 import { ls, ps } from './commands/lists.ts';
 import { logs } from './commands/logs.ts';
+import { netShow, netTrace, netWhy } from './commands/net.ts';
 import { plan } from './commands/plan.ts';
 import { scale } from './commands/scale.ts';
 import { screenshot } from './commands/screenshot.ts';
@@ -44,6 +45,9 @@ export const COMMANDS: readonly (readonly [path: string, command: Command])[] = 
   ['timeline', timeline],
   ['why', why],
   ['events', events],
+  ['net show', netShow],
+  ['net why', netWhy],
+  ['net trace', netTrace],
   ['machine backup', machineBackup],
   ['machine snapshot', machineSnapshot],
   ['machine backups', machineBackups],

@@ -17,6 +17,8 @@ export interface Command {
   readonly options?: readonly (readonly [flags: string, summary: string, defaultValue?: string])[];
   /** What follows the first argument is another program's: options in it are not ours. */
   readonly passThrough?: boolean;
+  /** Of its group: meant where the group's name is followed by none of its commands. */
+  readonly isDefault?: boolean;
   /** @returns the exit code; nothing: 0. */
   run(
     context: Context,

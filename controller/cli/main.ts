@@ -8,6 +8,7 @@ import { CLI_VERSION } from './version.ts';
 const USAGE_EXIT = 2;
 const GROUPS: Readonly<Record<string, string>> = {
   image: 'golden images: ls, inspect, import, build, rm',
+  net: 'the network of an application: APP, why A B:PORT, trace A B:PORT',
   machine: 'machines: backup, snapshot, backups, restore, backup-rm',
   host: 'hypervisor hosts: ls, token, drain, undrain, fence-test, confirm-dead, rm',
 };
@@ -78,7 +79,7 @@ async function main(argv: readonly string[]): Promise<number> {
       parent = group;
     }
     const made = parent
-      .command(`${leaf} ${command.usage}`.trim())
+      .command(`${leaf} ${command.usage}`.trim(), { isDefault: command.isDefault === true })
       .description(command.summary)
       .exitOverride();
     made.option('--json', 'one JSON document on stdout');

@@ -7,6 +7,7 @@ import type {
   ApplicationDetail,
   ApplicationRow,
   BackupRow,
+  ConnectionQuestion,
   DeviceTestRow,
   Dossier,
   DrainRow,
@@ -15,10 +16,12 @@ import type {
   HostRow,
   ImageRow,
   ImportOptions,
+  NetworkView,
   PlanRow,
   RollRow,
   VmDetail,
   VmRow,
+  WhyAnswer,
 } from './types.ts';
 
 export type * from './types.ts';
@@ -81,6 +84,14 @@ export class WeftClient {
   scale(app: string, role: string, instances: number) {
     const path = `/v1/applications/${encode(app)}/roles/${encode(role)}/scale`;
     return this.#transport.json<{ generation: number }>('POST', path, { instances });
+  }
+
+  network(app: string) {
+    return this.#transport.json<NetworkView>('GET', `/v1/applications/${encode(app)}/network`);
+  }
+  whyConnection({ from, to, port, protocol }: ConnectionQuestion) {
+    const query = new URLSearchParams({ from, to, port: String(port), protocol });
+    return this.#transport.json<WhyAnswer>('GET', `/v1/network/why?${query}`);
   }
 
   listVms(app?: string) {

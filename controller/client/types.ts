@@ -291,3 +291,61 @@ export interface ImportOptions {
 }
 
 export type ApplicationChange = VmRow | { readonly id: string; readonly gone: true };
+
+/** Ends: `world`, an address, `app/role`, or the id of an instance or a machine. */
+export interface ConnectionQuestion {
+  readonly from: string;
+  readonly to: string;
+  readonly port: number;
+  readonly protocol: 'tcp' | 'udp';
+}
+
+export interface NetworkGuest {
+  readonly id: string;
+  readonly address: string;
+  readonly address6: string | null;
+  readonly host: string | null;
+  readonly state: string;
+  readonly name: string;
+}
+
+export interface WhyAnswer {
+  readonly question: ConnectionQuestion;
+  readonly allowed: boolean;
+  readonly rule: string | null;
+  readonly reason: string;
+  readonly hosts: readonly string[];
+  readonly from: readonly NetworkGuest[];
+  readonly to: readonly NetworkGuest[];
+}
+
+export interface NetworkView {
+  readonly app: string;
+  readonly zone: string;
+  readonly subnets: readonly {
+    readonly id: string;
+    readonly cidr: string | null;
+    readonly cidr6: string | null;
+    readonly mesh: boolean;
+    readonly outbound: 'all' | readonly string[];
+    readonly guests: readonly NetworkGuest[];
+  }[];
+  readonly flows: readonly {
+    readonly id: string;
+    /** Ids of subnets; `edge`: load balancers. */
+    readonly from: readonly string[];
+    readonly to: string;
+    readonly protocol: 'tcp' | 'udp' | 'any';
+    readonly port: number;
+    readonly guest?: string;
+  }[];
+  readonly published: readonly {
+    readonly id: string;
+    readonly type: 'input' | 'instance';
+    readonly protocol: string;
+    readonly port: number;
+    readonly targetPort: number;
+  }[];
+  readonly edgeHosts: readonly string[];
+  readonly names: readonly { readonly name: string; readonly type: string; readonly data: string }[];
+}

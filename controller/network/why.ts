@@ -84,7 +84,7 @@ function between(from: Inside, to: Inside, question: Question, world: NetworkWor
   }
   if (source === target)
     return dropped(`guests of ${target} do not reach each other: its role has no mesh: true`);
-  const [other] = matching;
+  const other = matching.find((flow) => flow.protocol !== 'any');
   if (other) return dropped(`${other.id} lets in ${listed(other.from)} only`);
   const known = inwards.filter((flow) => flow.from.includes(source)).map(flowText);
   return dropped(

@@ -21,6 +21,9 @@ export function composeNetworkXml(spec: NetworkSpec): string {
       bridge: { '@name': spec.bridge, '@stp': 'off', '@delay': 0 },
       // The same on every host: a guest that comes here while it runs finds its gateway where it knows it to be.
       mac: { '@address': gatewayMac(spec.gateway) },
+      ...(spec.resolver && {
+        dns: { forwarder: { '@domain': spec.resolver.zone, '@addr': spec.resolver.address } },
+      }),
       ip: {
         '@address': spec.gateway,
         '@prefix': spec.prefix,

@@ -1,0 +1,114 @@
+import type { NetworkView } from '../client/types.ts';
+import { table } from './output.ts';
+
+type Flow = NetworkView['flows'][number];
+
+const passes = ({ protocol, port }: Pick<Flow, 'protocol' | 'port'>) =>
+  protocol === 'any' ? 'any' : `${protocol} ${port}`;
+const outboundText = (outbound: NetworkView['subnets'][number]['outbound']) =>
+  outbound === 'all' ? 'world' : outbound.length === 0 ? 'none' : outbound.join(', ');
+
+/** Subnets, what passes, what is published, and names, as four tables. */
+export function networkText(view: NetworkView): string {
+  const subnets = view.subnets.map(({ id, cidr, cidr6, mesh, outbound, guests }) => [
+    ...[id, cidr, cidr6, guests.length, mesh ? 'yes' : 'no', outboundText(outbound)],
+  ]);
+  const flows = view.flows.flatMap((flow) => flow.from.map((from) => arrowRow(from, flow)));
+  const published = view.published.map(({ id, type, protocol, port, targetPort }) => [
+    ...[id, type === 'instance' ? `${port} + index` : port, protocol, targetPort],
+    view.edgeHosts.length === 0 ? 'no edge host' : view.edgeHosts.join(', '),
+  ]);
+  const names = view.names.map(({ name, type, data }) => [name, type, data]);
+  return [
+    table(['subnet', 'ipv4', 'ipv6', 'guests', 'mesh', 'outbound'], subnets),
+    part('Passes; all else is dropped', ['from', '', 'to', 'port', 'declared by'], flows),
+    part('Published', ['endpoint', 'port', 'protocol', 'guest port', 'hosts'], published),
+    part(`Names in ${view.zone}`, ['name', 'type', 'data'], names),
+  ].join('');
+}
+
+const arrowRow = (from: string, flow: Flow) => [
+  ...[from === 'edge' ? 'load balancers' : from, '→', flow.guest ?? flow.to, passes(flow), flow.id],
+];
+
+const part = (
+  title: string,
+  head: readonly string[],
+  rows: readonly (readonly (string | number | null)[])[],
+) => `\n${title}\n${rows.length === 0 ? '  nothing\n' : table(head, rows)}`;
+
+interface Node {
+  readonly id: string;
+  readonly label: readonly string[];
+}
+interface Arrow {
+  readonly from: string;
+  readonly to: string;
+  readonly label: string;
+}
+
+/** What a drawing has: nodes under ids of its own, so that no name is ever one of the drawing's words. */
+function drawing(view: NetworkView): { readonly nodes: readonly Node[]; readonly arrows: readonly Arrow[] } {
+  const ids = new Map<string, string>();
+  const idOf = (name: string) => {
+    const id = ids.get(name) ?? `n${ids.size}`;
+    ids.set(name, id);
+    return id;
+  };
+  const nodes: Node[] = view.subnets.map(({ id, cidr, guests }) => ({
+    id: idOf(id),
+    label: [id, cidr ?? 'not placed', ...guests.map((guest) => `${guest.id} ${guest.address}`)],
+  }));
+  nodes.push({ id: idOf('world'), label: ['world'] });
+  if (view.published.length > 0)
+    nodes.push({ id: idOf('edge'), label: ['load balancers', ...view.edgeHosts] });
+  const arrows: Arrow[] = view.flows.flatMap((flow) =>
+    flow.from.map((from) => ({ from: idOf(from), to: idOf(flow.to), label: passes(flow) })),
+  );
+  for (const { id, port } of view.published)
+    arrows.push({ from: idOf('world'), to: idOf('edge'), label: `${port} ${id}` });
+  for (const { id, outbound } of view.subnets)
+    if (outbound === 'all' || outbound.length > 0)
+      arrows.push({
+        from: idOf(id),
+        to: idOf('world'),
+        label: outbound === 'all' ? '' : outbound.join(', '),
+      });
+  return { nodes, arrows };
+}
+
+/** Every character that is not plain as a code of its own (https://mermaid.js.org/syntax/flowchart.html#entity-codes-to-escape-characters). */
+const mermaidText = (text: string) =>
+  text.replace(/[^A-Za-z0-9 .,:/_+-]/gu, (character) => `#${character.codePointAt(0)};`);
+
+export function mermaid(view: NetworkView): string {
+  const { nodes, arrows } = drawing(view);
+  const label = (lines: readonly string[]) => `"${lines.map(mermaidText).join('<br/>')}"`;
+  return [
+    'flowchart LR',
+    ...nodes.map((node) => `  ${node.id}[${label(node.label)}]`),
+    ...arrows.map((each) => `  ${each.from} -->${each.label ? `|${label([each.label])}|` : ''} ${each.to}`),
+    '',
+  ].join('\n');
+}
+
+/** In a string of DOT a quote and a backslash are escaped (https://graphviz.org/doc/info/lang.html). */
+const dotText = (text: string) =>
+  text
+    .replaceAll('\\', '\\\\')
+    .replaceAll('"', '\\"')
+    .replace(/\p{Cc}/gu, ' ');
+
+export function dot(view: NetworkView): string {
+  const { nodes, arrows } = drawing(view);
+  const label = (lines: readonly string[]) => `"${lines.map(dotText).join('\\n')}"`;
+  return [
+    `digraph ${label([view.app])} {`,
+    '  rankdir=LR;',
+    '  node [shape=box];',
+    ...nodes.map((node) => `  ${node.id} [label=${label(node.label)}];`),
+    ...arrows.map((each) => `  ${each.from} -> ${each.to} [label=${label([each.label])}];`),
+    '}',
+    '',
+  ].join('\n');
+}

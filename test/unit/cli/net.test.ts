@@ -1,0 +1,96 @@
+import { execFile } from 'node:child_process';
+import { createServer } from 'node:net';
+import { promisify } from 'node:util';
+import { describe, expect, test } from 'vitest';
+import { connectionOf } from '../../../controller/cli/connection.ts';
+import { dot, mermaid, networkText } from '../../../controller/cli/network-text.ts';
+import { outcomeOf, probeScript } from '../../../controller/cli/probe-script.ts';
+import type { NetworkView } from '../../../controller/client/types.ts';
+
+const VIEW: NetworkView = {
+  app: 'crm',
+  zone: 'weft.internal',
+  subnets: [
+    {
+      ...{ id: 'crm/web', cidr: '10.128.0.0/22', cidr6: 'fd5e::/64', mesh: false, outbound: 'all' },
+      guests: [
+        {
+          ...{ id: 'crm/web-0', address: '10.128.0.10', address6: null, host: 'h1', state: 'ready' },
+          name: 'web-0.web.crm.weft.internal',
+        },
+      ],
+    },
+    { id: 'crm/db"]; evil', cidr: null, cidr6: null, mesh: true, outbound: [], guests: [] },
+  ],
+  flows: [
+    { id: 'crm/db/sql', from: ['crm/web'], to: 'crm/db"]; evil', protocol: 'tcp', port: 5432 },
+    { id: 'crm/web/http', from: ['edge'], to: 'crm/web', protocol: 'tcp', port: 8080 },
+  ],
+  published: [{ id: 'crm/web/http', type: 'input', protocol: 'http', port: 80, targetPort: 8080 }],
+  edgeHosts: ['h1'],
+  names: [{ name: 'crm.weft.internal', type: 'A', data: '192.0.2.1' }],
+};
+
+test('a network is drawn for Mermaid, and no name in it is more than a name', () => {
+  expect(mermaid(VIEW)).toBe(`flowchart LR
+  n0["crm/web<br/>10.128.0.0/22<br/>crm/web-0 10.128.0.10"]
+  n1["crm/db#34;#93;#59; evil<br/>not placed"]
+  n2["world"]
+  n3["load balancers<br/>h1"]
+  n0 -->|"tcp 5432"| n1
+  n3 -->|"tcp 8080"| n0
+  n2 -->|"80 crm/web/http"| n3
+  n0 --> n2
+`);
+});
+
+test('likewise for Graphviz', () => {
+  expect(dot(VIEW)).toContain('n1 [label="crm/db\\"]; evil\\nnot placed"];');
+  expect(dot(VIEW)).toContain('n0 -> n1 [label="tcp 5432"];');
+});
+
+test('a network is shown as tables', () => {
+  const text = networkText(VIEW);
+  for (const row of [
+    /crm\/web +10\.128\.0\.0\/22 .* world/,
+    /load balancers +→ +crm\/web +tcp 8080 +crm\/web\/http/,
+  ])
+    expect(text).toMatch(row);
+  expect(text).toMatch(/crm\.weft\.internal +A +192\.0\.2\.1/);
+});
+
+describe('a connection is written', () => {
+  const wanted = { from: 'crm/web-0', to: 'crm/db', port: 5432, protocol: 'tcp' };
+  test.each([
+    [['crm/web-0', 'crm/db:5432'], wanted],
+    [['crm/web-0', '→', 'crm/db:5432'], wanted],
+    [['crm/web-0 -> crm/db:5432/udp'], { ...wanted, protocol: 'udp' }],
+    [['crm/web-0', '[2001:db8::1]:5432'], { ...wanted, to: '[2001:db8::1]' }],
+  ])('%j', (words, connection) => {
+    expect(connectionOf(words)).toEqual(connection);
+  });
+  test.each([[[]], [['crm/web-0']], [['a', 'b']], [['a', 'b:0']], [['a', 'b:70000']], [['a', 'b:1', 'c']]])(
+    'not as %j',
+    (words) => {
+      expect(() => connectionOf(words)).toThrow('A B:PORT');
+    },
+  );
+});
+
+describe('a probe', () => {
+  const run = async (port: number) =>
+    outcomeOf((await promisify(execFile)('/bin/sh', ['-c', probeScript('127.0.0.1', port)])).stdout);
+
+  test('is connected where something listens, and refused where nothing does', async () => {
+    const server = createServer((socket) => socket.end());
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as { port: number };
+    expect(await run(port)).toBe('connected');
+    await new Promise((resolve) => server.close(resolve));
+    expect(await run(port)).toBe('refused');
+  });
+
+  test.each(['10.0.0.1; reboot', '$(reboot)', 'fe80::1%eth0', ''])('never goes to %j', (address) => {
+    expect(() => probeScript(address, 80)).toThrow('an address and a port');
+  });
+});
