@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { prefixProblem } from '../agent/kit/addressing.ts';
 import { WeftError } from '../agent/kit/errors.ts';
 import { parsePublicRange } from './model/public-ranges.ts';
 
@@ -16,6 +17,8 @@ export interface ControllerConfiguration {
   readonly beatGraceMs: number;
   /** Addresses that applications are reached at, as `192.0.2.200-192.0.2.219/24`. */
   readonly publicRanges: readonly string[];
+  /** IPv4 addresses of all guests and routers, in CIDR form; null: what the fleet has, or the default. */
+  readonly guestRange: string | null;
 }
 
 export interface Address {
@@ -36,6 +39,8 @@ export const USAGE = `usage: weft-controller [options]
                                3600, default 75: more where mounts keep names for longer than a minute (actimeo)
   --public RANGE[,RANGE…]      addresses of the hosts' own network that are given to applications with input endpoints, with
                                the prefix of their link: 192.0.2.200-192.0.2.219/24; default none, and edge hosts' own are used
+  --guest-range CIDR           addresses of all guests, /8 to /20, of which each role has a /22; default 10.128.0.0/10. It can be
+                               changed as long as no application has a network
 `;
 
 /** @returns null when only the usage was asked for. @throws WeftError `usage`. */
@@ -53,6 +58,7 @@ export function readConfiguration(args: readonly string[]): ControllerConfigurat
         'hold-healing': { type: 'string', default: 'on' },
         'beat-grace': { type: 'string', default: '75' },
         public: { type: 'string', multiple: true, default: [] },
+        'guest-range': { type: 'string' },
         help: { type: 'boolean', default: false },
       },
     });
@@ -69,6 +75,7 @@ export function readConfiguration(args: readonly string[]): ControllerConfigurat
       // Hosts look every ten seconds.
       beatGraceMs: parseSeconds('--beat-grace', values['beat-grace'], 15, 3_600),
       publicRanges: values.public.flatMap((each) => each.split(',')).map(parseRange),
+      guestRange: values['guest-range'] === undefined ? null : parseGuestRange(values['guest-range']),
     };
   } catch (error) {
     throw new WeftError('usage', (error as Error).message, { remedy: 'See --help.' });
@@ -85,6 +92,17 @@ function parseSeconds(option: string, text: string, least: number, most: number)
 function parseRange(text: string): string {
   if (parsePublicRange(text) === null)
     throw new Error(`--public ${text} is no range of one link, such as 192.0.2.200-192.0.2.219/24`);
+  return text;
+}
+
+/** A /20 has room for three subnets and the routers'. */
+function parseGuestRange(text: string): string {
+  const problem = text.includes(':') ? 'must be IPv4' : prefixProblem(text);
+  if (problem !== null) throw new Error(`--guest-range ${text}: ${problem}`);
+  const length = Number(text.split('/')[1]);
+  if (length > 20)
+    throw new Error(`--guest-range ${text} is too small: each role needs a /22 of it, so /20 is the least`);
+  if (length < 8) throw new Error(`--guest-range ${text} is too large: /8 is the most`);
   return text;
 }
 

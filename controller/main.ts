@@ -38,7 +38,8 @@ async function run(configuration: ControllerConfiguration): Promise<void> {
   await chmod(state, 0o700);
   const pki = join(state, 'pki');
   const store = await SqliteStore.open(join(state, 'weft.db'));
-  const fleetRecord = await openFleet(store, join(pki, 'fleet.json'), configuration.publicRanges);
+  const { guestRange, publicRanges } = configuration;
+  const fleetRecord = await openFleet(store, join(pki, 'fleet.json'), guestRange, publicRanges);
   const authority = await Authority.open(pki, fleetRecord.uuid, clock.now());
   const names = [...new Set([listen.host, agents.host, 'localhost', '127.0.0.1', hostname()])];
   const tls = await authority.issueServer(names, clock.now());

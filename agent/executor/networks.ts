@@ -25,12 +25,7 @@ export class GoalNetworks {
 
   /** Brings rules, what joins this host to others, and leases in line with a new goal, without waiting. */
   apply({ fleet, networks, backbone, router }: RouterPart): void {
-    this.#rules = this.#host.apply({
-      fleet,
-      networks,
-      ...(backbone && { backbone }),
-      ...(router && { router }),
-    });
+    this.#rules = this.#host.apply({ fleet, networks, ...(backbone && { backbone }), ...(router && { router }) });
     this.#rules.catch(() => undefined);
     for (const id of this.#made.keys())
       if (!networks.some((network) => network.id === id)) this.#made.delete(id);

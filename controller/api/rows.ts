@@ -83,6 +83,7 @@ export function hostRow(record: HostRecord, vms: number, fleet: Fleet) {
     accelerator: record.facts?.accelerator.kind ?? null,
     notes: [
       ...(record.facts?.notes ?? []),
+      ...(record.collision ? [`it takes no VMs: ${record.collision}`] : []),
       ...rollNotes(record),
       ...guard,
       ...apart,

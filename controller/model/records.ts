@@ -22,7 +22,7 @@ import type { Service, Size } from './service.ts';
 export interface FleetRecord {
   readonly uuid: string;
   readonly epoch: number;
-  /** Guest address range; every role gets a /22 of it. */
+  /** Guest address range; every role gets a /22 of it, and the last one is the routers'. */
   readonly range: string;
   /** Addresses that applications are reached at, as `192.0.2.200-192.0.2.219/24`. Absent: none. */
   readonly public?: readonly string[];
@@ -94,6 +94,8 @@ export interface VmRecord {
   readonly networkId: string;
   readonly address: string;
   readonly mac: string;
+  /** The first incarnation that had this address. Absent: every one of this record did. */
+  readonly addressSince?: number;
   readonly rebootGeneration: number;
   /** Set by `weft reimage`; the next plan gives a new incarnation on the same host and clears it. */
   readonly reimageRequested: boolean;
@@ -228,6 +230,8 @@ export interface LeaseEvidence {
 /** `hosts/{host}` */
 export interface HostRecord {
   readonly name: string;
+  /** Of its router on the backbone, 2 to 1,000, one of its own. Absent: it has none, as long as it says nothing of the underlay. */
+  readonly number?: number;
   readonly state: HostState;
   /** Why it is in this state: what was heard, or not heard, and when. */
   readonly evidence: string;
@@ -278,6 +282,8 @@ export interface HostRecord {
   readonly apartPools?: Readonly<Record<string, ApartPool>>;
   /** What it last said of its guard, before it was answered. Null or absent: it has none. Written by the fleet's leases only. */
   readonly guard?: GuardState | null;
+  /** Why it takes no VMs: a network of its own overlaps a range of the fleet's; both are named. Absent or null: none does. */
+  readonly collision?: string | null;
   readonly facts: HostFacts | null;
   readonly offer: HostOffer | null;
   readonly bootId: string | null;
@@ -380,13 +386,13 @@ export interface ChannelRecord {
   readonly movedAtMs: number;
 }
 
-/** `networks/{app}/{role}` (machines share the role name `machines`; no role may be called so). */
+/** `networks/{app}/{role}` (of machines: their network's name, `machines` unless they name one; no role may be called so). */
 export interface NetworkRecord {
   readonly id: string;
   readonly number: number;
   readonly cidr: string;
   readonly gateway: string;
-  /** VM id → address. */
+  /** VM id → address. `id@incarnation`: of a successor, or of what may still run somewhere, from that incarnation on. */
   readonly addresses: Readonly<Record<string, string>>;
 }
 

@@ -1,17 +1,11 @@
-import {
-  blobsOf,
-  type Goal,
-  type NetworkGoal,
-  type VmGoal,
-  type Workload,
-} from '../../agent/protocol/index.ts';
+import { blobsOf, type Goal, type VmGoal, type Workload } from '../../agent/protocol/index.ts';
 import { certifiedFromMs } from '../model/host-certificates.ts';
-import type { ApplicationRecord, HostRecord, NetworkRecord, VmRecord } from '../model/records.ts';
+import type { ApplicationRecord, HostRecord, VmRecord } from '../model/records.ts';
 import type { Endpoint, Role } from '../model/service.ts';
 import { arrivingView } from '../model/successor.ts';
 import { backupTasksFor } from './backup-tasks.ts';
-import { edgeGoalOf } from './edge-goals.ts';
-import { nameOf } from './placement.ts';
+import { isPresent } from './guest-places.ts';
+import { address6Of, networkPartsOf } from './network-goals.ts';
 import { unfoundOf } from './shared-pools.ts';
 import type { SpareImages } from './spare-hosts.ts';
 import type { World } from './world.ts';
@@ -35,18 +29,18 @@ export function goalOf(
   peersOf: (app: string) => Peers,
   world: GoalWorld,
 ): Omit<Goal, 'revision' | 'atMs'> {
-  const present = vms.filter((record) => !record.deleting && record.image !== null && record.incarnation > 0);
+  const present = vms.filter(isPresent);
   const arriving = arrivingOn(host, world);
   const goals = present.flatMap((record) => {
     const application = world.applications.get(record.app);
-    return application ? [vmGoalOf(record, application, peersOf(record.app))] : [];
+    return application ? [vmGoalOf(record, application, peersOf(record.app), world)] : [];
   });
   return {
     type: 'goal',
     fleet: world.fleet.uuid,
     epoch: world.fleet.epoch,
     vms: goals.sort((one, other) => (one.id < other.id ? -1 : 1)),
-    networks: networksOf([...present, ...arriving], world),
+    ...networkPartsOf(host, [...present, ...arriving], world),
     prefetch: prefetchFor(host, world),
     tombstones: tombstonesOf(host, vms, world),
     superseded: supersededOn(host, present, world),
@@ -55,13 +49,7 @@ export function goalOf(
     backups: backupTasksFor(host, world),
     ...handOvers(present, arriving, peersOf, world),
     ...unfoundBy(world.hosts.get(host)),
-    ...servedBy(host, world),
   };
-}
-
-function servedBy(host: string, world: GoalWorld): Pick<Goal, 'edge'> {
-  const edge = edgeGoalOf(host, world);
-  return edge === undefined ? {} : { edge };
 }
 
 /** Whom it is to look for in the pools that it shares. */
@@ -91,7 +79,7 @@ function handOvers(
     if (!application || !from || copy?.disk === null) return [];
     const here = world.hosts.get(from);
     const certified = here ? { certifiedFromMs: certifiedFromMs(here) } : {};
-    const vm = vmGoalOf(view, application, peersOf(view.app));
+    const vm = vmGoalOf(view, application, peersOf(view.app), world);
     return [{ vm, from, ...certified, ...(copy ? { disk: copy.disk } : {}) }];
   });
   const outgoing = present.flatMap(({ id, successor }): NonNullable<Goal['outgoing']> => {
@@ -177,26 +165,7 @@ function endedElsewhere(
     .sort((one, other) => (one.id < other.id ? -1 : 1));
 }
 
-function networksOf(vms: readonly VmRecord[], world: GoalWorld): NetworkGoal[] {
-  const ids = [...new Set(vms.map((record) => record.networkId))].sort();
-  return ids.flatMap((id) => {
-    const network = world.networks.get(id);
-    return network ? [networkGoalOf(network, vms)] : [];
-  });
-}
-
-const networkGoalOf = (network: NetworkRecord, vms: readonly VmRecord[]): NetworkGoal => ({
-  id: network.id,
-  number: network.number,
-  cidr: network.cidr,
-  gateway: network.gateway,
-  leases: vms
-    .filter((record) => record.networkId === network.id)
-    .map(({ id, mac, address }) => ({ vmId: id, mac, address, hostname: nameOf(id) }))
-    .sort((one, other) => (one.vmId < other.vmId ? -1 : 1)),
-});
-
-function vmGoalOf(record: VmRecord, application: ApplicationRecord, peers: Peers): VmGoal {
+function vmGoalOf(record: VmRecord, application: ApplicationRecord, peers: Peers, world: GoalWorld): VmGoal {
   const { image, size } = record;
   if (!image) throw new TypeError(`${record.id} is placed without an image`);
   const role = record.role === null ? null : (application.service.roles[record.role] ?? null);
@@ -219,7 +188,10 @@ function vmGoalOf(record: VmRecord, application: ApplicationRecord, peers: Peers
     pool: record.pool,
     diskIncarnation: record.diskIncarnation,
     ...(record.restore ? { restore: record.restore } : {}),
-    nic: { networkId: record.networkId, mac: record.mac, address: record.address },
+    nic: {
+      ...{ networkId: record.networkId, mac: record.mac, address: record.address },
+      ...address6Of(record, world),
+    },
     workload: workloadOf(role, record, application),
     peers,
   };

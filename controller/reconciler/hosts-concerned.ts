@@ -7,6 +7,7 @@ import type {
   VmRecord,
 } from '../model/records.ts';
 import { edgesConcerned } from './edges-concerned.ts';
+import { networkConcerned } from './network-concerned.ts';
 import { unfoundOf } from './shared-pools.ts';
 import type { Kind } from './world.ts';
 import type { WorldCache } from './world-cache.ts';
@@ -78,7 +79,7 @@ function namedIn(kind: Kind, record: unknown): readonly string[] {
 
 /** Hosts whose goals may be other ones after these changes, which are in the cache already. */
 export function hostsConcerned(changes: Changed, cache: WorldCache): ReadonlySet<string> {
-  const hosts = new Set<string>(edgesConcerned(changes, cache));
+  const hosts = new Set([...networkConcerned(changes, cache), ...edgesConcerned(changes, cache)]);
   const applications = new Set<string>();
   for (const { kind, key, before, after } of changes) {
     if (kind === 'hosts' && !isSameDocument(hostPart(before as HostRecord), hostPart(after as HostRecord)))

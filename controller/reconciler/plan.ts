@@ -13,6 +13,7 @@ import { forgive, nextForgivenessMs } from './rules/forgiveness.ts';
 import { followPools } from './rules/full-pools.ts';
 import { followHandOvers, nextHandOverMs } from './rules/hand-overs.ts';
 import { tellHolding } from './rules/holding.ts';
+import { followHostNetworks } from './rules/host-networks.ts';
 import { followHosts, type LivenessSettings, nextSilenceMs, nextTrustMs } from './rules/hosts.ts';
 import { takeReportsIn } from './rules/intake.ts';
 import { nextLeaseProofMs, proveByLeases } from './rules/leases.ts';
@@ -67,6 +68,7 @@ export function plan(world: World, nowMs: number, settings: PlanSettings): Plan 
   const draft = new Draft(world, nowMs);
   const placement = new Placement(draft);
   followHosts(draft, settings);
+  followHostNetworks(draft);
   takeProofsIn(draft);
   proveByLeases(draft, settings.holds);
   if (settings.holds) tellHolding(draft);

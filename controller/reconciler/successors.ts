@@ -2,7 +2,7 @@ import { WeftError } from '../../agent/kit/errors.ts';
 import { isSameDocument } from '../../agent/kit/same-document.ts';
 import type { VmReport } from '../../agent/protocol/index.ts';
 import type { NetworkRecord, Proof, Successor, VmRecord } from '../model/records.ts';
-import { exchangeAddresses, MACHINES, networkOf, releaseAddress, takeAddress } from './addresses.ts';
+import { exchangeAddresses, keepAddress, networkOf, releaseAddress, takeAddress } from './addresses.ts';
 import { supersedingHosts } from './at-rest.ts';
 import { derived } from './derived.ts';
 import type { Draft } from './draft.ts';
@@ -12,8 +12,14 @@ import type { Placement } from './placement.ts';
 import { supersede, supersedeOn } from './rules/superseded.ts';
 import { mergeSteps } from './steps.ts';
 
-/** Under which name a subnet keeps the address of one incarnation that is not, or is no longer, the VM's own. */
+/** Under which name a subnet keeps an address that is not, or is no longer, the VM's own. @param incarnation the first that had it. */
 const keptName = (vmId: string, incarnation: number) => `${vmId}@${incarnation}`;
+
+const oldName = ({ id, addressSince = 0 }: VmRecord) => keptName(id, addressSince);
+
+/** A VM is no more, and its address is nobody else's before the last host that may still run it has said that it does not. */
+export const keepOldAddress = (draft: Draft, record: VmRecord): void =>
+  keepAddress(draft, record.networkId, record.id, oldName(record));
 
 /** An instance's successor has an address of its own; a machine takes its own along. Null: the subnet has none left. */
 export function addressOfSuccessor(
@@ -23,7 +29,7 @@ export function addressOfSuccessor(
 ): Pick<Successor, 'address' | 'mac'> | null {
   if (record.kind === 'machine') return { address: record.address, mac: record.mac };
   try {
-    const network = networkOf(draft, record.app, record.role ?? MACHINES);
+    const network = networkOf(draft, record.app, record.networkId.slice(record.app.length + 1));
     return takeAddress(draft, network, keptName(record.id, incarnation));
   } catch (error) {
     if (WeftError.from(error).code !== 'no-capacity') throw error;
@@ -97,12 +103,13 @@ export function promote(
     exchangeAddresses(draft, record.networkId, {
       vmId: record.id,
       successor: keptName(record.id, successor.incarnation),
-      old: keptName(record.id, record.incarnation),
+      old: oldName(record),
     });
   const { sinceMs: _sinceMs, live: _live, state, ...made } = successor;
   const patch: Partial<VmRecord> = {
     ...made,
     ...FORGIVEN,
+    ...(record.kind === 'machine' ? {} : { addressSince: successor.incarnation }),
     power: 'running',
     proof: proof ?? record.proof,
     successor: null,
@@ -139,7 +146,10 @@ const keptNames = ({ addresses }: NetworkRecord): readonly string[] =>
 function isKept(draft: Draft, name: string): boolean {
   const at = name.lastIndexOf('@');
   const [vmId, incarnation] = [name.slice(0, at), Number(name.slice(at + 1))];
-  if (draft.get('vms', vmId)?.successor?.incarnation === incarnation) return true;
+  const record = draft.get('vms', vmId);
+  if (record?.successor?.incarnation === incarnation) return true;
+  // Its host was given a newer one, and has not said yet that it has begun with it.
+  if (record && record.host !== null && record.phase === null) return true;
   for (const { superseded } of draft.of('hosts', supersedingHosts))
     if ((superseded[vmId] ?? 0) >= incarnation) return true;
   return false;

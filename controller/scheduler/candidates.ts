@@ -11,6 +11,7 @@ export function candidateOf(record: HostRecord): Candidate | null {
     state: record.state,
     draining: record.draining,
     heldOff: record.heldOffUntilMs !== null,
+    ...(record.collision ? { collision: record.collision } : {}),
     architecture: facts.architecture,
     faultDomain: offer.faultDomain.split('/').filter((part) => part !== ''),
     cpus: Math.floor(offer.cpus * offer.cpuRatio),

@@ -8,6 +8,8 @@ export interface Candidate {
   /** It went down again and again, and has yet to stay. */
   readonly heldOff: boolean;
   readonly draining: boolean;
+  /** Which of its networks overlaps which of the fleet's ranges; absent or null: none does. */
+  readonly collision?: string | null;
   readonly architecture: string;
   /** From site to power, then the host itself. */
   readonly faultDomain: readonly string[];

@@ -1,10 +1,9 @@
 import { isHandedOver } from '../../model/live-move.ts';
 import type { VmRecord } from '../../model/records.ts';
-import { releaseAddress } from '../addresses.ts';
 import { restlessVms } from '../at-rest.ts';
 import type { Draft } from '../draft.ts';
 import type { Placement } from '../placement.ts';
-import { dropSuccessor } from '../successors.ts';
+import { dropSuccessor, keepOldAddress } from '../successors.ts';
 import { hasOldDisk } from './copied-disks.ts';
 import { isLost } from './hosts.ts';
 import { supersede } from './superseded.ts';
@@ -54,7 +53,7 @@ function forget(draft: Draft, record: VmRecord, placement: Placement): void {
   placement.release(record);
   const host = record.host === null ? undefined : draft.get('hosts', record.host);
   if (host && isLost(host)) supersede(draft, record);
-  releaseAddress(draft, record.networkId, record.id);
+  keepOldAddress(draft, record);
   const highest = Math.max(
     draft.get('incarnations', record.app)?.highest ?? 0,
     record.incarnation,

@@ -1,12 +1,15 @@
 import { WeftError } from '../../../agent/kit/errors.ts';
 import { isHandedOver } from '../../model/live-move.ts';
 import type { ApplicationRecord, VmRecord } from '../../model/records.ts';
-import { MACHINES, networkOf, takeAddress } from '../addresses.ts';
+import { networkOf, takeAddress } from '../addresses.ts';
 import { machineDefinition, roleDefinition } from '../definition.ts';
 import { derived } from '../derived.ts';
 import type { Draft } from '../draft.ts';
 import { drainsBeforeItGoes } from '../drains.ts';
+import { networkNameOf } from '../flows.ts';
 import { change } from '../instance-states.ts';
+
+const nameOf = (vmId: string) => vmId.slice(vmId.indexOf('/') + 1);
 
 export type Declared = Pick<VmRecord, 'id' | 'role' | 'index' | 'kind' | 'size' | 'pool' | 'definition'>;
 
@@ -122,14 +125,20 @@ function createIfMissing(draft: Draft, application: ApplicationRecord, made: Dec
   // The disk of a machine of the same name is still on its way out.
   if (draft.get('tombstones', made.id)) return false;
   try {
-    const network = networkOf(draft, application.name, made.role ?? MACHINES);
+    const network = networkOf(
+      draft,
+      application.name,
+      made.role ?? networkNameOf(application.service.machines[nameOf(made.id)]),
+    );
     const { address, mac } = takeAddress(draft, network, made.id);
+    const highest = draft.get('incarnations', application.name)?.highest ?? 0;
     draft.put('vms', made.id, {
       ...made,
       app: application.name,
       state: 'pending',
       attempt: 1,
-      incarnation: draft.get('incarnations', application.name)?.highest ?? 0,
+      incarnation: highest,
+      ...(highest > 0 ? { addressSince: highest + 1 } : {}),
       host: null,
       power: 'running',
       image: null,

@@ -4,11 +4,11 @@ import type { Filter } from '../contract.ts';
 export const hostState: Filter = {
   name: 'host-state',
   accepts: ({ only }, { host }) =>
-    host.state === 'up' && ((!host.draining && !host.heldOff) || only === host.name),
+    host.state === 'up' && ((!host.draining && !host.heldOff && !host.collision) || only === host.name),
   reason: (_request, { host }) =>
     host.state !== 'up'
       ? `the host is ${host.state}`
       : host.draining
         ? 'the host is draining'
-        : 'the host has gone down several times within the hour and has yet to stay',
+        : (host.collision ?? 'the host has gone down several times within the hour and has yet to stay'),
 };

@@ -487,9 +487,10 @@ describe('a goal', () => {
     const goal = goalWith(vms);
     expect(goal.vms.map(({ id }) => id)).toEqual(['crm/web-0', 'crm/web-1']);
     expect(goal.vms[0]?.peers).toEqual({ 'web/http': ['10.128.0.10:8080'] });
+    const mac = '52:54:0a:80:00:0a';
     expect(goal.networks[0]?.leases).toEqual([
-      { vmId: 'crm/web-0', mac: '52:54:0a:80:00:0a', address: '10.128.0.10', hostname: 'web-0' },
-      { vmId: 'crm/web-1', mac: '52:54:0a:80:00:0a', address: '10.128.0.11', hostname: 'web-1' },
+      { vmId: 'crm/web-0', mac, address: '10.128.0.10', address6: 'fd5e:ed00:0:1::a', hostname: 'web-0' },
+      { vmId: 'crm/web-1', mac, address: '10.128.0.11', address6: 'fd5e:ed00:0:1::b', hostname: 'web-1' },
     ]);
   });
 

@@ -1,0 +1,71 @@
+import type { Flow } from '../../agent/protocol/index.ts';
+import { MACHINES } from '../model/network-checks.ts';
+import type { ApplicationRecord } from '../model/records.ts';
+import type { Endpoint, Machine, Service } from '../model/service.ts';
+import { derived } from './derived.ts';
+
+/** Whom a flow comes from that comes from load balancers. */
+export const EDGE = 'edge';
+
+/** A flow as it is declared, before anything has an address. */
+export type DeclaredFlow = Omit<Flow, 'address' | 'address6'> & {
+  /** Id of the one guest that it goes to, a machine. Absent: all of the subnet. */
+  readonly guest?: string;
+};
+
+/** The network that a machine is on. */
+export const networkNameOf = (machine: Machine | undefined): string => machine?.network ?? MACHINES;
+
+/** Names of everything of an application that has a subnet of its own, when it has guests. */
+export const subnetNamesOf = ({ roles, machines }: Service): readonly string[] => [
+  ...new Set([...Object.keys(roles), ...Object.values(machines).map(networkNameOf)]),
+];
+
+/** Everything that an application's endpoints, and its meshes, let through. Nothing ever leads from one application to another. */
+export const flowsOf = (application: ApplicationRecord): readonly DeclaredFlow[] =>
+  derived(application, declare);
+
+function declare({ name: app, service }: ApplicationRecord): readonly DeclaredFlow[] {
+  const all = subnetNamesOf(service);
+  const id = (subnet: string) => `${app}/${subnet}`;
+  /** Nobody named: all but the endpoint's own subnet, on which `mesh` alone lets anything through. */
+  const origins = ({ type, from }: Endpoint, own: string): string[] => {
+    if (type !== 'internal') return [EDGE];
+    const named = from.length === 0 ? all : from.filter((other) => all.includes(other));
+    return named.filter((other) => other !== own).map(id);
+  };
+  const flows: DeclaredFlow[] = [];
+  const add = (owner: string, own: string, endpoints: Readonly<Record<string, Endpoint>>, guest?: string) => {
+    for (const [name, endpoint] of Object.entries(endpoints)) {
+      const from = origins(endpoint, own);
+      if (from.length === 0) continue;
+      const protocol = endpoint.protocol === 'udp' ? 'udp' : 'tcp';
+      const to = id(own);
+      const port = endpoint.targetPort;
+      flows.push({ id: `${app}/${owner}/${name}`, from, to, protocol, port, ...(guest ? { guest } : {}) });
+    }
+  };
+  for (const [role, { endpoints, mesh }] of Object.entries(service.roles)) {
+    if (mesh) flows.push({ id: id(role), from: [id(role)], to: id(role), protocol: 'any', port: 0 });
+    add(role, role, endpoints);
+  }
+  for (const [name, machine] of Object.entries(service.machines))
+    add(name, networkNameOf(machine), machine.endpoints ?? {}, id(name));
+  return flows;
+}
+
+/** Subnet → other ends of the flows that it is an end of, and `edge`. A mesh's own end is none: nothing of it passes a router. */
+export const counterparts = (application: ApplicationRecord): ReadonlyMap<string, ReadonlySet<string>> =>
+  derived(application, pair);
+
+function pair(application: ApplicationRecord): ReadonlyMap<string, ReadonlySet<string>> {
+  const pairs = new Map<string, Set<string>>();
+  const add = (one: string, other: string) => pairs.set(one, (pairs.get(one) ?? new Set()).add(other));
+  for (const { from, to } of flowsOf(application))
+    for (const origin of from) {
+      if (origin === to) continue;
+      add(origin, to);
+      add(to, origin);
+    }
+  return pairs;
+}

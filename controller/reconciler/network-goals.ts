@@ -1,0 +1,72 @@
+import { address6At, guestAddress6, subnet6Of, vniOf } from '../../agent/kit/addressing.ts';
+import type { Goal, NetworkGoal } from '../../agent/protocol/index.ts';
+import type { NetworkRecord, VmRecord } from '../model/records.ts';
+import { backboneGoalOf } from './backbone-goals.ts';
+import { edgeGoalOf } from './edge-goals.ts';
+import { guestsBySubnet } from './guest-places.ts';
+import { namesGoalOf } from './names-goals.ts';
+import type { NetworkWorld } from './network-world.ts';
+import { nameOf } from './placement.ts';
+import { routerGoalOf } from './router-goals.ts';
+
+type NetworkParts = Pick<Goal, 'networks' | 'backbone' | 'router' | 'edge' | 'names'>;
+
+/** What a host's goal says of the network. @param guests VMs that are on it, or come to it. */
+export function networkPartsOf(host: string, guests: readonly VmRecord[], world: NetworkWorld): NetworkParts {
+  const ids = [...new Set(guests.map(({ networkId }) => networkId))].sort();
+  const backbone = backboneGoalOf(host, world);
+  const edge = edgeGoalOf(host, world);
+  const names = namesGoalOf(host, world);
+  return {
+    networks: ids.flatMap((id) => {
+      const network = world.networks.get(id);
+      return network ? [networkGoalOf(host, network, guests, world)] : [];
+    }),
+    router: routerGoalOf(host, new Set(ids), backbone !== undefined, world),
+    ...(backbone ? { backbone } : {}),
+    ...(edge ? { edge } : {}),
+    ...(names ? { names } : {}),
+  };
+}
+
+/** A guest's IPv6 address, as far as its subnet is known. */
+export function address6Of(
+  { networkId, address }: Pick<VmRecord, 'networkId' | 'address'>,
+  { networks, fleet }: Pick<NetworkWorld, 'networks' | 'fleet'>,
+): { readonly address6?: string } {
+  const network = networks.get(networkId);
+  if (!network) return {};
+  return { address6: guestAddress6(fleet.uuid, network.number, network.cidr, address) };
+}
+
+function networkGoalOf(
+  host: string,
+  network: NetworkRecord,
+  guests: readonly VmRecord[],
+  world: NetworkWorld,
+): NetworkGoal {
+  const { id, number, cidr, gateway } = network;
+  const cidr6 = subnet6Of(world.fleet.uuid, number);
+  return {
+    ...{ id, number, cidr, gateway, cidr6, gateway6: address6At(cidr6, 1) },
+    leases: guests
+      .filter(({ networkId }) => networkId === id)
+      .map((guest) => ({
+        ...{ vmId: guest.id, mac: guest.mac, address: guest.address },
+        ...address6Of(guest, world),
+        hostname: nameOf(guest.id),
+      }))
+      .sort((one, other) => (one.vmId < other.vmId ? -1 : 1)),
+    ...meshOf(host, network, world),
+  };
+}
+
+function meshOf(host: string, { id, number }: NetworkRecord, world: NetworkWorld): Pick<NetworkGoal, 'mesh'> {
+  const app = id.slice(0, id.indexOf('/'));
+  const role = world.applications.get(app)?.service.roles[id.slice(id.indexOf('/') + 1)];
+  if (!role?.mesh) return {};
+  const peers = (guestsBySubnet(world).get(id) ?? [])
+    .filter((guest) => guest.host !== host)
+    .map(({ mac, address, address6, host: there }) => ({ mac, address, address6, host: there }));
+  return { mesh: { vni: vniOf(world.fleet.uuid, number), peers } };
+}

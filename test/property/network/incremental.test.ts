@@ -1,0 +1,138 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import type { Goal } from '../../../agent/protocol/index.ts';
+import { GoalDispatch } from '../../../controller/reconciler/goal-dispatch.ts';
+import { PREFIXES } from '../../../controller/reconciler/world.ts';
+import { WorldCache } from '../../../controller/reconciler/world-cache.ts';
+import type { Change } from '../../../controller/store/contract.ts';
+import { FLEET } from '../../support/builders/goal.ts';
+import { anyDeclared, anyHost, applicationOf, guestsOf, HOSTS, hostOf } from './any-fabric.ts';
+
+const APPS = ['crm', 'shop'];
+const FLEET_RECORD = { uuid: FLEET, epoch: 1, range: '10.128.0.0/10' };
+
+const anyChange = fc.oneof(
+  fc.record({ of: fc.constant('host' as const), host: fc.nat(3), value: fc.option(anyHost, { freq: 6 }) }),
+  fc.record({ of: fc.constant('declared' as const), app: fc.nat(1), value: anyDeclared }),
+  fc.record({
+    of: fc.constant('vm' as const),
+    app: fc.nat(1),
+    guest: fc.nat(9),
+    host: fc.option(fc.constantFrom(...HOSTS), { freq: 4 }),
+    follows: fc.option(fc.constantFrom(...HOSTS), { freq: 2 }),
+    state: fc.constantFrom('ready' as const, 'booting' as const, 'unready' as const),
+    deleting: fc.boolean(),
+  }),
+);
+
+type AnyChange = typeof anyChange extends fc.Arbitrary<infer T> ? T : never;
+
+/** The store's records, as far as goals are made from them. */
+class Records {
+  readonly values = new Map<string, unknown>();
+  revision = 0;
+
+  /** All of it in one transaction. */
+  write(entries: readonly (readonly [string, unknown])[]): readonly Change[] {
+    this.revision++;
+    return entries.map(([key, value]) => {
+      if (value === null) this.values.delete(key);
+      else this.values.set(key, value);
+      return { key, value, revision: this.revision } as Change;
+    });
+  }
+
+  /** What is declared, with a record for each guest that is; what nobody declares any more is gone. */
+  declare(app: number, declared: Parameters<typeof applicationOf>[1]): readonly Change[] {
+    const application = applicationOf(APPS[app] ?? '', declared);
+    const { vms, networks } = guestsOf(application, 1 + app * 8, () => null);
+    const puts: (readonly [string, unknown])[] = [
+      [`${PREFIXES.applications}${application.name}`, application],
+      ...networks.map((network) => [`${PREFIXES.networks}${network.id}`, network] as const),
+      ...vms.map((vm) => [`${PREFIXES.vms}${vm.id}`, vm] as const),
+    ];
+    const kept = new Set(puts.map(([key]) => key));
+    const mine = (key: string) =>
+      [PREFIXES.networks, PREFIXES.vms].some((each) => key.startsWith(`${each}${application.name}/`));
+    const gone = [...this.values.keys()].filter((key) => mine(key) && !kept.has(key));
+    return this.write([...puts, ...gone.map((key) => [key, null] as const)]);
+  }
+
+  change(any: AnyChange): readonly Change[] {
+    if (any.of === 'declared') return this.declare(any.app, any.value);
+    if (any.of === 'host') {
+      const name = HOSTS[any.host] ?? '';
+      return this.write([[`${PREFIXES.hosts}${name}`, any.value && hostOf(name, any.value)]]);
+    }
+    const keys = [...this.values.keys()].filter((key) => key.startsWith(`${PREFIXES.vms}${APPS[any.app]}/`));
+    const key = keys[any.guest % Math.max(1, keys.length)];
+    if (key === undefined) return [];
+    const vm = this.values.get(key) as Record<string, unknown>;
+    const { host, state, deleting } = any;
+    const at = String(vm.address).replace(/\d+$/, (last) => String(Number(last) + 100));
+    const successor =
+      any.follows && any.follows !== host
+        ? {
+            ...vm,
+            host: any.follows,
+            incarnation: 2,
+            address: at,
+            mac: `52:54:00:00:00:${at.slice(-2)}`,
+            sinceMs: 0,
+          }
+        : null;
+    return this.write([[key, { ...vm, host, state, deleting, successor }]]);
+  }
+}
+
+class Line {
+  readonly cache = new WorldCache();
+  readonly goals = new Map<string, Omit<Goal, 'revision' | 'atMs'>>();
+  readonly dispatch = new GoalDispatch(
+    { sendGoal: (host, { revision: _revision, atMs: _atMs, ...goal }) => void this.goals.set(host, goal) },
+    FLEET_RECORD,
+    this.cache,
+  );
+}
+
+test('goals that follow changes are those that would be made from scratch', () => {
+  fc.assert(
+    fc.property(
+      anyDeclared,
+      anyDeclared,
+      fc.array(anyChange, { minLength: 1, maxLength: 25 }),
+      (crm, shop, changes) => {
+        const records = new Records();
+        const line = new Line();
+        const take = (made: readonly Change[]) => {
+          line.dispatch.follow(line.cache.apply(made));
+          line.dispatch.send(1);
+        };
+        for (const [index, name] of HOSTS.entries())
+          take(
+            records.change({
+              of: 'host',
+              host: index,
+              value: { underlay: true, mtu: 1_500, edge: name === 'h1', label: undefined },
+            }),
+          );
+        take(records.declare(0, crm));
+        take(records.declare(1, shop));
+        for (const any of changes) {
+          take(records.change(any));
+          const scratch = new Line();
+          scratch.cache.load(
+            [...records.values].map(([key, value]) => ({ key, value, revision: 1 })),
+            records.revision,
+          );
+          const hosts = [...scratch.cache.records('hosts').keys()];
+          scratch.dispatch.concern(hosts);
+          scratch.dispatch.send(1);
+          for (const host of hosts)
+            expect(line.goals.get(host), `${host} after ${any.of}`).toEqual(scratch.goals.get(host));
+        }
+      },
+    ),
+    { numRuns: 150 },
+  );
+});

@@ -1,0 +1,39 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, expect, test } from 'vitest';
+import { readConfiguration } from '../../../controller/configuration.ts';
+import { openFleet } from '../../../controller/fleet/fleet-record.ts';
+import { MemoryStore } from '../../../controller/store/memory/memory-store.ts';
+
+const folders: string[] = [];
+afterEach(async () => {
+  for (const folder of folders.splice(0)) await rm(folder, { recursive: true });
+});
+
+test.each([
+  ['10.0.0.0/21', /too small/],
+  ['10.0.0.0/7', /too large/],
+  ['10.0.0.1/10', /bits set/],
+  ['fd00::/8', /must be IPv4/],
+  ['10.0.0.0', /must be a network/],
+])('--guest-range %s is refused', (range, message) => {
+  expect(() => readConfiguration(['--guest-range', range])).toThrow(message);
+});
+
+test('the range can be chosen as long as nobody has an address of another one', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'weft-range-'));
+  folders.push(folder);
+  const file = join(folder, 'fleet.json');
+  const store = new MemoryStore();
+  const first = await openFleet(store, file);
+  expect(first.range).toBe('10.128.0.0/10');
+  const chosen = await openFleet(store, file, '172.16.0.0/12');
+  expect(chosen).toEqual({ ...first, range: '172.16.0.0/12' });
+  expect(await openFleet(store, file)).toEqual(chosen);
+  await store.transact({ puts: [{ key: 'networks/crm/web', value: {} }] });
+  expect(await openFleet(store, file, '172.16.0.0/12')).toEqual(chosen);
+  await expect(openFleet(store, file, '10.0.0.0/10')).rejects.toThrow(
+    /cannot become 10.0.0.0\/10: networks have addresses of 172.16.0.0\/12, crm\/web is one/,
+  );
+});
