@@ -56,10 +56,11 @@ export function networkConcerned(changes: Changes, cache: WorldCache): ReadonlyS
 const differ = <T>(part: (record: T | undefined) => unknown, before: T | undefined, after: T | undefined) =>
   !isSameDocument(part(before), part(after));
 
-/** Subnets whose guests have something to do with a VM's, its own where it is a mesh. */
+/** Subnets whose guests have something to do with a VM's: its own where it is a mesh, or where flows name machines by their addresses. */
 function joinedWith({ app, networkId, role }: VmRecord, cache: WorldCache): readonly string[] {
   const application: ApplicationRecord | undefined = cache.records('applications').get(app);
   if (!application) return [];
   const others = [...(counterparts(application).get(networkId) ?? [])].filter((other) => other !== EDGE);
-  return role !== null && application.service.roles[role]?.mesh ? [...others, networkId] : others;
+  const isShown = role === null || application.service.roles[role]?.mesh === true;
+  return isShown ? [...others, networkId] : others;
 }

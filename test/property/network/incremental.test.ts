@@ -6,7 +6,15 @@ import { PREFIXES } from '../../../controller/reconciler/world.ts';
 import { WorldCache } from '../../../controller/reconciler/world-cache.ts';
 import type { Change } from '../../../controller/store/contract.ts';
 import { FLEET } from '../../support/builders/goal.ts';
-import { anyDeclared, anyHost, applicationOf, guestsOf, HOSTS, hostOf } from './any-fabric.ts';
+import {
+  type AnyDeclared,
+  anyDeclared,
+  anyHost,
+  applicationOf,
+  guestsOf,
+  HOSTS,
+  hostOf,
+} from './any-fabric.ts';
 
 const APPS = ['crm', 'shop'];
 const FLEET_RECORD = { uuid: FLEET, epoch: 1, range: '10.128.0.0/10' };
@@ -31,6 +39,7 @@ type AnyChange = typeof anyChange extends fc.Arbitrary<infer T> ? T : never;
 class Records {
   readonly values = new Map<string, unknown>();
   revision = 0;
+  #placed = 0;
 
   /** All of it in one transaction. */
   write(entries: readonly (readonly [string, unknown])[]): readonly Change[] {
@@ -42,12 +51,17 @@ class Records {
     });
   }
 
-  /** What is declared, with a record for each guest that is; what nobody declares any more is gone. */
-  declare(app: number, declared: Parameters<typeof applicationOf>[1]): readonly Change[] {
+  /** Every second guest is on a host from the beginning. */
+  #hosts(id: string): string | null {
+    this.#placed++;
+    return this.#placed % 2 === 0 ? null : (HOSTS[(this.#placed + id.length) % HOSTS.length] ?? null);
+  }
+
+  /** What is declared, and then, as a plan does, with a record for each guest that is; what nobody declares any more is gone. */
+  declare(app: number, declared: AnyDeclared): readonly (readonly Change[])[] {
     const application = applicationOf(APPS[app] ?? '', declared);
-    const { vms, networks } = guestsOf(application, 1 + app * 8, () => null);
+    const { vms, networks } = guestsOf(application, 1 + app * 8, (id) => this.#hosts(id));
     const puts: (readonly [string, unknown])[] = [
-      [`${PREFIXES.applications}${application.name}`, application],
       ...networks.map((network) => [`${PREFIXES.networks}${network.id}`, network] as const),
       ...vms.map((vm) => [`${PREFIXES.vms}${vm.id}`, vm] as const),
     ];
@@ -55,14 +69,19 @@ class Records {
     const mine = (key: string) =>
       [PREFIXES.networks, PREFIXES.vms].some((each) => key.startsWith(`${each}${application.name}/`));
     const gone = [...this.values.keys()].filter((key) => mine(key) && !kept.has(key));
-    return this.write([...puts, ...gone.map((key) => [key, null] as const)]);
+    return [
+      this.write([[`${PREFIXES.applications}${application.name}`, application]]),
+      this.write(gone.map((key) => [key, null])),
+      // One after another, as what is made and placed in several passes.
+      ...puts.map((put) => this.write([put])),
+    ];
   }
 
-  change(any: AnyChange): readonly Change[] {
+  change(any: AnyChange): readonly (readonly Change[])[] {
     if (any.of === 'declared') return this.declare(any.app, any.value);
     if (any.of === 'host') {
       const name = HOSTS[any.host] ?? '';
-      return this.write([[`${PREFIXES.hosts}${name}`, any.value && hostOf(name, any.value)]]);
+      return [this.write([[`${PREFIXES.hosts}${name}`, any.value && hostOf(name, any.value)]])];
     }
     const keys = [...this.values.keys()].filter((key) => key.startsWith(`${PREFIXES.vms}${APPS[any.app]}/`));
     const key = keys[any.guest % Math.max(1, keys.length)];
@@ -81,7 +100,7 @@ class Records {
             sinceMs: 0,
           }
         : null;
-    return this.write([[key, { ...vm, host, state, deleting, successor }]]);
+    return [this.write([[key, { ...vm, host, state, deleting, successor }]])];
   }
 }
 
@@ -104,9 +123,11 @@ test('goals that follow changes are those that would be made from scratch', () =
       (crm, shop, changes) => {
         const records = new Records();
         const line = new Line();
-        const take = (made: readonly Change[]) => {
-          line.dispatch.follow(line.cache.apply(made));
-          line.dispatch.send(1);
+        const take = (batches: readonly (readonly Change[])[]) => {
+          for (const batch of batches) {
+            line.dispatch.follow(line.cache.apply(batch));
+            line.dispatch.send(1);
+          }
         };
         for (const [index, name] of HOSTS.entries())
           take(

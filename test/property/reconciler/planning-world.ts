@@ -46,6 +46,11 @@ export class PlanningWorld {
     this.#silent.add(host);
   }
 
+  /** It is there again. */
+  hear(host: string): void {
+    this.#silent.delete(host);
+  }
+
   pass(forMs: number): void {
     this.nowMs += forMs;
   }
