@@ -18,6 +18,7 @@ module.exports = {
     only('kit-imports-nothing', '^agent/kit/', '^agent/kit/'),
     only('protocol-imports-kit', '^agent/protocol/', '^agent/(protocol|kit)/'),
     only('guard-imports-kit', '^agent/guard/(?!lease-keeper)', '^agent/(guard|kit)/'),
+    only('edge-imports-protocol-and-kit', '^agent/edge/', '^agent/(edge|protocol|kit|guard/processes)'),
     only('agent-never-controller', '^agent/', '^(agent|images)/'),
     only('images-imports-kit', '^images/', '^(images|agent/kit)/'),
     only('packaging-imports-kit', '^controller/packaging/', '^(controller/packaging|agent/kit)/'),
@@ -34,6 +35,7 @@ module.exports = {
       '^controller/reconciler/plan',
       '^agent/executor/plan',
       '^agent/guard/decide',
+      '^agent/edge/(backend-plan|choose|edge-report|haproxy-configuration|refusals)',
       '^agent/doctor/(examine|chains|rules/)',
       '^controller/packaging/deb/(layout|libraries|texts|packages)',
     ].map((path) => ({

@@ -25,7 +25,6 @@ const FAST_CHECK_MS = 250;
 
 /** Names of ours have no colon. */
 export const proxyOf = (endpointId: string) => endpointId.replaceAll('/', ':');
-export const endpointOf = (proxy: string) => proxy.replaceAll(':', '/');
 
 /**
  * HAProxy's configuration. Ids and names are of the goal's schema: letters, digits, hyphens, dots. Backends are in it only so that a new worker

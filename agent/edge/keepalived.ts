@@ -46,14 +46,14 @@ export class Keepalived {
     });
   }
 
-  get processes(): readonly number[] {
-    return this.#daemon.processes();
+  get isRunning(): boolean {
+    return this.#daemon.find() !== null;
   }
 
   async keep(addresses: readonly SharedAddress[]): Promise<void> {
     const link = linkOf(this.#options.ownAddress());
     if (link === null && addresses.length > 0) return;
-    const isRunning = this.#daemon.find() !== null;
+    const { isRunning } = this;
     if (addresses.length === 0 || link === null) {
       this.#loaded = null;
       if (isRunning) this.#daemon.signal('SIGTERM');

@@ -56,6 +56,8 @@ export class EdgeKeeper {
   /** Endpoint → why HAProxy did not take it. */
   readonly #refused = new Map<PublishedEndpoint['id'], { readonly why: string; readonly untilMs: number }>();
   #report: EdgeReport | null = null;
+  /** Nothing is to be served, and nothing of ours runs. */
+  #isAtRest = false;
   #stop: (() => void) | null = null;
   #isClosed = false;
 
@@ -80,10 +82,11 @@ export class EdgeKeeper {
     if (this.#goal !== undefined && isSameDocument(this.#goal, goal ?? null)) return;
     this.#goal = goal ?? null;
     this.#refused.clear();
+    this.#isAtRest = false;
     this.#passes.wake();
   }
 
-  /** Undefined: it is no edge host, or has not looked yet. */
+  /** Undefined: it has nothing to serve, or has not looked yet. */
   report(): EdgeReport | undefined {
     return this.#report ?? undefined;
   }
@@ -97,11 +100,14 @@ export class EdgeKeeper {
 
   async #pass(): Promise<void> {
     const goal = this.#goal;
-    if (goal === undefined) return;
+    if (goal === undefined || this.#isAtRest) return;
     try {
       await mkdir(this.#options.folder, { recursive: true, mode: 0o700 });
       const failed = await this.#serve(goal ?? { addresses: [], endpoints: [] });
-      await this.#tell(goal, failed);
+      const isEmpty = goal === null || goal.endpoints.length + goal.addresses.length === 0;
+      await this.#tell(isEmpty ? null : goal, failed);
+      this.#isAtRest =
+        isEmpty && goal === this.#goal && !this.#haproxy.isRunning && !this.#keepalived.isRunning;
     } catch (error) {
       this.#options.log.warn({ err: error }, 'this host does not serve what it is to');
     }
