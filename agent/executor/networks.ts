@@ -27,7 +27,12 @@ export class GoalNetworks {
 
   /** Brings rules, what joins this host to others, and leases in line with a new goal, without waiting. */
   apply({ fleet, networks, backbone, router }: RouterPart): void {
-    this.#rules = this.#host.apply({ fleet, networks, ...(backbone && { backbone }), ...(router && { router }) });
+    this.#rules = this.#host.apply({
+      fleet,
+      networks,
+      ...(backbone && { backbone }),
+      ...(router && { router }),
+    });
     this.#rules.catch(() => undefined);
     this.#resolver = guestResolver({ ...(backbone && { backbone }), ...(router && { router }) });
     for (const id of this.#made.keys())

@@ -15,7 +15,8 @@ export const canonical6 = (address: string): string => {
 
 function wordsOf6(address: string): readonly number[] {
   const [head = '', tail] = canonical6(address).split('::');
-  const words = (text: string) => (text === '' ? [] : text.split(':').map((word) => Number.parseInt(word, 16)));
+  const words = (text: string) =>
+    text === '' ? [] : text.split(':').map((word) => Number.parseInt(word, 16));
   if (tail === undefined) return words(head);
   const [before, after] = [words(head), words(tail)];
   return [...before, ...Array<number>(8 - before.length - after.length).fill(0), ...after];

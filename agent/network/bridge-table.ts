@@ -83,8 +83,16 @@ function meshSets({ fleet, networks }: BackbonePart): readonly string[] {
     network.mesh.peers.map((peer) => ({ ...peer, on: `"${meshDevice(fleet, network)}" . ${peer.mac}` })),
   );
   return [
-    composeSet('mesh', 'ifname', ports.map((port) => `"${port}"`)),
-    composeSet('peers4', 'ifname . ether_addr . ipv4_addr', peers.map(({ on, address }) => `${on} . ${address}`)),
+    composeSet(
+      'mesh',
+      'ifname',
+      ports.map((port) => `"${port}"`),
+    ),
+    composeSet(
+      'peers4',
+      'ifname . ether_addr . ipv4_addr',
+      peers.map(({ on, address }) => `${on} . ${address}`),
+    ),
     composeSet(
       'peers6',
       'ifname . ether_addr . ipv6_addr',

@@ -34,7 +34,9 @@ export class KernelLinks implements HostLinks {
     const { nftables } = tables.parse(JSON.parse(stdout));
     const families: readonly string[] = FAMILIES;
     return [
-      ...new Set(nftables.flatMap(({ table }) => (table && families.includes(table.family) ? [table.name] : []))),
+      ...new Set(
+        nftables.flatMap(({ table }) => (table && families.includes(table.family) ? [table.name] : [])),
+      ),
     ];
   }
 

@@ -94,14 +94,13 @@ export function composeInetTable(part: BackbonePart, guarded: readonly string[])
     composeChain(
       'postrouting',
       'type nat hook postrouting priority srcnat; policy accept;',
-      translatedPrefixes(part).map(
-        (from) => `${from} oifname != ${bridges} oifname != ${device} masquerade`,
-      ),
+      translatedPrefixes(part).map((from) => `${from} oifname != ${bridges} oifname != ${device} masquerade`),
     ),
   ]);
 }
 
-const named = (part: BackbonePart, network: Pick<NetworkGoal, 'number'>) => `"${bridgeName(part.fleet, network)}"`;
+const named = (part: BackbonePart, network: Pick<NetworkGoal, 'number'>) =>
+  `"${bridgeName(part.fleet, network)}"`;
 
 /** Guests and gateways of this host, by the bridge on which they are. */
 function guestSets(part: BackbonePart): readonly string[] {
@@ -110,9 +109,21 @@ function guestSets(part: BackbonePart): readonly string[] {
   const guests = (pick: (lease: NetworkGoal['leases'][number]) => readonly string[]) =>
     networks.flatMap((network) => network.leases.flatMap(pick).map((address) => on(network, address)));
   return [
-    composeSet('guests4', 'ifname . ipv4_addr', guests(({ address }) => [address])),
-    composeSet('guests6', 'ifname . ipv6_addr', guests(({ address6 }) => (address6 ? [address6] : []))),
-    composeSet('gateways4', 'ifname . ipv4_addr', networks.map((network) => on(network, network.gateway))),
+    composeSet(
+      'guests4',
+      'ifname . ipv4_addr',
+      guests(({ address }) => [address]),
+    ),
+    composeSet(
+      'guests6',
+      'ifname . ipv6_addr',
+      guests(({ address6 }) => (address6 ? [address6] : [])),
+    ),
+    composeSet(
+      'gateways4',
+      'ifname . ipv4_addr',
+      networks.map((network) => on(network, network.gateway)),
+    ),
     composeSet(
       'gateways6',
       'ifname . ipv6_addr',
@@ -130,8 +141,16 @@ function remoteSets({ backbone, router }: BackbonePart): readonly string[] {
   });
   const all = [...backbone.others, ...routes];
   return [
-    composeSet('remote4', 'ether_addr . ipv4_addr', all.map(({ mac, address }) => `${mac} . ${address}`)),
-    composeSet('remote6', 'ether_addr . ipv6_addr', all.map(({ mac, address6 }) => `${mac} . ${address6}`)),
+    composeSet(
+      'remote4',
+      'ether_addr . ipv4_addr',
+      all.map(({ mac, address }) => `${mac} . ${address}`),
+    ),
+    composeSet(
+      'remote6',
+      'ether_addr . ipv6_addr',
+      all.map(({ mac, address6 }) => `${mac} . ${address6}`),
+    ),
   ];
 }
 
@@ -147,8 +166,12 @@ function flowSets({ backbone, router }: BackbonePart): readonly string[] {
     });
   const target = (flow: Flow, family: 4 | 6): string | undefined =>
     isSingle(flow)
-      ? family === 4 ? flow.address : flow.address6
-      : family === 4 ? subnets.get(flow.to)?.cidr : subnets.get(flow.to)?.cidr6;
+      ? family === 4
+        ? flow.address
+        : flow.address6
+      : family === 4
+        ? subnets.get(flow.to)?.cidr
+        : subnets.get(flow.to)?.cidr6;
   const elements = (family: 4 | 6, wanted: (flow: Flow) => boolean) =>
     (router?.flows ?? []).filter(wanted).flatMap((flow) => {
       const to = target(flow, family);
@@ -160,9 +183,24 @@ function flowSets({ backbone, router }: BackbonePart): readonly string[] {
     const pair = family === 4 ? 'ipv4_addr . ipv4_addr' : 'ipv6_addr . ipv6_addr';
     const service = `${pair} . inet_proto . inet_service`;
     return [
-      composeSet(`flows${family}`, service, elements(family, (flow) => flow.protocol !== 'any' && !isSingle(flow)), interval),
-      composeSet(`endpoints${family}`, service, elements(family, (flow) => flow.protocol !== 'any' && isSingle(flow)), interval),
-      composeSet(`any${family}`, pair, elements(family, ({ protocol }) => protocol === 'any'), interval),
+      composeSet(
+        `flows${family}`,
+        service,
+        elements(family, (flow) => flow.protocol !== 'any' && !isSingle(flow)),
+        interval,
+      ),
+      composeSet(
+        `endpoints${family}`,
+        service,
+        elements(family, (flow) => flow.protocol !== 'any' && isSingle(flow)),
+        interval,
+      ),
+      composeSet(
+        `any${family}`,
+        pair,
+        elements(family, ({ protocol }) => protocol === 'any'),
+        interval,
+      ),
     ];
   });
 }
@@ -236,7 +274,9 @@ function vxlanChains({ backbone, networks }: BackbonePart): readonly string[] {
       composeChain(chainOf(other), null, [
         `@th,96,24 ${backbone.vni} @th,176,48 ${macNumber(other.mac)} accept`,
         ...networks.flatMap(({ mesh }) => {
-          const macs = (mesh?.peers ?? []).filter(({ host }) => host === other.host).map(({ mac }) => macNumber(mac));
+          const macs = (mesh?.peers ?? [])
+            .filter(({ host }) => host === other.host)
+            .map(({ mac }) => macNumber(mac));
           return mesh && macs.length > 0
             ? [`@th,96,24 ${mesh.vni} @th,176,48 { ${[...new Set(macs)].join(', ')} } accept`]
             : [];

@@ -28,8 +28,12 @@ const link = z.object({
 const links = z.array(link);
 export type ObservedLink = z.infer<typeof link>;
 
-const routes = z.array(z.object({ dst: z.string(), dev: z.string().optional(), gateway: z.string().optional() }));
-const neighbours = z.array(z.object({ dst: z.string(), dev: z.string().optional(), lladdr: z.string().optional() }));
+const routes = z.array(
+  z.object({ dst: z.string(), dev: z.string().optional(), gateway: z.string().optional() }),
+);
+const neighbours = z.array(
+  z.object({ dst: z.string(), dev: z.string().optional(), lladdr: z.string().optional() }),
+);
 const forwards = z.array(
   z.object({
     mac: z.string(),
@@ -48,7 +52,11 @@ export interface ObservedLinks {
   readonly routes: readonly { readonly device: string; readonly to: string; readonly via: string }[];
   /** Permanent ones. */
   readonly neighbours: readonly { readonly device: string; readonly address: string; readonly mac: string }[];
-  readonly forwards: readonly { readonly device: string; readonly mac: string; readonly via: string | null }[];
+  readonly forwards: readonly {
+    readonly device: string;
+    readonly mac: string;
+    readonly via: string | null;
+  }[];
   /** Devices on which IPv6 is off. */
   readonly without6: ReadonlySet<string>;
   /** This kernel has IPv6. */
@@ -69,7 +77,9 @@ export async function observeLinks(devices: readonly string[]): Promise<Observed
   return {
     links: all,
     routes: [...four, ...six].flatMap(({ dst, dev, gateway }) =>
-      dev === undefined || gateway === undefined || dst.includes('/') ? [] : [{ device: dev, to: dst, via: gateway }],
+      dev === undefined || gateway === undefined || dst.includes('/')
+        ? []
+        : [{ device: dev, to: dst, via: gateway }],
     ),
     neighbours: near.flatMap(({ dst, dev, lladdr }) =>
       dev === undefined || lladdr === undefined ? [] : [{ device: dev, address: dst, mac: lladdr }],

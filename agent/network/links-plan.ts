@@ -135,13 +135,17 @@ const possible = <T>({ observed }: Context, each: readonly T[], addressOf: (one:
 
 function addressLines(context: Context): readonly string[] {
   const { wanted, found, there } = context;
-  return possible(context, wanted.addresses, ({ address }) => address).flatMap(({ device, address, prefix }) => {
-    const isThere =
-      !isMade(context, device) &&
-      found.get(device)?.addr_info.some(({ local, prefixlen }) => local === address && prefixlen === prefix);
-    if (isThere || !there.has(device)) return [];
-    return [`address replace ${address}/${prefix} dev ${device}${is4(address) ? '' : ' nodad'}`];
-  });
+  return possible(context, wanted.addresses, ({ address }) => address).flatMap(
+    ({ device, address, prefix }) => {
+      const isThere =
+        !isMade(context, device) &&
+        found
+          .get(device)
+          ?.addr_info.some(({ local, prefixlen }) => local === address && prefixlen === prefix);
+      if (isThere || !there.has(device)) return [];
+      return [`address replace ${address}/${prefix} dev ${device}${is4(address) ? '' : ' nodad'}`];
+    },
+  );
 }
 
 const isMade = ({ wanted, kept }: Context, device: string) =>

@@ -1,6 +1,6 @@
 import { canonical6, is4, prefixLength } from './addresses.ts';
 import { backboneDevice, bridgeName, meshDevice, tapName } from './names.ts';
-import { hasBackbone, type BackbonePart, type RouterPart } from './router-part.ts';
+import { type BackbonePart, hasBackbone, type RouterPart } from './router-part.ts';
 
 export interface WantedVxlan {
   readonly name: string;
@@ -121,9 +121,7 @@ function backboneLinks({ fleet, backbone, router }: BackbonePart): Omit<WantedLi
 }
 
 /** Guests of a mesh on other hosts: each is known by its address, and behind which host it is. */
-function meshLinks(
-  part: BackbonePart,
-): Pick<WantedLinks, 'vxlans' | 'neighbours' | 'forwards'> {
+function meshLinks(part: BackbonePart): Pick<WantedLinks, 'vxlans' | 'neighbours' | 'forwards'> {
   const { fleet, backbone, networks } = part;
   const underlays = new Map(backbone.others.map(({ host, underlay }) => [host, underlay]));
   const meshed = networks.flatMap((network) => {

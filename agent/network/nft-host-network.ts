@@ -46,7 +46,10 @@ export class NftHostNetwork implements HostNetwork {
       try {
         if (this.#wanted) await applyLinks(this.#wanted);
       } catch (error) {
-        this.#options.log.warn({ err: error }, 'links of guests’ networks could not be brought in line; trying again');
+        this.#options.log.warn(
+          { err: error },
+          'links of guests’ networks could not be brought in line; trying again',
+        );
       }
     });
   }

@@ -1,5 +1,10 @@
 /** A named set; `unique` elements only, for the kernel takes none twice. Elements are made of what the goal's schema has checked. */
-export function composeSet(name: string, type: string, elements: readonly string[], flags: readonly string[] = []): string {
+export function composeSet(
+  name: string,
+  type: string,
+  elements: readonly string[],
+  flags: readonly string[] = [],
+): string {
   const unique = [...new Set(elements)].sort();
   return block(`set ${name}`, [
     `type ${type}`,

@@ -2,7 +2,7 @@ import { createSocket } from 'node:dgram';
 import { lookup } from 'node:dns/promises';
 import type { UnderlayOffer } from '../protocol/index.ts';
 import { canonical6, is4, is6 } from './addresses.ts';
-import { observeLinks, type ObservedLink } from './links-observed.ts';
+import { type ObservedLink, observeLinks } from './links-observed.ts';
 import { fleetPrefix } from './names.ts';
 
 const LIMIT_MS = 2_000;
@@ -26,7 +26,10 @@ export interface Underlay {
 
 /** Where other hosts reach this one, and what is beside it. */
 export async function lookAtUnderlay(options: UnderlayOptions): Promise<Underlay> {
-  const [{ links }, controller] = await Promise.all([observeLinks([]), addressOf(hostOf(options.controller()))]);
+  const [{ links }, controller] = await Promise.all([
+    observeLinks([]),
+    addressOf(hostOf(options.controller())),
+  ]);
   const own = links.filter((link) => !isOfFleet(fleetPrefix(options.fleet), link) && link.ifname !== 'lo');
   const networks = networksOf(own);
   const address = options.address ?? (await ownAddress(controller));

@@ -1,5 +1,6 @@
 import { networkName } from '../../executor/names.ts';
 import { bridgeName, tableName } from '../../network/names.ts';
+import { hasBackbone } from '../../network/router-part.ts';
 import type { Finding } from '../findings.ts';
 import type { DoctorWorld, Rule } from '../world.ts';
 
@@ -48,7 +49,13 @@ function isNetworkThere({ goal, networks, fleet }: DoctorWorld, bridge: string):
 
 /** The fleet's tables of rules, where neither the goal nor libvirt has a network of the fleet. */
 export const loneTables: Rule<Finding> = ({ goal, tables, networks, fleet }) => {
-  if (goal === null || goal.networks.length > 0 || goal.backbone || networks.some(({ mark }) => mark !== null)) return [];
+  if (
+    goal === null ||
+    goal.networks.length > 0 ||
+    hasBackbone(goal) ||
+    networks.some(({ mark }) => mark !== null)
+  )
+    return [];
   return tables
     .filter((table) => table === tableName(fleet))
     .map((table) => ({

@@ -1,0 +1,82 @@
+import { expect, test } from 'vitest';
+import { hexOf6, linkLocalOf } from '../../../agent/network/addresses.ts';
+import { isNothing, planLinks } from '../../../agent/network/links-plan.ts';
+import { composeLinks } from '../../../agent/network/links-wanted.ts';
+import { tapName } from '../../../agent/network/names.ts';
+import { composeRuleset } from '../../../agent/network/ruleset.ts';
+import { aGuest, FLEET, partOf } from '../../contract/network/fleet.ts';
+
+const guests = [aGuest('crm/web', 0, 'h1'), aGuest('shop/db', 0, 'h1'), aGuest('shop/db', 1, 'h2')];
+const part = partOf('h1', guests);
+const nothing = {
+  links: [],
+  routes: [],
+  neighbours: [],
+  forwards: [],
+  without6: new Set<string>(),
+  has6: true,
+};
+
+test('all tables of the fleet are replaced in one file, the older one too', () => {
+  const text = composeRuleset(part, ['192.0.2.0/24']);
+  for (const family of ['ip', 'inet', 'bridge']) expect(text).toContain(`delete table ${family} weft_f1ee\n`);
+  expect(text).toContain('10.128.4.0/22 . 10.128.8.0/22 . tcp . 5432');
+  expect(text).toContain('"wbf1ee-1" . 10.128.4.10');
+  expect(text).toContain('169.254.0.0/16, 192.0.2.0/24');
+  expect(composeRuleset(part, ['192.0.2.0/24'])).toBe(text);
+});
+
+test('what is no prefix is left out of what guests may reach', () => {
+  const router = {
+    subnets: [],
+    flows: [],
+    routes: [],
+    outbound: [{ subnet: 'crm/web', allow: ['203.0.113.0/24', '0/0; flush ruleset'] }],
+  };
+  const text = composeRuleset({ ...part, router }, ['not a prefix']);
+  expect(text).toContain('iifname "wbf1ee-1" ip daddr 203.0.113.0/24 accept');
+  expect(text).not.toContain('flush');
+  expect(text).not.toContain('not a prefix');
+});
+
+test('a fleet of an older controller has its table of translation alone, and none without a subnet', () => {
+  const older = composeRuleset({ fleet: FLEET, networks: part.networks }, []);
+  expect(older).toContain('delete table inet weft_f1ee');
+  expect(older).toContain('ip saddr 10.128.4.0/22 ip daddr != 10.128.0.0/10 masquerade');
+  expect(composeRuleset({ fleet: FLEET, networks: [] }, [])).not.toContain('masquerade');
+  expect(composeLinks({ fleet: FLEET, networks: part.networks }).vxlans).toEqual([]);
+});
+
+test('names and addresses are as the kernel takes them', () => {
+  expect(tapName(FLEET, '10.128.4.10')).toBe('wtf1ee-0a80040a');
+  expect(linkLocalOf('52:54:0a:80:04:0b')).toBe('fe80::5054:aff:fe80:40b');
+  expect(hexOf6('fd12:3456:789a:1::a')).toBe('0xfd123456789a0001000000000000000a');
+});
+
+test('on a host that has nothing yet the backbone is made; what belongs on a bridge waits for it', () => {
+  const plan = planLinks('f1ee', composeLinks(part), nothing);
+  expect(plan.links).toContain(
+    'link add wxf1ee address 52:54:ff:00:00:02 type vxlan id 15859711 dstport 4789 local 192.0.2.10 nolearning',
+  );
+  expect(plan.addresses).toContain('route replace 10.128.16.11/32 via 10.191.252.3 dev wxf1ee');
+  expect(plan.addresses.join()).not.toContain('wbf1ee');
+  expect(plan.forwards).toContain('fdb replace 52:54:ff:00:00:03 dev wxf1ee dst 192.0.2.11 self permanent');
+  expect(plan.forwards.join()).not.toContain('master');
+});
+
+test('only devices that are the fleet’s go, and a VXLAN of another number is made anew', () => {
+  const vxlan = (ifname: string, id: number) => ({
+    ...{ ifname, mtu: 1450, flags: ['UP'], address: '52:54:ff:00:00:02', addr_info: [] },
+    linkinfo: { info_kind: 'vxlan', info_data: { id, port: 4789, local: '192.0.2.10' } },
+  });
+  const observed = {
+    ...nothing,
+    links: [vxlan('wxf1ee', 7), vxlan('wvf1ee-99', 8), vxlan('wxf00d', 9), vxlan('wxf1eex', 9)],
+  };
+  const plan = planLinks('f1ee', composeLinks(part), observed);
+  expect(plan.links.filter((line) => line.startsWith('link delete'))).toEqual([
+    'link delete dev wxf1ee',
+    'link delete dev wvf1ee-99',
+  ]);
+  expect(isNothing(plan)).toBe(false);
+});
