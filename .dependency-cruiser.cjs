@@ -18,6 +18,7 @@ module.exports = {
     only('kit-imports-nothing', '^agent/kit/', '^agent/kit/'),
     only('protocol-imports-kit', '^agent/protocol/', '^agent/(protocol|kit)/'),
     only('guard-imports-kit', '^agent/guard/(?!lease-keeper)', '^agent/(guard|kit)/'),
+    only('names-imports-kit', '^agent/names/', '^agent/(names|kit|protocol)/|^agent/guard/processes'),
     only('agent-never-controller', '^agent/', '^(agent|images)/'),
     only('images-imports-kit', '^images/', '^(images|agent/kit)/'),
     only('packaging-imports-kit', '^controller/packaging/', '^(controller/packaging|agent/kit)/'),
