@@ -19,6 +19,7 @@ module.exports = {
     only('protocol-imports-kit', '^agent/protocol/', '^agent/(protocol|kit)/'),
     only('guard-imports-kit', '^agent/guard/(?!lease-keeper)', '^agent/(guard|kit)/'),
     only('edge-imports-protocol-and-kit', '^agent/edge/', '^agent/(edge|protocol|kit|guard/processes)'),
+    only('names-imports-kit', '^agent/names/', '^agent/(names|kit|protocol)/|^agent/guard/processes'),
     only('agent-never-controller', '^agent/', '^(agent|images)/'),
     only('images-imports-kit', '^images/', '^(images|agent/kit)/'),
     only('packaging-imports-kit', '^controller/packaging/', '^(controller/packaging|agent/kit)/'),
