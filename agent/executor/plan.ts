@@ -239,14 +239,14 @@ function copiedDrops(goal: Goal, observed: Observed, nowMs: number, options: Pla
   return observed.disks.flatMap((disk): Step[] => {
     const { vmId, copy } = disk;
     // The domain first: no disk goes from under a guest.
-    if (disk.kind !== 'machine' || named.has(vmId) || inUse.has(vmId)) return [];
+    if (disk.kind !== 'machine' || inUse.has(vmId)) return [];
     if (copy && isLeftHalf(goal, disk)) {
       const upToIncarnation = copy.incarnation;
       const goes = isOver(goal, vmId, upToIncarnation) || isRipe(disk.path, observed, nowMs, options);
       return goes ? [{ kind: 'drop-copied', vmId, disk, what: 'half', upToIncarnation }] : [];
     }
     const upToIncarnation = movedAway(goal, vmId)?.upToIncarnation;
-    return upToIncarnation === undefined
+    return upToIncarnation === undefined || named.has(vmId)
       ? []
       : [{ kind: 'drop-copied', vmId, disk, what: 'old', upToIncarnation }];
   });

@@ -2,8 +2,9 @@ import type { DiskView } from '../disks/contract.ts';
 import type { DiskCopies } from '../disks/disk-copies.ts';
 import { WeftError } from '../kit/errors.ts';
 import type { Place } from '../kit/exclusive-runner.ts';
-import { hereOrComing, type VmGoal } from '../protocol/index.ts';
+import type { VmGoal } from '../protocol/index.ts';
 import type { BootSlots } from './boot-slots.ts';
+import { expected, isLeftHalf } from './copied.ts';
 import { diskKeyOf } from './disk-key.ts';
 import type { Failures } from './failures.ts';
 import { domainName } from './names.ts';
@@ -150,7 +151,9 @@ function dropCopied(
   { vmId, disk, what, upToIncarnation }: StepArguments['drop-copied'],
 ): Promise<void> {
   // Asked for again since: what comes here makes its own place.
-  if (vms.goal !== null && hereOrComing(vms.goal).some(({ id }) => id === vmId)) return Promise.resolve();
+  const { goal } = vms;
+  if (goal !== null && expected(goal).has(vmId) && !(what === 'half' && isLeftHalf(goal, disk)))
+    return Promise.resolve();
   const copies = copiesOf(options);
   return what === 'half'
     ? copies.dropHalf(disk.pool, vmId, upToIncarnation)

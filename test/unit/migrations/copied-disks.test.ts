@@ -112,3 +112,18 @@ test('what stands still here on a disk that other hosts have too is let run on u
   // A machine that runs is never removed for that.
   expect(kinds(nobody, { domains: [still('running')], ...ripe }, 10)).not.toContain('retire');
 });
+
+test('half a copy of an earlier machine of its name goes from where a new one has no disk yet; one that has a disk loses none', () => {
+  const unnamedSinceMs = new Map([[PATH, 0]]);
+  const fresh = aGoal([aMachineGoal({ incarnation: 5, diskIncarnation: 0 })]);
+  expect(unnamed(fresh, { domains: [], disks: [half] })).toEqual([PATH]);
+  expect(kinds(fresh, { disks: [half], unnamedSinceMs }, 10)).toEqual(['drop-copied', 'provision']);
+  // What it was copied for, or what followed on that, has it from the controller that it is whole.
+  const had = aGoal([aMachineGoal({ incarnation: 5, diskIncarnation: 2 })]);
+  const itself = aGoal([aMachineGoal({ incarnation: 2, diskIncarnation: 0 })]);
+  const comes = aGoal([], { incoming: [{ vm: aMachineGoal({ incarnation: 5 }), from: 'h1' }] });
+  for (const goal of [had, itself, comes]) {
+    expect(unnamed(goal, { domains: [], disks: [half] })).toEqual([]);
+    expect(kinds(goal, { disks: [half], unnamedSinceMs }, 10)).not.toContain('drop-copied');
+  }
+});
