@@ -80,11 +80,7 @@ function namedIn(kind: Kind, record: unknown): readonly string[] {
 
 /** Hosts whose goals may be other ones after these changes, which are in the cache already. */
 export function hostsConcerned(changes: Changed, cache: WorldCache): ReadonlySet<string> {
-  const hosts = new Set<string>([
-    ...networkConcerned(changes, cache),
-    ...hostsOfNames(changes, cache),
-    ...edgesConcerned(changes, cache),
-  ]);
+  const hosts = new Set<string>();
   const applications = new Set<string>();
   for (const { kind, key, before, after } of changes) {
     if (kind === 'hosts' && !isSameDocument(hostPart(before as HostRecord), hostPart(after as HostRecord)))
@@ -104,5 +100,8 @@ export function hostsConcerned(changes: Changed, cache: WorldCache): ReadonlySet
   if (applications.size > 0)
     for (const vm of cache.records('vms').values())
       if (applications.has(vm.app)) for (const host of namedIn('vms', vm)) hosts.add(host);
+  // The order in which hosts are told is theirs.
+  for (const concerned of [networkConcerned, hostsOfNames, edgesConcerned])
+    for (const host of concerned(changes, cache)) hosts.add(host);
   return hosts;
 }

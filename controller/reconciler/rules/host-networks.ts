@@ -1,9 +1,9 @@
-import { overlap, range6Of } from '../../../agent/kit/addressing.ts';
+import { overlap, range6Of, SERVICE_OFFSET } from '../../../agent/kit/addressing.ts';
 import type { FleetRecord, HostRecord } from '../../model/records.ts';
 import type { Draft } from '../draft.ts';
 
-/** 1 is where the fleet's name servers are reached. */
-const FIRST_NUMBER = 2;
+/** The one before is where the fleet's name servers are reached. */
+const FIRST_NUMBER = SERVICE_OFFSET + 1;
 const LAST_NUMBER = 1_000;
 
 const unnumbered = (hosts: readonly HostRecord[]): readonly HostRecord[] =>
