@@ -39,9 +39,9 @@ export function subnet6Of(fleet: string, number: number): string {
   return `${groups(digits).join(':')}::/64`;
 }
 
-/** Groups of a prefix without leading zeros. */
+/** As the kernel writes them (RFC 5952): without leading zeros, and with all zeros at the end in the `::` that follows. */
 const groups = (digits: string): string[] =>
-  (digits.match(/.{4}/g) ?? []).map((group) => Number.parseInt(group, 16).toString(16));
+  (digits.replace(/(0000)+$/, '').match(/.{4}/g) ?? []).map((group) => Number.parseInt(group, 16).toString(16));
 
 /** The address of an IPv6 /64 that is so far into it. */
 export const address6At = (subnet6: string, offset: number): string =>

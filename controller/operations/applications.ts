@@ -10,6 +10,8 @@ import { refuseWithoutRoom } from './capacity.ts';
 import type { Operations, PlanPreview, UploadedPackages } from './contract.ts';
 import { readFabric, resolveImages } from './fabric.ts';
 import { forecast } from './forecast.ts';
+import { refuseOtherNetworks } from './machine-networks.ts';
+import { refuseTakenPorts } from './public-ports.ts';
 
 /** A role's subnet is a /22. */
 const MOST_INSTANCES = 1000;
@@ -36,7 +38,9 @@ export class Applications implements ApplicationOperations {
       refuseDeleting(known);
       if (known && isDeepStrictEqual(known.service, service))
         return { answer: { generation: known.generation, changed: false } };
+      await refuseTakenPorts(this.#store, service);
       const fabric = await readFabric(this.#store);
+      refuseOtherNetworks(fabric, service);
       const nowMs = this.#clock.now();
       refuseWithoutRoom(fabric, forecast(fabric, service, architectures, nowMs));
       const record: ApplicationRecord = {
@@ -60,7 +64,9 @@ export class Applications implements ApplicationOperations {
     const architectures = await resolveImages(this.#catalogue, service);
     const { value: known } = await read<ApplicationRecord>(this.#store, `apps/${app}`);
     refuseDeleting(known);
+    await refuseTakenPorts(this.#store, service);
     const fabric = await readFabric(this.#store);
+    refuseOtherNetworks(fabric, service);
     const { steps, refusals } = forecast(fabric, service, architectures, this.#clock.now());
     return { steps, refusals };
   }
@@ -82,7 +88,10 @@ export class Applications implements ApplicationOperations {
         ...known.service,
         roles: { ...known.service.roles, [role]: { ...before, instances } },
       };
-      if (instances > before.instances) await this.#refuseWithoutRoom(service);
+      if (instances > before.instances) {
+        await refuseTakenPorts(this.#store, service);
+        await this.#refuseWithoutRoom(service);
+      }
       const record: ApplicationRecord = { ...known, service, generation: known.generation + 1 };
       return {
         answer: { generation: record.generation },

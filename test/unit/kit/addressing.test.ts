@@ -17,6 +17,10 @@ test('IPv6 is derived from the fleet, the number of a subnet, and the place in i
   expect(subnet6Of(FLEET, 17)).toBe('fd0a:1b2c:3d4e:11::/64');
   expect(guestAddress6(FLEET, 17, '10.128.64.0/22', '10.128.65.1')).toBe('fd0a:1b2c:3d4e:11::101');
   expect(overlap(range6Of(FLEET), subnet6Of(FLEET, 0))).toBe(true);
+  // The shortest form, as it is in the kernel's answers.
+  expect(subnet6Of(FLEET, 0)).toBe('fd0a:1b2c:3d4e::/64');
+  expect(subnet6Of('00000000-0000-4000-8000-000000000000', 5)).toBe('fd00:0:0:5::/64');
+  expect(subnet6Of('00000000-0000-4000-8000-000000000000', 0)).toBe('fd00::/64');
 });
 
 test('the backbone has the last /22 of the range, and the last VNI of the fleet', () => {

@@ -1,0 +1,81 @@
+import { beforeEach, expect, test } from 'vitest';
+import { VirtualClock } from '../../../agent/kit/virtual-clock.ts';
+import type { Catalogue } from '../../../controller/catalogue/contract.ts';
+import { createOperations, type Operations } from '../../../controller/operations/index.ts';
+import { MemoryStore } from '../../../controller/store/memory/memory-store.ts';
+import { aMachine, anApplication } from '../../support/builders/application.ts';
+import { aVmGoal, FLEET } from '../../support/builders/goal.ts';
+import { aVm } from '../../support/builders/vm.ts';
+import { FakeFencer } from '../../support/fakes/fake-fencer.ts';
+import { refusal } from '../../support/refusal.ts';
+
+let store: MemoryStore;
+let operations: Operations;
+
+beforeEach(() => {
+  store = new MemoryStore();
+  operations = createOperations({
+    store,
+    catalogue: { resolve: async () => ({ goal: aVmGoal().image }) } as unknown as Catalogue,
+    clock: new VirtualClock(5_000),
+    fleet: { forget: async () => undefined, hosts: () => [] },
+    fencer: new FakeFencer(),
+  });
+});
+
+const model = (name: string, endpoint: string, machine = '') => `
+apiVersion: weft/v1
+kind: Application
+name: ${name}
+roles:
+  web: {kind: worker, image: "tiny:stable", size: small, instances: 2, endpoints: {own: ${endpoint}}}
+${machine}`;
+const put = (key: string, value: unknown) => store.transact({ puts: [{ key, value }] });
+
+test('a public port that another application has is refused with the names of both', async () => {
+  await operations.apply('crm', model('crm', '{type: instance, port: 7000}'), {});
+  const error = await refusal(operations.apply('shop', model('shop', '{type: input, port: 7001}'), {}));
+  expect(error.code).toBe('conflict');
+  expect(error.message).toBe('shop/web/own wants the public port 7001, which crm/web/own has');
+  expect(error.remedy).toContain('crm/web/own has ports 7000 to 7001');
+  await operations.apply('shop', model('shop', '{type: input, port: 7002}'), {});
+  const scaled = await refusal(operations.scale('crm', 'web', 3));
+  expect(scaled.message).toBe('crm/web/own wants the public port 7002, which shop/web/own has');
+  await operations.scale('crm', 'web', 1);
+});
+
+test('where applications have addresses of their own, ports are no matter between them', async () => {
+  await put('fleet', {
+    uuid: FLEET,
+    epoch: 1,
+    range: '10.128.0.0/10',
+    public: ['192.0.2.200-192.0.2.219/24'],
+  });
+  await operations.apply('crm', model('crm', '{type: input, port: 80}'), {});
+  await operations.apply('shop', model('shop', '{type: input, port: 80}'), {});
+});
+
+test('scaling does not lead beyond the last port', async () => {
+  await operations.apply('crm', model('crm', '{type: instance, port: 65534}'), {});
+  expect((await refusal(operations.scale('crm', 'web', 3))).message).toMatch(/needs ports 65534 to 65536/);
+});
+
+test('a public machine without public addresses shares the ports of its application', async () => {
+  const machine =
+    'machines: {db: {image: "tiny:stable", size: small, public: true, endpoints: {x: {type: input, port: 80}}}}';
+  const error = await refusal(operations.apply('crm', model('crm', '{type: input, port: 80}', machine), {}));
+  expect(error.message).toBe('crm/db/x and crm/web/own both want the public port 80');
+});
+
+test('a machine stays on its network', async () => {
+  await put('apps/crm', anApplication('crm', { roles: {}, machines: { db: aMachine() } }));
+  await put(
+    'vms/crm/db',
+    aVm({ id: 'crm/db', role: null, index: null, kind: 'machine', networkId: 'crm/machines' }),
+  );
+  const machine = 'machines: {db: {image: "tiny:stable", size: small, network: back}}';
+  const error = await refusal(
+    operations.apply('crm', model('crm', '{type: internal, port: 80}', machine), {}),
+  );
+  expect(error.message).toBe('crm/db is on the network machines, and cannot go to back');
+});
