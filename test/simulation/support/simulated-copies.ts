@@ -68,6 +68,14 @@ export class SimulatedCopies extends DiskCopies {
     await this.#work();
   }
 
+  override async noteLeft({ vmId, incarnation }: DiskKey, left: NonNullable<Owner['left']>): Promise<void> {
+    const { local, host } = this.#options;
+    await this.#work();
+    const disk = local.machines.get(vmId);
+    if (disk?.owner.host !== host || disk.owner.incarnation !== incarnation) return;
+    disk.owner = { ...disk.owner, left };
+  }
+
   override async dropHalf(pool: string, vmId: string, upToIncarnation: number): Promise<void> {
     const owner = this.#options.local.machines.get(vmId)?.owner;
     if (owner?.copy !== 'half' || owner.incarnation > upToIncarnation) return;
