@@ -218,15 +218,15 @@ roles:${role('alpha')}${role('beta')}
       },
     );
     await packFolder(source, join(golden.folder, 'site.tar.gz'));
-    const endpoints = (targetPort: number) =>
-      `{http: {type: input, port: 80, targetPort: ${targetPort}, probe: {http: /, interval: 1s, timeout: 2s}}}`;
+    const endpoints = (port: number, targetPort: number) =>
+      `{http: {type: input, port: ${port}, targetPort: ${targetPort}, probe: {http: /, interval: 1s, timeout: 2s}}}`;
     await apply(`
 apiVersion: weft/v1
 kind: Application
 name: site
 package: ./site.tar.gz
 roles:
-  small: {kind: web, image: "tiny:stable", size: ${TINY}, instances: 1, site: {root: public}, endpoints: ${endpoints(8080)}}
+  small: {kind: web, image: "tiny:stable", size: ${TINY}, instances: 1, site: {root: public}, endpoints: ${endpoints(80, 8080)}}
   large:
     kind: web
     image: debian:stable
@@ -234,7 +234,7 @@ roles:
     instances: 1
     site: {root: public}
     start: ./serve.sh
-    endpoints: ${endpoints(8081)}
+    endpoints: ${endpoints(81, 8081)}
 `);
     const rows = await golden.weft.ps('site');
     for (const [role, port] of [
