@@ -83,7 +83,8 @@ describe('the network of two applications', () => {
     return { allowed, outcome: probe.outcome };
   };
   const passes = { allowed: true, outcome: 'connected' };
-  const dropped = { allowed: false, outcome: 'silent' };
+  /** Within a subnet nobody answers for another guest; elsewhere it is dropped on its way. */
+  const dropped = { allowed: false, outcome: expect.stringMatching(/^(silent|no-route)$/) };
 
   test('lets the declared connections through, and no other, on one host and between hosts, by IPv4 and IPv6', async () => {
     for (const api of ['north/api-0', 'north/api-1']) {
@@ -125,7 +126,7 @@ describe('the network of two applications', () => {
     const asOther = `nc -w 3 -s ${false4} ${address('north/api-0')} 9000 </dev/null && echo heard || echo silent`;
     expect(await inside('north/web-0', asOther)).toBe('silent');
     await inside('north/web-0', `ip addr del ${false4}/32 dev eth0`);
-    expect(await inside('north/web-0', `busybox wget -q -T 5 -O - ${url}`)).not.toBe('');
+    expect(await inside('north/web-0', `busybox wget -q -O - ${url}`)).not.toBe('');
   });
 
   test('is as declared again after somebody has flushed all rules', async () => {
@@ -151,7 +152,7 @@ describe('the network of two applications', () => {
       async () => {
         const { stdout } = await golden.lab.exec(
           other,
-          ['busybox', 'wget', '-q', '-T', '5', '-O', '-', `http://${own}:80/hostname`],
+          ['busybox', 'wget', '-q', '-O', '-', `http://${own}:80/hostname`],
           { okExitCodes: [0, 1] },
         );
         if (stdout.trim() !== '') seen.add(stdout.trim());
@@ -190,9 +191,9 @@ describe('the network of two applications', () => {
     const { hosts } = await golden.lab.state();
     for (const { name } of hosts)
       await waitFor(
-        `no link or table of ours on ${name}`,
-        async () => (await golden.lab.exec(name, ['sh', '-c', 'nft list tables; ip -o link show'])).stdout,
-        (text) => !/weft_|: w[bxvt][0-9a-f]{4}/.test(text),
+        `no subnet of ours on ${name}`,
+        async () => (await golden.lab.exec(name, ['ip', '-o', 'link', 'show'])).stdout,
+        (text) => !/: w[bvt][0-9a-f]{4}/.test(text),
         60_000,
       );
   });

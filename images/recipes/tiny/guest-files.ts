@@ -75,7 +75,9 @@ if [ -n "$address" ] && [ -n "$prefix" ]; then
   [ -n "$gateway" ] && ip route add default via "$gateway"
   if [ -n "$address6" ] && [ -f /proc/sys/net/ipv6/conf/$interface/accept_ra ]; then
     echo 0 >/proc/sys/net/ipv6/conf/$interface/accept_ra
-    ip addr add "$address6/$prefix6" dev "$interface" nodad
+    # Nobody else has it: it is used at once.
+    echo 0 >/proc/sys/net/ipv6/conf/$interface/accept_dad
+    ip addr add "$address6/$prefix6" dev "$interface"
     [ -n "$gateway6" ] && ip -6 route add default via "$gateway6"
   fi
   [ -n "$dns" ] && echo "nameserver $dns" >/etc/resolv.conf
