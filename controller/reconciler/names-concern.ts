@@ -8,8 +8,10 @@ import type { WorldCache } from './world-cache.ts';
 /** What of a record is in the zone; null: nothing. */
 const IN_ZONE: { readonly [K in Kind]?: (record: never) => unknown } = {
   vms: (record: VmRecord) => namedPart(record),
-  applications: ({ service: { roles } }: ApplicationRecord) =>
-    Object.entries(roles).map(([role, { endpoints }]) => [role, endpoints]),
+  applications: ({ service: { roles }, public: shared }: ApplicationRecord) => [
+    shared?.address,
+    ...Object.entries(roles).map(([role, { endpoints }]) => [role, endpoints]),
+  ],
 };
 
 /** Hosts that serve another zone after these changes, or whose guests ask others for it. */

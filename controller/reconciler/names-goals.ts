@@ -54,7 +54,7 @@ export function zoneFor(world: NetworkWorld): NamesGoal {
   const published = publicAddresses(world);
   const names = namesOf(zoneOf(fleet), applications.values(), all, {
     ofVm: (vm) => addressesOf(vm, world),
-    ofApplication: () => published,
+    ofApplication: (app) => sharedAddressesOf(app, world) ?? published,
   });
   zones.set(all, { madeFrom, names });
   return names;
@@ -63,6 +63,12 @@ export function zoneFor(world: NetworkWorld): NamesGoal {
 function addressesOf({ networkId, address }: VmRecord, { networks, fleet }: NetworkWorld): readonly string[] {
   const network = networks.get(networkId);
   return network ? [address, guestAddress6(fleet.uuid, network.number, network.cidr, address)] : [address];
+}
+
+/** Where all edge hosts serve an application, whichever of them has it now. Null: it has no address of its own. */
+function sharedAddressesOf(app: string, { applications }: NetworkWorld): readonly string[] | null {
+  const shared = applications.get(app)?.public;
+  return shared ? [shared.address] : null;
 }
 
 /** Where endpoints are served that have no shared address: at the edge hosts themselves, as far as they are there. */

@@ -91,6 +91,16 @@ describe('the zone', () => {
       false,
     ]);
   });
+
+  test('names an application by the address that its edge hosts share, where it has one', () => {
+    const world = aWorld([aVm()], [anEdge('h1', 2), anEdge('h2', 3)]);
+    const crm = world.applications.get('crm');
+    if (!crm) throw new TypeError('it is there');
+    const shared = { ...crm, public: { address: '192.0.2.200', prefix: 24, routerId: 7 } };
+    expect(recordsOf(world)).toEqual(expect.arrayContaining(['crm A 192.0.2.2', 'crm A 192.0.2.3']));
+    const records = recordsOf({ ...world, applications: byKey([shared], ({ name }) => name) });
+    expect(records.filter((record) => record.startsWith('crm A'))).toEqual(['crm A 192.0.2.200']);
+  });
 });
 
 describe('whom guests ask', () => {
