@@ -26,12 +26,14 @@ export class GoalNetworks {
   }
 
   /** Brings rules, what joins this host to others, and leases in line with a new goal, without waiting. */
-  apply({ fleet, networks, backbone, router }: RouterPart): void {
+  apply({ fleet, networks, backbone, router, edge, names }: RouterPart): void {
     this.#rules = this.#host.apply({
       fleet,
       networks,
       ...(backbone && { backbone }),
       ...(router && { router }),
+      ...(edge && { edge }),
+      ...(names && { names }),
     });
     this.#rules.catch(() => undefined);
     this.#resolver = guestResolver({ ...(backbone && { backbone }), ...(router && { router }) });

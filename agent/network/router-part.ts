@@ -1,7 +1,7 @@
 import type { BackboneGoal, Goal } from '../protocol/index.ts';
 
-/** What of a goal is this room's. */
-export type RouterPart = Pick<Goal, 'fleet' | 'networks' | 'backbone' | 'router'>;
+/** What of a goal is this room's. Of what the host serves, only whether there is any. */
+export type RouterPart = Pick<Goal, 'fleet' | 'networks' | 'backbone' | 'router' | 'edge' | 'names'>;
 export type BackbonePart = RouterPart & { readonly backbone: BackboneGoal };
 
 /**
@@ -9,8 +9,7 @@ export type BackbonePart = RouterPart & { readonly backbone: BackboneGoal };
  * where this host is. One that has no guests, serves no load balancer and no names has nothing to route.
  */
 export const hasBackbone = (part: RouterPart): part is BackbonePart => {
-  const { backbone, networks, router } = part;
+  const { backbone, networks, edge, names } = part;
   if (backbone === undefined) return false;
-  const { self } = backbone;
-  return networks.length > 0 || self.edge || router?.resolver?.servers.includes(self.address) === true;
+  return networks.length > 0 || (edge?.endpoints.length ?? 0) > 0 || names !== undefined;
 };

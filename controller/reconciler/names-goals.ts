@@ -7,9 +7,12 @@ import { listOf } from './listed-map.ts';
 import { namesOf } from './name-records.ts';
 import { edgeHostsOf, type NetworkWorld } from './network-world.ts';
 
-/** The zone that a host serves. Undefined: it serves none. */
-export const namesGoalOf = (host: string, world: NetworkWorld): NamesGoal | undefined =>
-  edgeHostsOf(world).has(host) ? zoneFor(world) : undefined;
+/** The zone that a host serves. Undefined: it serves none, or there is no name yet. */
+export function namesGoalOf(host: string, world: NetworkWorld): NamesGoal | undefined {
+  if (!edgeHostsOf(world).has(host)) return undefined;
+  const zone = zoneFor(world);
+  return zone.records.length === 0 ? undefined : zone;
+}
 
 /**
  * Where a host's guests ask for names of the fleet: itself first, where it serves them, and last the hosts that are away. The zone is told

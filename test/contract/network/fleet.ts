@@ -1,5 +1,5 @@
 import type { RouterPart } from '../../../agent/network/router-part.ts';
-import type { Flow, NetworkGoal, RouterOf } from '../../../agent/protocol/index.ts';
+import type { Flow, NetworkGoal, PublishedEndpoint, RouterOf } from '../../../agent/protocol/index.ts';
 
 export const FLEET = 'f1ee7000-0000-4000-8000-000000000001';
 const RANGE6 = 'fd12:3456:789a';
@@ -62,6 +62,11 @@ export const FLOWS: readonly Flow[] = [
   { id: 'crm/web/http', from: ['edge'], to: 'crm/web', protocol: 'tcp', port: 80 },
 ];
 
+const PUBLISHED: PublishedEndpoint = {
+  ...{ id: 'crm/web/http', addresses: ['192.0.2.1'], port: 80, protocol: 'tcp', proxyProtocol: false },
+  backends: [],
+};
+
 /** What a host's goal says, when guests are where they are said to be. */
 export function partOf(host: string, guests: readonly Guest[], flows: readonly Flow[] = FLOWS): RouterPart {
   const here = guests.filter((guest) => guest.host === host);
@@ -80,6 +85,7 @@ export function partOf(host: string, guests: readonly Guest[], flows: readonly F
       self: routerOf(host),
       others: HOSTS.filter((other) => other !== host).map(routerOf),
     },
+    ...(routerOf(host).edge && { edge: { addresses: [], endpoints: [PUBLISHED] } }),
     router: {
       subnets: ROLES.map((role) => ({ id: role, cidr: cidrOf(role), cidr6: cidr6Of(role) })),
       flows: [...flows],
