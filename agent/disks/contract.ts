@@ -119,8 +119,11 @@ export interface Disks {
   takeOver(key: DiskKey): Promise<string>;
   /** Removes an instance's overlay. Refuses a machine's. */
   discard(key: DiskKey): Promise<void>;
-  /** Removes a machine's disk. Only for a tombstone. */
-  destroyMachineDisk(pool: string, vmId: string): Promise<void>;
+  /**
+   * Removes a machine's disk. Only for a tombstone, or for one that works elsewhere with a copy.
+   * @param upToIncarnation that of a later machine of this name, which another host may have made there meanwhile, stays.
+   */
+  destroyMachineDisk(pool: string, vmId: string, upToIncarnation?: number): Promise<void>;
   /**
    * All of ours, in all pools; in pools that hosts share, what this host had last.
    * @param also ids of VMs whose disks in shared pools are listed whoever had them last.

@@ -111,7 +111,7 @@ export class DiskCopies {
   async dropHalf(pool: string, vmId: string, upToIncarnation: number): Promise<void> {
     const owner = await this.#ownerOf(pool, vmId);
     if (owner?.copy !== 'half' || owner.incarnation > upToIncarnation) return;
-    await this.#disks.destroyMachineDisk(pool, vmId);
+    await this.#disks.destroyMachineDisk(pool, vmId, upToIncarnation);
   }
 
   /** The disk of a machine that runs elsewhere with a copy of it. A newer one, or one that has come back since, stays. */
@@ -119,7 +119,7 @@ export class DiskCopies {
     this.#requireLocal(pool);
     const owner = await this.#ownerOf(pool, vmId);
     if (owner === null || owner.incarnation > upToIncarnation || owner.host !== this.#host) return;
-    await this.#disks.destroyMachineDisk(pool, vmId);
+    await this.#disks.destroyMachineDisk(pool, vmId, upToIncarnation);
   }
 
   #ownerOf(pool: string, vmId: string): Promise<Owner | null> {

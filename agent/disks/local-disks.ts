@@ -9,7 +9,7 @@ import { readBackingFile } from './backing-file.ts';
 import type { DiskKey, DiskSource, Disks, DiskView, PoolConfiguration, PoolView } from './contract.ts';
 import { makeDiskFolder } from './disk-folder.ts';
 import { createOverlay, writeWhole } from './make-disk.ts';
-import { ownerFile, readOwner, writeOwner } from './owner.ts';
+import { isLater, ownerFile, readOwner, writeOwner } from './owner.ts';
 import { markPool, requireMark } from './pool-mark.ts';
 import { requireDisk, requireNotSuperseded } from './require-disk.ts';
 import { spaceAt } from './space.ts';
@@ -138,8 +138,10 @@ export class LocalDisks implements Disks {
     await removeEmpty(dirname(path), 2);
   }
 
-  async destroyMachineDisk(pool: string, vmId: string): Promise<void> {
-    const folder = dirname(this.path({ pool, vmId, kind: 'machine', incarnation: 1 }));
+  async destroyMachineDisk(pool: string, vmId: string, upToIncarnation?: number): Promise<void> {
+    const path = this.path({ pool, vmId, kind: 'machine', incarnation: 1 });
+    if (isLater(await readOwner(ownerFile('machine', path)), upToIncarnation)) return;
+    const folder = dirname(path);
     await rm(folder, { recursive: true, force: true });
     await removeEmpty(dirname(folder), 1);
   }

@@ -38,6 +38,10 @@ export function parseOwner(text: string): Owner | null {
   }
 }
 
+/** A later machine of this name has it by now. @param upToIncarnation absent: whichever has it is meant. */
+export const isLater = (found: Owner | null, upToIncarnation: number | undefined): boolean =>
+  found !== null && upToIncarnation !== undefined && found.incarnation > upToIncarnation;
+
 export const composeOwner = ({ host, incarnation, restored, copy, left }: Owner): string =>
   `${JSON.stringify({ host, incarnation, restored, copy, left })}\n`;
 

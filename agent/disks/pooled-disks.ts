@@ -58,8 +58,8 @@ export class PooledDisks implements Disks {
     return this.#of(key.pool).discard(key);
   }
 
-  destroyMachineDisk(pool: string, vmId: string): Promise<void> {
-    return this.#of(pool).destroyMachineDisk(pool, vmId);
+  destroyMachineDisk(pool: string, vmId: string, upToIncarnation?: number): Promise<void> {
+    return this.#of(pool).destroyMachineDisk(pool, vmId, upToIncarnation);
   }
 
   async list(also?: ReadonlySet<string>): Promise<readonly DiskView[]> {

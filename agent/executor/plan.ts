@@ -18,7 +18,7 @@ export interface StepArguments {
   readonly retire: { readonly vmId: string; readonly domain: string };
   readonly discard: { readonly vmId: string; readonly disk: DiskView };
   /** A tombstone: the one thing that removes a machine's disk. */
-  readonly bury: { readonly vmId: string; readonly disk: DiskView };
+  readonly bury: { readonly vmId: string; readonly disk: DiskView; readonly upToIncarnation: number };
   /** A machine that came here and stands still, and is this host's by now: its guest is let run on. */
   readonly settle: { readonly vm: VmGoal };
   /** Half a copy of a machine's disk that came to nothing, or the disk of one that works elsewhere with a copy of it. */
@@ -124,7 +124,10 @@ function burials(goal: Goal, wanted: ReadonlyMap<string, VmGoal>, observed: Obse
     if (disk.kind !== 'machine' || wanted.has(disk.vmId)) return [];
     const domain = observed.domains.find((each) => each.mark?.id === disk.vmId);
     const incarnation = domain?.mark?.incarnation ?? 0;
-    return isBuried(goal, disk.vmId, incarnation) ? [{ kind: 'bury', vmId: disk.vmId, disk }] : [];
+    const tombstone = tombstoneOf(goal, disk.vmId, incarnation);
+    return tombstone
+      ? [{ kind: 'bury', vmId: disk.vmId, disk, upToIncarnation: tombstone.upToIncarnation }]
+      : [];
   });
 }
 
@@ -202,8 +205,11 @@ function networkRemovals(
     .map((network) => ({ kind: 'remove-network', network: network.name }));
 }
 
+const tombstoneOf = (goal: Goal, vmId: string, incarnation: number) =>
+  goal.tombstones.find((each) => each.id === vmId && incarnation <= each.upToIncarnation);
+
 const isBuried = (goal: Goal, vmId: string, incarnation: number) =>
-  goal.tombstones.some((each) => each.id === vmId && incarnation <= each.upToIncarnation);
+  tombstoneOf(goal, vmId, incarnation) !== undefined;
 
 /** Deleted, or living elsewhere by now: what runs of it goes. Disks of machines are another matter. */
 const isOver = (goal: Goal, vmId: string, incarnation: number) =>

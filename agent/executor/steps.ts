@@ -47,7 +47,7 @@ const EXECUTORS: Executors = {
   stop: (context, { vm }) => stop(context, vm),
   retire: ({ options }, { domain }) => options.driver.removeDomain(domain),
   discard: (context, { vmId, disk }) => discard(context, vmId, disk),
-  bury: (context, { vmId, disk }) => bury(context, vmId, disk),
+  bury,
   settle: (context, { vm }) => settle(context, vm),
   'drop-copied': dropCopied,
   sweep: ({ options }, { vmId }) => options.folders.remove(vmId),
@@ -165,9 +165,12 @@ function copiesOf({ copies }: ExecutorOptions): DiskCopies {
   throw new WeftError('not-supported', 'this host copies no disks');
 }
 
-async function bury({ options }: StepContext, vmId: string, disk: DiskView): Promise<void> {
+async function bury(
+  { options }: StepContext,
+  { vmId, disk, upToIncarnation }: StepArguments['bury'],
+): Promise<void> {
   const { disks, driver, fleet } = options;
   // The domain first: no disk goes from under a running guest.
   await driver.removeDomain(domainName(fleet, vmId));
-  await disks.destroyMachineDisk(disk.pool, vmId);
+  await disks.destroyMachineDisk(disk.pool, vmId, upToIncarnation);
 }

@@ -20,4 +20,8 @@ function asVm(record: VmRecord, successor: Successor): VmRecord {
 
 /** The next number that no host was ever given of this VM. */
 export const nextIncarnation = (record: Pick<VmRecord, 'incarnation' | 'highestIncarnation'>): number =>
-  Math.max(record.incarnation, record.highestIncarnation ?? 0) + 1;
+  highestOf(record) + 1;
+
+/** The highest incarnation that it, or any successor of it, was given: nothing of it is of a later one. */
+export const highestOf = (record: Pick<VmRecord, 'incarnation' | 'highestIncarnation'>): number =>
+  Math.max(record.incarnation, record.highestIncarnation ?? 0);

@@ -2,6 +2,7 @@ import type { Clock } from '../../agent/kit/clock.ts';
 import { WeftError } from '../../agent/kit/errors.ts';
 import type { ApplicationRecord, HostRecord, TombstoneRecord, VmRecord } from '../model/index.ts';
 import { isHandedOver, type MoveMode } from '../model/live-move.ts';
+import { highestOf } from '../model/successor.ts';
 import { sharedPoolOf } from '../reconciler/shared-pools.ts';
 import { change, read } from '../store/change.ts';
 import type { Check, Store } from '../store/contract.ts';
@@ -103,7 +104,7 @@ export class Vms implements VmOperations {
         const tombstone: TombstoneRecord = {
           id,
           host: vm.host,
-          upToIncarnation: vm.incarnation,
+          upToIncarnation: highestOf(vm),
           atMs: this.#clock.now(),
         };
         puts.push({ key: `tombstones/${id}`, value: tombstone });

@@ -88,7 +88,7 @@ const removesWhatLeft: typeof planHost = (goal, observed, nowMs, options) => {
   const disks = observed.disks.filter(({ vmId }) => gone.some(({ id }) => id === vmId));
   return [
     ...planHost(goal, observed, nowMs, options),
-    ...disks.map((disk) => ({ kind: 'bury', vmId: disk.vmId, disk }) as const),
+    ...disks.map((disk) => ({ kind: 'bury', vmId: disk.vmId, disk, upToIncarnation: 1_000 }) as const),
   ];
 };
 

@@ -188,7 +188,7 @@ const buriesStrangers: typeof planOfAgent = (goal, observed, nowMs, options) => 
   const strangers = observed.disks.filter(({ kind, vmId }) => kind === 'machine' && !named.has(vmId));
   return [
     ...planOfAgent(goal, observed, nowMs, options),
-    ...strangers.map((disk) => ({ kind: 'bury', vmId: disk.vmId, disk }) as const),
+    ...strangers.map((disk) => ({ kind: 'bury', vmId: disk.vmId, disk, upToIncarnation: 1_000 }) as const),
   ];
 };
 

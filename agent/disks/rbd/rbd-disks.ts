@@ -13,7 +13,7 @@ import type {
   RbdImage,
   RbdPoolConfiguration,
 } from '../contract.ts';
-import { composeOwner, type Owner, parseOwner } from '../owner.ts';
+import { composeOwner, isLater, type Owner, parseOwner } from '../owner.ts';
 import { requireDisk, requireNotSuperseded } from '../require-disk.ts';
 import { CephClient, isMissing } from './ceph-client.ts';
 import {
@@ -170,9 +170,10 @@ export class RbdDisks implements Disks {
     throw new WeftError('forbidden', `pool ${key.pool} has no overlays of instances, such as ${key.vmId}`);
   }
 
-  async destroyMachineDisk(pool: string, vmId: string): Promise<void> {
+  async destroyMachineDisk(pool: string, vmId: string, upToIncarnation?: number): Promise<void> {
     const { client, watch, listing } = this.#pool(pool);
     await watch.require();
+    if (isLater(await this.#owner(client, vmId), upToIncarnation)) return;
     for (const image of [halfMadeDisk(this.#host, vmId), replacedDisk(this.#host, vmId), machineImage(vmId)])
       await removeImage(client, image);
     await client.removeObject(ownerObject(vmId));

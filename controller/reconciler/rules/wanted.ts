@@ -1,6 +1,7 @@
 import { WeftError } from '../../../agent/kit/errors.ts';
 import { isHandedOver } from '../../model/live-move.ts';
 import type { ApplicationRecord, VmRecord } from '../../model/records.ts';
+import { highestOf } from '../../model/successor.ts';
 import { networkOf, takeAddress } from '../addresses.ts';
 import { machineDefinition, roleDefinition } from '../definition.ts';
 import { derived } from '../derived.ts';
@@ -112,7 +113,7 @@ function letGo(draft: Draft, record: VmRecord, application: ApplicationRecord): 
     draft.put('tombstones', record.id, {
       id: record.id,
       host: record.host,
-      upToIncarnation: record.incarnation,
+      upToIncarnation: highestOf(record),
       atMs: draft.nowMs,
     });
   const why = application.deleting ? 'its application is deleted' : 'it is scaled in';

@@ -1,5 +1,5 @@
 import type { DiskKey, Disks, DiskView, PoolView } from '../../../agent/disks/contract.ts';
-import type { Owner } from '../../../agent/disks/owner.ts';
+import { isLater, type Owner } from '../../../agent/disks/owner.ts';
 import { requireDisk } from '../../../agent/disks/require-disk.ts';
 import type { Clock } from '../../../agent/kit/clock.ts';
 import { WeftError } from '../../../agent/kit/errors.ts';
@@ -112,12 +112,14 @@ export class SimulatedDisks implements Disks {
     this.#options.onChange();
   }
 
-  async destroyMachineDisk(pool: string, vmId: string): Promise<void> {
+  async destroyMachineDisk(pool: string, vmId: string, upToIncarnation?: number): Promise<void> {
     await this.#work();
     this.#requireStorage(pool);
     const { local, onChange, onMachineDiskRemoved } = this.#options;
     const isLocal = this.kindOf(pool) === 'local';
     const disk = isLocal ? (local.machines.get(vmId) ?? null) : null;
+    const owner = isLocal ? disk?.owner : this.#shared.owners.get(vmId);
+    if (isLater(owner ?? null, upToIncarnation)) return;
     const path = this.path({ pool, vmId, kind: 'machine', incarnation: 1 });
     const removed = isLocal ? local.disks.delete(path) : this.#shared.owners.delete(vmId);
     if (!removed) return;

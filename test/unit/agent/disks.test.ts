@@ -65,7 +65,10 @@ test('discarding takes an instanceâ€™s overlay and its empty folders; a machineâ
   expect(await disks.list()).toEqual([
     { pool: 'local', path: kept.path, vmId: 'crm/db', kind: 'machine', incarnation: null },
   ]);
-  await disks.destroyMachineDisk('local', 'crm/db');
+  // A tombstone of an earlier machine of this name takes nothing of a later one.
+  await disks.destroyMachineDisk('local', 'crm/db', machine.incarnation - 1);
+  expect(await disks.list()).toHaveLength(1);
+  await disks.destroyMachineDisk('local', 'crm/db', machine.incarnation);
   expect(await disks.list()).toEqual([]);
 });
 
