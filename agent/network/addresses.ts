@@ -1,4 +1,5 @@
 import { isIP, isIPv4, isIPv6 } from 'node:net';
+import { addressAt, parseRange, SERVICE_OFFSET } from '../kit/addressing.ts';
 
 /** All 32 digits, so that a rule can compare it with raw bytes: `0xfd00…0001`. @param address IPv6, as the goal's schema lets it in. */
 export const hexOf6 = (address: string): string =>
@@ -13,7 +14,8 @@ export const canonical6 = (address: string): string => {
   return hostname.slice(1, -1);
 };
 
-function wordsOf6(address: string): readonly number[] {
+/** Its eight groups of 16 bits. */
+export function wordsOf6(address: string): readonly number[] {
   const [head = '', tail] = canonical6(address).split('::');
   const words = (text: string) =>
     text === '' ? [] : text.split(':').map((word) => Number.parseInt(word, 16));
@@ -42,7 +44,4 @@ export const is6 = isIPv6;
 export const prefixLength = (cidr: string): number => Number(cidr.split('/')[1]);
 
 /** The first address of a range after its own: the backbone's is where guests' resolvers ask for the fleet's names. */
-export function serviceAddress(cidr: string): string {
-  const [a = 0, b = 0, c = 0, d = 0] = (cidr.split('/')[0] ?? '').split('.').map(Number);
-  return [a, b, c, d + 1].join('.');
-}
+export const serviceAddress = (cidr: string): string => addressAt(parseRange(cidr).base + SERVICE_OFFSET);

@@ -1,7 +1,8 @@
 import { createSocket } from 'node:dgram';
 import { lookup } from 'node:dns/promises';
+import { addressAt, numberOf } from '../kit/addressing.ts';
 import type { UnderlayOffer } from '../protocol/index.ts';
-import { canonical6, is4, is6 } from './addresses.ts';
+import { canonical6, is4, is6, wordsOf6 } from './addresses.ts';
 import { type ObservedLink, observeLinks } from './links-observed.ts';
 import { fleetPrefix } from './names.ts';
 
@@ -85,20 +86,14 @@ function networksOf(links: readonly ObservedLink[]): readonly string[] {
 }
 
 function networkOf4(address: string, length: number): string {
-  const number = address.split('.').reduce((sum, part) => sum * 256 + Number(part), 0);
-  const size = 2 ** (32 - length);
-  const first = Math.floor(number / size) * size;
-  return `${[24, 16, 8, 0].map((shift) => Math.floor(first / 2 ** shift) % 256).join('.')}/${length}`;
+  const number = numberOf(address);
+  return `${addressAt(number - (number % 2 ** (32 - length)))}/${length}`;
 }
 
 function networkOf6(address: string, length: number): string {
-  const [head = '', tail = ''] = canonical6(address).split('::');
-  const before = head === '' ? [] : head.split(':');
-  const after = tail === '' ? [] : tail.split(':');
-  const words = [...before, ...Array<string>(8 - before.length - after.length).fill('0'), ...after];
-  const kept = words.map((word, index) => {
+  const kept = wordsOf6(address).map((word, index) => {
     const bits = Math.min(16, Math.max(0, length - index * 16));
-    return (Number.parseInt(word, 16) & (0xffff << (16 - bits)) & 0xffff).toString(16);
+    return (word & (0xffff << (16 - bits)) & 0xffff).toString(16);
   });
   return `${canonical6(kept.join(':'))}/${length}`;
 }
