@@ -23,7 +23,15 @@ import {
 } from './host.ts';
 import { noteHostPower, startHostBmc, stopHostBmc } from './host-bmc.ts';
 import { forgetLab, noteLab } from './labs-of-run.ts';
-import { controllerAddress, forgetfulOf, hostAddress, type Layout, layoutOf, REPOSITORY } from './layout.ts';
+import {
+  controllerAddress,
+  forgetfulOf,
+  hostAddress,
+  type Layout,
+  layoutOf,
+  publicRange,
+  REPOSITORY,
+} from './layout.ts';
 import { isAlive, killAndWait, recordProcess, signalProcess } from './processes.ts';
 import {
   type HostState,
@@ -53,6 +61,8 @@ export interface UpOptions {
   readonly agentOf?: (host: HostState) => Readonly<Record<string, unknown>>;
   /** More arguments of the controller. */
   readonly controller?: readonly string[];
+  /** How many addresses the controller may give to applications; default: none. */
+  readonly publicAddresses?: number;
   /** Without controller and agents: bare libvirt hosts. */
   readonly bare?: boolean;
 }
@@ -102,7 +112,9 @@ export class Lab {
     await createBridge(state.number);
     if (!options.bare) {
       await building;
-      const supervisor = await startController(layout, state, options.controller ?? []);
+      const { controller = [], publicAddresses = 0 } = options;
+      const range = publicAddresses === 0 ? [] : ['--public', publicRange(state.number, publicAddresses)];
+      const supervisor = await startController(layout, state, [...controller, ...range]);
       await this.#save({ ...state, controller: supervisor });
       await waitForFile(layout.clientConfig, 'the controller', join(layout.folder, 'controller.log'));
       say(`lab ${options.name}: controller at https://${controllerAddress(state.number)}:${usersPort}`);

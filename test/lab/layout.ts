@@ -43,4 +43,7 @@ export const bridgeName = (number: number) => `wlab${number}`;
 /** The near end of a host's link, on the lab's bridge; at most 15 characters. */
 export const linkName = (number: number, hostNumber: number) => `wl${number}h${hostNumber}`;
 export const controllerAddress = (number: number) => `10.77.${number}.1`;
+/** Addresses of the lab's own network that no host has, for the controller to give to applications. */
+export const publicRange = (number: number, count: number) =>
+  `10.77.${number}.200-10.77.${number}.${199 + count}/24`;
 export const hostAddress = (number: number, hostNumber: number) => `10.77.${number}.${10 + hostNumber}`;

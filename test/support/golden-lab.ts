@@ -19,7 +19,10 @@ export interface GoldenLab {
 export async function goldenLab(
   name: string,
   options: Partial<
-    Pick<UpOptions, 'hosts' | 'memoryMiB' | 'agent' | 'agentOf' | 'shared' | 'forgetful' | 'bmc'>
+    Pick<
+      UpOptions,
+      'hosts' | 'memoryMiB' | 'agent' | 'agentOf' | 'shared' | 'forgetful' | 'bmc' | 'publicAddresses'
+    >
   > & {
     recipes?: readonly string[];
     /** Hosts are down as soon as by default: of a test that takes hosts away. Otherwise a slow machine is given more time. */
