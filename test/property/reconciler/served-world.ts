@@ -1,5 +1,5 @@
 import type { EdgeReport, VmReport } from '../../../agent/protocol/index.ts';
-import type { HostRecord, VmRecord } from '../../../controller/model/index.ts';
+import type { VmRecord } from '../../../controller/model/index.ts';
 import { edgeGoalOf } from '../../../controller/reconciler/edge-goals.ts';
 import { DEFAULT_SETTINGS, type Plan, plan } from '../../../controller/reconciler/plan.ts';
 import type { World } from '../../../controller/reconciler/world.ts';
@@ -20,12 +20,6 @@ export class ServedWorld {
 
   vm(id: string): VmRecord | undefined {
     return this.planning.records.vms.get(id);
-  }
-
-  host(name: string | null | undefined): HostRecord {
-    const host = this.planning.records.hosts.get(String(name));
-    if (!host) throw new TypeError(`there is no host ${name}`);
-    return host;
   }
 
   /** Name → state of what a host serves. */

@@ -75,10 +75,6 @@ describe('what is taken away on purpose gets no new connection before', () => {
   });
 
   test('but not what its host would not take again: that goes on', () => {
-    const host = world.host(world.vm(ID)?.host);
-    world.planning.put(`hosts/${host.name}`, { ...host, fullPools: ['local'] });
-    const doctor = { atMs: 0, answered: [], count: 0, findings: [] };
-    expect(doctor.count).toBe(0);
     ask(ID, { reimageRequested: true, pool: 'elsewhere' });
     world.settle();
     expect(world.vm(ID)).toMatchObject({ state: 'ready', incarnation: 1 });
