@@ -5,7 +5,7 @@ import type { Commit, Fabric, Rule } from './rule.ts';
 
 const RULE = 'what the world is connected to drains before it goes';
 
-/** Of instances that work, on hosts that are up, and that some host serves to the world. */
+/** Of instances that work, as far as the agent that there is has seen it, on hosts that are up, and that some host serves to the world. */
 export class Drained implements Rule {
   readonly #fabric: Fabric;
   readonly #now: () => number;
@@ -23,12 +23,18 @@ export class Drained implements Rule {
       const vm = this.#fabric.records.vm(id);
       if (vm) this.#last.set(id, vm);
       else this.#last.delete(id);
-      if (before && isTakenAway(before, vm)) this.#check(before);
+      if (before && isTakenAway(before, vm) && this.#works(before)) this.#check(before);
     }
   }
 
   forgetRecords(): void {
     this.#last.clear();
+  }
+
+  /** What its host says of it, and what is done about it, are written together. */
+  #works({ id, host, phase, incarnation }: VmRecord): boolean {
+    const domain = this.#fabric.hosts.get(host ?? '')?.domains.get(id);
+    return phase === 'ready' && domain?.incarnation === incarnation;
   }
 
   #check(before: VmRecord): void {
