@@ -85,7 +85,7 @@ async function reboot({ options, vms }: StepContext, vm: VmGoal): Promise<void> 
   await driver.markDomain(name, { ...mark, rebootGeneration: vm.rebootGeneration });
   const state = vms.stateOf(vm);
   state.rebootGeneration = vm.rebootGeneration;
-  state.resetAsked = true;
+  state.willReset();
   state.phase = 'booting';
   options.onChange();
   // Not waited for: a guest that takes its time must not hold up what else is asked of this VM.

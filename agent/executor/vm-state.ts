@@ -44,6 +44,8 @@ export class VmState {
   condemned: RestartCause | null = null;
   /** The next reset is one that was asked for. */
   resetAsked = false;
+  /** It ran before this agent knew of it, and goes on with what it began then. */
+  #goesOn = true;
   /** Until then a reset is part of the one before, Unix ms. */
   #resetSettledMs = 0;
   readonly restarts = new RestartBook();
@@ -112,8 +114,15 @@ export class VmState {
     return this.supervision;
   }
 
+  /** It is about to begin anew, as it was asked to. */
+  willReset(): void {
+    this.resetAsked = true;
+    this.#goesOn = false;
+  }
+
   /** A domain start was made now. */
   started(): void {
+    this.#goesOn = false;
     this.#starts++;
     this.alive = true;
     this.restarts.begin();
@@ -121,6 +130,7 @@ export class VmState {
 
   /** The guest went down unasked; it is started again, later if it does so again and again. */
   wentDown(end: Parameters<RestartBook['end']>[0]): void {
+    this.#goesOn = false;
     this.stopSupervision();
     const nowMs = this.#clock.now();
     this.notBeforeMs = nowMs + this.restarts.end(end, nowMs);
@@ -133,6 +143,7 @@ export class VmState {
   /** The guest was reset; it boots again by itself. An instance that does so again and again before it has lived is condemned. */
   wasReset(message: string, isInstance: boolean): void {
     const nowMs = this.#clock.now();
+    this.#goesOn = false;
     if (nowMs < this.#resetSettledMs) return;
     this.#resetSettledMs = nowMs + RESET_SETTLES_MS;
     if (this.resetAsked) {
@@ -201,9 +212,16 @@ export class VmState {
       ...(this.overlay === null ? {} : { overlay: this.overlay }),
       ...(this.arrival === null ? {} : { arrival: this.arrival }),
       ...(restarts === null ? {} : { restarts }),
+      ...(this.#wasFoundRunning ? { foundRunning: true } : {}),
       boots: Math.max(this.#starts, this.progress?.boots ?? 0),
       ...(this.newerFound === null ? {} : { newerFound: this.newerFound }),
     };
+  }
+
+  /** What is watched and has not been ready here yet; one that was seen to boot is not what it was before. */
+  get #wasFoundRunning(): boolean {
+    const isComing = this.phase === 'booting' || this.phase === 'starting';
+    return this.#goesOn && this.alive && isComing && (this.progress?.boots ?? 0) <= 1;
   }
 
   #steps(): Step[] {

@@ -72,6 +72,8 @@ export const vmReport = z.object({
   boots: count,
   /** Absent: none. */
   restarts: restarts.optional(),
+  /** It ran when this agent began, and nothing has happened to it since that the agent knows of. Its probe has yet to pass here. Absent: that is not so, or its agent is older. */
+  foundRunning: z.boolean().optional(),
   /** Of a machine that came here with its disk while it ran: how long it stood still, and how long all of it took. Absent: it did not, or that is not known. */
   arrival: z.object({ downtimeMs: count, totalMs: count }).optional(),
   /** A newer incarnation than the goal's that runs here and is left alone: the controller has forgotten it. */

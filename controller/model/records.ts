@@ -14,7 +14,7 @@ import type {
   VmPhase,
 } from '../../agent/protocol/index.ts';
 import type { LastMove, LiveMove, MoveMode, MoveWait } from './live-move.ts';
-import type { Service, Size } from './service.ts';
+import type { Role, Service, Size } from './service.ts';
 
 /** What the store holds. Key of each record in its comment. */
 
@@ -42,6 +42,8 @@ export interface ApplicationRecord {
   readonly deleting: boolean;
   /** Where the world reaches it, of the fleet's public ranges, and the number of the virtual router that has it. Absent: it has no address of its own. */
   readonly public?: { readonly address: string; readonly prefix: number; readonly routerId: number };
+  /** Roles that are not declared any more, publish something, and may have instances left: as they were. Absent: none. */
+  readonly retired?: Readonly<Record<string, Role>>;
 }
 
 /** 08, 14. */
@@ -99,6 +101,8 @@ export interface VmRecord {
   /** The first incarnation that had this address. Absent: every one of this record did. */
   readonly addressSince?: number;
   readonly rebootGeneration: number;
+  /** The generation that its host is told of while a reboot waits for connections to end. Absent or null: none waits. */
+  readonly rebootFrom?: number | null;
   /** Set by `weft reimage`; the next plan gives a new incarnation on the same host and clears it. */
   readonly reimageRequested: boolean;
   /** Set by `weft move`; host name, or `*` for anywhere else. */
@@ -143,9 +147,18 @@ export interface VmRecord {
   /** Going: wanted by nobody any more (scaled in, or its application is being deleted). */
   readonly deleting: boolean;
   /** It is about to go: until when, at most, its connections are waited for. Absent or null: it is not. */
-  readonly drain?: { readonly untilMs: number } | null;
+  readonly drain?: Drain | null;
   /** Why it was placed where it is, or why nowhere: per host, reasons. */
   readonly placement: PlacementExplanation | null;
+}
+
+/** Why a VM has no new connections, beside that nobody wants it or that its successor is ready. */
+export interface Drain {
+  readonly untilMs: number;
+  /** It is to be replaced by one of another definition, where there is room, without a successor. */
+  readonly inPlace?: boolean;
+  /** Its host is told to reboot it, and has until then to say that it does. */
+  readonly rebooting?: boolean;
 }
 
 /**

@@ -3,6 +3,7 @@ import type { Clock } from '../../agent/kit/clock.ts';
 import { WeftError } from '../../agent/kit/errors.ts';
 import type { Catalogue } from '../catalogue/contract.ts';
 import { type ApplicationRecord, resolveService, type Service } from '../model/index.ts';
+import { retiredAfter } from '../reconciler/retired-roles.ts';
 import { change, read } from '../store/change.ts';
 import type { Store } from '../store/contract.ts';
 import { requireBackups } from './backups.ts';
@@ -51,6 +52,7 @@ export class Applications implements ApplicationOperations {
         createdAtMs: known?.createdAtMs ?? nowMs,
         deleting: false,
         ...(known?.public ? { public: known.public } : {}),
+        ...retiredAfter(known, service),
       };
       return {
         answer: { generation: record.generation, changed: true },

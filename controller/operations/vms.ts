@@ -26,7 +26,11 @@ export class Vms implements VmOperations {
       const rebootGeneration = vm.rebootGeneration + 1;
       // What was given up has nothing left that could boot again.
       const anew = vm.state === 'failed' && vm.role !== null;
-      return { patch: anew ? { rebootGeneration, reimageRequested: true } : { rebootGeneration } };
+      // Its host hears of it when the world's connections to it have ended.
+      const rebootFrom = vm.rebootFrom ?? vm.rebootGeneration;
+      return {
+        patch: anew ? { rebootGeneration, reimageRequested: true } : { rebootGeneration, rebootFrom },
+      };
     });
   }
 

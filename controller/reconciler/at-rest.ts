@@ -11,6 +11,7 @@ export const isVmAtRest = (vm: VmRecord): boolean =>
   !vm.copiedFrom &&
   !vm.landing &&
   !vm.reimageRequested &&
+  vm.rebootFrom == null &&
   !vm.restoreRequested &&
   !hasAny(vm.failedOn);
 

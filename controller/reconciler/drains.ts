@@ -1,4 +1,4 @@
-import type { VmRecord } from '../model/records.ts';
+import type { Drain, VmRecord } from '../model/records.ts';
 import type { Draft } from './draft.ts';
 import { drainMsOf, endpointsOfVm } from './edge-endpoints.ts';
 import { edgesOf, onAllEdges } from './edge-sights.ts';
@@ -11,21 +11,22 @@ const endpointsFor = (draft: Draft, record: VmRecord) =>
   endpointsOfVm(draft.get('applications', record.app), record);
 
 /** The world may have connections to it: it is ready, is published, and somebody serves it. */
-const isServed = (draft: Draft, record: VmRecord): boolean =>
-  record.role !== null &&
-  record.state === 'ready' &&
-  draft.get('applications', record.app)?.deleting === false &&
-  endpointsFor(draft, record).length > 0 &&
-  edgesOf(draft).length > 0;
+export const isServed = (draft: Draft, record: VmRecord): boolean =>
+  record.state === 'ready' && endpointsFor(draft, record).length > 0 && edgesOf(draft).length > 0;
 
 /**
- * Whether an instance that is about to go is still waited for: it gets no new connection from then on, and old ones have their time to end.
+ * Whether a VM that is about to go, or to begin anew, is still waited for: it gets no new connection from then on, and old ones have their time to end.
  * Begins that where it has not begun. What nobody serves, or does not work, is not waited for.
  */
-export function drainsBeforeItGoes(draft: Draft, record: VmRecord, why: string): boolean {
+export function drainsBeforeItGoes(
+  draft: Draft,
+  record: VmRecord,
+  why: string,
+  how: Pick<Drain, 'inPlace'> = {},
+): boolean {
   if (isServed(draft, record)) {
     const untilMs = draft.nowMs + drainMsOf(endpointsFor(draft, record));
-    change(draft, record, 'draining', why, { drain: { untilMs } });
+    change(draft, record, 'draining', why, { drain: { untilMs, ...how } });
     return true;
   }
   const { state, drain } = record;

@@ -1,6 +1,7 @@
 import type { ApplicationRecord, HostRecord, VmRecord } from '../model/records.ts';
 import type { Endpoint, Machine, Role } from '../model/service.ts';
 import { edgeHosts } from './edge-hosts.ts';
+import { roleOf } from './retired-roles.ts';
 
 const DEFAULT_DRAIN_MS = 30_000;
 
@@ -15,7 +16,8 @@ export interface PublishedAs {
 const published = (owner: Pick<Role | Machine, 'endpoints'> | undefined): readonly [string, Endpoint][] =>
   Object.entries(owner?.endpoints ?? {}).filter(([, { type }]) => type !== 'internal');
 
-const ownersOf = ({ service }: ApplicationRecord): readonly [string, Role | Machine][] => [
+const ownersOf = ({ service, retired = {} }: ApplicationRecord): readonly [string, Role | Machine][] => [
+  ...Object.entries(retired),
   ...Object.entries(service.roles),
   ...Object.entries(service.machines),
 ];
@@ -38,7 +40,7 @@ export function endpointsOfVm(
   { id, app, role, index }: Pick<VmRecord, 'id' | 'app' | 'role' | 'index'>,
 ): readonly PublishedAs[] {
   const owner = role ?? id.slice(id.indexOf('/') + 1);
-  const made = role === null ? application?.service.machines[owner] : application?.service.roles[owner];
+  const made = role === null ? application?.service.machines[owner] : roleOf(application, owner);
   return published(made).map(([name, endpoint]) => {
     const own = endpoint.type === 'instance';
     return {

@@ -20,8 +20,11 @@ export function edgeGoalOf(host: string, world: EdgeWorld): EdgeGoal | undefined
   const edges = derived(listOf(world.hosts), reachableEdges);
   const underlay = edges.find(({ name }) => name === host)?.offer?.underlay?.address;
   if (underlay === undefined) return undefined;
-  const applications = derived(listOf(world.applications), publishing);
   const vms = derived(listOf(world.vms), vmsByApplication);
+  const applications = derived(listOf(world.applications), publishing).filter(
+    // One that is deleted is served for as long as connections to it may end in their own time.
+    ({ name, deleting }) => !deleting || vms.get(name)?.some(isEnding),
+  );
   return {
     addresses: applications.flatMap(({ public: shared }) =>
       shared
@@ -35,9 +38,9 @@ export function edgeGoalOf(host: string, world: EdgeWorld): EdgeGoal | undefined
 }
 
 const publishing = (applications: readonly ApplicationRecord[]): readonly ApplicationRecord[] =>
-  applications
-    .filter((application) => !application.deleting && publishes(application))
-    .sort((one, other) => (one.name < other.name ? -1 : 1));
+  applications.filter(publishes).sort((one, other) => (one.name < other.name ? -1 : 1));
+
+const isEnding = ({ state, deleting }: VmRecord): boolean => state === 'draining' && !deleting;
 
 function vmsByApplication(vms: readonly VmRecord[]): ReadonlyMap<string, readonly VmRecord[]> {
   const byApplication = new Map<string, VmRecord[]>();
@@ -83,12 +86,21 @@ const asPublished = (id: string, address: string, port: number, endpoint: Endpoi
   backends: [],
 });
 
-/** A VM that is ready or on its way out, and what is to take its place once that is ready. */
+/**
+ * A VM that is ready or on its way out, and what is to take its place once that is ready. An instance that was ready on a host that is not
+ * heard, with too many others for it to be made anew: whether it answers is for the load balancers to see.
+ */
 export function backendsOf(vm: VmRecord, port: number): readonly Backend[] {
   const { state, address, incarnation, successor, deleting, role } = vm;
   const backends: Backend[] = [];
-  if ((state === 'ready' || state === 'draining') && !deleting)
-    backends.push({ name: backendName(vm, incarnation), address, port, state });
+  const served =
+    state === 'unknown' && role !== null && vm.readyAtMs !== null
+      ? 'ready'
+      : state === 'ready' || state === 'draining'
+        ? state
+        : null;
+  if (served !== null && !deleting)
+    backends.push({ name: backendName(vm, incarnation), address, port, state: served });
   // A machine has one address, wherever it is.
   if (role !== null && successor?.state === 'ready')
     backends.push({

@@ -30,7 +30,7 @@ const hostPart = (host: HostRecord): unknown =>
   host.offer?.edge ? [edgePart(host), host.offer.underlay?.address] : null;
 
 const applicationPart = (application: ApplicationRecord): unknown =>
-  application.deleting || !publishes(application) ? null : [application.public, publishedBy(application)];
+  publishes(application) ? [application.deleting, application.public, publishedBy(application)] : null;
 
 function vmPart(vm: VmRecord, cache: WorldCache): unknown {
   const endpoints = endpointsOfVm(cache.records('applications').get(vm.app), vm);

@@ -25,7 +25,7 @@ export const subnetNamesOf = ({ roles, machines }: Service): readonly string[] =
 export const flowsOf = (application: ApplicationRecord): readonly DeclaredFlow[] =>
   derived(application, declare);
 
-function declare({ name: app, service }: ApplicationRecord): readonly DeclaredFlow[] {
+function declare({ name: app, service, retired = {} }: ApplicationRecord): readonly DeclaredFlow[] {
   const all = subnetNamesOf(service);
   const id = (subnet: string) => `${app}/${subnet}`;
   /** Nobody named: all but the endpoint's own subnet, on which `mesh` alone lets anything through. */
@@ -48,6 +48,10 @@ function declare({ name: app, service }: ApplicationRecord): readonly DeclaredFl
   for (const [role, { endpoints, mesh }] of Object.entries(service.roles)) {
     if (mesh) flows.push({ id: id(role), from: [id(role)], to: id(role), protocol: 'any', port: 0 });
     add(role, role, endpoints);
+  }
+  for (const [role, { endpoints }] of Object.entries(retired)) {
+    const published = Object.entries(endpoints).filter(([, { type }]) => type !== 'internal');
+    add(role, role, Object.fromEntries(published));
   }
   for (const [name, machine] of Object.entries(service.machines))
     add(name, networkNameOf(machine), machine.endpoints ?? {}, id(name));

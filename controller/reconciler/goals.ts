@@ -6,6 +6,7 @@ import { arrivingView } from '../model/successor.ts';
 import { backupTasksFor } from './backup-tasks.ts';
 import { isPresent } from './guest-places.ts';
 import { address6Of, networkPartsOf } from './network-goals.ts';
+import { roleOf } from './retired-roles.ts';
 import { unfoundOf } from './shared-pools.ts';
 import type { SpareImages } from './spare-hosts.ts';
 import type { World } from './world.ts';
@@ -170,7 +171,7 @@ function endedElsewhere(
 function vmGoalOf(record: VmRecord, application: ApplicationRecord, peers: Peers, world: GoalWorld): VmGoal {
   const { image, size } = record;
   if (!image) throw new TypeError(`${record.id} is placed without an image`);
-  const role = record.role === null ? null : (application.service.roles[record.role] ?? null);
+  const role = record.role === null ? null : (roleOf(application, record.role) ?? null);
   return {
     id: record.id,
     app: record.app,
@@ -179,7 +180,7 @@ function vmGoalOf(record: VmRecord, application: ApplicationRecord, peers: Peers
     kind: record.kind,
     incarnation: record.incarnation,
     power: record.power,
-    rebootGeneration: record.rebootGeneration,
+    rebootGeneration: record.rebootFrom ?? record.rebootGeneration,
     image,
     size: {
       cpus: size.cpus,

@@ -119,6 +119,16 @@ function giveUp(draft: Draft, record: VmRecord): VmRecord {
 
 const isDraining = ({ state, drain }: VmRecord): boolean => state === 'draining' && Boolean(drain);
 
+/**
+ * What it said last, it stays. A probe that passes does not end a drain; and an agent that has just begun, and found the guest running, knows
+ * nothing of it that would speak against what the agent before it saw.
+ */
+function isHeld(record: VmRecord, { phase, foundRunning }: VmReport): boolean {
+  if (phase === 'ready') return isDraining(record);
+  if (foundRunning !== true || (phase !== 'booting' && phase !== 'starting')) return false;
+  return record.state === 'ready' || (isDraining(record) && record.drain?.rebooting !== true);
+}
+
 /** What a host's phase means for the record's state, one function a phase. */
 const FOLLOW: Readonly<
   Record<VmReport['phase'], (draft: Draft, record: VmRecord, report: VmReport) => VmRecord>
@@ -126,11 +136,13 @@ const FOLLOW: Readonly<
   queued: (draft, record) =>
     record.state === 'unknown' ? change(draft, record, 'placing', 'its host is back') : record,
   fetching: (draft, record) => change(draft, record, 'fetching', 'the host makes it ready'),
-  booting: (draft, record) => change(draft, record, 'booting', 'its domain starts'),
-  starting: (draft, record) => change(draft, record, 'starting', 'it answered by SSH'),
-  ready: (draft, record) => {
+  booting: (draft, record, report) =>
+    isHeld(record, report) ? record : change(draft, record, 'booting', 'its domain starts'),
+  starting: (draft, record, report) =>
+    isHeld(record, report) ? record : change(draft, record, 'starting', 'it answered by SSH'),
+  ready: (draft, record, report) => {
     // It works, and is about to go all the same.
-    if (isDraining(record)) return record;
+    if (isHeld(record, report)) return record;
     // That it failed before is forgiven when it has stayed so for a while.
     return change(draft, record, 'ready', 'its probe passes', {
       failure: null,
@@ -178,8 +190,8 @@ function isKnown(record: VmRecord, report: VmReport): boolean {
 
 function addsNothing(record: VmRecord, report: VmReport): boolean {
   const { phase } = report;
-  const isHeld = phase === 'ready' && isDraining(record);
-  const followed = phase === 'queued' ? record.state !== 'unknown' : record.state === phase || isHeld;
+  const followed =
+    phase === 'queued' ? record.state !== 'unknown' : record.state === phase || isHeld(record, report);
   const mended = phase !== 'ready' || record.failure === null;
   return (
     followed &&

@@ -110,6 +110,9 @@ export class Placement {
       reimageRequested: false,
       moveTo: null,
       placement: explanation,
+      ...(record.drain ? { drain: null } : {}),
+      // It begins anew in any case.
+      ...(record.rebootFrom == null ? {} : { rebootFrom: null }),
       failure: record.failures > 0 ? record.failure : null,
     });
     // From `placing` to `placing` is a new incarnation too.

@@ -66,7 +66,9 @@ export function followSuccessor(draft: Draft, record: VmRecord, report: VmReport
   if (nothingNew.get(report) === successor) return;
   const { phase, restarts } = report;
   const failure = report.failure ?? { code: 'internal', message: 'the host gave no reason' };
-  const state = phase === 'queued' ? successor.state : phase;
+  // An agent that has just begun, and found it running, knows nothing against it.
+  const isKept = report.foundRunning === true && successor.state === 'ready';
+  const state = phase === 'queued' || isKept ? successor.state : phase;
   const next: Successor = {
     ...successor,
     state,
@@ -119,6 +121,7 @@ export function promote(
     retryAtMs: null,
     readyAtMs: state === 'ready' ? draft.nowMs : null,
     ...(record.drain ? { drain: null } : {}),
+    ...(record.rebootFrom == null ? {} : { rebootFrom: null }),
     attempt: record.attempt + 1,
   };
   // What was given up is followed by nothing but a new beginning.

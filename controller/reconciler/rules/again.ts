@@ -1,4 +1,6 @@
-import type { VmRecord } from '../../model/records.ts';
+import type { Drain, VmRecord } from '../../model/records.ts';
+import { drainsBeforeItGoes, isServed } from '../drains.ts';
+import { change } from '../instance-states.ts';
 import type { Placement } from '../placement.ts';
 import { supersede } from './superseded.ts';
 
@@ -20,4 +22,38 @@ export function again(
   // Where it was, nothing of it is waited for.
   else if (placed.host !== record.host) supersede(placement.draft, record);
   return placed;
+}
+
+/**
+ * The same for what may be served to the world: it gets no new connection from now on, and is made anew when the old ones have ended, or have
+ * had their time. What no host would take keeps them.
+ * @returns null also while it is waited for.
+ */
+export function againWhenDrained(
+  placement: Placement,
+  record: VmRecord,
+  why: string,
+  target: { only?: string | null; avoid?: string | null },
+  patch: Partial<VmRecord> = {},
+  how: Pick<Drain, 'inPlace'> = {},
+): VmRecord | null {
+  const { draft } = placement;
+  const mayGo = !isServed(draft, record) || wouldTake(placement, { ...record, ...patch }, target);
+  if (mayGo && drainsBeforeItGoes(draft, record, why, how)) return null;
+  const placed = again(placement, record, why, target, patch);
+  const current = draft.get('vms', record.id);
+  if (!placed && current?.state === 'draining')
+    change(draft, current, 'ready', 'no host takes it', { drain: null });
+  return placed;
+}
+
+function wouldTake(
+  placement: Placement,
+  record: VmRecord,
+  { only = null, avoid = null }: { only?: string | null; avoid?: string | null },
+): boolean {
+  const takeBack = placement.release(record);
+  const would = placement.wouldTake(record, { only, avoid });
+  takeBack();
+  return would;
 }

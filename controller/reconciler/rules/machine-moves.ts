@@ -4,6 +4,7 @@ import type { HostRecord, Proof, VmRecord } from '../../model/records.ts';
 import { FAILURES_HELD_AGAINST_A_HOST } from '../../scheduler/scorers/earlier-failures.ts';
 import { beingBackedUp } from '../backup-tasks.ts';
 import type { Draft } from '../draft.ts';
+import { drainsBeforeItGoes } from '../drains.ts';
 import { isUnlocked, unfitForCopy, unfitHosts, whyNotCopiedFrom, whyNotFrom } from '../live-moves.ts';
 import type { Placement } from '../placement.ts';
 import { sharedPoolOf } from '../shared-pools.ts';
@@ -123,13 +124,18 @@ function beginLive(
 }
 
 function beginCold(draft: Draft, kept: VmRecord, wish: Wish, why: string): void {
-  draft.put('vms', kept.id, { ...kept, power: 'stopped' });
+  stopWhenDrained(draft, kept);
   if (wish.mode === 'cold') return;
   draft.tell('vm-moves-cold', kept.id, `it is stopped, to go on at ${kept.successor?.host}: ${why}`, {
     from: kept.host,
     to: kept.successor?.host,
     reason: why,
   });
+}
+
+function stopWhenDrained(draft: Draft, record: VmRecord): void {
+  if (!drainsBeforeItGoes(draft, record, 'it is stopped for its move'))
+    draft.put('vms', record.id, { ...record, power: 'stopped' });
 }
 
 /** It is never to be stopped for it, so it stays, until it is asked again. */
@@ -156,6 +162,7 @@ function tendCold(draft: Draft, placement: Placement, record: VmRecord, wish: Wi
   const proof = proofOfStop(draft, record);
   // Asked again in the middle: as it was begun, so it ends, unless it must not be stopped.
   if (wish.mode === 'live') dropSuccessor(draft, placement, record, 'it is not to be stopped for it');
+  else if (record.power === 'running') stopWhenDrained(draft, record);
   else if (proof && there.state === 'up')
     promote(draft, placement, record, `its agent on ${record.host} has stopped it`, proof);
 }

@@ -6,7 +6,7 @@ import { FORGIVEN } from '../failures.ts';
 import { ON_HOST } from '../instance-states.ts';
 import type { Placement } from '../placement.ts';
 import { dropSuccessor, promote } from '../successors.ts';
-import { again } from './again.ts';
+import { again, againWhenDrained } from './again.ts';
 import { isLost } from './hosts.ts';
 import { moveMachine } from './machine-moves.ts';
 import { replacementWish } from './roll-outs.ts';
@@ -67,7 +67,7 @@ function tend(draft: Draft, placement: Placement, record: VmRecord, wish: Wish |
     if (!drainsForSuccessor(draft, record)) promote(draft, placement, record, 'it is ready');
   } else if (there.draining) drop(`host ${successor.host} drains`);
   else if (isElsewhere(wish, successor)) drop(`it is to go to ${wish?.to}`);
-  else if (!isWorthWaitingFor(record) && record.state !== 'unknown')
+  else if (!isWorthWaitingFor(record) && record.state !== 'unknown' && record.state !== 'draining')
     promote(draft, placement, record, `the one on ${record.host} does not work`);
   else if (!wish) drop('it is not to leave any more');
   else if (successor.definition !== declaredOf(draft, record)?.definition) drop('its definition has changed');
@@ -87,7 +87,7 @@ function begin(draft: Draft, placement: Placement, record: VmRecord, wish: Wish)
   if (record.moveTo !== null) dropMove(draft, record);
   // What was asked of it here is done here when it cannot be done elsewhere.
   else if (record.reimageRequested)
-    again(placement, record, 'it was re-imaged', { only: record.host }, FORGIVEN);
+    againWhenDrained(placement, record, 'it was re-imaged', { only: record.host }, FORGIVEN);
 }
 
 function leaveAtOnce(draft: Draft, placement: Placement, record: VmRecord, wish: Wish): void {

@@ -8,7 +8,7 @@ import { FORGIVEN, isGivenUp } from '../failures.ts';
 import { backOff } from '../instance-states.ts';
 import { imageOf, type Placement } from '../placement.ts';
 import { forgottenIds, forgottenIncarnation, type Home, homesOf } from './adoption.ts';
-import { again } from './again.ts';
+import { again, againWhenDrained } from './again.ts';
 import { sourceOf } from './restored.ts';
 import { replaceByFollowing } from './roll-outs.ts';
 import { type Declared, declaredVms } from './wanted.ts';
@@ -32,8 +32,9 @@ export function renew(draft: Draft, placement: Placement): void {
     // What is to follow on it is the next try.
     else if (record.state === 'backing-off' && record.successor) continue;
     else if (record.state === 'backing-off') retry(draft, placement, record);
-    else if (record.reimageRequested && !leavesReady(draft, record))
-      again(placement, record, 'it was re-imaged', { only: record.host }, FORGIVEN);
+    // What takes its place, and is ready, is made anew as well.
+    else if (record.reimageRequested && !leavesReady(draft, record) && record.successor?.state !== 'ready')
+      againWhenDrained(placement, record, 'it was re-imaged', { only: record.host }, FORGIVEN);
     else if (record.state === 'failed' && !isGivenUp(draft, record))
       backOff(draft, record, 'there is more to try');
   }
@@ -116,7 +117,7 @@ function adopt(
 function restoreInPlace(placement: Placement, record: VmRecord, restore: RestoreGoal): void {
   const patch = { restore: { ...restore, since: record.incarnation + 1 }, restoreRequested: null };
   const why = `its disk becomes backup ${restore.id} again`;
-  again(placement, record, why, { only: record.host }, { ...patch, ...FORGIVEN });
+  againWhenDrained(placement, record, why, { only: record.host }, { ...patch, ...FORGIVEN });
 }
 
 function retry(draft: Draft, placement: Placement, record: VmRecord): void {
@@ -159,6 +160,8 @@ function replaceOutdated(draft: Draft, placement: Placement): void {
       if (record.state === 'unknown') continue;
       // What follows on it, or will, is made from the new one.
       if (record.successor?.definition === made.definition || leavesReady(draft, record)) continue;
+      // What has its place in a moment is what is replaced then.
+      if (record.role !== null && record.successor?.state === 'ready') continue;
       if (works(record) && (blocked.has(record.networkId) || !othersReady(draft, record))) continue;
       blocked.add(record.networkId);
       if (!imageOf(draft, record).goal) continue;
@@ -169,7 +172,8 @@ function replaceOutdated(draft: Draft, placement: Placement): void {
       )
         continue;
       const only = record.kind === 'machine' ? record.host : null;
-      again(placement, record, 'its definition has changed', { only }, { ...patch, ...FORGIVEN });
+      const why = 'its definition has changed';
+      againWhenDrained(placement, record, why, { only }, { ...patch, ...FORGIVEN }, { inPlace: true });
     }
   }
 }

@@ -57,7 +57,11 @@ export async function explore(
     hosts: hasCeph ? withCeph(shapes, options.seed) : shapes,
   });
   try {
-    await simulation.operations.apply('shop', model(3 * growth, 1, 2 * growth) + simulation.alsoDeclared, {});
+    await simulation.operations.apply(
+      'shop',
+      model(3 * growth, 1, 2 * growth, simulation.edges) + simulation.alsoDeclared,
+      {},
+    );
     await play(simulation, script);
     await simulation.mendAll();
     await simulation.operations.scale('shop', 'web', 3 * growth).catch(onlyRefusals);

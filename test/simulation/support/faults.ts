@@ -1,13 +1,15 @@
 import type { Random } from './random.ts';
 import type { Simulation } from './simulation.ts';
 
+const ENDPOINTS = ', endpoints: {http: {type: input, protocol: tcp, port: 80, drain: 10s}}';
+
 /** The application that faults are asked of: stateless roles, a machine on its host's own pool, one on the shared pool. */
-export const model = (workers: number, version: number, webs = 2): string => `
+export const model = (workers: number, version: number, webs = 2, isPublished = false): string => `
 apiVersion: weft/v1
 kind: Application
 name: shop
 roles:
-  web: {kind: worker, image: "tiny:stable", size: {cpus: 1, memory: 128MiB, disk: 256MiB}, instances: ${webs}, env: {VERSION: "${version}"}}
+  web: {kind: worker, image: "tiny:stable", size: {cpus: 1, memory: 128MiB, disk: 256MiB}, instances: ${webs}, env: {VERSION: "${version}"}${isPublished ? ENDPOINTS : ''}}
   reports: {kind: worker, image: "tiny:stable", size: {cpus: 1, memory: 128MiB, disk: 256MiB}, instances: ${workers}}
 machines:
   db: {image: "tiny:stable", size: {cpus: 1, memory: 128MiB, disk: 256MiB}}
@@ -86,9 +88,9 @@ export const FAULTS = {
     const role = random.pick(['web', 'reports']) ?? 'web';
     await operations.scale('shop', role, random.between(0, 5) * growthOf(hosts.length));
   },
-  apply: async ({ operations, hosts, alsoDeclared }, random) => {
+  apply: async ({ operations, hosts, alsoDeclared, edges }, random) => {
     const growth = growthOf(hosts.length);
-    const declared = model(random.between(1, 4) * growth, random.between(1, 3), 2 * growth);
+    const declared = model(random.between(1, 4) * growth, random.between(1, 3), 2 * growth, edges);
     await operations.apply('shop', declared + alsoDeclared, {});
   },
   drain: ({ operations, hosts }, random) => operations.setDraining(random.pick(hosts)?.name ?? 'h1', true),

@@ -5,6 +5,7 @@ import { Claims } from './invariants/claims.ts';
 import { Departures } from './invariants/departures.ts';
 import { DiskAges } from './invariants/disk-ages.ts';
 import { DiskContents } from './invariants/disk-contents.ts';
+import { Drained } from './invariants/drained.ts';
 import { HandOvers } from './invariants/hand-overs.ts';
 import { Incarnations } from './invariants/incarnations.ts';
 import { MachinesOnOneHost } from './invariants/machines-on-one-host.ts';
@@ -32,7 +33,8 @@ export class Invariants {
   /** Grows with every change of anything. */
   changes = 0;
 
-  constructor(hosts: readonly SimulatedHost[]) {
+  /** @param now virtual, Unix ms. */
+  constructor(hosts: readonly SimulatedHost[], now: () => number) {
     this.hosts = new Map(hosts.map((host) => [host.name, host]));
     const fabric: Fabric = {
       records: this.records,
@@ -46,6 +48,7 @@ export class Invariants {
       this.contents,
       new MachinesOnOneHost(fabric, this.contents),
       new HandOvers(fabric, this.contents),
+      new Drained(fabric, now),
       ...[
         ...[Addresses, Departures, Incarnations, Proofs, Order, Capacity, Maintenance, Claims],
         ...[OneStorage],

@@ -11,7 +11,7 @@ const MOST_SEEDS = 40;
 /** What has to say so, what is broken on purpose, and what happens meanwhile: anything, or these. */
 export type Mutation = readonly [
   RegExp,
-  Pick<SimulationOptions, 'plan' | 'hostMutation'> & { readonly memoryMiB?: number },
+  Pick<SimulationOptions, 'plan' | 'hostMutation' | 'edges'> & { readonly memoryMiB?: number },
   (readonly FaultName[])?,
 ];
 

@@ -19,6 +19,7 @@ import { AgentHandOvers } from './migration/agent-hand-overs.ts';
 import type { SimulatedDaemon } from './migration/daemon.ts';
 import type { SimulatedDoor } from './migration/direct-lines.ts';
 import type { Random } from './random.ts';
+import type { SimulatedBalancer } from './simulated-balancer.ts';
 import { SimulatedCache } from './simulated-cache.ts';
 import { SimulatedCopies } from './simulated-copies.ts';
 import { SimulatedDisks, type SimulatedDisksOptions } from './simulated-disks.ts';
@@ -54,6 +55,8 @@ export interface SimulatedAgentOptions extends Omit<SimulatedDisksOptions, 'cloc
   /** Chance that a boot fails. */
   readonly failureRate: number;
   readonly plan?: typeof plan;
+  /** Serves the world, and outlives this process. */
+  readonly balancer: SimulatedBalancer;
 }
 
 /** One process of an agent: the real executor and planner over a hypervisor, disks and guests in memory, and a heartbeat. */
@@ -69,6 +72,7 @@ export class SimulatedAgent {
   /** What was told last; null: something has changed since. */
   #told: Report | null = null;
   #isTold = false;
+  #isServing = false;
   #gathering: Timer | null = null;
 
   constructor(options: SimulatedAgentOptions) {
@@ -147,6 +151,8 @@ export class SimulatedAgent {
   }
 
   receive(goal: Goal): void {
+    this.#options.balancer.follow(goal.edge, () => this.changed());
+    this.#isServing = goal.edge !== undefined;
     this.#executor.setGoal(goal);
     if (this.#executor.goal) this.#handOvers.follow(this.#executor.goal);
   }
@@ -194,6 +200,7 @@ export class SimulatedAgent {
       // From the first time on, as a doctor tells what it saw.
       ...(local.wasFull ? { doctor } : {}),
       ...(migrations.length === 0 ? {} : { migrations }),
+      ...(this.#isServing ? { edge: this.#options.balancer.report() } : {}),
     };
     return report;
   }

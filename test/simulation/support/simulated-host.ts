@@ -17,6 +17,7 @@ import type { SimulatedDoor } from './migration/direct-lines.ts';
 import { isStill } from './migration/stands-still.ts';
 import type { Mount, SharedPool } from './shared-pool.ts';
 import { SimulatedAgent } from './simulated-agent.ts';
+import { SimulatedBalancer } from './simulated-balancer.ts';
 import type { LocalPool, MachineDisk } from './simulated-disks.ts';
 import type { SimulatedHostOptions, Weather } from './simulated-host-options.ts';
 
@@ -28,6 +29,7 @@ interface Boot {
   readonly hypervisor: FakeHypervisor;
   readonly daemon: SimulatedDaemon;
   readonly clock: HostClock;
+  readonly balancer: SimulatedBalancer;
 }
 
 /**
@@ -162,6 +164,11 @@ export class SimulatedHost {
 
   get #isShutOut(): boolean {
     return this.#options.shared.blocked.has(this.name);
+  }
+
+  /** Open connections of the world to a backend by way of this host. */
+  sessions(backend: string): number {
+    return this.powered ? this.#life.balancer.sessions(backend) : 0;
   }
 
   /** `id@incarnation`. */
@@ -325,16 +332,16 @@ export class SimulatedHost {
       runsCopies: this.#options.mutation === 'lets run what comes with its disk',
       isLocked: (vmId) => isLocked(vmId, this),
     });
-    this.#life = { hypervisor, clock, daemon };
+    this.#life = { hypervisor, clock, daemon, balancer: new SimulatedBalancer(clock, random) };
     this.#agent = this.#start();
     return this.#life;
   }
 
   #start(): SimulatedAgent {
     const { clock, random, failureRate, leavesBeats, mutation, isLocked, dial, network } = this.#options;
-    const { hypervisor, daemon } = this.#life;
+    const { hypervisor, daemon, balancer } = this.#life;
     const agent = new SimulatedAgent({
-      ...{ clock, random, failureRate, hypervisor, daemon },
+      ...{ clock, random, failureRate, hypervisor, daemon, balancer },
       isLocked: (vmId) => isLocked(vmId, this),
       dial: (path) => dial(this, path),
       address: this.ownAddress,

@@ -46,6 +46,8 @@ export interface SimulationOptions {
   readonly listens?: boolean;
   /** Every host can be switched off by a fence device of its own. */
   readonly fence?: boolean;
+  /** Hosts serve the world, and a role is published; default: not. */
+  readonly edges?: boolean;
   /** Breaks a rule of every agent on purpose. */
   readonly hostMutation?: HostMutation;
   /** Breaks the controller on purpose: what is planned instead. */
@@ -70,6 +72,8 @@ export class Simulation {
   readonly invariants: Invariants;
   /** What is declared beside the model that faults are asked of. */
   readonly alsoDeclared: string;
+  /** A role is published, and hosts serve it. */
+  readonly edges: boolean;
   /** Clock events so far. */
   events = 0;
   readonly #plan: typeof plan | undefined;
@@ -87,12 +91,13 @@ export class Simulation {
   private constructor(options: SimulationOptions) {
     const { seed, hosts, fence = false } = options;
     this.alsoDeclared = options.alsoDeclared ?? '';
+    this.edges = options.edges ?? false;
     this.#plan = options.plan;
     this.#limitMs = options.limitMs ?? 2_700_000;
     this.#seed = seed;
     this.random = options.steady ? new Steady(seed) : new Random(seed);
     this.hosts = hosts.map((shape, index) => this.#host(`h${index + 1}`, shape, options, fence));
-    this.invariants = new Invariants(this.hosts);
+    this.invariants = new Invariants(this.hosts, () => this.clock.now());
     this.store = new ObservedStore(this.#memory, this.activity, (transaction) => {
       this.invariants.committed(transaction);
       options.onCommit?.(transaction);
@@ -261,7 +266,11 @@ export class Simulation {
   #host(name: string, shape: HostShape, options: SimulationOptions, fence: boolean): SimulatedHost {
     return new SimulatedHost({
       name,
-      shape: fence ? { ...shape, fence: [deviceOf(name)] } : shape,
+      shape: {
+        ...shape,
+        ...(fence ? { fence: [deviceOf(name)] } : {}),
+        ...(this.edges ? { edgeAt: `192.0.2.${name.slice(1)}` } : {}),
+      },
       ...{ shared: this.shared, clock: this.clock, random: this.random },
       failureRate: options.failureRate ?? 0,
       listens: options.listens ?? false,

@@ -11,6 +11,8 @@ export interface HostShape {
   /** Beside the local one. */
   readonly pools?: HostOffer['pools'];
   readonly fence?: HostOffer['fence'];
+  /** Where others reach it, which makes it an edge host. */
+  readonly edgeAt?: string;
 }
 
 /** What an agent says of its host: 4 CPUs at ratio 4, 4 GiB, one local pool of 100 GiB, unless told otherwise. */
@@ -43,6 +45,9 @@ export function aHello(name: string, shape: HostShape = {}, bootId = 'boot-1'): 
       memoryMiB,
       pools: [{ name: 'local', kind: 'local', sizeMiB: diskMiB }, ...(shape.pools ?? [])],
       fence: shape.fence ?? [],
+      ...(shape.edgeAt === undefined
+        ? {}
+        : { edge: true, underlay: { address: shape.edgeAt, mtu: 1_500, networks: [] } }),
     },
   };
 }

@@ -31,6 +31,8 @@ export class Departures implements Rule {
     const { host, state, incarnation, successor } = before;
     const home = records.host(host ?? '');
     if (!home?.draining || home.state !== 'up' || state !== 'ready' || vm.host === host) return;
+    // Its agent has begun anew, and has not seen it work yet: it may say in the same moment that it does not.
+    if (before.phase !== 'ready') return;
     // What has another definition was replaced, which is another matter.
     if (vm.definition !== before.definition || !this.#runs(before)) return;
     if (vm.incarnation !== successor?.incarnation)

@@ -46,8 +46,14 @@ export class Order implements Rule {
     for (const id of this.#going.get(group) ?? []) {
       const going = vms.get(id);
       if (!going) continue;
+      // What drains may be on its way as well: whose connections end first goes first.
       for (const vm of vms.values())
-        if (!vm.deleting && (vm.index ?? 0) > (going.index ?? 0) && vm.createdAtMs < going.stateSinceMs)
+        if (
+          !vm.deleting &&
+          vm.state !== 'draining' &&
+          (vm.index ?? 0) > (going.index ?? 0) &&
+          vm.createdAtMs < going.stateSinceMs
+        )
           this.#fabric.violated(`the highest index goes first: ${going.id} goes before ${vm.id}`);
     }
   }

@@ -1,0 +1,46 @@
+import type { ApplicationRecord, VmRecord } from '../model/records.ts';
+import type { Role, Service } from '../model/service.ts';
+import type { Draft } from './draft.ts';
+
+const isPublished = ({ endpoints }: Role): boolean =>
+  Object.values(endpoints).some(({ type }) => type !== 'internal');
+
+/** A role as it is declared, or as it was before its last instances began to go. Undefined: there is none. */
+export function roleOf(application: ApplicationRecord | undefined, name: string): Role | undefined {
+  for (const roles of [application?.service.roles, application?.retired])
+    if (roles && Object.hasOwn(roles, name)) return roles[name];
+  return undefined;
+}
+
+/** What is remembered of roles that another declaration leaves out: those who use them have connections that are to end in their own time. */
+export function retiredAfter(
+  before: ApplicationRecord | null,
+  { roles }: Service,
+): Pick<ApplicationRecord, 'retired'> {
+  const known = { ...before?.retired, ...before?.service.roles };
+  const retired = Object.entries(known).filter(
+    ([name, role]) => !Object.hasOwn(roles, name) && isPublished(role),
+  );
+  return retired.length === 0 ? {} : { retired: Object.fromEntries(retired) };
+}
+
+/** A role of which no instance is left is of no account any more. */
+export function forgetRetiredRoles(draft: Draft): void {
+  for (const application of draft.of('applications', withRetired)) {
+    const left = draft.of('vms', rolesLeft);
+    const entries = Object.entries(application.retired ?? {});
+    const kept = entries.filter(([role]) => left.has(`${application.name}/${role}`));
+    if (kept.length === entries.length) continue;
+    const { retired: _before, ...rest } = application;
+    draft.put('applications', application.name, {
+      ...rest,
+      ...(kept.length === 0 ? {} : { retired: Object.fromEntries(kept) }),
+    });
+  }
+}
+
+const withRetired = (applications: readonly ApplicationRecord[]): readonly ApplicationRecord[] =>
+  applications.filter(({ retired }) => retired);
+
+const rolesLeft = (vms: readonly VmRecord[]): ReadonlySet<string> =>
+  new Set(vms.map(({ app, role }) => `${app}/${role}`));

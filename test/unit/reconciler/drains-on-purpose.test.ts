@@ -1,0 +1,226 @@
+import { beforeEach, describe, expect, test } from 'vitest';
+import type { Role } from '../../../controller/model/index.ts';
+import { goalOf } from '../../../controller/reconciler/goals.ts';
+import { retiredAfter } from '../../../controller/reconciler/retired-roles.ts';
+import { ServedWorld } from '../../property/reconciler/served-world.ts';
+import { SHARED_POOL } from '../../simulation/support/shared-pool.ts';
+import { aMachine, anApplication, aRole, aService } from '../../support/builders/application.ts';
+
+const HTTP = {
+  type: 'input',
+  protocol: 'http',
+  port: 80,
+  targetPort: 8080,
+  from: [],
+  drainMs: 20_000,
+} as const;
+const ID = 'crm/web-0';
+
+let world: ServedWorld;
+
+const crm = () => world.planning.records.applications.get('crm');
+const declare = (over: Partial<Role> = {}) =>
+  world.planning.put('apps/crm', {
+    ...crm(),
+    ...anApplication('crm', {
+      roles: { web: aRole({ instances: 2, endpoints: { http: HTTP }, ...over }) },
+      machines: { db: aMachine({ pool: SHARED_POOL.name, endpoints: { sql: { ...HTTP, port: 90 } } }) },
+    }),
+  });
+const ask = (id: string, wish: object) => world.planning.put(`vms/${id}`, { ...world.vm(id), ...wish });
+const reboot = (id: string) => {
+  const { rebootGeneration = 0 } = world.vm(id) ?? {};
+  ask(id, { rebootGeneration: rebootGeneration + 1, rebootFrom: rebootGeneration });
+};
+const generationTold = (id: string) => {
+  const { vms, host } = { vms: [...world.planning.records.vms.values()], host: String(world.vm(id)?.host) };
+  const goal = goalOf(
+    host,
+    vms.filter((vm) => vm.host === host),
+    () => ({}),
+    world.snapshot(),
+  );
+  return goal.vms.find((vm) => vm.id === id)?.rebootGeneration;
+};
+
+function begin(hosts: number, memoryMiB = 4_096): void {
+  world = new ServedWorld(hosts, { memoryMiB, pools: [{ ...SHARED_POOL, sizeMiB: 102_400 }] });
+  declare();
+  world.settle();
+  world.sessions = () => 1;
+}
+
+beforeEach(() => begin(3));
+
+describe('what is taken away on purpose gets no new connection before', () => {
+  test('an instance that is re-imaged, until its connections have ended', () => {
+    const { host } = world.vm(ID) ?? {};
+    ask(ID, { reimageRequested: true });
+    world.settle();
+    expect(world.vm(ID)).toMatchObject({ state: 'draining', incarnation: 1, host });
+    expect(world.backends()).toMatchObject({ 'web-0.1': 'draining', 'web-1.1': 'ready' });
+    world.sessions = () => 0;
+    world.settle();
+    expect(world.vm(ID)).toMatchObject({ state: 'ready', incarnation: 2, host, drain: null });
+    expect(world.backends()).toMatchObject({ 'web-0.2': 'ready', 'web-1.1': 'ready' });
+  });
+
+  test('or until their time is over, whatever is open', () => {
+    ask(ID, { reimageRequested: true });
+    world.settle();
+    world.settle(19_999);
+    expect(world.vm(ID)?.incarnation).toBe(1);
+    world.settle(1);
+    expect(world.vm(ID)?.incarnation).toBe(2);
+  });
+
+  test('but not what its host would not take again: that goes on', () => {
+    ask(ID, { reimageRequested: true, pool: 'elsewhere' });
+    world.settle();
+    expect(world.vm(ID)).toMatchObject({ state: 'ready', incarnation: 1 });
+    expect(world.backends()).toMatchObject({ 'web-0.1': 'ready' });
+  });
+
+  test('instances of a role that is replaced in place, one after another', () => {
+    begin(1);
+    declare({ env: { A: '2' } });
+    world.settle();
+    expect([0, 1].map((index) => world.vm(`crm/web-${index}`)?.state)).toEqual(['draining', 'ready']);
+    world.settle(20_000);
+    expect([0, 1].map((index) => world.vm(`crm/web-${index}`)?.state)).toEqual(['ready', 'draining']);
+    world.settle(20_000);
+    expect([0, 1].map((index) => world.vm(`crm/web-${index}`)?.incarnation)).toEqual([2, 2]);
+  });
+
+  test('and gets them again when it is to stay as it is', () => {
+    begin(1);
+    declare({ env: { A: '2' } });
+    world.settle();
+    declare();
+    world.settle();
+    expect(world.vm(ID)).toMatchObject({ state: 'ready', incarnation: 1, drain: null });
+  });
+
+  test('all of an application that is deleted, which is served for as long', () => {
+    world.planning.put('apps/crm', { ...crm(), deleting: true });
+    world.settle();
+    expect(world.backends()).toEqual({ 'db.1': 'draining', 'web-0.1': 'draining', 'web-1.1': 'draining' });
+    world.sessions = (backend) => (backend === 'web-1.1' ? 1 : 0);
+    world.settle();
+    expect(world.backends()).toEqual({ 'web-1.1': 'draining' });
+    world.settle(20_000);
+    expect(crm()).toBeUndefined();
+    expect(world.backends()).toEqual({});
+  });
+
+  test('instances of a role that is not declared any more', () => {
+    const before = crm();
+    const service = aService('crm', {
+      roles: { other: aRole({ instances: 0 }) },
+      machines: before?.service.machines ?? {},
+    });
+    const retired = retiredAfter(before ?? null, service);
+    world.planning.put('apps/crm', { ...before, service, ...retired });
+    world.settle();
+    expect(world.backends()).toMatchObject({ 'web-0.1': 'draining', 'web-1.1': 'draining' });
+    world.settle(20_000);
+    expect([world.vm(ID), crm()?.retired]).toEqual([undefined, undefined]);
+    expect(
+      retiredAfter({ ...anApplication('crm', service), ...retired }, before?.service ?? service),
+    ).toEqual({});
+  });
+
+  test('a machine that is stopped for its move', () => {
+    ask('crm/db', { moveTo: '*', moveMode: 'cold' });
+    world.settle();
+    expect(world.vm('crm/db')).toMatchObject({ state: 'draining', power: 'running', incarnation: 1 });
+    world.settle(20_000);
+    expect(world.vm('crm/db')).toMatchObject({ state: 'ready', power: 'running', incarnation: 2 });
+  });
+
+  test('a machine whose move is called off goes on', () => {
+    ask('crm/db', { moveTo: '*', moveMode: 'cold' });
+    world.settle();
+    ask('crm/db', { moveTo: null });
+    world.settle();
+    expect(world.vm('crm/db')).toMatchObject({
+      state: 'ready',
+      incarnation: 1,
+      drain: null,
+      successor: null,
+    });
+  });
+
+  test.each([ID, 'crm/db'])('%s, when it is rebooted, until it comes up again', (id) => {
+    reboot(id);
+    world.settle();
+    expect(world.vm(id)?.state).toBe('draining');
+    expect(generationTold(id)).toBe(0);
+    world.sessions = () => 0;
+    world.settle();
+    expect(generationTold(id)).toBe(1);
+    expect(world.vm(id)).toMatchObject({ state: 'draining', incarnation: 1 });
+    world.say = (vm) => (vm.id === id ? { phase: 'booting' } : {});
+    world.settle();
+    expect(Object.keys(world.backends())).toHaveLength(2);
+    world.say = () => ({});
+    world.settle();
+    expect(world.vm(id)).toMatchObject({ state: 'ready', incarnation: 1, drain: null });
+  });
+
+  test('a reboot of which nobody hears anything is no drain for ever', () => {
+    world.sessions = () => 0;
+    reboot(ID);
+    world.settle();
+    expect(world.vm(ID)?.state).toBe('draining');
+    world.settle(10_000);
+    expect(world.vm(ID)).toMatchObject({ state: 'ready', drain: null });
+  });
+});
+
+describe('what answers stays a backend', () => {
+  const all = { 'db.1': 'ready', 'web-0.1': 'ready', 'web-1.1': 'ready' };
+
+  test.each(['booting', 'starting'] as const)(
+    'when an agent that has just begun says %s of what it found',
+    (phase) => {
+      world.say = () => ({ phase, foundRunning: true });
+      world.settle();
+      expect(world.backends()).toEqual(all);
+      world.say = () => ({});
+      world.settle();
+      expect(world.vm(ID)).toMatchObject({ state: 'ready', incarnation: 1 });
+    },
+  );
+
+  test('also while it drains', () => {
+    ask(ID, { reimageRequested: true });
+    world.settle();
+    world.say = () => ({ phase: 'booting', foundRunning: true });
+    world.settle();
+    expect(world.backends()).toMatchObject({ 'web-0.1': 'draining' });
+  });
+
+  test.each(['booting', 'starting', 'unready', 'failed'] as const)(
+    'and not when it says %s for another reason',
+    (phase) => {
+      world.say = (vm) => (vm.id === ID ? { phase } : {});
+      world.pass();
+      world.pass();
+      expect(world.backends()['web-0.1']).toBeUndefined();
+    },
+  );
+
+  test('nor what has never been ready', () => {
+    world.say = () => ({ phase: 'starting', foundRunning: true });
+    declare({ instances: 3 });
+    world.settle();
+    expect(world.backends()).toEqual(all);
+  });
+
+  test('where so many hosts are silent at once that nothing is made anew', () => {
+    for (const host of ['h1', 'h2']) world.planning.silence(host);
+    world.settle(60_000);
+    expect(Object.keys(world.backends('h3'))).toEqual(expect.arrayContaining(['web-0.1', 'web-1.1']));
+  });
+});
