@@ -4,7 +4,7 @@ import { WeftError } from '../kit/errors.ts';
 import type { Logger } from '../kit/log.ts';
 import { Passes } from '../kit/passes.ts';
 import { isSameDocument } from '../kit/same-document.ts';
-import type { EdgeReport, Goal, NamesGoal } from '../protocol/index.ts';
+import { digestOfNames, type EdgeReport, type Goal, type NamesGoal } from '../protocol/index.ts';
 import type { NameServer } from './contract.ts';
 import type { Listener } from './knot-configuration.ts';
 import { NAMES_PORT } from './listen-setting.ts';
@@ -39,6 +39,7 @@ export class NamesKeeper {
   #wanted: Wanted | null = null;
   #state: NamesState | null = null;
   #missing: readonly string[] = [];
+  #digest: { readonly file: string; readonly digest: string } | null = null;
   #failures = 0;
   #timer: Timer | null = null;
   #closed = false;
@@ -106,15 +107,28 @@ export class NamesKeeper {
       throw new WeftError('not-supported', 'this host has no address on which to serve names');
     const refusals = names.records.flatMap((record) => refusalOf(record, names.zone) ?? []);
     const good = names.records.filter((record) => refusalOf(record, names.zone) === null);
+    const served = { ...names, records: good };
     const before = await server.readZone();
     const own = listen.map(({ address }) => address);
-    const zone = nextZone({ ...names, records: good }, own, before, clock.now());
+    const zone = nextZone(served, own, before, clock.now());
     if (zone !== before) await server.writeZone(zone);
     const routers = backbone ? [backbone.cidr, backbone.cidr6] : [];
-    await this.#bring(names.zone, { zone: names.zone, listen, routers }, serialOf(zone));
-    return refusals.length === 0
-      ? { state: 'served' }
-      : { state: 'served', reason: `left out: ${refusals.join('; ')}`.slice(0, LONGEST_REASON) };
+    const serial = serialOf(zone);
+    await this.#bring(names.zone, { zone: names.zone, listen, routers }, serial);
+    return {
+      state: 'served',
+      ...(serial === null ? {} : { serial }),
+      digest: this.#digestOf(zone, served),
+      ...(refusals.length === 0
+        ? {}
+        : { reason: `left out: ${refusals.join('; ')}`.slice(0, LONGEST_REASON) }),
+    };
+  }
+
+  /** The same file is looked at again and again. */
+  #digestOf(file: string, zone: NamesGoal): string {
+    if (this.#digest?.file !== file) this.#digest = { file, digest: digestOfNames(zone) };
+    return this.#digest.digest;
   }
 
   /** Until each address answers with this serial. Who runs but does not answer is started anew. */

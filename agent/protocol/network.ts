@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { cidrv4, cidrv6, count, ipAddress, ipv4, ipv6, mac, name, port } from './primitives.ts';
+import { cidrv4, cidrv6, count, digest, ipAddress, ipv4, ipv6, mac, name, port } from './primitives.ts';
 import { probe } from './probe.ts';
 
 /**
@@ -177,7 +177,14 @@ export const edgeReport = z.object({
   held: z.array(ipAddress).max(256),
   /** The name server answers, with the goal's records. Absent: it has none to serve. */
   names: z
-    .object({ state: z.enum(['served', 'failed']), reason: z.string().max(1024).optional() })
+    .object({
+      state: z.enum(['served', 'failed']),
+      reason: z.string().max(1024).optional(),
+      /** Of the zone that all its addresses answer with. Absent: it failed, or the agent is older. */
+      serial: count.optional(),
+      /** Of the records in that zone, as `digestOfNames` makes it. */
+      digest: digest.optional(),
+    })
     .optional(),
   /** What this host lacks to be one: programs that are not installed. */
   missing: z.array(z.string().max(64)).max(8),

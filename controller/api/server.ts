@@ -19,6 +19,7 @@ import { eventRoutes } from './events.ts';
 import { hostRoutes } from './hosts.ts';
 import { imageRoutes } from './images.ts';
 import { jobRoutes } from './jobs.ts';
+import { metricsRoutes } from './metrics.ts';
 import { networkRoutes } from './network.ts';
 import { pictureRoutes } from './pictures.ts';
 import { streamRoutes } from './streams.ts';
@@ -53,6 +54,7 @@ const RESOURCES: readonly ((api: Api, context: ApiContext) => void)[] = [
   jobRoutes,
   eventRoutes,
   streamRoutes,
+  metricsRoutes,
 ];
 
 /** Paths that need no token. */

@@ -7,6 +7,7 @@ import { derived } from './derived.ts';
 import { goalOf, type Peers, peersOf } from './goals.ts';
 import { hostsConcerned } from './hosts-concerned.ts';
 import { listOf } from './listed-map.ts';
+import { SentZones } from './sent-zones.ts';
 import { type SpareImages, spareImages, sparesThatDiffer, touchSpares } from './spare-hosts.ts';
 import type { WorldCache } from './world-cache.ts';
 
@@ -30,6 +31,8 @@ export class GoalDispatch {
   readonly #cache: WorldCache;
   readonly #sent = new Map<string, SentGoal>();
   readonly #concerned = new Set<string>();
+  /** Zones among what was sent. */
+  readonly zones = new SentZones();
   /** Hosts that may count otherwise now as having looked with their newest goals. */
   readonly #unsure = new Set<string>();
   /** Null: nobody was sent any yet. */
@@ -90,6 +93,7 @@ export class GoalDispatch {
       this.#unsure.add(host);
       if (!this.#cache.records('hosts').has(host)) continue;
       const content = goals(host);
+      if (content.names) this.zones.note(content.names);
       const sent = this.#sent.get(host);
       if (sent && isSameDocument(sent.content, content)) {
         confirmed.push(host);

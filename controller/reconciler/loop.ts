@@ -235,6 +235,7 @@ export class Reconciler {
         (link) => this.#goals.acknowledged(link),
         this.#goals.takeUnsure(),
       ),
+      zones: this.#goals.zones,
       images: this.#images.known,
       listeningSinceMs: this.#listening.sinceMs,
     };

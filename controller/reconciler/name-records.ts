@@ -31,12 +31,12 @@ export function namesOf(
   const add = (record: NameRecord) => records.set(`${record.name} ${record.type} ${record.data}`, record);
   const byApplication = new Map<string, VmRecord[]>();
   for (const vm of vms)
-    if (isPlaced(vm)) byApplication.set(vm.app, [...(byApplication.get(vm.app) ?? []), vm]);
+    if (hasName(vm)) byApplication.set(vm.app, [...(byApplication.get(vm.app) ?? []), vm]);
   for (const application of applications) {
     const { name } = application;
     const placed = (byApplication.get(name) ?? []).sort(byId);
     for (const record of publicRecords(application, addresses)) add(record);
-    for (const vm of placed) for (const record of ownRecords(vm, addresses)) add(record);
+    for (const vm of placed) for (const record of ownRecords(vm, addresses.ofVm(vm))) add(record);
     for (const role of Object.keys(application.service.roles)) {
       const ready = placed
         .filter((vm) => vm.role === role && vm.state === 'ready')
@@ -52,10 +52,10 @@ export function namesOf(
 
 /** What of a VM is in the zone: whatever else changes of it leaves all names as they are. */
 export const namedPart = (vm: VmRecord): unknown =>
-  isPlaced(vm) ? [vm.address, vm.role !== null && vm.state === 'ready'] : null;
+  hasName(vm) ? [vm.address, vm.role !== null && vm.state === 'ready'] : null;
 
 /** It has a name while it has a place, whether it is ready or not; and none from the moment on at which it is to go. */
-const isPlaced = ({ deleting, host, incarnation, image, address }: VmRecord): boolean =>
+export const hasName = ({ deleting, host, incarnation, image, address }: VmRecord): boolean =>
   !deleting && host !== null && incarnation > 0 && image !== null && address !== '';
 
 const byId = (one: VmRecord, other: VmRecord) => (one.id < other.id ? -1 : 1);
@@ -67,8 +67,9 @@ export const hostNameOf = ({ id, app, role }: Pick<VmRecord, 'id' | 'app' | 'rol
 const addressRecords = (name: string, addresses: readonly string[]): NameRecord[] =>
   addresses.map((data) => ({ name, type: data.includes(':') ? 'AAAA' : 'A', data }));
 
-const ownRecords = (vm: VmRecord, addresses: Addresses): NameRecord[] =>
-  addressRecords(hostNameOf(vm), addresses.ofVm(vm));
+/** A VM's own, whatever its state. */
+export const ownRecords = (vm: VmRecord, addresses: readonly string[]): NameRecord[] =>
+  addressRecords(hostNameOf(vm), addresses);
 
 function publicRecords({ name, service }: ApplicationRecord, addresses: Addresses): NameRecord[] {
   const endpoints = Object.values(service.roles).flatMap((role) => Object.values(role.endpoints));

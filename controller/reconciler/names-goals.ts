@@ -63,7 +63,14 @@ export function zoneFor(world: NetworkWorld): NamesGoal {
   return names;
 }
 
-function addressesOf({ networkId, address }: VmRecord, { networks, fleet }: NetworkWorld): readonly string[] {
+/** IPv4 first. */
+export function addressesOf(
+  { networkId, address }: Pick<VmRecord, 'networkId' | 'address'>,
+  {
+    networks,
+    fleet,
+  }: Pick<NetworkWorld, 'fleet'> & { readonly networks: Pick<NetworkWorld['networks'], 'get'> },
+): readonly string[] {
   const network = networks.get(networkId);
   return network ? [address, guestAddress6(fleet.uuid, network.number, network.cidr, address)] : [address];
 }

@@ -21,6 +21,7 @@ import { nextLeaseProofMs, proveByLeases } from './rules/leases.ts';
 import { healLostVms } from './rules/lost-hosts.ts';
 import { followModes } from './rules/modes.ts';
 import { moveAway } from './rules/moves.ts';
+import { followNaming } from './rules/naming.ts';
 import { followPoolPeers, nextPoolPeersMs } from './rules/pool-peers.ts';
 import { followPublicAddresses } from './rules/public-addresses.ts';
 import { followPublishing } from './rules/publishing.ts';
@@ -97,6 +98,7 @@ export function plan(world: World, nowMs: number, settings: PlanSettings): Plan 
   forgetSuperseded(draft);
   releaseKeptAddresses(draft);
   followPublishing(draft);
+  followNaming(draft);
   followModes(draft);
   followSchedules(draft);
   const { live, listeningSinceMs } = world;

@@ -1,7 +1,7 @@
 import { isSameDocument } from '../../agent/kit/same-document.ts';
 import { STEP_NAMES, type Step, type StepName } from '../../agent/protocol/index.ts';
 
-/** Steps that this build does not have yet say so. */
+/** Steps that wait for edge hosts, and are skipped where there are none. */
 const SKIPPED: readonly StepName[] = ['publish', 'name'];
 
 /** The steps that the controller itself does, at the moment of a placement. */

@@ -1,4 +1,4 @@
-import type { Failure, Hello, Report } from '../../agent/protocol/index.ts';
+import type { Failure, Hello, NamesGoal, Report } from '../../agent/protocol/index.ts';
 import type {
   ApplicationRecord,
   BackupRecord,
@@ -34,6 +34,12 @@ export interface ResolvedImage {
   readonly ms: number;
 }
 
+/** The zones that name servers were sent. */
+export interface SeenZones {
+  /** Whether a zone, which a name server says by its digest that it serves, has all these records. False also for one that is not known. */
+  hasAll(digest: string, records: NamesGoal['records']): boolean;
+}
+
 /** Everything a plan is made from. Keys of the maps are the last parts of the records' keys: `crm/web-0`, `h1`. */
 export interface World {
   readonly fleet: FleetRecord;
@@ -49,6 +55,8 @@ export interface World {
   readonly leaseAges?: ReadonlyMap<string, number>;
   readonly backups: ReadonlyMap<string, BackupRecord>;
   readonly live: ReadonlyMap<string, LiveHost>;
+  /** Absent: none was sent. */
+  readonly zones?: SeenZones;
   readonly images: ReadonlyMap<string, ResolvedImage>;
   /** When this controller began to listen: hosts have their time from then on to be heard. */
   readonly listeningSinceMs: number;

@@ -12,7 +12,7 @@ import { NamesKeeper } from '../../../agent/names/keeper.ts';
 import { filesOf } from '../../../agent/names/knot-configuration.ts';
 import { KnotServer } from '../../../agent/names/knot-server.ts';
 import { findServer } from '../../../agent/names/server-process.ts';
-import type { NamesGoal } from '../../../agent/protocol/index.ts';
+import { digestOfNames, type NamesGoal } from '../../../agent/protocol/index.ts';
 import { waitFor } from '../../support/wait-for.ts';
 
 const ZONE = 'weft.internal';
@@ -23,13 +23,16 @@ let folder: string;
 let port: number;
 let keeper: NamesKeeper;
 
+/** States that were told of, as they were then. */
+let told: ReturnType<NamesKeeper['report']>['names'][];
+
 const aKeeper = () =>
   new NamesKeeper({
     server: new KnotServer(folder, systemClock),
     listen: [{ address: ADDRESS, port }],
     clock: systemClock,
     log: createLogger('test', 'silent'),
-    onChange: () => undefined,
+    onChange: () => told.push(keeper.report().names),
   });
 
 const aGoal = (records: NamesGoal['records']): NamesGoal => ({ zone: ZONE, ttlSeconds: 5, records });
@@ -66,6 +69,7 @@ beforeEach(async () => {
   await exec('chmod', ['755', above]);
   folder = join(above, 'names');
   port = await freePort();
+  told = [];
   keeper = aKeeper();
 });
 afterEach(async () => {
@@ -100,6 +104,24 @@ test('serves what changes under a new serial by the same process, and what is go
   expect(await addressOf(`1.web.crm.${ZONE}`)).toEqual(['10.128.0.11']);
   expect((await resolver().resolveSoa(ZONE)).serial).toBeGreaterThan(before.serial);
   expect(running()).toEqual(before.process);
+});
+
+test('tells at once which zone it serves, and only what its server answers with', async () => {
+  const [first, second] = [aGoal([WEB_0]), aGoal([WEB_0, WEB_1])];
+  for (const goal of [first, second]) {
+    keeper.follow({ names: goal });
+    const digest = digestOfNames(goal);
+    const state = await waitFor(
+      'the digest',
+      async () => told.find((each) => each?.digest === digest),
+      (found) => found !== undefined,
+      60_000,
+      20,
+    );
+    expect(state).toMatchObject({ state: 'served', serial: (await resolver().resolveSoa(ZONE)).serial });
+  }
+  const served = told.flatMap((each) => each?.digest ?? []);
+  expect([...new Set(served)]).toEqual([first, second].map(digestOfNames));
 });
 
 test('is started anew when it is killed, with the zone that it had', async () => {
@@ -193,6 +215,7 @@ test('a record that no zone can have is left out, and said; all others are serve
   await isServed();
   expect(keeper.report().names?.reason).toContain('x..y.weft.internal is no name of DNS');
   expect(keeper.report().names?.reason).toContain('1.web.crm.weft.internal has no A');
+  expect(keeper.report().names?.digest).toBe(digestOfNames(aGoal([WEB_0])));
   expect(await addressOf(`0.web.crm.${ZONE}`)).toEqual(['10.128.0.10']);
 });
 

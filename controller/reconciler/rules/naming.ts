@@ -1,0 +1,61 @@
+import type { NamesGoal, Step } from '../../../agent/protocol/index.ts';
+import type { HostRecord, VmRecord } from '../../model/records.ts';
+import type { Draft } from '../draft.ts';
+import { edgeHosts } from '../edge-hosts.ts';
+import { hasName, ownRecords } from '../name-records.ts';
+import { addressesOf } from '../names-goals.ts';
+import { mergeSteps } from '../steps.ts';
+
+/**
+ * A VM has its name when every name server that is up answers with its own records, whether it is ready or not. Where there is none, that
+ * step is skipped.
+ */
+export function followNaming(draft: Draft): void {
+  const servers = draft.of('hosts', presentServers).filter(({ name }) => canServe(draft, name));
+  for (const record of draft.of('vms', unnamedVms)) {
+    const known = record.steps.find(({ name }) => name === 'name');
+    const status = statusOf(draft, record, servers);
+    if ((known?.status ?? 'skipped') === status) continue;
+    const startedAtMs = known?.status === 'running' ? known.startedAtMs : draft.nowMs;
+    const detail = status === 'done' ? `on ${listed(servers)}` : undefined;
+    const step: Step = { name: 'name', status, startedAtMs, ms: draft.nowMs - startedAtMs };
+    const steps = mergeSteps(record.steps, [detail === undefined ? step : { ...step, detail }]);
+    draft.put('vms', record.id, { ...record, steps });
+  }
+}
+
+/** One that is silent for a moment only goes on answering. */
+function presentServers(hosts: readonly HostRecord[]): readonly HostRecord[] {
+  const names = edgeHosts(hosts);
+  return hosts
+    .filter(({ name, state }) => names.has(name) && (state === 'up' || state === 'suspect'))
+    .sort((one, other) => (one.name < other.name ? -1 : 1));
+}
+
+const edgeReportOf = (draft: Draft, host: string) => draft.world.live.get(host)?.report?.edge;
+
+/** One without the programs for it is no name server, and is not waited for. */
+function canServe(draft: Draft, host: string): boolean {
+  const report = edgeReportOf(draft, host);
+  return !(report?.names?.state === 'failed' && report.missing.length > 0);
+}
+
+function statusOf(draft: Draft, record: VmRecord, servers: readonly HostRecord[]): Step['status'] {
+  if (servers.length === 0) return 'skipped';
+  const { fleet, zones } = draft.world;
+  const networks = { get: (id: string) => draft.get('networks', id) };
+  const own: NamesGoal['records'] = ownRecords(record, addressesOf(record, { networks, fleet }));
+  const isServed = servers.every(({ name }) => {
+    const digest = edgeReportOf(draft, name)?.names?.digest;
+    return digest !== undefined && zones?.hasAll(digest, own) === true;
+  });
+  return isServed ? 'done' : 'running';
+}
+
+const unnamedVms = (vms: readonly VmRecord[]): readonly VmRecord[] =>
+  vms.filter(
+    (vm) => hasName(vm) && !vm.steps.some(({ name, status }) => name === 'name' && status === 'done'),
+  );
+
+const listed = (servers: readonly HostRecord[]): string =>
+  servers.length > 5 ? `${servers.length} hosts` : servers.map(({ name }) => name).join(', ');

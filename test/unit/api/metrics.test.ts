@@ -1,0 +1,61 @@
+import { Registry } from 'prom-client';
+import { expect, test } from 'vitest';
+import type { EdgeReport, Report } from '../../../agent/protocol/index.ts';
+import { measureEndpoints } from '../../../controller/api/endpoint-metrics.ts';
+import type { HostRecord } from '../../../controller/model/index.ts';
+import { aHost } from '../../support/builders/host.ts';
+
+function anEdge(name: string, last: number): HostRecord {
+  const host = aHost(name);
+  const underlay = { address: `192.0.2.${last}`, mtu: 1_500, networks: [] };
+  return { ...host, offer: host.offer && { ...host.offer, edge: true, underlay } };
+}
+
+const aReport = (endpoints: EdgeReport['endpoints']): Report => ({
+  ...{ type: 'report', sequence: 1, atMs: 1, bootId: 'boot', revisionSeen: 1 },
+  ...{ vms: [], blobs: [], strangers: [], leaving: [], edge: { endpoints, held: [], missing: [] } },
+});
+
+const SERVED: EdgeReport['endpoints'][number] = {
+  ...{ id: 'crm/web/http', state: 'served', connections: 7, bytesIn: 100, bytesOut: 2_000 },
+  backends: [
+    { name: 'web-0.1', state: 'up', sessions: 2 },
+    { name: 'web-1.1', state: 'up', sessions: 1 },
+    { name: 'web-2.1', state: 'draining', sessions: 4 },
+  ],
+};
+
+async function figuresOf(...args: [readonly HostRecord[], Parameters<typeof measureEndpoints>[2]]) {
+  const registry = new Registry();
+  measureEndpoints(registry, ...args);
+  return (await registry.metrics()).split('\n').filter((line) => line !== '' && !line.startsWith('#'));
+}
+
+test('each edge host that is connected has figures of its own for each endpoint, and no other host has any', async () => {
+  const hosts = [anEdge('h1', 1), anEdge('h2', 2), anEdge('h3', 3), aHost('h4')];
+  const links = ['h1', 'h2', 'h3', 'h4'].map((name) => ({
+    name,
+    connected: name !== 'h3',
+    report: aReport(name === 'h2' ? [{ ...SERVED, state: 'failed' }] : [SERVED]),
+  }));
+  const figures = await figuresOf(hosts, links);
+  const of = (host: string) => `endpoint="crm/web/http",app="crm",host="${host}"`;
+  expect(figures).toEqual(
+    expect.arrayContaining([
+      `weft_endpoint_served{${of('h1')}} 1`,
+      `weft_endpoint_served{${of('h2')}} 0`,
+      `weft_endpoint_sessions{${of('h1')}} 7`,
+      `weft_endpoint_connections_total{${of('h1')}} 7`,
+      `weft_endpoint_received_bytes_total{${of('h1')}} 100`,
+      `weft_endpoint_sent_bytes_total{${of('h1')}} 2000`,
+      `weft_endpoint_backends{${of('h1')},state="up"} 2`,
+      `weft_endpoint_backends{${of('h1')},state="down"} 0`,
+      `weft_endpoint_backends{${of('h1')},state="draining"} 1`,
+    ]),
+  );
+  expect(figures.filter((line) => /host="h[34]"/.test(line))).toEqual([]);
+});
+
+test('there are no figures where nothing is published', async () => {
+  expect(await figuresOf([anEdge('h1', 1)], [{ name: 'h1', connected: true, report: null }])).toEqual([]);
+});
