@@ -1,5 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import type { Clock } from '../kit/clock.ts';
+import { WeftError } from '../kit/errors.ts';
 import { ExclusiveRunner } from '../kit/exclusive-runner.ts';
 import { exec } from '../kit/exec.ts';
 import type { Logger } from '../kit/log.ts';
@@ -8,8 +9,11 @@ import type { HostNetwork } from './contract.ts';
 import { applyLinks } from './kernel-links.ts';
 import { ensureSetting } from './kernel-setting.ts';
 import { tableName } from './names.ts';
+import { type Blocks, readBlocks } from './nft-blocks.ts';
 import type { RouterPart } from './router-part.ts';
 import { composeRuleset, composeRulesetRemoval, FAMILIES } from './ruleset.ts';
+import { composeChange, type RulesetChange } from './ruleset-change.ts';
+import { judgeListing, type Seen, seenOf } from './ruleset-look.ts';
 
 const LIMIT_MS = 30_000;
 /** Between requests for a neighbour's address; the kernel's own is a second. */
@@ -23,13 +27,20 @@ export interface HostNetworkOptions {
   readonly guarded?: () => Promise<readonly string[]>;
 }
 
+interface Written {
+  readonly text: string;
+  readonly blocks: Blocks;
+  /** Of what has been written since the last look there is nothing. */
+  readonly seen: Seen;
+}
+
 /** The kernel's router, by `nft`, `ip` and `bridge`. It knows one fleet. */
 export class NftHostNetwork implements HostNetwork {
   readonly #options: HostNetworkOptions;
   readonly #runner = new ExclusiveRunner();
   #wanted: RouterPart | null = null;
-  /** What was written last, and how the kernel lists it. */
-  #applied: { readonly text: string; readonly listing: string } | null = null;
+  /** What was written last. Null: nothing that is known for sure, so the next one writes all. */
+  #written: Written | null = null;
 
   constructor(options: HostNetworkOptions) {
     this.#options = options;
@@ -37,7 +48,7 @@ export class NftHostNetwork implements HostNetwork {
 
   async apply(part: RouterPart): Promise<void> {
     this.#wanted = part;
-    await this.#runner.run('rules', () => this.#applyRules(part, false));
+    await this.#runner.run('rules', () => this.#writeRules(part));
     void this.refresh();
   }
 
@@ -59,7 +70,7 @@ export class NftHostNetwork implements HostNetwork {
     const part = this.#wanted;
     if (part === null) return false;
     const [rules, links] = await Promise.all([
-      this.#runner.run('rules', () => this.#applyRules(this.#wanted ?? part, true)),
+      this.#healRules(part),
       this.#runner.run('links', () => applyLinks(this.#wanted ?? part)),
     ]);
     return rules || links;
@@ -93,22 +104,75 @@ export class NftHostNetwork implements HostNetwork {
 
   remove(fleet: string): Promise<void> {
     return this.#runner.run('rules', async () => {
-      this.#applied = null;
+      this.#written = null;
       await nft(['-f', '-'], composeRulesetRemoval(fleet));
     });
   }
 
-  /** @param isDoubted somebody else may have changed what is there. @returns whether it was written. */
-  async #applyRules(part: RouterPart, isDoubted: boolean): Promise<boolean> {
-    const text = composeRuleset(part, (await this.#options.guarded?.()) ?? []);
-    if (text === this.#applied?.text && !(isDoubted && (await list(part.fleet)) !== this.#applied.listing))
-      return false;
-    this.#applied = null;
-    if (part.networks.length > 0) await ensureSetting('/proc/sys/net/ipv4/ip_forward', '1');
-    await nft(['-f', '-'], text);
-    this.#applied = { text, listing: await list(part.fleet) };
+  /** Writes what is other than what was written last. Whether that is still there, a later look says. @returns whether it wrote. */
+  async #writeRules(part: RouterPart): Promise<boolean> {
+    const text = await this.#compose(part);
+    const before = this.#written;
+    if (text === before?.text) return false;
+    const blocks = readBlocks(text);
+    const change = before && composeChange(before.blocks, blocks);
+    // Until it is known what of it has come to pass.
+    this.#written = null;
+    if (before && change && (await this.#writeChange(change))) {
+      const seen = new Map([...before.seen].filter(([key]) => blocks.has(key) && !change.touched.has(key)));
+      this.#written = { text, blocks, seen };
+    } else this.#written = await writeWhole(part, text, blocks);
     return true;
   }
+
+  /** @returns false: what it goes by is not there any more, and nothing has changed. */
+  async #writeChange({ text }: RulesetChange): Promise<boolean> {
+    if (text === '') return true;
+    try {
+      await nft(['-f', '-'], text);
+      return true;
+    } catch (error) {
+      if (WeftError.from(error).code !== 'command-failed') throw error;
+      this.#options.log.info({ err: error }, 'rules are not as they were written; all are written anew');
+      return false;
+    }
+  }
+
+  /** Nobody waits for the kernel's list of thousands of rules: what is to be written meanwhile goes before it. */
+  async #healRules(part: RouterPart): Promise<boolean> {
+    const before = this.#written;
+    const early = before && (await list(part.fleet));
+    return this.#runner.run('rules', async () => {
+      const wanted = this.#wanted ?? part;
+      const isOvertaken = this.#written !== before || early === null;
+      return this.#judge(wanted, isOvertaken ? await list(wanted.fleet) : early);
+    });
+  }
+
+  async #judge(wanted: RouterPart, listed: Blocks): Promise<boolean> {
+    const written = this.#written;
+    const seen = written && judgeListing(written.blocks, written.seen, listed);
+    if (written && seen) {
+      this.#written = { ...written, seen };
+      return this.#writeRules(wanted);
+    }
+    this.#written = null;
+    const text = await this.#compose(wanted);
+    const anew = await writeWhole(wanted, text, readBlocks(text));
+    // As the kernel lists it now is how it lists it: one that counts otherwise must not have it written for ever.
+    this.#written = { ...anew, seen: seenOf(await list(wanted.fleet)) };
+    return true;
+  }
+
+  async #compose(part: RouterPart): Promise<string> {
+    return composeRuleset(part, (await this.#options.guarded?.()) ?? []);
+  }
+}
+
+async function writeWhole(part: RouterPart, text: string, blocks: Blocks): Promise<Written> {
+  if (part.networks.length > 0) await ensureSetting('/proc/sys/net/ipv4/ip_forward', '1');
+  await nft(['-f', '-'], text);
+  return { text, blocks, seen: new Map() };
 }
 
 async function nft(args: readonly string[], input?: string): Promise<string> {
@@ -120,11 +184,9 @@ async function nft(args: readonly string[], input?: string): Promise<string> {
 }
 
 /** The fleet's tables as the kernel has them, without what it counts. */
-async function list(fleet: string): Promise<string> {
+async function list(fleet: string): Promise<Blocks> {
   const tables = await Promise.all(
-    FAMILIES.map((family) =>
-      nft(['--stateless', 'list', 'table', family, tableName(fleet)]).catch(() => 'none'),
-    ),
+    FAMILIES.map((family) => nft(['--stateless', 'list', 'table', family, tableName(fleet)]).catch(() => '')),
   );
-  return tables.join('\n');
+  return readBlocks(tables.join('\n'));
 }

@@ -10,6 +10,7 @@ import { drainTwenty } from './benchmarks/drain-twenty.ts';
 import { failover } from './benchmarks/failover.ts';
 import { goalLatency } from './benchmarks/goal-latency.ts';
 import { liveMigration } from './benchmarks/live-migration.ts';
+import { networkApply } from './benchmarks/network-apply.ts';
 import { overlay } from './benchmarks/overlay.ts';
 import { placement } from './benchmarks/placement.ts';
 import type { Benchmark, Measurement } from './contract.ts';
@@ -24,6 +25,7 @@ const BENCHMARKS: readonly Benchmark[] = [
   drainTwenty,
   failover,
   liveMigration,
+  networkApply,
 ];
 
 const program = new Command('npm run bench --')

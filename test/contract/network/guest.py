@@ -2,7 +2,7 @@
 
 One JSON document a line, in and out. Asked: {"id", "do", ...}; answered: {"id", "answer"} or {"id", "error"}.
 """
-import json, socket, sys, threading
+import json, socket, sys, threading, time
 
 lock = threading.Lock()
 came = {}  # text of a datagram, or of a frame -> how often
@@ -49,6 +49,9 @@ def listen(tcp, udp):
             server.bind(("::", port))
             if kind == socket.SOCK_STREAM:
                 server.listen(128)
+            else:
+                # What a busy machine lets wait is not lost on the way: SO_RCVBUFFORCE.
+                server.setsockopt(socket.SOL_SOCKET, 33, 1 << 23)
             threading.Thread(target=serve, args=(server,), daemon=True).start()
 
 
@@ -117,6 +120,30 @@ def datagram(host, port, text, source=None, source_port=0, whole=False):
             return False
 
 
+streams = {}  # name -> whether it goes on
+
+
+def stream(name, host, port, every):
+    """Sends a datagram each so many seconds until it is told to stop, and says how many there were."""
+    streams[name] = True
+    sent = 0
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        sender.connect((host, port))
+        while streams[name]:
+            try:
+                sender.send(f"{name} {sent}".encode("latin1"))
+            except OSError:
+                pass  # Not let through: lost, like any other.
+            sent += 1
+            time.sleep(every)
+    return sent
+
+
+def stop(name):
+    streams[name] = False
+    return True
+
+
 def frame(device, bytes_hex):
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as sender:
         sender.bind((device, 0))
@@ -146,7 +173,9 @@ DO = {
     "datagram": datagram,
     "frame": lambda device, hex: frame(device, hex),
     "sniff": sniff,
-    "came": lambda part: sum(count for text, count in came.items() if part in text),
+    "stream": stream,
+    "stop": stop,
+    "came": lambda part: sum(count for text, count in list(came.items()) if part in text),
 }
 
 

@@ -1,5 +1,6 @@
 import { createInterface } from 'node:readline';
 import { systemClock } from '../../../agent/kit/clock.ts';
+import { exec } from '../../../agent/kit/exec.ts';
 import { watchKernel } from '../../../agent/network/kernel-monitor.ts';
 import { NftHostNetwork } from '../../../agent/network/nft-host-network.ts';
 import type { RouterPart } from '../../../agent/network/router-part.ts';
@@ -13,6 +14,7 @@ const network = new NftHostNetwork({
 
 type Request = { readonly id: number } & (
   | { readonly do: 'apply'; readonly part: RouterPart }
+  | { readonly do: 'nft'; readonly text: string }
   | { readonly do: 'heal' }
   | { readonly do: 'watch' }
 );
@@ -22,7 +24,13 @@ async function work(request: Request): Promise<unknown> {
     case 'apply': {
       const fromMs = performance.now();
       await network.apply(request.part);
+      const rulesMs = performance.now() - fromMs;
       await network.refresh();
+      return { rulesMs, linksMs: performance.now() - fromMs };
+    }
+    case 'nft': {
+      const fromMs = performance.now();
+      await exec('nft', ['-f', '-'], { input: request.text, timeoutMs: 30_000 });
       return performance.now() - fromMs;
     }
     case 'heal':
