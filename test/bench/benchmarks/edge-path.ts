@@ -1,16 +1,34 @@
 import { mkdtemp, rm } from 'node:fs/promises';
+import { EDGE, underlayOf } from '../../contract/network/fleet.ts';
 import type { Benchmark, Measurement } from '../contract.ts';
 import { anEndpoint, EdgeServer } from '../network/edge-server.ts';
-import { requestRate } from '../network/generators.ts';
+import { requestRate, reusePorts } from '../network/generators.ts';
 import { backend, OurHosts, REQUEST_PORT } from '../network/our-hosts.ts';
-import { type Readings, ratioOf, takePairs } from '../network/pairs.ts';
+import { type Readings, ratioOf, takeRounds } from '../network/pairs.ts';
 import { PlainPath } from '../network/plain-path.ts';
 import { startPlainBalancer, startWebServer } from '../network/web-server.ts';
 import { median } from '../statistics.ts';
 
-const ROUNDS = 7;
-const SECONDS = 3;
+const ROUNDS = 5;
+const SECONDS = 2;
 const CONNECTIONS = 32;
+const LOADS = [
+  { what: 'requests', anew: false },
+  { what: 'connections', anew: true },
+];
+const PATHS = ['ours', 'plain HAProxy', 'all plain'] as const;
+type Path = (typeof PATHS)[number];
+const CLIENTS = `wrk, ${CONNECTIONS} clients; connections: one for each request`;
+const BASELINES = [
+  {
+    path: 'plain HAProxy',
+    note: `${CLIENTS}; beside a HAProxy of little configuration on the same host, with the same backend by the same rules`,
+  },
+  {
+    path: 'all plain',
+    note: `${CLIENTS}; beside such a HAProxy on a host without rules, with a backend of its own by a VXLAN made by hand`,
+  },
+] as const;
 
 /** From the world through the load balancer to a guest on another host: ours, and a plain one over a plain path. */
 export const edgePath: Benchmark = {
@@ -26,26 +44,32 @@ export const edgePath: Benchmark = {
       await plain.open();
       for (const where of [backend.id, plain.far.guest])
         await startWebServer(folder, hosts.namespaceOf(where), REQUEST_PORT);
-      const target = `${plain.far.address}:${REQUEST_PORT}`;
-      await startPlainBalancer(folder, hosts.namespaceOf(plain.near.host), REQUEST_PORT, target);
+      const balance = (host: string, address: string) =>
+        startPlainBalancer(folder, hosts.namespaceOf(host), REQUEST_PORT, `${address}:${REQUEST_PORT}`);
+      await balance(EDGE, backend.address);
+      await balance(plain.near.host, plain.far.address);
       edge = await EdgeServer.start(hosts);
       edge.tell({ addresses: [], endpoints: [anEndpoint([1])] });
       await edge.untilServed();
-      const urls = { ours: edge.url, plain: `http://${plain.near.underlay}:${REQUEST_PORT}/` };
-      const read = (anew: boolean) => (path: keyof Readings) =>
-        requestRate(hosts.namespaceOf('world'), urls[path], {
-          connections: CONNECTIONS,
-          anew,
-          seconds: SECONDS,
-        });
-      const kept = await takePairs(rounds ?? ROUNDS, read(false));
-      say(`requests a second: ${inWords(kept)}`);
-      const anew = await takePairs(rounds ?? ROUNDS, read(true));
-      say(`requests with a connection each, a second: ${inWords(anew)}`);
-      return [
-        measure('requests', kept, `wrk, ${CONNECTIONS} clients that keep their connections`),
-        measure('connections', anew, `the same, with a connection for each request`),
-      ];
+      const urls = {
+        ours: edge.url,
+        'plain HAProxy': `http://${underlayOf(EDGE)}:${REQUEST_PORT}/`,
+        'all plain': `http://${plain.near.underlay}:${REQUEST_PORT}/`,
+      };
+      const world = hosts.namespaceOf('world');
+      await reusePorts(world);
+      const measured: Measurement[] = [];
+      for (const { what, anew } of LOADS) {
+        const load = { connections: CONNECTIONS, anew, seconds: SECONDS };
+        const readings = await takeRounds(rounds ?? ROUNDS, PATHS, (path) =>
+          requestRate(world, urls[path], load),
+        );
+        say(
+          `${what} a second: ${PATHS.map((path) => `${path} ${median(readings[path]).toFixed(0)}`).join(', ')}`,
+        );
+        measured.push(...measure(what, readings));
+      }
+      return measured;
     } finally {
       await plain.close();
       await hosts.close();
@@ -55,13 +79,12 @@ export const edgePath: Benchmark = {
   },
 };
 
-const inWords = ({ ours, plain }: Readings) => `${median(ours).toFixed(0)} and ${median(plain).toFixed(0)}`;
-
-const measure = (what: string, readings: Readings, note: string): Measurement => ({
-  benchmark: `edge-path, ${what}`,
-  unit: '× plain HAProxy',
-  value: ratioOf(readings),
-  target: { limit: 0.95, better: 'higher' },
-  readings: { 'plain /s': readings.plain, 'weft /s': readings.ours },
-  note,
-});
+const measure = (what: string, readings: Readings<Path>): Measurement[] =>
+  BASELINES.map(({ path, note }) => ({
+    benchmark: `edge-path, ${what} beside ${path}`,
+    unit: `× ${path}`,
+    value: ratioOf(readings, 'ours', path),
+    target: { limit: 0.95, better: 'higher' },
+    readings: { [`${path} /s`]: readings[path], 'weft /s': readings.ours },
+    note,
+  }));

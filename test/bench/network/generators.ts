@@ -35,3 +35,10 @@ export async function requestRate(from: string, url: string, load: Load): Promis
     throw new Error(`not all was answered:\n${stdout}`);
   return rate;
 }
+
+/** A client that makes thousands of connections a second to one address is not to run out of ports, which are held for a minute each. */
+export async function reusePorts(namespace: string): Promise<void> {
+  await run(namespace, [
+    ...['sysctl', '-qw', 'net.ipv4.tcp_tw_reuse=1', 'net.ipv4.ip_local_port_range=10240 65535'],
+  ]);
+}
