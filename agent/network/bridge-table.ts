@@ -60,6 +60,8 @@ function guestRules({ mac, address, address6 }: Lease): readonly string[] {
   const own6 = [...(address6 ? [address6] : []), linkLocalOf(mac)];
   return [
     `ether saddr != ${mac} counter drop`,
+    // Most of what there is: nothing below forbids it.
+    `ip saddr ${address} meta l4proto tcp accept`,
     `arp saddr ether != ${mac} counter drop`,
     `arp saddr ip { 0.0.0.0, ${address} } accept`,
     'ether type arp counter drop',

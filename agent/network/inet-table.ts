@@ -21,6 +21,7 @@ export function composeInetTable(part: BackbonePart, guarded: readonly string[])
     ...remoteSets(part),
     ...flowSets(part),
     ...guardedSets(part, guarded),
+    ...untrackedChains(part),
     ...vxlanChains(part),
     composeChain('flows', null, [
       'ip saddr . ip daddr . meta l4proto . th dport @flows4 accept',
@@ -86,7 +87,7 @@ export function composeInetTable(part: BackbonePart, guarded: readonly string[])
       'counter drop',
     ]),
     composeChain('input', FILTER('input'), [
-      `udp dport ${backbone.port} @th,96,24 { ${vnisOf(part).join(', ')} } goto vxlan`,
+      `${vxlanOf(part)} goto vxlan`,
       `iifname ${bridges} goto guest-input`,
       `iifname ${device} goto backbone-input`,
     ]),
@@ -259,11 +260,26 @@ const vnisOf = ({ backbone, networks }: BackbonePart): readonly number[] => [
   ...networks.flatMap(({ mesh }) => (mesh ? [mesh.vni] : [])),
 ];
 
+const vxlanOf = (part: BackbonePart) =>
+  `udp dport ${part.backbone.port} @th,96,24 { ${vnisOf(part).join(', ')} }`;
+
+/** What VXLANs carry is tracked; the packets in which they carry it need not be as well, which would cost each of them once more on both hosts. */
+function untrackedChains(part: BackbonePart): readonly string[] {
+  const { underlay } = part.backbone.self;
+  const family = is4(underlay) ? 'ip' : 'ip6';
+  const chain = (name: string, hook: string, own: string) =>
+    composeChain(name, `type filter hook ${hook} priority raw; policy accept;`, [
+      `${family} ${own} ${underlay} ${vxlanOf(part)} notrack`,
+    ]);
+  return [chain('vxlan-in', 'prerouting', 'daddr'), chain('vxlan-out', 'output', 'saddr')];
+}
+
 /**
  * VXLAN is taken only from hosts of the goal, and of each only what it may send: frames of its router, and of guests that live there.
  * In VXLAN's packet (RFC 7348) the VNI is 96 bits behind the start of the UDP header, the inner source 176.
  */
-function vxlanChains({ backbone, networks }: BackbonePart): readonly string[] {
+function vxlanChains(part: BackbonePart): readonly string[] {
+  const { backbone, networks } = part;
   const chainOf = ({ address }: RouterOf) => `vxlan-${hexOf4(address)}`;
   const from = (family: 4 | 6) =>
     backbone.others

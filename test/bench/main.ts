@@ -7,12 +7,15 @@ import { readBootId } from '../../agent/observer/facts.ts';
 import { bootOne } from './benchmarks/boot-one.ts';
 import { bootTwenty } from './benchmarks/boot-twenty.ts';
 import { drainTwenty } from './benchmarks/drain-twenty.ts';
+import { edgePath } from './benchmarks/edge-path.ts';
 import { failover } from './benchmarks/failover.ts';
 import { goalLatency } from './benchmarks/goal-latency.ts';
 import { liveMigration } from './benchmarks/live-migration.ts';
 import { networkApply } from './benchmarks/network-apply.ts';
+import { networkPath } from './benchmarks/network-path.ts';
 import { overlay } from './benchmarks/overlay.ts';
 import { placement } from './benchmarks/placement.ts';
+import { publish } from './benchmarks/publish.ts';
 import type { Benchmark, Measurement } from './contract.ts';
 import { renderTable } from './table.ts';
 
@@ -26,6 +29,9 @@ const BENCHMARKS: readonly Benchmark[] = [
   failover,
   liveMigration,
   networkApply,
+  networkPath,
+  edgePath,
+  publish,
 ];
 
 const program = new Command('npm run bench --')

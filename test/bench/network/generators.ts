@@ -1,0 +1,44 @@
+import { run } from './programs.ts';
+
+/** Between two programs, all with one connection. @returns Gbit/s, as the receiver counts them. */
+export async function throughput(
+  from: string,
+  address: string,
+  port: number,
+  seconds: number,
+): Promise<number> {
+  const { stdout } = await run(from, [
+    ...['iperf3', '--client', address, '--port', String(port), '--json'],
+    ...['--time', String(seconds), '--omit', '1'],
+  ]);
+  const { end } = JSON.parse(stdout) as { end: { sum_received: { bits_per_second: number } } };
+  return end.sum_received.bits_per_second / 1e9;
+}
+
+export interface Load {
+  readonly connections: number;
+  /** Whether each request has a connection of its own. */
+  readonly anew: boolean;
+  readonly seconds: number;
+}
+
+/** @returns requests that were answered, a second. @throws when one of them was not. */
+export async function requestRate(from: string, url: string, load: Load): Promise<number> {
+  const { stdout } = await run(from, [
+    ...['wrk', '--threads', '1', '--connections', String(load.connections)],
+    ...['--duration', `${load.seconds}s`, '--timeout', '10s'],
+    ...(load.anew ? ['--header', 'Connection: close'] : []),
+    url,
+  ]);
+  const rate = Number(/^Requests\/sec:\s+([\d.]+)$/m.exec(stdout)?.[1]);
+  if (!(rate > 0) || /Non-2xx|Socket errors/.test(stdout))
+    throw new Error(`not all was answered:\n${stdout}`);
+  return rate;
+}
+
+/** A client that makes thousands of connections a second to one address is not to run out of ports, which are held for a minute each. */
+export async function reusePorts(namespace: string): Promise<void> {
+  await run(namespace, [
+    ...['sysctl', '-qw', 'net.ipv4.tcp_tw_reuse=1', 'net.ipv4.ip_local_port_range=10240 65535'],
+  ]);
+}

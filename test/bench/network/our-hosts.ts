@@ -1,0 +1,66 @@
+import type { Flow } from '../../../agent/protocol/index.ts';
+import { aGuest, FLOWS, type Guest, HOSTS, MESH, partOf, ROLES } from '../../contract/network/fleet.ts';
+import { Stage } from '../../contract/network/stage.ts';
+import { endAll } from './programs.ts';
+
+/** Ports of what is measured; those of the stage's own programs are others. */
+export const THROUGHPUT_PORT = 5201;
+export const REQUEST_PORT = 8080;
+/** Guests of each role and declared flows that are in rules and routes and do nothing: the tables are those of a fleet in use. */
+const OTHER_GUESTS = 60;
+const OTHER_FLOWS = 100;
+
+export const client = aGuest('crm/web', 0, 'h1');
+export const server = aGuest('crm/db', 0, 'h2');
+/** What the load balancer of the edge host serves. */
+export const backend = aGuest('crm/web', 1, 'h2');
+
+const tcp = (id: string, from: string, to: string, port: number): Flow => ({
+  ...{ id, from: [from], to, port },
+  protocol: 'tcp',
+});
+
+const flows: readonly Flow[] = [
+  ...FLOWS,
+  tcp('crm/db/throughput', 'crm/web', 'crm/db', THROUGHPUT_PORT),
+  tcp('crm/db/requests', 'crm/web', 'crm/db', REQUEST_PORT),
+  tcp('crm/web/requests', 'edge', 'crm/web', REQUEST_PORT),
+  ...Array.from({ length: OTHER_FLOWS }, (_, index) =>
+    tcp(`shop/web/other-${index}`, 'crm/web', 'shop/web', 10_000 + index),
+  ),
+];
+
+const others: readonly Guest[] = ROLES.filter((role) => role !== MESH).flatMap((role) =>
+  Array.from({ length: OTHER_GUESTS }, (_, index) =>
+    aGuest(role, 10 + index, HOSTS[index % HOSTS.length] ?? ''),
+  ),
+);
+
+/** Three hosts with the rules, links and routes of the agent's own network code, and guests as namespaces. */
+export class OurHosts {
+  readonly stage = new Stage();
+
+  async open(): Promise<void> {
+    const guests = [client, server, backend];
+    await this.stage.open();
+    // As in a fleet, rules are there before guests are, and are looked at again when they have come.
+    await this.#apply([...guests, ...others]);
+    for (const guest of guests) await this.stage.addGuest(guest);
+    await this.#apply([...guests, ...others]);
+  }
+
+  namespaceOf = (where: string) => this.stage.namespace(where);
+
+  async close(): Promise<void> {
+    for (const where of [...this.stage.hosts.keys(), ...this.stage.guests.keys()])
+      await endAll(this.namespaceOf(where));
+    await this.stage.close();
+  }
+
+  #apply = (guests: readonly Guest[]) =>
+    Promise.all(
+      HOSTS.map((host) =>
+        this.stage.host(host).router.ask({ do: 'apply', part: partOf(host, guests, flows) }),
+      ),
+    );
+}

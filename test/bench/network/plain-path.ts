@@ -1,0 +1,88 @@
+import { exec } from '../../../agent/kit/exec.ts';
+import type { Stage } from '../../contract/network/stage.ts';
+import { endAll } from './programs.ts';
+
+interface Side {
+  readonly host: string;
+  readonly underlay: string;
+  readonly mac: string;
+  /** On the VXLAN. */
+  readonly router: string;
+  readonly guest: string;
+  readonly gateway: string;
+  readonly address: string;
+}
+
+const sideOf = (number: 1 | 2): Side => ({
+  host: `plain-${number}`,
+  underlay: `192.0.2.${20 + number}`,
+  mac: `52:54:63:00:00:0${number}`,
+  router: `10.99.255.${number}`,
+  guest: `plain-guest-${number}`,
+  gateway: `10.99.${number}.1`,
+  address: `10.99.${number}.10`,
+});
+
+/** Two hosts that route for a guest each, over a VXLAN that is made by hand, without a rule: the baseline of ours, on the same underlay. */
+export class PlainPath {
+  readonly #stage: Stage;
+  readonly near = sideOf(1);
+  readonly far = sideOf(2);
+  readonly #namespaces: string[] = [];
+
+  constructor(stage: Stage) {
+    this.#stage = stage;
+  }
+
+  async open(): Promise<void> {
+    await this.#addSide(this.near, this.far);
+    await this.#addSide(this.far, this.near);
+  }
+
+  async close(): Promise<void> {
+    for (const namespace of this.#namespaces) {
+      await endAll(namespace);
+      await exec('ip', ['netns', 'delete', namespace], { timeoutMs: 30_000 });
+    }
+  }
+
+  async #addSide(side: Side, other: Side): Promise<void> {
+    for (const name of [side.host, side.guest]) {
+      const namespace = this.#stage.namespace(name);
+      await exec('ip', ['netns', 'add', namespace], { timeoutMs: 30_000 });
+      this.#namespaces.push(namespace);
+      await this.#links(name, ['link set lo up']);
+    }
+    await this.#links('world', [
+      `link add ${side.host} type veth peer name eth0 netns ${this.#stage.namespace(side.host)}`,
+      `link set ${side.host} master underlay up`,
+    ]);
+    await this.#links(side.host, [
+      'link set eth0 up',
+      `address add ${side.underlay}/24 dev eth0`,
+      'link add guests type bridge',
+      `address add ${side.gateway}/24 dev guests`,
+      'link set guests up',
+      `link add tap type veth peer name eth0 netns ${this.#stage.namespace(side.guest)}`,
+      'link set tap mtu 1450 master guests up',
+      `link add between address ${side.mac} type vxlan id 42 dstport 4789 local ${side.underlay} nolearning`,
+      'link set between mtu 1450 up',
+      `address add ${side.router}/24 dev between`,
+      `neigh replace ${other.router} lladdr ${other.mac} dev between nud permanent`,
+      `route add ${other.address}/32 via ${other.router} dev between`,
+    ]);
+    await this.#stage.run(side.host, [
+      ...['bridge', 'fdb', 'replace', other.mac, 'dev', 'between'],
+      ...['dst', other.underlay, 'self', 'permanent'],
+    ]);
+    await this.#stage.run(side.host, ['sysctl', '-qw', 'net.ipv4.ip_forward=1']);
+    await this.#links(side.guest, [
+      'link set eth0 mtu 1450 up',
+      `address add ${side.address}/24 dev eth0`,
+      `route add default via ${side.gateway}`,
+    ]);
+  }
+
+  #links = (where: string, lines: readonly string[]) =>
+    this.#stage.run(where, ['ip', '-batch', '-'], `${lines.join('\n')}\n`);
+}
