@@ -134,7 +134,11 @@ async function run({ log, configuration, paths, identity }: Parts): Promise<void
     controller: () => identity.current.controller,
   });
   await underlay.look();
-  const network = new NftHostNetwork({ log, guarded: async () => underlay.latest.guarded });
+  const network = new NftHostNetwork({
+    log,
+    guarded: async () => underlay.latest.guarded,
+    onMissing: (bridges) => executor.remakeBridges(bridges),
+  });
   const backups = new BackupKeeper({
     fleet,
     host: configuration.name,
