@@ -39,6 +39,7 @@ import type { Base } from './wiring/base.ts';
 import { readCommandLine, USAGE } from './wiring/command-line.ts';
 import { createDoctor } from './wiring/doctor.ts';
 import { createEdge, missingForEdge, offersEdge } from './wiring/edge.ts';
+import { endServers } from './wiring/end-servers.ts';
 import { createExecutor } from './wiring/executor.ts';
 import { createLeaseKeeper, leaseOf } from './wiring/guard.ts';
 import { HeldIdentity } from './wiring/held-identity.ts';
@@ -64,6 +65,7 @@ async function main(): Promise<void> {
   const log = createLogger('weft-agent');
   const configuration = await readConfiguration(values.config);
   const paths = new AgentPaths(configuration.stateFolder);
+  if (values['end-servers']) return endServers(configuration.stateFolder, paths.names, systemClock);
   const identities = new IdentityFolder(paths.identity);
   const joined = await identify(identities, configuration.name, values['join-file'] ?? null, log);
   const poolName = values['init-pool'];
@@ -134,7 +136,11 @@ async function run({ log, configuration, paths, identity }: Parts): Promise<void
     controller: () => identity.current.controller,
   });
   await underlay.look();
-  const network = new NftHostNetwork({ log, guarded: async () => underlay.latest.guarded });
+  const network = new NftHostNetwork({
+    log,
+    guarded: async () => underlay.latest.guarded,
+    onMissing: (bridges) => executor.remakeBridges(bridges),
+  });
   const backups = new BackupKeeper({
     fleet,
     host: configuration.name,

@@ -1,71 +1,49 @@
 import { spawn } from 'node:child_process';
-import { closeSync, openSync, readFileSync, readlinkSync, statSync, truncateSync } from 'node:fs';
+import { closeSync, openSync, statSync, truncateSync } from 'node:fs';
 import { open } from 'node:fs/promises';
-import { basename, join } from 'node:path';
-import { entriesOf, isAlive, PROC, startTicksOf, statOf } from '../guard/processes.ts';
+import { OwnServer, type ServerMark, signalServer } from '../kit/own-server.ts';
 
 const LOG_BYTES = 1024 * 1024;
 const LOG_TAIL_BYTES = 16 * 1024;
 
 export interface DaemonOptions {
-  readonly program: string;
+  readonly server: ServerMark;
   readonly arguments: readonly string[];
-  /** One of the arguments, which no other process of this host has: what is ours is known by it. */
-  readonly mark: string;
   readonly log: string;
   /** Told when one that this agent has started ends. */
   readonly onExit: () => void;
 }
 
-interface Known {
-  readonly pid: number;
-  readonly startTicks: string;
-}
-
-/**
- * A server of ours, as a process that outlives the agent. No note says which one it is: its command line does, so that there is no moment in
- * which one runs that is not known.
- */
+/** A server of ours that this agent starts, and that outlives it. */
 export class Daemon {
   readonly #options: DaemonOptions;
-  readonly #namespace = networkOf('self');
-  #known: Known | null = null;
+  readonly #server: OwnServer;
 
   constructor(options: DaemonOptions) {
     this.#options = options;
+    this.#server = new OwnServer(options.server);
   }
 
-  /** Pid of its first process; null: it does not run. */
-  find(): number | null {
-    if (this.#known && isAlive(this.#known.pid, this.#known.startTicks)) return this.#known.pid;
-    this.#known = null;
-    const all = this.processes();
-    const first = all.find((pid) => !all.includes(parentOf(pid)) && isRoots(pid));
-    const startTicks = first === undefined ? null : startTicksOf(first);
-    if (first === undefined || startTicks === null) return null;
-    this.#known = { pid: first, startTicks };
-    return first;
+  get isRunning(): boolean {
+    return this.#server.find() !== null;
   }
 
   /** Pids of all its processes. */
-  processes(): readonly number[] {
-    const { program, mark } = this.#options;
-    return entriesOf(PROC)
-      .filter((entry) => /^\d+$/.test(entry))
-      .filter((pid) => {
-        const [first = '', ...rest] = argumentsOf(pid);
-        return basename(first) === program && rest.includes(mark) && networkOf(pid) === this.#namespace;
-      })
-      .map(Number);
+  get processes(): readonly number[] {
+    return this.#server.processes().map(({ pid }) => pid);
   }
 
   /** Starts it; whether it stays up shows later. */
   start(): void {
-    const { program, arguments: args, log, onExit } = this.#options;
+    const { server, arguments: args, log, onExit } = this.#options;
     trim(log);
     const file = openSync(log, 'a', 0o600);
     try {
-      const child = spawn(program, [...args], { detached: true, stdio: ['ignore', file, file], cwd: '/' });
+      const child = spawn(server.program, [...args], {
+        detached: true,
+        stdio: ['ignore', file, file],
+        cwd: '/',
+      });
       child.once('error', onExit).once('exit', onExit).unref();
     } finally {
       closeSync(file);
@@ -74,13 +52,8 @@ export class Daemon {
 
   /** @returns false when it does not run. */
   signal(signal: NodeJS.Signals): boolean {
-    const pid = this.find();
-    if (pid === null) return false;
-    try {
-      return process.kill(pid, signal);
-    } catch {
-      return false;
-    }
+    const first = this.#server.find();
+    return first !== null && signalServer(first, signal);
   }
 
   /** How much it has written so far: what follows is what `logSince` gives. */
@@ -97,33 +70,6 @@ export class Daemon {
     } finally {
       await file.close();
     }
-  }
-}
-
-const parentOf = (pid: number): number => Number(statOf(join(PROC, String(pid), 'stat'))?.[1] ?? 0);
-
-/** Workers of a load balancer are not: one whose first process was killed is not taken for it. */
-function isRoots(pid: number): boolean {
-  try {
-    return statSync(join(PROC, String(pid))).uid === process.getuid?.();
-  } catch {
-    return false;
-  }
-}
-
-function argumentsOf(pid: string): readonly string[] {
-  try {
-    return readFileSync(join(PROC, pid, 'cmdline'), 'utf8').split('\0');
-  } catch {
-    return [];
-  }
-}
-
-function networkOf(pid: string): string {
-  try {
-    return readlinkSync(join(PROC, pid, 'ns/net'));
-  } catch {
-    return '';
   }
 }
 

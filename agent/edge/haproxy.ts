@@ -24,6 +24,7 @@ import {
   parseStatistics,
   type Statistics,
 } from './runtime.ts';
+import { edgeServers } from './servers.ts';
 
 const CHECK_LIMIT_MS = 30_000;
 /** In which a new worker serves, or its master has told why not. */
@@ -57,7 +58,8 @@ export class Haproxy {
 
   constructor({ folder, certificates, clock, onExit }: HaproxyOptions) {
     this.#clock = clock;
-    this.#file = join(folder, 'haproxy.cfg');
+    const { haproxy: server } = edgeServers(folder);
+    this.#file = server.mark;
     this.#master = join(folder, 'master.sock');
     this.#places = {
       certificates,
@@ -65,20 +67,19 @@ export class Haproxy {
       empty: join(folder, 'empty'),
     };
     this.#daemon = new Daemon({
-      program: 'haproxy',
+      server,
       arguments: ['-W', '-db', '-S', `${this.#master},mode,600`, '-f', this.#file],
-      mark: this.#file,
       log: join(folder, 'haproxy.log'),
       onExit,
     });
   }
 
   get processes(): readonly number[] {
-    return this.#daemon.processes();
+    return this.#daemon.processes;
   }
 
   get isRunning(): boolean {
-    return this.#daemon.find() !== null;
+    return this.#daemon.isRunning;
   }
 
   /** Ends it, with what is open. */

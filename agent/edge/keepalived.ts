@@ -8,6 +8,7 @@ import type { SharedAddress } from '../protocol/index.ts';
 import { Daemon } from './daemon.ts';
 import { composeKeepalivedConfiguration, type OwnLink } from './keepalived-configuration.ts';
 import { Restarts } from './restarts.ts';
+import { edgeServers } from './servers.ts';
 
 const LIMIT_MS = 10_000;
 const NOT_THERE = 2;
@@ -33,21 +34,21 @@ export class Keepalived {
   constructor(options: KeepalivedOptions) {
     this.#options = options;
     const { folder, onExit } = options;
-    this.#file = join(folder, 'keepalived.conf');
+    const { keepalived: server } = edgeServers(folder);
+    this.#file = server.mark;
     this.#daemon = new Daemon({
-      program: 'keepalived',
+      server,
       arguments: [
         ...['--dont-fork', '--log-console', '--vrrp', '--use-file', this.#file],
         ...['--pid', join(folder, 'keepalived.pid'), '--vrrp_pid', join(folder, 'vrrp.pid')],
       ],
-      mark: this.#file,
       log: join(folder, 'keepalived.log'),
       onExit,
     });
   }
 
   get isRunning(): boolean {
-    return this.#daemon.find() !== null;
+    return this.#daemon.isRunning;
   }
 
   async keep(addresses: readonly SharedAddress[]): Promise<void> {

@@ -117,6 +117,13 @@ export class Executor {
     return network;
   }
 
+  /** These bridges of guests' networks were looked for and not found: what somebody has deleted is made again, while guests run. */
+  remakeBridges(missing: readonly string[]): void {
+    const bridges = this.#networks.remake(missing);
+    if (bridges.length > 0)
+      this.#options.log.warn({ bridges }, 'bridges of guests’ networks are gone; they are made again');
+  }
+
   /** Stops working; what runs goes on running. */
   async close(): Promise<void> {
     this.#stop.abort();

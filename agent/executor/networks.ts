@@ -6,6 +6,12 @@ import type { RouterPart } from '../network/router-part.ts';
 import type { NetworkGoal } from '../protocol/index.ts';
 import { networkName } from './names.ts';
 
+interface Made {
+  readonly spec: string;
+  readonly done: Promise<void>;
+  isDone: boolean;
+}
+
 /** The goal's subnets on this host. Many VMs ask for one subnet at once; it is made once. */
 export class GoalNetworks {
   readonly #driver: HypervisorDriver;
@@ -13,7 +19,8 @@ export class GoalNetworks {
   readonly #fleet: string;
   readonly #onLate: () => void;
   /** Network id → what was asked for, and its making. */
-  readonly #made = new Map<string, { readonly spec: string; readonly done: Promise<void> }>();
+  readonly #made = new Map<string, Made>();
+  #goal: readonly NetworkGoal[] = [];
   #rules: Promise<void> = Promise.resolve();
   #resolver: ReturnType<typeof guestResolver>;
 
@@ -27,6 +34,7 @@ export class GoalNetworks {
 
   /** Brings rules, what joins this host to others, and leases in line with a new goal, without waiting. */
   apply({ fleet, networks, backbone, router, edge, names }: RouterPart): void {
+    this.#goal = networks;
     this.#rules = this.#host.apply({
       fleet,
       networks,
@@ -52,6 +60,22 @@ export class GoalNetworks {
     this.#made.clear();
   }
 
+  /**
+   * Bridges of the goal's were looked for and not found. Those that somebody has deleted are made again, those in the making are left to it.
+   * @returns which are made again.
+   */
+  remake(bridges: readonly string[]): readonly string[] {
+    const gone = this.#goal.filter((network) => {
+      const made = this.#made.get(network.id);
+      return bridges.includes(bridgeName(this.#fleet, network)) && made?.isDone !== false;
+    });
+    for (const network of gone) {
+      this.#made.delete(network.id);
+      this.#ensure(network).catch(() => undefined);
+    }
+    return gone.map((network) => bridgeName(this.#fleet, network));
+  }
+
   #ensure(network: NetworkGoal): Promise<void> {
     const spec = {
       name: networkName(this.#fleet, network),
@@ -66,13 +90,18 @@ export class GoalNetworks {
     const known = this.#made.get(network.id);
     if (known?.spec === text) return known.done;
     const done = this.#driver.ensureNetwork(spec).then(async () => {
+      // libvirt goes on taking a network for active whose bridge was deleted.
+      if (!(await this.#host.hasBridge(spec.bridge))) await this.#driver.remakeNetwork(spec);
       await this.#host.hastenResolution(spec.bridge);
       await this.#host.refresh();
     });
-    const made = { spec: text, done };
+    const made: Made = { spec: text, done, isDone: false };
     this.#made.set(network.id, made);
     done.then(
-      () => this.#made.has(network.id) || this.#onLate(),
+      () => {
+        made.isDone = true;
+        if (!this.#made.has(network.id)) this.#onLate();
+      },
       () => this.#made.get(network.id) === made && this.#made.delete(network.id),
     );
     return done;

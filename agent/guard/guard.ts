@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
+import { isAlive, startTicksOf } from '../kit/processes.ts';
 import { type Action, decide, type LeaseNote, type Sight } from './decide.ts';
 import type { GuardFolder, GuardNote, MachinesNote } from './notes.ts';
-import { isAlive, startTicksOf } from './processes.ts';
 import { findMachines, kill, type MachineProcess } from './qemus.ts';
 import { readWatchdogFacts, Watchdog, whyNotDependable } from './watchdog.ts';
 

@@ -1,6 +1,6 @@
+import { startTicksOf } from '../kit/processes.ts';
 import type { GuardState, Heartbeat, Lease } from '../protocol/index.ts';
 import type { GuardNote, MachinesNote, NoteFolder } from './notes.ts';
-import { startTicksOf } from './processes.ts';
 
 export interface LeaseKeeperOptions {
   readonly folder: NoteFolder;

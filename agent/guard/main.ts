@@ -1,10 +1,10 @@
 import { writeFileSync } from 'node:fs';
 import { setPriority } from 'node:os';
 import { parseArgs } from 'node:util';
+import { isAlive } from '../kit/processes.ts';
 import { bootTimeMs, readBootId } from './boot-time.ts';
 import { Guard } from './guard.ts';
 import { DEFAULT_GUARD_FOLDER, GuardFolder } from './notes.ts';
-import { isAlive } from './processes.ts';
 import { turn } from './turn.ts';
 import { isVirtualMachine } from './watchdog.ts';
 

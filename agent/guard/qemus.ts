@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { entriesOf, isAlive, PROC, startTicksOf } from '../kit/processes.ts';
 import { type MachinesNote, RBD_PREFIX } from './notes.ts';
-import { entriesOf, isAlive, PROC, startTicksOf } from './processes.ts';
 
 /** A QEMU that has a machine's disk on a shared pool open. */
 export interface MachineProcess {

@@ -1,6 +1,6 @@
 import { closeSync, constants, openSync, readFileSync, statSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { entriesOf } from './processes.ts';
+import { entriesOf } from '../kit/processes.ts';
 
 /** What sysfs says of a watchdog: https://docs.kernel.org/ABI/testing/sysfs-class-watchdog */
 export interface WatchdogFacts {

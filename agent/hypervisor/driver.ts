@@ -161,6 +161,11 @@ export interface HypervisorDriver {
   listNetworks(): Promise<readonly NetworkView[]>;
   /** Makes the network, or brings its reservations in line; guests on it notice nothing. */
   ensureNetwork(spec: NetworkSpec): Promise<void>;
+  /**
+   * Makes the network anew, whatever is there of it: for one whose bridge somebody has deleted, which a hypervisor need not notice. Guests
+   * run on; their interfaces are on no bridge afterwards.
+   */
+  remakeNetwork(spec: NetworkSpec): Promise<void>;
   removeNetwork(name: string): Promise<void>;
   onEvent(listener: (event: DomainEvent) => void): () => void;
   close(): Promise<void>;

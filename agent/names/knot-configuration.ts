@@ -1,3 +1,5 @@
+import type { ServerMark } from '../kit/own-server.ts';
+
 /** An address of this host on which names are served. */
 export interface Listener {
   readonly address: string;
@@ -25,6 +27,13 @@ export const filesOf = (folder: string) => ({
   socket: `${folder}/control`,
   pid: `${folder}/pid`,
   log: `${folder}/log`,
+});
+
+/** It opens its ports, and goes on as its own user. */
+export const knotServer = (folder: string): ServerMark => ({
+  program: 'knotd',
+  mark: filesOf(folder).configuration,
+  changesUser: true,
 });
 
 const quoted = (text: string) => `"${text.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"`;

@@ -6,11 +6,16 @@ import type { Clock } from '../kit/clock.ts';
 import { WeftError } from '../kit/errors.ts';
 import { exec } from '../kit/exec.ts';
 import { exists } from '../kit/exists.ts';
+import { OwnServer } from '../kit/own-server.ts';
 import type { NameServer } from './contract.ts';
-import { composeKnotConfiguration, filesOf, type KnotSettings, type Listener } from './knot-configuration.ts';
-import { endServer, findServer } from './server-process.ts';
+import {
+  composeKnotConfiguration,
+  filesOf,
+  type KnotSettings,
+  knotServer,
+  type Listener,
+} from './knot-configuration.ts';
 
-const PROGRAM = 'knotd';
 const CONTROL = 'knotc';
 const PROGRAM_FOLDERS = ['/usr/sbin', '/usr/local/sbin', '/usr/bin', '/usr/local/bin'];
 /** Whom the package makes for it. */
@@ -28,6 +33,8 @@ export class KnotServer implements NameServer {
   readonly #folder: string;
   readonly #files: ReturnType<typeof filesOf>;
   readonly #clock: Clock;
+  readonly #mark: ReturnType<typeof knotServer>;
+  readonly #server: OwnServer;
   #user: Promise<User | null> | null = null;
 
   /** @param folder of nothing else; made, and removed with the server. */
@@ -35,11 +42,13 @@ export class KnotServer implements NameServer {
     this.#folder = folder;
     this.#files = filesOf(folder);
     this.#clock = clock;
+    this.#mark = knotServer(folder);
+    this.#server = new OwnServer(this.#mark);
   }
 
   async missing(): Promise<readonly string[]> {
     const missing: string[] = [];
-    for (const name of [PROGRAM, CONTROL]) {
+    for (const name of [this.#mark.program, CONTROL]) {
       const there = await Promise.all(PROGRAM_FOLDERS.map((folder) => exists(`${folder}/${name}`)));
       if (!there.includes(true)) missing.push(name);
     }
@@ -47,22 +56,22 @@ export class KnotServer implements NameServer {
   }
 
   async runsWith(settings: Settings): Promise<boolean> {
-    if (this.#find() === null) return false;
+    if (this.#server.find() === null) return false;
     const user = await this.#owner();
     return (await readIfThere(this.#files.configuration)) === this.#configuration(settings, user);
   }
 
   async start(settings: Settings): Promise<void> {
-    await this.#end();
+    await this.#server.end(this.#clock);
     const user = await this.#owner();
     await this.#prepareFolder(user);
     await rm(this.#files.log, { force: true });
     await writeFileAtomic(this.#files.configuration, this.#configuration(settings, user));
     // It leaves us by itself: it is nobody's child when the program that starts it has ended.
     const words = ['-c', this.#files.configuration, `--daemonize=${this.#folder}`];
-    await exec(PROGRAM, words, { timeoutMs: LIMIT_MS, cwd: '/' });
+    await exec(this.#mark.program, words, { timeoutMs: LIMIT_MS, cwd: '/' });
     for (let waited = 0; !(await this.#answersToUs()); waited += LOOK_EVERY_MS) {
-      if (this.#find() === null || waited > LIMIT_MS) throw await this.#failure('did not start');
+      if (this.#server.find() === null || waited > LIMIT_MS) throw await this.#failure('did not start');
       await this.#clock.sleep(LOOK_EVERY_MS);
     }
   }
@@ -82,7 +91,7 @@ export class KnotServer implements NameServer {
   }
 
   async remove(): Promise<void> {
-    await this.#end();
+    await this.#server.end(this.#clock);
     await rm(this.#folder, { recursive: true, force: true });
   }
 
@@ -112,15 +121,6 @@ export class KnotServer implements NameServer {
 
   #configuration(settings: Settings, user: User | null): string {
     return composeKnotConfiguration({ ...settings, folder: this.#folder, user: user && `${USER}:${USER}` });
-  }
-
-  #find() {
-    return findServer(PROGRAM, this.#files.configuration, this.#files.pid);
-  }
-
-  async #end(): Promise<void> {
-    // A start that was cut short may have left a second one.
-    for (let found = this.#find(); found !== null; found = this.#find()) await endServer(found, this.#clock);
   }
 
   async #answersToUs(): Promise<boolean> {

@@ -14,6 +14,8 @@ export interface HostNetwork {
    * at the second after. Of use only: a kernel that does not let it changes nothing else.
    */
   hastenResolution(bridge: string): Promise<void>;
+  /** Whether a bridge of this name is there. */
+  hasBridge(name: string): Promise<boolean>;
   /** Removes the fleet's tables. */
   remove(fleet: string): Promise<void>;
 }

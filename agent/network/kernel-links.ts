@@ -10,17 +10,25 @@ import { hasBackbone, type RouterPart } from './router-part.ts';
 const LIMIT_MS = 30_000;
 const IP6 = '/proc/sys/net/ipv6/conf';
 
+export interface LinksApplied {
+  /** Whether there was something to do. */
+  readonly changed: boolean;
+  /** Names of the bridges that should be there and are not: libvirt makes them. */
+  readonly missing: readonly string[];
+}
+
 /**
  * Brings the kernel's links, addresses, routes and neighbours in line with a goal.
- * @returns whether there was something to do.
  * @throws WeftError `command-failed` with what the kernel refused; what was done until then stays, and the next call goes on from there.
  */
-export async function applyLinks(part: RouterPart): Promise<boolean> {
+export async function applyLinks(part: RouterPart): Promise<LinksApplied> {
   const wanted = composeLinks(part);
   const observed = await observeLinks(wanted.bridges.map(({ name }) => name));
+  const found = new Set(observed.links.map(({ ifname }) => ifname));
+  const missing = wanted.bridges.map(({ name }) => name).filter((name) => !found.has(name));
   const plan = planLinks(fleetPrefix(part.fleet), wanted, observed);
   if (hasBackbone(part)) await enableForwarding(observed.has6);
-  if (isNothing(plan)) return false;
+  if (isNothing(plan)) return { changed: false, missing };
   await batch('ip', plan.links);
   for (const device of plan.enable6) {
     // libvirt turns it off where a network has no IPv6 of its own making.
@@ -29,7 +37,7 @@ export async function applyLinks(part: RouterPart): Promise<boolean> {
   }
   await batch('ip', plan.addresses);
   await batch('bridge', plan.forwards);
-  return true;
+  return { changed: true, missing };
 }
 
 async function batch(program: string, lines: readonly string[]): Promise<void> {

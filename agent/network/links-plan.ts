@@ -107,8 +107,10 @@ function bridgeLines({ found }: Context, { name, mtu, taps }: WantedBridge): rea
     ...present
       .filter(({ master }) => master !== name)
       .map(({ ifname }) => `link set dev ${ifname} master ${name}`),
-    ...present.filter((tap) => tap.mtu !== mtu).map(({ ifname }) => `link set dev ${ifname} mtu ${mtu}`),
-    ...(bridge.mtu === mtu ? [] : [`link set dev ${name} mtu ${mtu}`]),
+    ...[...present, bridge]
+      .filter((link) => mtu !== null && link.mtu !== mtu)
+      .map(({ ifname }) => `link set dev ${ifname} mtu ${mtu}`),
+    ...present.filter((tap) => !isUp(tap)).map(({ ifname }) => `link set dev ${ifname} up`),
     ...(isUp(bridge) ? [] : [`link set dev ${name} up`]),
   ];
 }
@@ -143,6 +145,8 @@ function addressLines(context: Context): readonly string[] {
           .get(device)
           ?.addr_info.some(({ local, prefixlen }) => local === address && prefixlen === prefix);
       if (isThere || !there.has(device)) return [];
+      // One that is down may be one that libvirt is just making: it fails where its address is there before it.
+      if (is4(address) && isBridge(context, device) && !isUp(found.get(device))) return [];
       return [`address replace ${address}/${prefix} dev ${device}${is4(address) ? '' : ' nodad'}`];
     },
   );

@@ -1,3 +1,4 @@
+import type { NetworkGoal } from '../protocol/index.ts';
 import { canonical6, is4, prefixLength } from './addresses.ts';
 import { backboneDevice, bridgeName, meshDevice, tapName } from './names.ts';
 import { type BackbonePart, hasBackbone, type RouterPart } from './router-part.ts';
@@ -18,7 +19,8 @@ export interface WantedVxlan {
 /** Made by libvirt; what it does not do is done here. */
 export interface WantedBridge {
   readonly name: string;
-  readonly mtu: number;
+  /** Null: as it is. */
+  readonly mtu: number | null;
   /** Names of guests' interfaces, of which some may not be there. */
   readonly taps: readonly string[];
 }
@@ -58,22 +60,20 @@ export interface WantedLinks {
   readonly forwards: readonly WantedForward[];
 }
 
-const NOTHING: WantedLinks = {
-  ...{ vxlans: [], bridges: [], addresses: [], routes: [], neighbours: [], forwards: [] },
-};
-
 export function composeLinks(part: RouterPart): WantedLinks {
-  if (!hasBackbone(part)) return NOTHING;
+  const bridges = part.networks.map((network) => bridgeOf(part, network));
+  const gateways = part.networks.map((network) =>
+    addressOf(bridgeName(part.fleet, network), network.gateway, network.cidr),
+  );
+  if (!hasBackbone(part))
+    return { vxlans: [], bridges, addresses: gateways, routes: [], neighbours: [], forwards: [] };
   const [backbone, meshes] = [backboneLinks(part), meshLinks(part)];
   return {
     vxlans: [...backbone.vxlans, ...meshes.vxlans],
-    bridges: part.networks.map((network) => ({
-      name: bridgeName(part.fleet, network),
-      mtu: part.backbone.mtu,
-      taps: network.leases.map(({ address }) => tapName(part.fleet, address)),
-    })),
+    bridges,
     addresses: [
       ...backbone.addresses,
+      ...gateways,
       ...part.networks.flatMap((network) =>
         network.gateway6 && network.cidr6
           ? [addressOf(bridgeName(part.fleet, network), network.gateway6, network.cidr6)]
@@ -85,6 +85,12 @@ export function composeLinks(part: RouterPart): WantedLinks {
     forwards: [...backbone.forwards, ...meshes.forwards],
   };
 }
+
+const bridgeOf = ({ fleet, backbone }: RouterPart, network: NetworkGoal): WantedBridge => ({
+  name: bridgeName(fleet, network),
+  mtu: backbone?.mtu ?? null,
+  taps: network.leases.map(({ address }) => tapName(fleet, address)),
+});
 
 const addressOf = (device: string, address: string, cidr: string): WantedAddress => ({
   device,

@@ -3,6 +3,7 @@ import type { Clock } from '../kit/clock.ts';
 import { WeftError } from '../kit/errors.ts';
 import { ExclusiveRunner } from '../kit/exclusive-runner.ts';
 import { exec } from '../kit/exec.ts';
+import { exists } from '../kit/exists.ts';
 import type { Logger } from '../kit/log.ts';
 import { repeat } from '../kit/repeat.ts';
 import type { HostNetwork } from './contract.ts';
@@ -25,6 +26,8 @@ export interface HostNetworkOptions {
   readonly log: Pick<Logger, 'warn' | 'info'>;
   /** Prefixes and addresses that no guest reaches: this host's own links, and the controller. */
   readonly guarded?: () => Promise<readonly string[]>;
+  /** Bridges that should be there and are not, as a look has found; some may be in the making. */
+  readonly onMissing?: (bridges: readonly string[]) => void;
 }
 
 interface Written {
@@ -73,7 +76,8 @@ export class NftHostNetwork implements HostNetwork {
       this.#healRules(part),
       this.#runner.run('links', () => applyLinks(this.#wanted ?? part)),
     ]);
-    return rules || links;
+    if (links.missing.length > 0) this.#options.onMissing?.(links.missing);
+    return rules || links.changed;
   }
 
   /** Looks again and again, and when `changed` says that something has changed. @returns what ends it. */
@@ -89,6 +93,10 @@ export class NftHostNetwork implements HostNetwork {
     return () => {
       for (const stop of stops) stop();
     };
+  }
+
+  hasBridge(name: string): Promise<boolean> {
+    return exists(`/proc/sys/net/ipv4/conf/${name}`);
   }
 
   async hastenResolution(bridge: string): Promise<void> {

@@ -1,6 +1,6 @@
 import { readdir, readFile, readlink } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { startTicksOf, statOf } from '../../agent/guard/processes.ts';
+import { startTicksOf, statOf } from '../../agent/kit/processes.ts';
 import type { ProcessRecord } from './state.ts';
 
 export function recordProcess(pid: number): ProcessRecord {

@@ -142,6 +142,43 @@ describe('the network of two applications', () => {
     expect(await tried('north/web-0', 'north/api-0:9000')).toEqual(passes);
   });
 
+  test('is as declared again after somebody has deleted the bridge of a guest that runs', async () => {
+    const home = String(rowOf(rows, 'north/api-0').host);
+    const onHome = async (...command: readonly string[]) => (await golden.lab.exec(home, command)).stdout;
+    const bootOf = () => inside('north/api-0', 'cat /proc/sys/kernel/random/boot_id');
+    const boot = await bootOf();
+    const gateway = address('north/api-0').replace(/\d+$/, '1');
+    const bridge = /^\d+: (wb\S+) /m.exec(await onHome('ip', '-4', '-o', 'addr', 'show', 'to', gateway))?.[1];
+    if (bridge === undefined) throw new Error(`${home} has no bridge with ${gateway}`);
+    const macOf = async () => (await onHome('cat', `/sys/class/net/${bridge}/address`)).trim();
+    const mac = await macOf();
+    await onHome('ip', 'link', 'delete', bridge);
+    await waitFor(
+      'the declared connection to pass again',
+      () => tried('north/web-0', 'north/api-0:9000'),
+      ({ outcome }) => outcome === 'connected',
+      120_000,
+    );
+    expect(await macOf()).toBe(mac);
+    await waitFor(
+      'its address of IPv6',
+      async () => (await trace('north/web-1', `[${await address6('north/api-0')}]:9000`)).probe.outcome,
+      (outcome) => outcome === 'connected',
+      60_000,
+    );
+    expect(await tried('south/lone-0', 'north/api-0:9000')).toEqual(dropped);
+    expect(await tried('north/web-0', 'north/api-0:22')).toEqual(dropped);
+    expect(await bootOf()).toBe(boot);
+    // Leases and names come from libvirt's server on it.
+    const named = 'busybox nslookup api-0.api.north.weft.internal 2>/dev/null | tail -n +3 || true';
+    await waitFor(
+      'names to be answered on it',
+      () => inside('north/api-0', named),
+      (answer) => answer.includes(address('north/api-0')),
+      60_000,
+    );
+  });
+
   test('serves an input endpoint on every edge host, with ready instances behind it, and says so', async () => {
     const { hosts } = await golden.lab.state();
     const [first, other] = hosts.map(({ name }) => name) as [string, string];

@@ -210,6 +210,13 @@ export class FakeDriver implements HypervisorDriver {
     this.networks.set(spec.name, { ...spec, active: true });
   }
 
+  async remakeNetwork(spec: NetworkSpec): Promise<void> {
+    this.#called('remakeNetwork', spec.name);
+    const found = this.networks.get(spec.name);
+    if (found) requireOurs(`network ${spec.name}`, found.mark, this.#fleet);
+    this.networks.set(spec.name, { ...spec, active: true });
+  }
+
   async removeNetwork(name: string): Promise<void> {
     this.#called('removeNetwork', name);
     const found = this.networks.get(name);

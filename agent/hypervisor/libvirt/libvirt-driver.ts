@@ -266,6 +266,12 @@ export class LibvirtDriver implements HypervisorDriver {
     return this.#use(`make network ${spec.name}`, (connection) => this.#networks.ensure(connection, spec));
   }
 
+  remakeNetwork(spec: NetworkSpec): Promise<void> {
+    return this.#use(`make network ${spec.name} anew`, (connection) =>
+      this.#networks.remake(connection, spec),
+    );
+  }
+
   removeNetwork(name: string): Promise<void> {
     return this.#use(`remove network ${name}`, (connection) => this.#networks.remove(connection, name));
   }

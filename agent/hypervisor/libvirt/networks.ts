@@ -37,8 +37,22 @@ export class LibvirtNetworks {
         if (view.active) return updateLeases(found, view.leases, spec.leases);
         await found.undefine(LIMIT);
       }
-      const network = await connection.defineNetwork(composeNetworkXml(spec), LIMIT);
-      await network.create(LIMIT);
+      await make(connection, spec);
+    });
+  }
+
+  /** What a crash leaves of it half done is a network that is down, which `ensure` makes anew. */
+  remake(connection: Connection, spec: NetworkSpec): Promise<void> {
+    return this.#runner.run(spec.name, async () => {
+      const found = await this.#find(connection, spec.name);
+      if (found) {
+        const view = await this.#view(found);
+        requireOurs(`network ${spec.name}`, view.mark, this.#fleet);
+        // With it libvirt's server of leases and names ends, which would go on for a bridge that is not there.
+        if (view.active) await found.destroy(LIMIT);
+        await found.undefine(LIMIT);
+      }
+      await make(connection, spec);
     });
   }
 
@@ -66,6 +80,11 @@ export class LibvirtNetworks {
       throw error;
     });
   }
+}
+
+async function make(connection: Connection, spec: NetworkSpec): Promise<void> {
+  const network = await connection.defineNetwork(composeNetworkXml(spec), LIMIT);
+  await network.create(LIMIT);
 }
 
 const sameLease = (one: Lease) => (other: Lease) =>

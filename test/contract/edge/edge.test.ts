@@ -340,3 +340,20 @@ describe('a shared address', () => {
     );
   });
 });
+
+describe('what the agent leaves running', () => {
+  it('ends when its package is removed, and no other HAProxy does', async () => {
+    // The one that is left of the two.
+    const edge: EdgeName = (await stage.pidsOf('a', 'keepalived')).length > 0 ? 'a' : 'b';
+    await stage.killKeeper(edge);
+    const other = await stage.startOtherHaproxy(edge);
+    expect((await stage.pidsOf(edge, 'haproxy')).length).toBeGreaterThan(0);
+    expect((await stage.pidsOf(edge, 'keepalived')).length).toBeGreaterThan(0);
+    await stage.endServers(edge);
+    expect(await stage.pidsOf(edge, 'haproxy')).toEqual([]);
+    expect(await stage.pidsOf(edge, 'keepalived')).toEqual([]);
+    expect(await stage.hasAddress(edge, VIP)).toBe(false);
+    expect([other.exitCode, other.signalCode]).toEqual([null, null]);
+    other.kill('SIGKILL');
+  });
+});

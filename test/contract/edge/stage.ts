@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { exec } from '../../../agent/kit/exec.ts';
@@ -141,6 +141,34 @@ export class EdgeStage {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     await new Promise((resolve) => child.stdout?.once('data', resolve));
+    return child;
+  }
+
+  /** As the package's removal does. */
+  async endServers(edge: EdgeName): Promise<void> {
+    const file = join(this.#folder, edge, 'agent.yaml');
+    await writeFile(file, `stateFolder: ${join(this.#folder, edge)}\n`);
+    const program = [process.execPath, '--import', TSX, join(HERE, '../../../agent/main.ts')];
+    await exec('ip', ['netns', 'exec', this.namespace(edge), ...program, '--config', file, '--end-servers'], {
+      timeoutMs: 60_000,
+    });
+  }
+
+  /** Somebody else's. */
+  async startOtherHaproxy(edge: EdgeName): Promise<ChildProcess> {
+    const file = join(this.#folder, `other-${edge}.cfg`);
+    const times = ['connect', 'client', 'server'].map((each) => `  timeout ${each} 5s\n`).join('');
+    await writeFile(file, `defaults\n  mode tcp\n${times}listen other\n  bind 127.0.0.1:6500\n`);
+    const child = spawn('ip', ['netns', 'exec', this.namespace(edge), 'haproxy', '-db', '-f', file], {
+      stdio: 'ignore',
+    });
+    await waitFor(
+      'another HAProxy to listen',
+      async () =>
+        (await ip('netns', 'exec', this.namespace(edge), 'ss', '-Hltn', 'sport', '=', '6500')).stdout,
+      (text) => text.includes('6500'),
+      30_000,
+    );
     return child;
   }
 

@@ -271,6 +271,9 @@ export function describeDriver(name: string, open: () => Promise<HypervisorRig>)
           await expect(on.ensureNetwork({ ...unmarked, name: theirs })).rejects.toMatchObject({
             code: 'forbidden',
           });
+          await expect(on.remakeNetwork({ ...unmarked, name: theirs })).rejects.toMatchObject({
+            code: 'forbidden',
+          });
           await expect(on.removeNetwork(theirs)).rejects.toMatchObject({ code: 'forbidden' });
           expect(await networkView(on, theirs)).toMatchObject({ mark: null, active: true });
         }
@@ -313,6 +316,25 @@ export function describeDriver(name: string, open: () => Promise<HypervisorRig>)
         await Promise.all([1, 2, 3, 4].map(() => driver.ensureNetwork(spec)));
         expect(await networkView(driver, spec.name)).toMatchObject({ active: true, leases: [] });
         await driver.removeNetwork(spec.name);
+      });
+
+      test('that are made anew while guests run, as often as it is asked for', async () => {
+        const spec = aNetwork(6, { leases: [lease(1, 5)] });
+        await driver.remakeNetwork(spec);
+        const guest = await rig.aGuest(spec);
+        await driver.startDomain(guest);
+        for (const leases of [spec.leases, [lease(2, 6)]]) {
+          await driver.remakeNetwork({ ...spec, leases });
+          expect(await networkView(driver, spec.name)).toMatchObject({
+            ...{ mark: spec.mark, active: true, leases },
+          });
+        }
+        expect(await driver.listDomains()).toContainEqual(
+          expect.objectContaining({ name: guest.name, state: 'running' }),
+        );
+        await driver.removeDomain(guest.name);
+        await driver.removeNetwork(spec.name);
+        expect(await networkView(driver, spec.name)).toBeUndefined();
       });
 
       test('that come back with the newest leases after the host lost its power', async () => {

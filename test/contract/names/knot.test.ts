@@ -4,14 +4,14 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { startTicksOf } from '../../../agent/guard/processes.ts';
 import { systemClock } from '../../../agent/kit/clock.ts';
 import { exec } from '../../../agent/kit/exec.ts';
 import { createLogger } from '../../../agent/kit/log.ts';
+import { OwnServer } from '../../../agent/kit/own-server.ts';
+import { startTicksOf } from '../../../agent/kit/processes.ts';
 import { NamesKeeper } from '../../../agent/names/keeper.ts';
-import { filesOf } from '../../../agent/names/knot-configuration.ts';
+import { filesOf, knotServer } from '../../../agent/names/knot-configuration.ts';
 import { KnotServer } from '../../../agent/names/knot-server.ts';
-import { findServer } from '../../../agent/names/server-process.ts';
 import { digestOfNames, type NamesGoal } from '../../../agent/protocol/index.ts';
 import { waitFor } from '../../support/wait-for.ts';
 
@@ -61,7 +61,7 @@ const addressOf = (name: string) =>
   resolver()
     .resolve4(name)
     .catch((error: NodeJS.ErrnoException) => error.code);
-const running = () => findServer('knotd', filesOf(folder).configuration, filesOf(folder).pid);
+const running = () => new OwnServer(knotServer(folder)).find();
 
 beforeEach(async () => {
   above = await mkdtemp(join(tmpdir(), 'weft-names-'));

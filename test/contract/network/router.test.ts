@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { hexOf6, linkLocalOf } from '../../../agent/network/addresses.ts';
-import { tableName } from '../../../agent/network/names.ts';
+import { tableName, tapName } from '../../../agent/network/names.ts';
 import { waitFor } from '../../support/wait-for.ts';
 import {
   aGuest,
@@ -264,6 +264,7 @@ test('a guest that lives elsewhere by now is cut off as soon as the goals of oth
 });
 
 const table = tableName(FLEET);
+const tapOf = (id: string) => tapName(FLEET, guestOf(id).address);
 const device = 'wxf1ee';
 test.each([
   ['all rules are flushed', ['nft', 'flush', 'ruleset']],
@@ -283,6 +284,14 @@ test.each([
     'a gateway loses its address',
     ['ip', 'address', 'flush', 'dev', 'wbf1ee-1', 'scope', 'global', 'to', gateway6Of('crm/web')],
   ],
+  [
+    'a gateway loses its IPv4 address',
+    ['ip', 'address', 'flush', 'dev', 'wbf1ee-1', 'scope', 'global', 'to', gatewayOf('crm/web')],
+  ],
+  ['a bridge is switched off', ['ip', 'link', 'set', 'wbf1ee-1', 'down']],
+  ['the bridge of a mesh is switched off', ['ip', 'link', 'set', 'wbf1ee-4', 'down']],
+  ['a guest is taken off its bridge', ['ip', 'link', 'set', tapOf('crm/web-0'), 'nomaster']],
+  ['the interface of a guest is switched off', ['ip', 'link', 'set', tapOf('shop/db-0'), 'down']],
 ])('%s, and the next look puts it right', async (_what, command) => {
   if (command.includes('flush') && command.includes('ruleset'))
     expect(await stage.run('h1', ['nft', 'list', 'table', 'inet', 'theirs'])).toContain('chain c');

@@ -1,7 +1,7 @@
 import { decide, type Sight } from '../../../agent/guard/decide.ts';
 import { LeaseKeeper, releaseGuard } from '../../../agent/guard/lease-keeper.ts';
 import type { NoteFolder, Notes } from '../../../agent/guard/notes.ts';
-import { startTicksOf } from '../../../agent/guard/processes.ts';
+import { startTicksOf } from '../../../agent/kit/processes.ts';
 import type { GuardState } from '../../../agent/protocol/index.ts';
 import { Leases } from '../../../controller/fleet/leases.ts';
 import type { HostRecord } from '../../../controller/model/index.ts';

@@ -171,5 +171,6 @@ export const fakeNetwork: HostNetwork = {
   apply: async () => undefined,
   refresh: async () => undefined,
   hastenResolution: async () => undefined,
+  hasBridge: async () => true,
   remove: async () => undefined,
 };

@@ -3,7 +3,7 @@ import { chmod, readFile } from 'node:fs/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Guard } from '../../../agent/guard/guard.ts';
 import { GuardFolder } from '../../../agent/guard/notes.ts';
-import { isAlive, startTicksOf } from '../../../agent/guard/processes.ts';
+import { isAlive, startTicksOf } from '../../../agent/kit/processes.ts';
 import { waitFor } from '../../support/wait-for.ts';
 import { inFolder, put } from './files.ts';
 

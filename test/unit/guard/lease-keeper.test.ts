@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { LeaseKeeper, releaseGuard } from '../../../agent/guard/lease-keeper.ts';
 import { GuardFolder, type GuardNote } from '../../../agent/guard/notes.ts';
-import { startTicksOf } from '../../../agent/guard/processes.ts';
+import { startTicksOf } from '../../../agent/kit/processes.ts';
 import { inFolder } from './files.ts';
 
 const NOTE: GuardNote = {
