@@ -70,7 +70,7 @@ function* statementsOf(text: string): Generator<string> {
       continue;
     }
     pieces.push(piece);
-    for (const character of piece) depth += character === '{' ? 1 : character === '}' ? -1 : 0;
+    depth += piece.split('{').length - piece.split('}').length;
     if (depth > 0) continue;
     yield pieces.join(' ');
     pieces = [];
