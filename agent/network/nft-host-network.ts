@@ -1,14 +1,16 @@
 import { writeFile } from 'node:fs/promises';
-import type { Clock } from '../kit/clock.ts';
+import { type Clock, systemClock } from '../kit/clock.ts';
 import { ExclusiveRunner } from '../kit/exclusive-runner.ts';
 import { exec } from '../kit/exec.ts';
 import type { Logger } from '../kit/log.ts';
 import { repeat } from '../kit/repeat.ts';
+import type { RuleCounters, RuleQuestion } from '../protocol/index.ts';
 import type { HostNetwork } from './contract.ts';
 import { applyLinks } from './kernel-links.ts';
 import { ensureSetting } from './kernel-setting.ts';
 import { tableName } from './names.ts';
 import type { RouterPart } from './router-part.ts';
+import { readRuleCounters } from './rule-counters.ts';
 import { composeRuleset, composeRulesetRemoval, FAMILIES } from './ruleset.ts';
 
 const LIMIT_MS = 30_000;
@@ -21,6 +23,8 @@ export interface HostNetworkOptions {
   readonly log: Pick<Logger, 'warn' | 'info'>;
   /** Prefixes and addresses that no guest reaches: this host's own links, and the controller. */
   readonly guarded?: () => Promise<readonly string[]>;
+  /** Absent: the system's. */
+  readonly clock?: Pick<Clock, 'now'>;
 }
 
 /** The kernel's router, by `nft`, `ip` and `bridge`. It knows one fleet. */
@@ -29,7 +33,7 @@ export class NftHostNetwork implements HostNetwork {
   readonly #runner = new ExclusiveRunner();
   #wanted: RouterPart | null = null;
   /** What was written last, and how the kernel lists it. */
-  #applied: { readonly text: string; readonly listing: string } | null = null;
+  #applied: { readonly text: string; readonly listing: string; readonly atMs: number } | null = null;
 
   constructor(options: HostNetworkOptions) {
     this.#options = options;
@@ -52,6 +56,14 @@ export class NftHostNetwork implements HostNetwork {
         );
       }
     });
+  }
+
+  /** What rules have counted since they were put in place, which is whenever one of them becomes another. */
+  counters(fleet: string, question: RuleQuestion): Promise<RuleCounters> {
+    return this.#runner.run('rules', async () => ({
+      ...(await readRuleCounters(fleet, question)),
+      sinceMs: this.#applied?.atMs ?? null,
+    }));
   }
 
   /** Looks whether all is as it was made, and makes it so. @returns whether it was not. */
@@ -106,7 +118,8 @@ export class NftHostNetwork implements HostNetwork {
     this.#applied = null;
     if (part.networks.length > 0) await ensureSetting('/proc/sys/net/ipv4/ip_forward', '1');
     await nft(['-f', '-'], text);
-    this.#applied = { text, listing: await list(part.fleet) };
+    const atMs = (this.#options.clock ?? systemClock).now();
+    this.#applied = { text, listing: await list(part.fleet), atMs };
     return true;
   }
 }

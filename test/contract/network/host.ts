@@ -3,6 +3,7 @@ import { systemClock } from '../../../agent/kit/clock.ts';
 import { watchKernel } from '../../../agent/network/kernel-monitor.ts';
 import { NftHostNetwork } from '../../../agent/network/nft-host-network.ts';
 import type { RouterPart } from '../../../agent/network/router-part.ts';
+import type { RuleQuestion } from '../../../agent/protocol/index.ts';
 
 /** A host's network room alone, in its own namespace: goals come as lines, and each is answered when its rules and links are there. */
 const guarded: readonly string[] = JSON.parse(process.argv[2] ?? '[]');
@@ -14,6 +15,7 @@ const network = new NftHostNetwork({
 type Request = { readonly id: number } & (
   | { readonly do: 'apply'; readonly part: RouterPart }
   | { readonly do: 'heal' }
+  | { readonly do: 'counters'; readonly fleet: string; readonly question: RuleQuestion }
   | { readonly do: 'watch' }
 );
 
@@ -25,6 +27,8 @@ async function work(request: Request): Promise<unknown> {
       await network.refresh();
       return performance.now() - fromMs;
     }
+    case 'counters':
+      return network.counters(request.fleet, request.question);
     case 'heal':
       return network.heal();
     case 'watch':
