@@ -238,7 +238,7 @@ async function run({ log, configuration, paths, identity }: Parts): Promise<void
       edge.follow(executor.goal.edge);
       peers.seek(executor.goal.unfound ?? {});
     },
-    onOpenStream: streamServer({ fleet, driver, executor, paths, migrations, dial, identity, log }),
+    onOpenStream: streamServer({ fleet, driver, executor, paths, migrations, network, dial, identity, log }),
     onExamine: (request) => void doctor.lookNow(request),
     onHeartbeat: () => void observer.tell(),
   });

@@ -180,6 +180,8 @@ function flowSets({ backbone, router }: BackbonePart): readonly string[] {
       return to === undefined ? [] : sources(flow, family).map((from) => `${from} . ${to}${service}`);
     });
   const interval = ['flags interval'];
+  // Each element counts for itself: what a rule that looks them up has let through, by flow.
+  const counted = [...interval, 'counter'];
   return ([4, 6] as const).flatMap((family) => {
     const pair = family === 4 ? 'ipv4_addr . ipv4_addr' : 'ipv6_addr . ipv6_addr';
     const service = `${pair} . inet_proto . inet_service`;
@@ -188,13 +190,13 @@ function flowSets({ backbone, router }: BackbonePart): readonly string[] {
         `flows${family}`,
         service,
         elements(family, (flow) => flow.protocol !== 'any' && !isSingle(flow)),
-        interval,
+        counted,
       ),
       composeSet(
         `endpoints${family}`,
         service,
         elements(family, (flow) => flow.protocol !== 'any' && isSingle(flow)),
-        interval,
+        counted,
       ),
       composeSet(
         `any${family}`,

@@ -1,17 +1,19 @@
 import { writeFile } from 'node:fs/promises';
-import type { Clock } from '../kit/clock.ts';
+import { type Clock, systemClock } from '../kit/clock.ts';
 import { WeftError } from '../kit/errors.ts';
 import { ExclusiveRunner } from '../kit/exclusive-runner.ts';
 import { exec } from '../kit/exec.ts';
 import { exists } from '../kit/exists.ts';
 import type { Logger } from '../kit/log.ts';
 import { repeat } from '../kit/repeat.ts';
+import type { RuleCounters, RuleQuestion } from '../protocol/index.ts';
 import type { HostNetwork } from './contract.ts';
 import { applyLinks } from './kernel-links.ts';
 import { ensureSetting } from './kernel-setting.ts';
 import { tableName } from './names.ts';
 import { type Blocks, readBlocks } from './nft-blocks.ts';
 import type { RouterPart } from './router-part.ts';
+import { readRuleCounters } from './rule-counters.ts';
 import { composeRuleset, composeRulesetRemoval, FAMILIES } from './ruleset.ts';
 import { composeChange, type RulesetChange } from './ruleset-change.ts';
 import { judgeListing, type Seen, seenOf } from './ruleset-look.ts';
@@ -28,6 +30,8 @@ export interface HostNetworkOptions {
   readonly guarded?: () => Promise<readonly string[]>;
   /** Bridges that should be there and are not, as a look has found; some may be in the making. */
   readonly onMissing?: (bridges: readonly string[]) => void;
+  /** Absent: the system's. */
+  readonly clock?: Pick<Clock, 'now'>;
 }
 
 interface Written {
@@ -35,6 +39,8 @@ interface Written {
   readonly blocks: Blocks;
   /** Of what has been written since the last look there is nothing. */
   readonly seen: Seen;
+  /** When rules began to count, ms since the epoch. An element of a set that came later has counted since then. */
+  readonly countedSinceMs: number;
 }
 
 /** The kernel's router, by `nft`, `ip` and `bridge`. It knows one fleet. */
@@ -66,6 +72,14 @@ export class NftHostNetwork implements HostNetwork {
         );
       }
     });
+  }
+
+  /** What rules have counted since they were put in place, which is whenever one of them becomes another. */
+  counters(fleet: string, question: RuleQuestion): Promise<RuleCounters> {
+    return this.#runner.run('rules', async () => ({
+      ...(await readRuleCounters(fleet, question)),
+      sinceMs: this.#written?.countedSinceMs ?? null,
+    }));
   }
 
   /** Looks whether all is as it was made, and makes it so. @returns whether it was not. */
@@ -128,8 +142,13 @@ export class NftHostNetwork implements HostNetwork {
     this.#written = null;
     if (before && change && (await this.#writeChange(change))) {
       const seen = new Map([...before.seen].filter(([key]) => blocks.has(key) && !change.touched.has(key)));
-      this.#written = { text, blocks, seen };
-    } else this.#written = await writeWhole(part, text, blocks);
+      // A chain that is written anew counts from nothing; elements that stay go on.
+      const countsAnew = [...change.touched].some((key) => blocks.get(key)?.kind === 'chain');
+      this.#written = {
+        ...{ text, blocks, seen },
+        countedSinceMs: countsAnew ? this.#now() : before.countedSinceMs,
+      };
+    } else this.#written = await this.#writeWhole(part, text, blocks);
     return true;
   }
 
@@ -166,21 +185,25 @@ export class NftHostNetwork implements HostNetwork {
     }
     this.#written = null;
     const text = await this.#compose(wanted);
-    const anew = await writeWhole(wanted, text, readBlocks(text));
+    const anew = await this.#writeWhole(wanted, text, readBlocks(text));
     // As the kernel lists it now is how it lists it: one that counts otherwise must not have it written for ever.
     this.#written = { ...anew, seen: seenOf(await list(wanted.fleet)) };
     return true;
   }
 
+  async #writeWhole(part: RouterPart, text: string, blocks: Blocks): Promise<Written> {
+    if (part.networks.length > 0) await ensureSetting('/proc/sys/net/ipv4/ip_forward', '1');
+    await nft(['-f', '-'], text);
+    return { text, blocks, seen: new Map(), countedSinceMs: this.#now() };
+  }
+
+  #now(): number {
+    return (this.#options.clock ?? systemClock).now();
+  }
+
   async #compose(part: RouterPart): Promise<string> {
     return composeRuleset(part, (await this.#options.guarded?.()) ?? []);
   }
-}
-
-async function writeWhole(part: RouterPart, text: string, blocks: Blocks): Promise<Written> {
-  if (part.networks.length > 0) await ensureSetting('/proc/sys/net/ipv4/ip_forward', '1');
-  await nft(['-f', '-'], text);
-  return { text, blocks, seen: new Map() };
 }
 
 async function nft(args: readonly string[], input?: string): Promise<string> {

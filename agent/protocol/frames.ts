@@ -5,6 +5,7 @@ import { heartbeat, lease } from './lease.ts';
 import { migrationChannel } from './migrations.ts';
 import { count, timeMs, uuid, vmId } from './primitives.ts';
 import { hello, report } from './report.ts';
+import { ruleQuestion } from './rule-counters.ts';
 
 /** First answer of the controller: who it is, and how often it wants to hear from this host. */
 export const welcome = z.object({
@@ -34,6 +35,8 @@ export const openStream = z.object({
     z.object({ kind: z.literal('console-log'), bytes: count }),
     /** A picture of the guest's screen, as it is now or as it was when the guest last crashed or hung; then end of stream. */
     z.object({ kind: z.literal('screenshot'), of: z.enum(['now', 'end']) }),
+    /** What the host's router has counted, as a document, then end of stream. Of agents with the capability `rule-counters`. */
+    z.object({ kind: z.literal('rule-counters'), ...ruleQuestion.shape }),
     /** One connection of a migration that comes here; the agent dials with `Upgrade: weft-bytes`. */
     z.object({ kind: z.literal('migration'), incarnation: count, channel: migrationChannel }),
   ]),

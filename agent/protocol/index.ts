@@ -12,5 +12,6 @@ export { PROTOCOL_VERSION } from './primitives.ts';
 export * from './probe.ts';
 export * from './report.ts';
 export * from './rest.ts';
+export * from './rule-counters.ts';
 export * from './steps.ts';
 export * from './storage-fence.ts';

@@ -4,7 +4,7 @@ import { pipeline } from 'node:stream/promises';
 import WebSocket, { createWebSocketStream } from 'ws';
 import type { ConsoleStream } from '../hypervisor/driver.ts';
 import type { Logger } from '../kit/log.ts';
-import type { OpenStream } from '../protocol/index.ts';
+import type { OpenStream, RuleCounters, RuleQuestion } from '../protocol/index.ts';
 import type { Identity } from './identity.ts';
 
 export interface StreamTargets {
@@ -13,6 +13,7 @@ export interface StreamTargets {
   address(vmId: string): string;
   consoleLog(vmId: string, bytes: number): Promise<string>;
   screenshot(vmId: string, of: 'now' | 'end'): Promise<Uint8Array>;
+  ruleCounters(question: RuleQuestion): Promise<RuleCounters>;
 }
 
 const SSH_PORT = 22;
@@ -58,6 +59,8 @@ async function openTarget(request: OpenStream, targets: StreamTargets): Promise<
       return bytesOf(Buffer.from(await targets.consoleLog(request.vmId, request.target.bytes)));
     case 'screenshot':
       return bytesOf(await targets.screenshot(request.vmId, request.target.of));
+    case 'rule-counters':
+      return bytesOf(Buffer.from(JSON.stringify(await targets.ruleCounters(request.target))));
     case 'ssh':
       return connect(targets.address(request.vmId));
     case 'migration':

@@ -4,6 +4,7 @@ import type { LeaseKeeper } from '../guard/lease-keeper.ts';
 import {
   type BackupTarget,
   COPIES_DISKS,
+  COUNTS_RULES,
   type Hello,
   MIGRATES_CEPH,
   MIGRATES_LIVE,
@@ -21,6 +22,7 @@ const CAPABILITIES = [
   'screenshot',
   'doctor',
   'backups',
+  COUNTS_RULES,
   PROVES_STOPS,
   MIGRATES_LIVE,
   COPIES_DISKS,

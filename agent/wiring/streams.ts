@@ -9,7 +9,8 @@ import { WeftError } from '../kit/errors.ts';
 import type { Logger } from '../kit/log.ts';
 import type { MigrationKeeper } from '../migrations/keeper.ts';
 import { serveMigration } from '../migrations/serve.ts';
-import type { OpenStream } from '../protocol/index.ts';
+import type { NftHostNetwork } from '../network/nft-host-network.ts';
+import type { OpenStream, RuleQuestion } from '../protocol/index.ts';
 import { serveStream } from '../session/streams.ts';
 import type { HeldIdentity } from './held-identity.ts';
 
@@ -22,6 +23,7 @@ export interface StreamParts {
   readonly executor: Executor;
   readonly paths: AgentPaths;
   readonly migrations: MigrationKeeper;
+  readonly network: NftHostNetwork;
   readonly dial: Dial;
   readonly identity: HeldIdentity;
   readonly log: Logger;
@@ -34,6 +36,7 @@ export function streamServer({
   executor,
   paths,
   migrations,
+  network,
   dial,
   identity,
   log,
@@ -47,6 +50,7 @@ export function streamServer({
       of === 'end'
         ? readFile(paths.picture(vmId))
         : (await driver.takeScreenshot(domainName(fleet, vmId))).data,
+    ruleCounters: (question: RuleQuestion) => network.counters(fleet, question),
   };
   const connect = migrations.connect.bind(migrations);
   return (request) => {

@@ -5,6 +5,7 @@ import { networkView } from '../network/view.ts';
 import { whyOf } from '../network/why.ts';
 import type { NetworkWorld } from '../reconciler/network-world.ts';
 import type { ApiContext } from './context.ts';
+import { countersOf } from './rule-counters.ts';
 import { appParams, document } from './schemas.ts';
 import type { Api } from './server.ts';
 
@@ -38,12 +39,15 @@ export function networkRoutes(api: Api, context: ApiContext): void {
     {
       schema: {
         description:
-          'Whether a connection passes, by which declaration, and on which hosts that is decided. Ends: world, an address, app/role, or the id of an instance or a machine.',
+          'Whether a connection passes, by which declaration, and on which hosts that is decided, with what their rules have counted. Ends: world, an address, app/role, or the id of an instance or a machine.',
         querystring: question,
         response: { 200: document },
       },
     },
-    async ({ query }) => ({ ...whyOf(query, await worldOf(context)) }),
+    async ({ query }) => {
+      const answer = whyOf(query, await worldOf(context));
+      return { ...answer, counters: await countersOf(answer, context.fleet, context.clock) };
+    },
   );
 }
 

@@ -5,6 +5,7 @@ import type {
   HostFacts,
   MadeBackup,
   Restarts,
+  RuleCounters,
   Step,
   TaskResult,
 } from '../../agent/protocol/index.ts';
@@ -317,6 +318,8 @@ export interface WhyAnswer {
   readonly hosts: readonly string[];
   readonly from: readonly NetworkGuest[];
   readonly to: readonly NetworkGuest[];
+  /** What rules on each host have counted. Absent: an older controller. */
+  readonly counters?: readonly ({ readonly host: string } & (RuleCounters | { readonly problem: string }))[];
 }
 
 export interface NetworkView {

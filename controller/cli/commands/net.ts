@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import { WeftError } from '../../../agent/kit/errors.ts';
+import type { RuleCounters } from '../../../agent/protocol/index.ts';
 import type { WhyAnswer } from '../../client/types.ts';
 import { connectionOf } from '../connection.ts';
 import type { Command } from '../context.ts';
@@ -70,12 +71,31 @@ function targetOf(to: string, { to: guests }: WhyAnswer): string {
   });
 }
 
-function verdictText({ allowed, rule, reason, hosts, from, to }: WhyAnswer): string {
+const COUNTED: Readonly<Record<RuleCounters['rule'], string>> = {
+  pass: 'let through by it',
+  drop: 'dropped, of all that nothing lets through',
+  none: 'it has no rules for guests',
+};
+
+function countersText(counters: NonNullable<WhyAnswer['counters']>): string {
+  return counters
+    .map((each) => {
+      if ('problem' in each) return `  counted on ${each.host}: not known, ${each.problem}\n`;
+      const { host, rule, packets, bytes, sinceMs } = each;
+      if (rule === 'none' || sinceMs === null) return `  counted on ${host}: nothing, ${COUNTED.none}\n`;
+      const since = new Date(sinceMs).toISOString();
+      return `  counted on ${host}: ${packets} packets, ${bytes} bytes ${COUNTED[rule]}, since ${since}\n`;
+    })
+    .join('');
+}
+
+export function verdictText({ allowed, rule, reason, hosts, from, to, counters = [] }: WhyAnswer): string {
   const places = [...from, ...to].map(({ id, host, state }) => `  ${id}: ${host ?? 'no host'}, ${state}\n`);
   return [
     `${allowed ? paint('green', 'allowed') : paint('red', 'dropped')}: ${reason}\n`,
     `  by: ${rule ?? 'nothing that is declared'}\n`,
     `  on: ${hosts.length === 0 ? 'no host yet' : hosts.join(', ')}\n`,
     ...new Set(places),
+    countersText(counters),
   ].join('');
 }

@@ -4,6 +4,7 @@ import { exec } from '../../../agent/kit/exec.ts';
 import { watchKernel } from '../../../agent/network/kernel-monitor.ts';
 import { NftHostNetwork } from '../../../agent/network/nft-host-network.ts';
 import type { RouterPart } from '../../../agent/network/router-part.ts';
+import type { RuleQuestion } from '../../../agent/protocol/index.ts';
 
 /** A host's network room alone, in its own namespace: goals come as lines, and each is answered when its rules and links are there. */
 const guarded: readonly string[] = JSON.parse(process.argv[2] ?? '[]');
@@ -16,6 +17,7 @@ type Request = { readonly id: number } & (
   | { readonly do: 'apply'; readonly part: RouterPart }
   | { readonly do: 'nft'; readonly text: string }
   | { readonly do: 'heal' }
+  | { readonly do: 'counters'; readonly fleet: string; readonly question: RuleQuestion }
   | { readonly do: 'watch' }
 );
 
@@ -33,6 +35,8 @@ async function work(request: Request): Promise<unknown> {
       await exec('nft', ['-f', '-'], { input: request.text, timeoutMs: 30_000 });
       return performance.now() - fromMs;
     }
+    case 'counters':
+      return network.counters(request.fleet, request.question);
     case 'heal':
       return network.heal();
     case 'watch':

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { hexOf6, linkLocalOf } from '../../../agent/network/addresses.ts';
 import { tableName, tapName } from '../../../agent/network/names.ts';
+import type { RuleCounters } from '../../../agent/protocol/index.ts';
 import { waitFor } from '../../support/wait-for.ts';
 import {
   aGuest,
@@ -104,6 +105,34 @@ test(
   'what is declared connects, on one host and across hosts, by IPv4 and IPv6, and nothing else does',
   expectMatrix,
 );
+
+test('each router tells what it has let through of a flow, and what it has dropped', async () => {
+  const [web, db] = [guestOf('crm/web-0'), guestOf('crm/db-1')];
+  const pairs = [
+    { from: web.address, to: db.address },
+    { from: web.address6, to: db.address6 },
+  ];
+  const counted = (host: string, port: number, protocol = 'tcp') =>
+    stage.host(host).router.ask<RuleCounters>({
+      ...{ do: 'counters', fleet: FLEET, question: { pairs, protocol, port } },
+    });
+  const before = await Promise.all(['h1', 'h2'].map((host) => counted(host, 5432)));
+  const [dropped] = await Promise.all([counted('h1', 5433), expectReached(web.id, [[db.address, 5432]])]);
+  await expectReached(web.id, [[db.address6, 5432]]);
+  await expectUnreached(web.id, [[db.address, 5433]]);
+  for (const [index, host] of ['h1', 'h2'].entries()) {
+    const after = await counted(host, 5432);
+    expect(after).toMatchObject({ rule: 'pass', sinceMs: expect.any(Number) });
+    // One by each family at least.
+    expect(after.packets).toBeGreaterThanOrEqual((before[index]?.packets ?? 0) + 2);
+    expect(after.bytes).toBeGreaterThan(before[index]?.bytes ?? 0);
+  }
+  expect(dropped.rule).toBe('drop');
+  expect((await counted('h1', 5433)).packets).toBeGreaterThan(dropped.packets);
+  // What was counted is no difference that has to be healed.
+  expect(await stage.host('h1').router.ask({ do: 'heal' })).toBe(false);
+  expect((await counted('h1', 5432)).sinceMs).toBe(before[0]?.sinceMs);
+});
 
 test('a load balancer reaches input endpoints from the host that is told to be its own, and from no other', async () => {
   const [near, far] = [guestOf('crm/web-0'), guestOf('crm/web-1')];

@@ -1,0 +1,85 @@
+import type { Duplex } from 'node:stream';
+import type { Clock } from '../../agent/kit/clock.ts';
+import { WeftError } from '../../agent/kit/errors.ts';
+import { readBytes } from '../../agent/kit/read-text.ts';
+import {
+  COUNTS_RULES,
+  type RuleCounters,
+  type RuleQuestion,
+  ruleCounters,
+} from '../../agent/protocol/index.ts';
+import type { Fleet } from '../fleet/contract.ts';
+import type { GuestView } from '../network/view.ts';
+import type { WhyAnswer } from '../network/why.ts';
+
+/** Of one host; one that is slower says nothing. */
+const LIMIT_MS = 4_000;
+const MOST_BYTES = 4_096;
+
+/** What one host's rules have counted, or why that is not known. */
+export type HostCounters = { readonly host: string } & (RuleCounters | { readonly problem: string });
+
+type Asked = Pick<Fleet, 'hosts' | 'openStream'>;
+
+/**
+ * What the routers that decide have counted: of the first guests with a place of both ends, for that is what rules are asked with. Nothing of a
+ * connection with the world, and nothing within a subnet, whose guests meet on a bridge.
+ */
+export function countersOf(
+  { from, to, question }: WhyAnswer,
+  fleet: Asked,
+  clock: Clock,
+): Promise<HostCounters[]> {
+  const [one, other] = [from, to].map((guests) => guests.find(({ host }) => host !== null));
+  if (!one || !other || subnetOf(one) === subnetOf(other)) return Promise.resolve([]);
+  const pairs = [{ from: one.address, to: other.address }];
+  if (one.address6 !== null && other.address6 !== null)
+    pairs.push({ from: one.address6, to: other.address6 });
+  const asked: RuleQuestion = { pairs, protocol: question.protocol, port: question.port };
+  const hosts = [...new Set([one.host, other.host])].filter((host) => host !== null).sort();
+  return Promise.all(
+    hosts.map(async (host): Promise<HostCounters> => {
+      try {
+        return { host, ...(await within(clock, host, askHost(fleet, host, other.id, asked))) };
+      } catch (error) {
+        return { host, problem: WeftError.from(error).message };
+      }
+    }),
+  );
+}
+
+/** `web-0.web.crm.…` and `web-1.web.crm.…` are of one subnet. */
+const subnetOf = ({ address }: GuestView) =>
+  address
+    .split('.')
+    .slice(0, 3)
+    .map((part, index) => (index === 2 ? Number(part) & ~3 : Number(part)))
+    .join('.');
+
+async function askHost(fleet: Asked, host: string, vmId: string, asked: RuleQuestion): Promise<RuleCounters> {
+  const hello = fleet.hosts().find(({ name }) => name === host)?.hello;
+  if (hello && !hello.capabilities.includes(COUNTS_RULES))
+    throw new WeftError('not-supported', 'its agent is too old to tell');
+  const stream: Duplex = await fleet.openStream(host, vmId, { kind: 'rule-counters', ...asked });
+  const answer = ruleCounters.safeParse(parse((await readBytes(stream, MOST_BYTES)).toString('utf8')));
+  if (!answer.success) throw new WeftError('host-unreachable', 'it did not say');
+  return answer.data;
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+/** Who asks is answered in time, whatever a host does. */
+function within<T>(clock: Clock, host: string, answer: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = clock.after(LIMIT_MS, () =>
+      reject(new WeftError('host-unreachable', `${host} does not answer within ${LIMIT_MS / 1_000} s`)),
+    );
+    answer.then(resolve, reject).finally(() => timer.cancel());
+  });
+}
