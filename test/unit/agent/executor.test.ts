@@ -79,6 +79,28 @@ test('a restarted agent finds its VM running, watches it, and starts nothing', a
   expect(driver.calls.filter(({ call }) => call === 'startDomain')).toHaveLength(1);
 });
 
+test('a restarted agent says of a guest that it found it running, until it knows something of it', async () => {
+  const vm = aVmGoal();
+  const first = start();
+  const told: (boolean | undefined)[] = [];
+  first.setGoal(aGoal([vm]));
+  await until('ready', () => {
+    told.push(reportOf(first, vm.id)?.foundRunning);
+    return phaseOf(first, vm.id) === 'ready';
+  });
+  expect(told.every((found) => found === undefined)).toBe(true);
+  await first.close();
+  guest.boots.set(vm.id, new Promise(() => undefined));
+  const second = start();
+  second.setGoal(aGoal([vm]));
+  await until('it to be watched', () => guest.supervised.length === 2);
+  expect(reportOf(second, vm.id)).toMatchObject({ phase: 'booting', foundRunning: true });
+  second.setGoal(aGoal([{ ...vm, rebootGeneration: 1 }], { revision: 2 }));
+  await until('a reboot', () => driver.calls.some(({ call }) => call === 'rebootDomain'));
+  expect(phaseOf(second, vm.id)).toBe('booting');
+  expect(reportOf(second, vm.id)?.foundRunning).toBeUndefined();
+});
+
 test('a higher incarnation replaces the domain and the overlay', async () => {
   const executor = start();
   executor.setGoal(aGoal([aVmGoal()]));
