@@ -51,6 +51,7 @@ export class Applications implements ApplicationOperations {
         createdAtMs: known?.createdAtMs ?? nowMs,
         deleting: false,
         ...(known?.public ? { public: known.public } : {}),
+        ...(known?.publicMachines ? { publicMachines: known.publicMachines } : {}),
       };
       return {
         answer: { generation: record.generation, changed: true },
