@@ -20,7 +20,11 @@ export function followPublicAddresses(draft: Draft): void {
   for (const application of concerned) {
     const { public: before, publicMachines: machinesBefore, ...rest } = application;
     const after = addressesOf(draft, application, ranges, pool);
-    if (isSameDocument({ ...rest, ...after }, application)) continue;
+    if (
+      isSameDocument(before ?? null, after.public ?? null) &&
+      isSameDocument(machinesBefore ?? null, after.publicMachines ?? null)
+    )
+      continue;
     draft.put('applications', application.name, { ...rest, ...after });
     tell(draft, application.name, before, after.public);
     for (const machine of namesOf(machinesBefore, after.publicMachines)) {
