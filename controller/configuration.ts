@@ -19,7 +19,7 @@ export interface ControllerConfiguration {
   readonly guestRange: string | null;
   /** Domain of all names; null: the usual one. Judged by `parseZone`. */
   readonly zone: string | null;
-  /** Addresses that applications are reached at, as `192.0.2.200-192.0.2.219/24`. */
+  /** Addresses that applications and public machines are reached at, as `192.0.2.200-192.0.2.219/24`. */
   readonly publicRanges: readonly string[];
 }
 
@@ -42,8 +42,10 @@ export const USAGE = `usage: weft-controller [options]
   --guest-range CIDR           addresses of all guests, /8 to /20, of which each role has a /22; default 10.128.0.0/10. It can be
                                changed as long as no application has a network
   --zone DOMAIN                where applications, instances and machines have their names; default weft.internal
-  --public RANGE[,RANGE…]      addresses of the hosts' own network that are given to applications with input endpoints, with
-                               the prefix of their link: 192.0.2.200-192.0.2.219/24; default none, and edge hosts' own are used
+  --public RANGE[,RANGE…]      addresses of the hosts' own network that are given to applications with input endpoints, and to
+                               machines that are public, with the prefix of their link: 192.0.2.200-192.0.2.219/24; default
+                               none, and edge hosts' own are used. With a range of IPv6 beside one of IPv4
+                               (2001:db8::200-2001:db8::2ff/64) each gets one of both
 `;
 
 /** @returns null when only the usage was asked for. @throws WeftError `usage`. */
@@ -80,7 +82,7 @@ export function readConfiguration(args: readonly string[]): ControllerConfigurat
       beatGraceMs: parseSeconds('--beat-grace', values['beat-grace'], 15, 3_600),
       guestRange: values['guest-range'] === undefined ? null : parseGuestRange(values['guest-range']),
       zone: values.zone ?? null,
-      publicRanges: values.public.flatMap((each) => each.split(',')).map(parseRange),
+      publicRanges: parsePublicRanges(values.public),
     };
   } catch (error) {
     throw new WeftError('usage', (error as Error).message, { remedy: 'See --help.' });
@@ -105,10 +107,18 @@ function parseGuestRange(text: string): string {
   return text;
 }
 
-function parseRange(text: string): string {
-  if (parsePublicRange(text) === null)
-    throw new Error(`--public ${text} is no range of one link, such as 192.0.2.200-192.0.2.219/24`);
-  return text;
+function parsePublicRanges(options: readonly string[]): readonly string[] {
+  const texts = options.flatMap((each) => each.split(','));
+  const families = texts.map((text) => {
+    const range = parsePublicRange(text);
+    if (range) return range.family;
+    throw new Error(
+      `--public ${text} is no range of one link, such as 192.0.2.200-192.0.2.219/24 or 2001:db8::200-2001:db8::2ff/64`,
+    );
+  });
+  if (families.includes(6) && !families.includes(4))
+    throw new Error(`--public ${texts.join(',')} is of IPv6 alone: those go along with addresses of IPv4`);
+  return texts;
 }
 
 function parseSwitch(option: string, text: string): boolean {

@@ -13,15 +13,20 @@ const ADVERTISE_EVERY_S = '0.2';
 
 /**
  * keepalived's configuration: VRRP version 3 by unicast between the edge hosts, without scripts. The address stays where it is when a host of
- * higher priority returns. Addresses and interfaces' names have no blank or brace.
+ * higher priority returns. The routers speak in the family of the underlay; an address of the other one goes along with one of that family, and is
+ * not advertised, which takes one family only. Addresses and interfaces' names have no blank or brace.
  */
 export function composeKeepalivedConfiguration(
   addresses: readonly SharedAddress[],
   { address: own, interface: link }: OwnLink,
 ): string {
-  const instances = addresses
-    .filter(({ address, peers }) => [own, ...peers].every((each) => isIPv6(each) === isIPv6(address)))
-    .map((shared) =>
+  const isOfOwnFamily = (address: string) => isIPv6(address) === isIPv6(own);
+  const instances = addresses.flatMap((shared) => {
+    const all = shared.address6 ? [shared, shared.address6] : [shared];
+    const advertised = all.filter(({ address }) => isOfOwnFamily(address));
+    const others = all.filter(({ address }) => !isOfOwnFamily(address));
+    if (advertised.length === 0 || !shared.peers.every(isOfOwnFamily)) return [];
+    return [
       [
         `vrrp_instance weft-${shared.routerId} {`,
         '  state BACKUP',
@@ -35,11 +40,25 @@ export function composeKeepalivedConfiguration(
         ...shared.peers.map((peer) => `    ${peer}`),
         '  }',
         '  garp_master_refresh 10',
-        '  virtual_ipaddress {',
-        `    ${shared.address}/${shared.prefix} dev ${link}`,
-        '  }',
+        ...addressesBlock('virtual_ipaddress', advertised, link),
+        ...(others.length > 0 ? addressesBlock('virtual_ipaddress_excluded', others, link) : []),
         '}',
       ].join('\n'),
-    );
+    ];
+  });
   return `${['global_defs {', '  vrrp_version 3', '  vrrp_garp_master_delay 1', '}', ...instances].join('\n')}\n`;
 }
+
+/** Nothing that this host sends of its own accord is sent from a shared IPv6 address: it would take the answers along when it moves. */
+const addressesBlock = (
+  keyword: string,
+  addresses: readonly { readonly address: string; readonly prefix: number }[],
+  link: string,
+): readonly string[] => [
+  `  ${keyword} {`,
+  ...addresses.map(
+    ({ address, prefix }) =>
+      `    ${address}/${prefix} dev ${link}${isIPv6(address) ? ' preferred_lft 0' : ''}`,
+  ),
+  '  }',
+];

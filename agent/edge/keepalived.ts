@@ -82,7 +82,9 @@ export class Keepalived {
   /** Removes what the last configuration has put on this host; it is nobody's while no process of ours runs. */
   async #giveUp(): Promise<void> {
     const text = await readFile(this.#file, 'utf8').catch(() => '');
-    for (const [, address, prefix, link] of text.matchAll(/^ {4}(\S+)\/(\d+) dev (\S+)$/gm))
+    for (const [, address, prefix, link] of text.matchAll(
+      /^ {4}(\S+)\/(\d+) dev (\S+)(?: preferred_lft 0)?$/gm,
+    ))
       if (address && link && addressesHere().has(address))
         await exec('ip', ['address', 'delete', `${address}/${prefix}`, 'dev', link], {
           timeoutMs: LIMIT_MS,

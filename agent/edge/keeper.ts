@@ -183,7 +183,9 @@ export class EdgeKeeper {
     const here = addressesHere();
     return {
       endpoints: reportEndpoints(goal.endpoints, workers, failed),
-      held: goal.addresses.map(({ address }) => address).filter((address) => here.has(address)),
+      held: goal.addresses
+        .flatMap(({ address, address6 }) => (address6 ? [address, address6.address] : [address]))
+        .filter((address) => here.has(address)),
       missing: [...this.#options.missing],
     };
   }

@@ -1,4 +1,4 @@
-import { isIPv4, isIPv6 } from 'node:net';
+import { isIPv4, isIPv6, SocketAddress } from 'node:net';
 
 /** Addresses of a fleet: what of them is derived is derived here, for both ends. */
 
@@ -26,6 +26,25 @@ export const numberOf = (address: string): number =>
 
 export const addressAt = (value: number): string =>
   [24, 16, 8, 0].map((shift) => Math.floor(value / 2 ** shift) % 256).join('.');
+
+export type Family = 4 | 6;
+
+/** Null: it is no address, or one of a link that has to be named. */
+export const familyOf = (address: string): Family | null =>
+  isIPv4(address) ? 4 : isIPv6(address) && !address.includes('%') ? 6 : null;
+
+export const widthOf = (family: Family): 32 | 128 => (family === 4 ? 32 : 128);
+
+/** An address as a number. @param address a valid one. */
+export const bitsOf = (address: string): bigint =>
+  isIPv4(address) ? BigInt(numberOf(address)) : bits6(address);
+
+/** As the kernel writes it (RFC 5952). */
+export function formatAddress(family: Family, value: bigint): string {
+  if (family === 4) return addressAt(Number(value));
+  const groups = value.toString(16).padStart(32, '0').match(/.{4}/g) ?? [];
+  return new SocketAddress({ address: groups.join(':'), family: 'ipv6' }).address;
+}
 
 /** The fleet's ULA /48 (RFC 4193): `fd` and the first 40 bits of its UUID. */
 export function range6Of(fleet: string): string {

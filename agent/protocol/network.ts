@@ -84,6 +84,8 @@ export type RouterGoal = z.infer<typeof routerGoal>;
 export const sharedAddress = z.object({
   address: ipAddress,
   prefix: z.number().int().min(1).max(128),
+  /** Of IPv6: it is where the other one is. Absent: there is none. */
+  address6: z.object({ address: ipv6, prefix: z.number().int().min(1).max(128) }).optional(),
   /** VRRP's virtual router. */
   routerId: z.number().int().min(1).max(255),
   priority: z.number().int().min(1).max(254),
@@ -174,7 +176,7 @@ export const edgeReport = z.object({
     )
     .max(4_096),
   /** Shared addresses that this host has now. */
-  held: z.array(ipAddress).max(256),
+  held: z.array(ipAddress).max(512),
   /** The name server answers, with the goal's records. Absent: it has none to serve. */
   names: z
     .object({

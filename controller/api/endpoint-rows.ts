@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { EdgeReport } from '../../agent/protocol/index.ts';
 import type { HostLink } from '../fleet/contract.ts';
+import { publicAddressOf } from '../model/public-address.ts';
 import type { ApplicationRecord, HostRecord, VmRecord } from '../model/records.ts';
 import { servingEdges } from '../reconciler/edge-endpoints.ts';
 import { endpointsOf } from '../reconciler/edge-goals.ts';
@@ -46,15 +47,15 @@ export function endpointRows(
   links: Links,
 ): EndpointRow[] {
   const edges = servingEdges(hosts);
-  const shared = application.public?.address;
   const own = edges.flatMap(({ offer }) => offer?.underlay?.address ?? []);
   const reports = new Map(
     links.flatMap(({ name, connected, report }) =>
       connected && report?.edge ? [[name, report.edge] as const] : [],
     ),
   );
-  const holder = edges.find(({ name }) => shared !== undefined && reports.get(name)?.held.includes(shared));
-  return endpointsOf(application, shared ?? '', vms).map(({ id, port, protocol, backends }) => {
+  return endpointsOf(application, own, vms).map(({ id, addresses, port, protocol, backends }) => {
+    const shared = publicAddressOf(application, id.split('/')[1] ?? '')?.address;
+    const holder = edges.find(({ name }) => shared !== undefined && reports.get(name)?.held.includes(shared));
     const seen = edges.map(({ name }) => ({
       host: name,
       endpoint: reports.get(name)?.endpoints.find((each) => each.id === id),
@@ -65,7 +66,7 @@ export function endpointRows(
     );
     const reason = edges.length === 0 ? NOBODY : problems.join('; ');
     return {
-      ...{ id, addresses: shared === undefined ? own : [shared], port, protocol },
+      ...{ id, addresses, port, protocol },
       state: serving.length > 0 ? 'served' : 'failed',
       ...(reason === '' ? {} : { reason }),
       host: holder?.name ?? null,

@@ -14,15 +14,21 @@ export function networkText(view: NetworkView): string {
     ...[id, cidr, cidr6, guests.length, mesh ? 'yes' : 'no', outboundText(outbound)],
   ]);
   const flows = view.flows.flatMap((flow) => flow.from.map((from) => arrowRow(from, flow)));
-  const published = view.published.map(({ id, type, protocol, port, targetPort }) => [
-    ...[id, type === 'instance' ? `${port} + index` : port, protocol, targetPort],
+  const published = view.published.map(({ id, type, protocol, port, targetPort, addresses }) => [
+    ...[
+      id,
+      addresses.join(' ') || null,
+      type === 'instance' ? `${port} + index` : port,
+      protocol,
+      targetPort,
+    ],
     view.edgeHosts.length === 0 ? 'no edge host' : view.edgeHosts.join(', '),
   ]);
   const names = view.names.map(({ name, type, data }) => [name, type, data]);
   return [
     table(['subnet', 'ipv4', 'ipv6', 'guests', 'mesh', 'outbound'], subnets),
     part('Passes; all else is dropped', ['from', '', 'to', 'port', 'declared by'], flows),
-    part('Published', ['endpoint', 'port', 'protocol', 'guest port', 'hosts'], published),
+    part('Published', ['endpoint', 'address', 'port', 'protocol', 'guest port', 'hosts'], published),
     part(`Names in ${view.zone}`, ['name', 'type', 'data'], names),
   ].join('');
 }

@@ -348,6 +348,7 @@ export interface NetworkView {
     readonly protocol: string;
     readonly port: number;
     readonly targetPort: number;
+    readonly addresses: readonly string[];
   }[];
   readonly edgeHosts: readonly string[];
   readonly names: readonly { readonly name: string; readonly type: string; readonly data: string }[];

@@ -135,9 +135,12 @@ function checkFrom(
 }
 
 function checkPublicPorts(document: ApplicationDocument, add: AddProblem): void {
-  const before: PublicPorts[] = [];
+  /** Machine with an address of its own → its ports; empty: all others of the application. */
+  const places = new Map<string, PublicPorts[]>();
   for (const ports of publicPorts(document)) {
-    if (ports.isApart) continue;
+    const place = ports.isApart ? (ports.path[1] ?? '') : '';
+    const before = places.get(place) ?? [];
+    places.set(place, before);
     const clash = clashOf(ports, before);
     if (clash)
       add(

@@ -1,32 +1,29 @@
-/** Addresses of the underlay that applications are reached at: `192.0.2.200-192.0.2.219/24`, or one of them alone. */
+import { bitsOf, type Family, familyOf, overlap, widthOf } from '../../agent/kit/addressing.ts';
+
+/** Addresses of the underlay that the world comes to: `192.0.2.200-192.0.2.219/24`, `2001:db8::200-2001:db8::2ff/64`, or one of them alone. */
 export interface PublicRange {
-  readonly first: number;
-  readonly last: number;
+  readonly family: Family;
+  readonly first: bigint;
+  readonly last: bigint;
   /** Of the link that the addresses are on. */
   readonly prefix: number;
 }
 
-const PATTERN = /^(\d{1,3}(?:\.\d{1,3}){3})(?:-(\d{1,3}(?:\.\d{1,3}){3}))?\/(\d{1,2})$/;
+const PATTERN = /^([0-9a-fA-F.:]+)(?:-([0-9a-fA-F.:]+))?\/(\d{1,3})$/;
+/** Link-local addresses and those of groups are no host's to be reached at. */
+const NOT_PUBLIC6 = ['fe80::/10', 'ff00::/8'];
 
 /** Null: it is none, or its ends are not on one link. */
 export function parsePublicRange(text: string): PublicRange | null {
   const [, from = '', to = from, length = ''] = PATTERN.exec(text) ?? [];
-  const [first, last, prefix] = [numberOf(from), numberOf(to), Number(length)];
-  if (first === null || last === null || first > last || prefix < 1 || prefix > 32) return null;
-  const size = 2 ** (32 - prefix);
-  return Math.floor(first / size) === Math.floor(last / size) ? { first, last, prefix } : null;
+  const family = familyOf(from);
+  const prefix = Number(length);
+  if (family === null || familyOf(to) !== family || prefix < 1 || prefix > widthOf(family)) return null;
+  const [first, last] = [bitsOf(from), bitsOf(to)];
+  if (first > last || NOT_PUBLIC6.some((each) => overlap(each, `${from}/128`))) return null;
+  const shift = BigInt(widthOf(family) - prefix);
+  return first >> shift === last >> shift ? { family, first, last, prefix } : null;
 }
 
-export const formatPublicAddress = (value: number): string =>
-  [24, 16, 8, 0].map((shift) => Math.floor(value / 2 ** shift) % 256).join('.');
-
-export function isInRange({ first, last }: PublicRange, address: string): boolean {
-  const value = numberOf(address);
-  return value !== null && value >= first && value <= last;
-}
-
-function numberOf(address: string): number | null {
-  const bytes = address.split('.').map(Number);
-  if (bytes.length !== 4 || bytes.some((byte) => !Number.isInteger(byte) || byte > 255)) return null;
-  return bytes.reduce((sum, byte) => sum * 256 + byte, 0);
-}
+export const isInRange = ({ family, first, last }: PublicRange, address: string): boolean =>
+  familyOf(address) === family && first <= bitsOf(address) && bitsOf(address) <= last;

@@ -14,6 +14,7 @@ import type {
   VmPhase,
 } from '../../agent/protocol/index.ts';
 import type { LastMove, LiveMove, MoveMode, MoveWait } from './live-move.ts';
+import type { PublicAddress } from './public-address.ts';
 import type { Role, Service, Size } from './service.ts';
 
 /** What the store holds. Key of each record in its comment. */
@@ -26,7 +27,7 @@ export interface FleetRecord {
   readonly range: string;
   /** Domain of all names. Of the controller's configuration, and in no store. Absent: the usual one. */
   readonly zone?: string;
-  /** Addresses that applications are reached at, as `192.0.2.200-192.0.2.219/24`. Absent: none. */
+  /** Addresses that applications and public machines are reached at, as `192.0.2.200-192.0.2.219/24`. Absent: none. */
   readonly public?: readonly string[];
 }
 
@@ -40,8 +41,10 @@ export interface ApplicationRecord {
   readonly createdAtMs: number;
   /** Set by a user's delete; the record goes when its last VM is gone. */
   readonly deleting: boolean;
-  /** Where the world reaches it, of the fleet's public ranges, and the number of the virtual router that has it. Absent: it has no address of its own. */
-  readonly public?: { readonly address: string; readonly prefix: number; readonly routerId: number };
+  /** Where the world reaches it, of the fleet's public ranges. Absent: it has no address of its own. */
+  readonly public?: PublicAddress;
+  /** Machine → its own public address, until nothing is left of the machine. Absent: none has one. */
+  readonly publicMachines?: Readonly<Record<string, PublicAddress>>;
   /** Roles that are not declared any more, publish something, and may have instances left: as they were. Absent: none. */
   readonly retired?: Readonly<Record<string, Role>>;
 }

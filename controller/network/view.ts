@@ -1,7 +1,9 @@
 import { guestAddress6, subnet6Of } from '../../agent/kit/addressing.ts';
+import { listAddresses, publicAddressOf } from '../model/public-address.ts';
 import type { VmRecord } from '../model/records.ts';
 import type { Endpoint } from '../model/service.ts';
 import { zoneOf } from '../model/zone.ts';
+import { reachableEdges } from '../reconciler/edge-endpoints.ts';
 import { type DeclaredFlow, flowsOf, networkNameOf, subnetNamesOf } from '../reconciler/flows.ts';
 import { hostNameOf } from '../reconciler/name-records.ts';
 import { zoneFor } from '../reconciler/names-goals.ts';
@@ -36,6 +38,8 @@ export interface PublishedView {
   readonly protocol: string;
   readonly port: number;
   readonly targetPort: number;
+  /** Its public ones; where it has none, those of the edge hosts. */
+  readonly addresses: readonly string[];
 }
 
 /** The network of an application, as its declaration and the records have it. */
@@ -108,14 +112,29 @@ export function subnetNameOf(vm: Pick<VmRecord, 'app' | 'id' | 'role'>, world: N
 
 /** Endpoints of an application by which the world gets in. */
 export function publishedBy(app: string, world: NetworkWorld): readonly PublishedView[] {
-  const service = world.applications.get(app)?.service;
+  const application = world.applications.get(app);
+  const service = application?.service;
+  const own = reachableEdges([...world.hosts.values()]).flatMap(
+    ({ offer }) => offer?.underlay?.address ?? [],
+  );
+  const addressesOf = (owner: string) => {
+    const shared = application ? listAddresses(publicAddressOf(application, owner)) : [];
+    return shared.length > 0 ? shared : own;
+  };
   const owners: readonly (readonly [string, Readonly<Record<string, Endpoint>>])[] = [
     ...Object.entries(service?.roles ?? {}).map(([name, role]) => [name, role.endpoints] as const),
     ...Object.entries(service?.machines ?? {}).map(([name, each]) => [name, each.endpoints ?? {}] as const),
   ];
   return owners.flatMap(([owner, endpoints]) =>
     Object.entries(endpoints).flatMap(([name, { type, protocol, port, targetPort }]) =>
-      type === 'internal' ? [] : [{ id: `${app}/${owner}/${name}`, type, protocol, port, targetPort }],
+      type === 'internal'
+        ? []
+        : [
+            {
+              ...{ id: `${app}/${owner}/${name}`, type, protocol, port, targetPort },
+              addresses: addressesOf(owner),
+            },
+          ],
     ),
   );
 }

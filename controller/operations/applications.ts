@@ -52,6 +52,7 @@ export class Applications implements ApplicationOperations {
         createdAtMs: known?.createdAtMs ?? nowMs,
         deleting: false,
         ...(known?.public ? { public: known.public } : {}),
+        ...(known?.publicMachines ? { publicMachines: known.publicMachines } : {}),
         ...retiredAfter(known, service),
       };
       return {

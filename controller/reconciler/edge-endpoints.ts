@@ -1,3 +1,4 @@
+import { isApart } from '../model/public-address.ts';
 import type { ApplicationRecord, HostRecord, VmRecord } from '../model/records.ts';
 import type { Endpoint, Machine, Role } from '../model/service.ts';
 import { edgeHosts } from './edge-hosts.ts';
@@ -25,6 +26,17 @@ const ownersOf = ({ service, retired = {} }: ApplicationRecord): readonly [strin
 /** Something of it is published. */
 export const publishes = (application: ApplicationRecord): boolean =>
   ownersOf(application).some(([, owner]) => published(owner).length > 0);
+
+/** Something of it is published at the application's own address, and not at that of a public machine. */
+export const publishesTogether = (application: ApplicationRecord): boolean =>
+  ownersOf(application).some(([name, owner]) => !isApart(application, name) && published(owner).length > 0);
+
+/** What of an application says where it is reached. */
+export const placesPart = (application: ApplicationRecord): unknown => [
+  application.public,
+  application.publicMachines,
+  Object.keys(application.service.machines).filter((machine) => isApart(application, machine)),
+];
 
 /** What an application publishes: of roles and machines, by their names. */
 export const publishedBy = (

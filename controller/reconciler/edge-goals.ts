@@ -1,4 +1,5 @@
 import type { Backend, EdgeGoal, PublishedEndpoint } from '../../agent/protocol/index.ts';
+import { isApart, listAddresses, type PublicAddress, publicAddressOf } from '../model/public-address.ts';
 import type { ApplicationRecord, HostRecord, VmRecord } from '../model/records.ts';
 import type { Endpoint } from '../model/service.ts';
 import { derived } from './derived.ts';
@@ -12,8 +13,9 @@ type EdgeWorld = Pick<NetworkWorld, 'applications' | 'hosts' | 'vms'>;
 const HIGHEST_PRIORITY = 200;
 
 /** `web-0.3`: an instance and its incarnation. */
-export const backendName = ({ id }: Pick<VmRecord, 'id'>, incarnation: number) =>
-  `${id.slice(id.indexOf('/') + 1)}.${incarnation}`;
+export const backendName = (vm: Pick<VmRecord, 'id'>, incarnation: number) => `${nameOf(vm)}.${incarnation}`;
+
+const nameOf = ({ id }: Pick<VmRecord, 'id'>) => id.slice(id.indexOf('/') + 1);
 
 /** What a host serves to the world. Undefined: nothing, for it is no edge host. */
 export function edgeGoalOf(host: string, world: EdgeWorld): EdgeGoal | undefined {
@@ -26,16 +28,24 @@ export function edgeGoalOf(host: string, world: EdgeWorld): EdgeGoal | undefined
     ({ name, deleting }) => !deleting || vms.get(name)?.some(isEnding),
   );
   return {
-    addresses: applications.flatMap(({ public: shared }) =>
-      shared
-        ? [{ ...shared, priority: priorityOf(host, edges, shared.routerId), peers: peersOf(host, edges) }]
-        : [],
-    ),
+    addresses: applications.flatMap(sharedBy).map((shared) => ({
+      ...shared,
+      priority: priorityOf(host, edges, shared.routerId),
+      peers: peersOf(host, edges),
+    })),
     endpoints: applications.flatMap((application) =>
-      endpointsOf(application, application.public?.address ?? underlay, vms.get(application.name) ?? []),
+      endpointsOf(application, [underlay], vms.get(application.name) ?? []),
     ),
   };
 }
+
+/** Its own address, and those of its public machines. That of a machine that is on its way out is kept for it, and served no more. */
+const sharedBy = (application: ApplicationRecord): readonly PublicAddress[] => [
+  ...(application.public ? [application.public] : []),
+  ...Object.entries(application.publicMachines ?? {}).flatMap(([machine, address]) =>
+    isApart(application, machine) ? [address] : [],
+  ),
+];
 
 const publishing = (applications: readonly ApplicationRecord[]): readonly ApplicationRecord[] =>
   applications.filter(publishes).sort((one, other) => (one.name < other.name ? -1 : 1));
@@ -52,32 +62,43 @@ function vmsByApplication(vms: readonly VmRecord[]): ReadonlyMap<string, readonl
   return byApplication;
 }
 
-/** Every endpoint of the application, with those that serve it; of instances that have one each, one for each that there is. */
+/**
+ * Every endpoint of the application, with those that serve it; of instances that have one each, one for each that there is.
+ * @param own where endpoints are served that have no public address.
+ */
 export function endpointsOf(
   application: ApplicationRecord,
-  address: string,
+  own: readonly string[],
   vms: readonly VmRecord[],
 ): PublishedEndpoint[] {
   const endpoints = new Map<string, PublishedEndpoint>();
-  const add = (id: string, port: number, endpoint: Endpoint) => {
-    const known = endpoints.get(id) ?? asPublished(id, address, port, endpoint);
+  const add = (owner: string, id: string, port: number, endpoint: Endpoint) => {
+    const shared = listAddresses(publicAddressOf(application, owner));
+    const addresses = shared.length > 0 ? shared : own;
+    const known = endpoints.get(id) ?? asPublished(id, addresses, port, endpoint);
     endpoints.set(id, known);
     return known.backends;
   };
   for (const { owner, name, endpoint } of publishedBy(application))
-    if (endpoint.type === 'input') add(`${application.name}/${owner}/${name}`, endpoint.port, endpoint);
+    if (endpoint.type === 'input')
+      add(owner, `${application.name}/${owner}/${name}`, endpoint.port, endpoint);
   for (const vm of vms)
     for (const { id, port, endpoint } of endpointsOfVm(application, vm))
-      add(id, port, endpoint).push(...backendsOf(vm, endpoint.targetPort));
+      add(vm.role ?? nameOf(vm), id, port, endpoint).push(...backendsOf(vm, endpoint.targetPort));
   for (const { backends } of endpoints.values())
     backends.sort((one, other) => (one.name < other.name ? -1 : 1));
   return [...endpoints.values()].sort((one, other) => (one.id < other.id ? -1 : 1));
 }
 
 /** What runs in the guest cannot be asked from outside. */
-const asPublished = (id: string, address: string, port: number, endpoint: Endpoint): PublishedEndpoint => ({
+const asPublished = (
+  id: string,
+  addresses: readonly string[],
+  port: number,
+  endpoint: Endpoint,
+): PublishedEndpoint => ({
   id,
-  addresses: [address],
+  addresses: [...addresses],
   port,
   protocol: endpoint.protocol === 'http' ? 'http' : 'tcp',
   ...(endpoint.certificate === undefined ? {} : { certificate: endpoint.certificate }),

@@ -1,6 +1,6 @@
 import { isSameDocument } from '../../agent/kit/same-document.ts';
 import type { ApplicationRecord, HostRecord, VmRecord } from '../model/records.ts';
-import { endpointsOfVm, publishedBy, publishes } from './edge-endpoints.ts';
+import { endpointsOfVm, placesPart, publishedBy, publishes } from './edge-endpoints.ts';
 import { backendsOf } from './edge-goals.ts';
 import { edgePart } from './edge-hosts.ts';
 import type { WorldCache } from './world-cache.ts';
@@ -30,7 +30,7 @@ const hostPart = (host: HostRecord): unknown =>
   host.offer?.edge ? [edgePart(host), host.offer.underlay?.address] : null;
 
 const applicationPart = (application: ApplicationRecord): unknown =>
-  publishes(application) ? [application.deleting, application.public, publishedBy(application)] : null;
+  publishes(application) ? [application.deleting, placesPart(application), publishedBy(application)] : null;
 
 function vmPart(vm: VmRecord, cache: WorldCache): unknown {
   const endpoints = endpointsOfVm(cache.records('applications').get(vm.app), vm);

@@ -1,5 +1,7 @@
 import type { NamesGoal } from '../../agent/protocol/index.ts';
+import { isApart, type PublicAddress, publicAddressOf } from '../model/public-address.ts';
 import type { ApplicationRecord, VmRecord } from '../model/records.ts';
+import { publishesTogether } from './edge-endpoints.ts';
 import { nameOf } from './placement.ts';
 
 type NameRecord = NamesGoal['records'][number];
@@ -16,8 +18,8 @@ const MOST_OF_ONE_NAME = 64;
 export interface Addresses {
   /** IPv4 first; an IPv6 address where there is one. */
   readonly ofVm: (vm: VmRecord) => readonly string[];
-  /** Where an application's input endpoints are served: its shared addresses, or those of the edge hosts. */
-  readonly ofApplication: (app: string) => readonly string[];
+  /** Where what has this public address is served; what has none: at those of the edge hosts. */
+  readonly ofPublished: (shared: PublicAddress | undefined) => readonly string[];
 }
 
 /** The zone as all its name servers have it, made from records alone. Records are sorted, and none is there twice. */
@@ -71,10 +73,16 @@ const addressRecords = (name: string, addresses: readonly string[]): NameRecord[
 export const ownRecords = (vm: VmRecord, addresses: readonly string[]): NameRecord[] =>
   addressRecords(hostNameOf(vm), addresses);
 
-function publicRecords({ name, service }: ApplicationRecord, addresses: Addresses): NameRecord[] {
-  const endpoints = Object.values(service.roles).flatMap((role) => Object.values(role.endpoints));
-  const isPublic = endpoints.some(({ type }) => type !== 'internal');
-  return isPublic ? addressRecords(name, addresses.ofApplication(name)) : [];
+/** Of the application, and of each machine that is published apart: its own name is where guests reach it. */
+function publicRecords(application: ApplicationRecord, { ofPublished }: Addresses): NameRecord[] {
+  const { name, service } = application;
+  const machines = Object.keys(service.machines).filter((machine) => isApart(application, machine));
+  return [
+    ...(publishesTogether(application) ? addressRecords(name, ofPublished(application.public)) : []),
+    ...machines.flatMap((machine) =>
+      addressRecords(`public.${machine}.${name}`, ofPublished(publicAddressOf(application, machine))),
+    ),
+  ];
 }
 
 /** `_sql._tcp.db.crm`: where an internal endpoint answers, and on which port. */

@@ -1,5 +1,6 @@
 import { isSameDocument } from '../../agent/kit/same-document.ts';
 import type { ApplicationRecord, HostRecord, VmRecord } from '../model/records.ts';
+import { placesPart, publishesTogether } from './edge-endpoints.ts';
 import { namedPart } from './name-records.ts';
 import { namesPart } from './names-goals.ts';
 import type { Kind } from './world.ts';
@@ -8,9 +9,10 @@ import type { WorldCache } from './world-cache.ts';
 /** What of a record is in the zone; null: nothing. */
 const IN_ZONE: { readonly [K in Kind]?: (record: never) => unknown } = {
   vms: (record: VmRecord) => namedPart(record),
-  applications: ({ service: { roles }, public: shared }: ApplicationRecord) => [
-    shared?.address,
-    ...Object.entries(roles).map(([role, { endpoints }]) => [role, endpoints]),
+  applications: (application: ApplicationRecord) => [
+    placesPart(application),
+    publishesTogether(application),
+    ...Object.entries(application.service.roles).map(([role, { endpoints }]) => [role, endpoints]),
   ],
 };
 

@@ -1,5 +1,6 @@
 import { addressAt, backboneCidr, guestAddress6, parseRange } from '../../agent/kit/addressing.ts';
 import type { NamesGoal, RouterGoal } from '../../agent/protocol/index.ts';
+import { listAddresses } from '../model/public-address.ts';
 import type { HostRecord, VmRecord } from '../model/records.ts';
 import { zoneOf } from '../model/zone.ts';
 import { edgePart } from './edge-hosts.ts';
@@ -57,7 +58,7 @@ export function zoneFor(world: NetworkWorld): NamesGoal {
   const published = publicAddresses(world);
   const names = namesOf(zoneOf(fleet), applications.values(), all, {
     ofVm: (vm) => addressesOf(vm, world),
-    ofApplication: (app) => sharedAddressesOf(app, world) ?? published,
+    ofPublished: (shared) => (shared ? listAddresses(shared) : published),
   });
   zones.set(all, { madeFrom, names });
   return names;
@@ -73,12 +74,6 @@ export function addressesOf(
 ): readonly string[] {
   const network = networks.get(networkId);
   return network ? [address, guestAddress6(fleet.uuid, network.number, network.cidr, address)] : [address];
-}
-
-/** Where all edge hosts serve an application, whichever of them has it now. Null: it has no address of its own. */
-function sharedAddressesOf(app: string, { applications }: NetworkWorld): readonly string[] | null {
-  const shared = applications.get(app)?.public;
-  return shared ? [shared.address] : null;
 }
 
 /** Where endpoints are served that have no shared address: at the edge hosts themselves, as far as they are there. */

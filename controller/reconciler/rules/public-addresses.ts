@@ -1,48 +1,93 @@
-import { formatPublicAddress, isInRange, parsePublicRange } from '../../model/public-ranges.ts';
+import { isSameDocument } from '../../../agent/kit/same-document.ts';
+import { isApart, listAddresses, type PublicAddress } from '../../model/public-address.ts';
+import { type PublicRange, parsePublicRange } from '../../model/public-ranges.ts';
 import type { ApplicationRecord } from '../../model/records.ts';
 import type { Draft } from '../draft.ts';
-import { publishes } from '../edge-endpoints.ts';
+import { publishesTogether } from '../edge-endpoints.ts';
+import { PublicPool } from '../public-pool.ts';
 
-/** VRRP counts virtual routers in a byte. */
-const MOST_ROUTERS = 255;
+type Addresses = Pick<ApplicationRecord, 'public' | 'publicMachines'>;
 
-type Public = NonNullable<ApplicationRecord['public']>;
-
-/** Each application that publishes something has an address of the public ranges, for as long as it is there; where there is none left, none. */
+/**
+ * Each application that publishes something has an address of the public ranges, for as long as it is there, and each machine that is to have
+ * one of its own another, until nothing of the machine is left; where there is none left, none.
+ */
 export function followPublicAddresses(draft: Draft): void {
   const ranges = (draft.world.fleet.public ?? []).flatMap((text) => parsePublicRange(text) ?? []);
-  const stays = ({ public: shared }: ApplicationRecord) =>
-    Boolean(shared && ranges.some((range) => isInRange(range, shared.address)));
-  for (const application of draft.all('applications')) {
-    if (application.deleting) continue;
-    const isWanted = ranges.length > 0 && publishes(application);
-    if (isWanted ? stays(application) : !application.public) continue;
-    const shared = isWanted ? freeAddress(draft, ranges) : null;
-    if (!shared && !application.public) continue;
-    const { public: _before, ...rest } = application;
-    draft.put('applications', application.name, shared ? { ...rest, public: shared } : rest);
-    draft.tell(
-      'public-address',
-      application.name,
-      shared ? `it is reached at ${shared.address}` : 'it has no public address any more',
-    );
+  const concerned = draft.of('applications', concernedBy);
+  if (concerned.length === 0) return;
+  const pool = new PublicPool(ranges, draft.all('applications'));
+  for (const application of concerned) {
+    const { public: before, publicMachines: machinesBefore, ...rest } = application;
+    const after = addressesOf(draft, application, ranges, pool);
+    if (
+      isSameDocument(before ?? null, after.public ?? null) &&
+      isSameDocument(machinesBefore ?? null, after.publicMachines ?? null)
+    )
+      continue;
+    draft.put('applications', application.name, { ...rest, ...after });
+    tell(draft, application.name, before, after.public);
+    for (const machine of namesOf(machinesBefore, after.publicMachines)) {
+      const id = `${application.name}/${machine}`;
+      tell(draft, id, machinesBefore?.[machine], after.publicMachines?.[machine]);
+    }
   }
 }
 
-function freeAddress(
+/** Those that publish something, or have an address. One that goes keeps all it has until its record goes. */
+const concernedBy = (applications: readonly ApplicationRecord[]): readonly ApplicationRecord[] =>
+  applications.filter(
+    (application) =>
+      !application.deleting &&
+      (publishesTogether(application) ||
+        apartOf(application).length > 0 ||
+        application.public !== undefined ||
+        application.publicMachines !== undefined),
+  );
+
+/** A public machine has an input endpoint: the model sees to that. */
+const apartOf = (application: ApplicationRecord): readonly string[] =>
+  Object.keys(application.service.machines).filter((machine) => isApart(application, machine));
+
+function addressesOf(
   draft: Draft,
-  ranges: readonly NonNullable<ReturnType<typeof parsePublicRange>>[],
-): Public | null {
-  const taken = draft.all('applications').flatMap(({ public: shared }) => shared ?? []);
-  const addresses = new Set(taken.map(({ address }) => address));
-  const routers = new Set(taken.map(({ routerId }) => routerId));
-  let routerId = 1;
-  while (routers.has(routerId)) routerId++;
-  if (routerId > MOST_ROUTERS) return null;
-  for (const { first, last, prefix } of ranges)
-    for (let value = first; value <= last; value++) {
-      const address = formatPublicAddress(value);
-      if (!addresses.has(address)) return { address, prefix, routerId };
-    }
-  return null;
+  application: ApplicationRecord,
+  ranges: readonly PublicRange[],
+  pool: PublicPool,
+): Addresses {
+  const { name, service, publicMachines = {} } = application;
+  const isWanted = ranges.length > 0 && publishesTogether(application);
+  const own = isWanted ? pool.settle(application.public) : null;
+  const machines: Record<string, PublicAddress> = {};
+  for (const machine of [...new Set([...Object.keys(publicMachines), ...apartOf(application)])].sort()) {
+    const before = publicMachines[machine];
+    const isGoing = !Object.hasOwn(service.machines, machine) && isLeft(draft, `${name}/${machine}`);
+    const address = isApart(application, machine) ? pool.settle(before) : isGoing ? before : null;
+    if (address) machines[machine] = address;
+  }
+  return {
+    ...(own ? { public: own } : {}),
+    ...(Object.keys(machines).length > 0 ? { publicMachines: machines } : {}),
+  };
+}
+
+/** Its record, or what its host has yet to remove. */
+const isLeft = (draft: Draft, id: string): boolean =>
+  draft.get('vms', id) !== undefined || draft.get('tombstones', id) !== undefined;
+
+const namesOf = (...each: readonly Addresses['publicMachines'][]): readonly string[] => [
+  ...new Set(each.flatMap((machines) => Object.keys(machines ?? {}))),
+];
+
+function tell(
+  draft: Draft,
+  subject: string,
+  before: PublicAddress | undefined,
+  after: PublicAddress | undefined,
+): void {
+  if (isSameDocument(before ?? null, after ?? null)) return;
+  const message = after
+    ? `it is reached at ${listAddresses(after).join(' and ')}`
+    : 'it has no public address any more';
+  draft.tell('public-address', subject, message);
 }

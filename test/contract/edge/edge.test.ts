@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { exec } from '../../../agent/kit/exec.ts';
 import type { EdgeGoal, EdgeReport, PublishedEndpoint } from '../../../agent/protocol/network.ts';
 import { waitFor } from '../../support/wait-for.ts';
-import { type EdgeName, EdgeStage, OTHER_VIP, VIP } from './stage.ts';
+import { type EdgeName, EdgeStage, MACHINE_VIP, OTHER_VIP, VIP, VIP6 } from './stage.ts';
 
 const stage = new EdgeStage();
 const PEERS = { a: ['10.213.7.2'], b: ['10.213.7.1'] };
@@ -39,7 +39,12 @@ let sharing: readonly EdgeName[] = ['a'];
 
 const goalOf = (edge: EdgeName, ...endpoints: readonly PublishedEndpoint[]): EdgeGoal => ({
   addresses: sharing.includes(edge)
-    ? [{ address: VIP, prefix: 24, routerId: 41, priority: edge === 'a' ? 200 : 100, peers: PEERS[edge] }]
+    ? [
+        {
+          ...{ address: VIP, prefix: 24, routerId: 41, address6: { address: VIP6, prefix: 64 } },
+          ...{ priority: edge === 'a' ? 200 : 100, peers: PEERS[edge] },
+        },
+      ]
     : [],
   endpoints: [...endpoints],
 });
@@ -131,6 +136,48 @@ describe('the load balancer of an edge host', () => {
     for (const name of ['held', 'told']) await stage.world('release', { name });
     await both(endpoint());
     expect(await end('reload')).toMatchObject({ failures: 0, first: [] });
+  });
+
+  it('serves at an IPv6 address as well, where the other one is', async () => {
+    await stage.until('a', 'both addresses', ({ held }) => held.includes(VIP) && held.includes(VIP6));
+    await both(endpoint({ addresses: [VIP, VIP6] }));
+    await waitFor(
+      'answers',
+      () => stage.ask(VIP6),
+      (answer) => answer.startsWith('web-'),
+      60_000,
+    );
+    const answers = [await stage.ask(VIP6), await stage.ask(VIP6)];
+    expect(new Set(answers)).toEqual(new Set(['web-0 2001:db8:7::3', 'web-1 2001:db8:7::3']));
+    expect(await stage.ask()).toMatch(/^web-/);
+    await both(endpoint());
+  });
+
+  it('serves a machine at an address of its own: what it declares, and nothing else', async () => {
+    await stage.world('listen', { name: 'db', address: '10.213.7.14', port: 22 });
+    const ssh = endpoint({
+      ...{ id: 'crm/db/ssh', addresses: [MACHINE_VIP], port: 22, protocol: 'tcp' as const },
+      ...{ probe: undefined, backends: [{ ...back(3), name: 'db.1', port: 22 }] },
+    });
+    const goal = goalOf('a', endpoint(), ssh);
+    const own = { address: MACHINE_VIP, prefix: 24, routerId: 42, priority: 200, peers: PEERS.a };
+    stage.tell('a', { ...goal, addresses: [...goal.addresses, own] });
+    await stage.until(
+      'a',
+      'the machine to be served',
+      (report) => report.held.includes(MACHINE_VIP) && states(report, ssh.id)['db.1'] === 'up',
+    );
+    expect(await stage.world('hold', { name: 'ssh', host: MACHINE_VIP, port: 22 })).toBe('db hello');
+    await stage.world('release', { name: 'ssh' });
+    expect(await stage.ask(MACHINE_VIP, 80)).toContain('ECONNREFUSED');
+    expect(await stage.ask(VIP, 22)).toContain('ECONNREFUSED');
+    await both(endpoint());
+    await waitFor(
+      'its address to go',
+      () => stage.hasAddress('a', MACHINE_VIP),
+      (has) => !has,
+      60_000,
+    );
   });
 
   it('leaves out what it cannot serve, says why, and serves the rest', async () => {
@@ -262,7 +309,7 @@ describe('a host that has nothing to serve any more', () => {
       );
     await waitFor(
       'its address to go',
-      () => stage.hasAddress('a', VIP),
+      async () => (await stage.hasAddress('a', VIP)) || (await stage.hasAddress('a', VIP6)),
       (has) => !has,
       60_000,
     );
@@ -314,6 +361,7 @@ describe('a shared address', () => {
     await stage.link(holder, 'down');
     await waitFor('the other to have it', () => stage.hasAddress(other[holder], VIP), Boolean, 30_000, 20);
     console.info(`link down: the address was elsewhere after ${Date.now() - beganMs} ms`);
+    await waitFor('and that of IPv6', () => stage.hasAddress(other[holder], VIP6), Boolean, 30_000);
     await waitFor(
       'answers',
       () => stage.ask(),

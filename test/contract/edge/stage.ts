@@ -11,6 +11,8 @@ const TSX = join(HERE, '../../../node_modules/tsx/dist/esm/index.mjs');
 const ip = (...args: readonly string[]) => exec('ip', args, { timeoutMs: 20_000 });
 
 export const VIP = '10.213.7.100';
+export const VIP6 = '2001:db8:7::100';
+export const MACHINE_VIP = '10.213.7.102';
 export const OTHER_VIP = '10.213.7.101';
 const OWN = { a: '10.213.7.1', b: '10.213.7.2', world: '10.213.7.3' } as const;
 export type EdgeName = 'a' | 'b';
@@ -61,6 +63,8 @@ export class EdgeStage {
       );
       await ip('-n', lan, 'link', 'set', 'dev', `to-${name}`, 'master', 'lan', 'up');
       await ip('-n', namespace, 'address', 'add', `${address}/24`, 'dev', 'up0');
+      const address6 = `2001:db8:7::${address.split('.')[3]}/64`;
+      await ip('-n', namespace, 'address', 'add', address6, 'dev', 'up0', 'nodad');
       await ip('-n', namespace, 'link', 'set', 'dev', 'up0', 'up');
       await ip('-n', namespace, 'link', 'set', 'dev', 'lo', 'up');
     }

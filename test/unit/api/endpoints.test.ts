@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import type { EdgeReport, Report } from '../../../agent/protocol/index.ts';
 import { endpointRows } from '../../../controller/api/endpoint-rows.ts';
 import type { HostRecord } from '../../../controller/model/index.ts';
-import { anApplication, aRole } from '../../support/builders/application.ts';
+import { aMachine, anApplication, aRole } from '../../support/builders/application.ts';
 import { aHost } from '../../support/builders/host.ts';
 import { aVm } from '../../support/builders/vm.ts';
 
@@ -43,6 +43,18 @@ test('an endpoint is served where every edge host says so, at the address that t
       ...{ state: 'served', host: 'h2', connections: 4, bytesIn: 20, bytesOut: 40 },
       backends: [{ name: 'web-0.3', address: vms[0]?.address, state: 'up', sessions: 2 }],
     },
+  ]);
+});
+
+test('an endpoint of a public machine is where that machine’s own address is', () => {
+  const machine = aMachine({ public: true, endpoints: { web: HTTP } });
+  const crm = {
+    ...anApplication('crm', { roles: {}, machines: { db: machine } }),
+    ...{ public: shared.public, publicMachines: { db: { address: '192.0.2.201', prefix: 24, routerId: 2 } } },
+  };
+  const links = [link('h1', {}, ['192.0.2.201']), link('h2', {}, ['192.0.2.200'])];
+  expect(endpointRows(crm, hosts, [], links)).toMatchObject([
+    { id: 'crm/db/web', addresses: ['192.0.2.201'], host: 'h1' },
   ]);
 });
 

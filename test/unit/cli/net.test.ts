@@ -26,7 +26,12 @@ const VIEW: NetworkView = {
     { id: 'crm/db/sql', from: ['crm/web'], to: 'crm/db"]; evil', protocol: 'tcp', port: 5432 },
     { id: 'crm/web/http', from: ['edge'], to: 'crm/web', protocol: 'tcp', port: 8080 },
   ],
-  published: [{ id: 'crm/web/http', type: 'input', protocol: 'http', port: 80, targetPort: 8080 }],
+  published: [
+    {
+      ...{ id: 'crm/web/http', type: 'input', protocol: 'http', port: 80, targetPort: 8080 },
+      addresses: ['192.0.2.200', '2001:db8::200'],
+    },
+  ],
   edgeHosts: ['h1'],
   names: [{ name: 'crm.weft.internal', type: 'A', data: '192.0.2.1' }],
 };
@@ -53,6 +58,7 @@ test('a network is shown as tables', () => {
   const text = networkText(VIEW);
   for (const row of [
     /crm\/web +10\.128\.0\.0\/22 .* world/,
+    /crm\/web\/http +192\.0\.2\.200 2001:db8::200 +80 +http/,
     /load balancers +→ +crm\/web +tcp 8080 +crm\/web\/http/,
   ])
     expect(text).toMatch(row);

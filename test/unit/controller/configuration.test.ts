@@ -19,3 +19,21 @@ test('the time in which hosts find each other’s files in a shared pool is 75 s
   expect(readConfiguration(['--beat-grace', '400'])?.beatGraceMs).toBe(400_000);
   expect(() => readConfiguration(['--beat-grace', '10'])).toThrow(/from 15 to 3600/);
 });
+
+describe('public ranges', () => {
+  test('are of IPv4, and of IPv6 beside', () => {
+    const text = '192.0.2.200-192.0.2.219/24,2001:db8::200-2001:db8::2ff/64';
+    expect(readConfiguration(['--public', text])?.publicRanges).toEqual(text.split(','));
+  });
+
+  test.each([
+    ['192.0.2.200-192.0.3.1/24', /no range of one link/],
+    ['192.0.2.200-2001:db8::1/64', /no range of one link/],
+    ['192.0.2.200/24,2001:db8::2-2001:db8::1/64', /no range of one link/],
+    ['192.0.2.200/24,fe80::1/64', /no range of one link/],
+    ['192.0.2.200/24,2001:db8::1/129', /no range of one link/],
+    ['2001:db8::1/64', /of IPv6 alone/],
+  ])('are not %s', (text, problem) => {
+    expect(() => readConfiguration(['--public', text])).toThrow(problem);
+  });
+});

@@ -1,11 +1,13 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { EdgeReport, VmReport } from '../../../agent/protocol/index.ts';
-import type { HostRecord, Role, VmRecord } from '../../../controller/model/index.ts';
+import type { HostRecord, Machine, Role, VmRecord } from '../../../controller/model/index.ts';
+import { Draft } from '../../../controller/reconciler/draft.ts';
 import { edgeGoalOf } from '../../../controller/reconciler/edge-goals.ts';
 import { DEFAULT_SETTINGS, plan } from '../../../controller/reconciler/plan.ts';
+import { followPublicAddresses } from '../../../controller/reconciler/rules/public-addresses.ts';
 import type { World } from '../../../controller/reconciler/world.ts';
 import { PlanningWorld } from '../../property/reconciler/planning-world.ts';
-import { anApplication, aRole } from '../../support/builders/application.ts';
+import { aMachine, anApplication, aRole } from '../../support/builders/application.ts';
 import { aHost } from '../../support/builders/host.ts';
 
 const HTTP = {
@@ -152,6 +154,90 @@ describe('what edge hosts serve', () => {
     ranges = [];
     settle();
     expect(world.records.applications.get('crm')?.public).toBeUndefined();
+  });
+});
+
+describe('a public machine', () => {
+  const ssh = { type: 'input', protocol: 'tcp', port: 22, targetPort: 22, from: [] } as const;
+  const publicDb = aMachine({ public: true, endpoints: { ssh } });
+  const put = (machines: Readonly<Record<string, Machine>>, generation = 1) =>
+    world.put('apps/crm', {
+      ...world.records.applications.get('crm'),
+      ...anApplication('crm', { roles: { web: aRole({ endpoints: { http: HTTP } }) }, machines }),
+      generation,
+    });
+  const served = () => {
+    const { addresses = [], endpoints = [] } = edgeGoalOf('h1', snapshot()) ?? {};
+    return [
+      addresses.map(({ address, routerId }) => `${address} ${routerId}`),
+      endpoints.map((each) => `${each.id} ${each.addresses}`),
+    ];
+  };
+
+  /** This rule alone. */
+  const follow = () => {
+    const draft = new Draft(snapshot(), world.nowMs);
+    followPublicAddresses(draft);
+    for (const { key, value } of draft.writes().puts) world.put(key, value);
+  };
+
+  test('has an address of its own, where its endpoints and no others are served', () => {
+    ranges = ['192.0.2.200-192.0.2.209/24'];
+    put({ db: publicDb });
+    settle();
+    expect(served()).toEqual([
+      ['192.0.2.200 1', '192.0.2.201 2'],
+      ['crm/db/ssh 192.0.2.201', 'crm/web/http 192.0.2.200'],
+    ]);
+  });
+
+  test('keeps it until nothing of it is left, and nobody else has it before', () => {
+    ranges = ['192.0.2.200-192.0.2.201/24'];
+    put({ db: publicDb });
+    settle();
+    put({}, 2);
+    world.put('apps/shop', anApplication('shop', { roles: { web: aRole({ endpoints: { http: HTTP } }) } }));
+    follow();
+    expect(world.records.vms.has('crm/db')).toBe(true);
+    expect(world.records.applications.get('crm')?.publicMachines?.db?.address).toBe('192.0.2.201');
+    expect(world.records.applications.get('shop')?.public).toBeUndefined();
+    expect(served()[0]).toEqual(['192.0.2.200 1']);
+    world.records.vms.delete('crm/db');
+    const atMs = world.nowMs;
+    world.put('tombstones/crm/db', { id: 'crm/db', host: 'h1', upToIncarnation: 1, atMs });
+    follow();
+    expect(world.records.applications.get('shop')?.public).toBeUndefined();
+    world.records.tombstones.delete('crm/db');
+    // What was given up in one pass is given to others in the next one.
+    for (const _pass of ['given up', 'given']) follow();
+    expect(world.records.applications.get('crm')?.publicMachines).toBeUndefined();
+    expect(world.records.applications.get('shop')?.public?.address).toBe('192.0.2.201');
+  });
+
+  test('is served at edge hosts’ own addresses where the fleet has no public ones, or none that is free', () => {
+    put({ db: publicDb });
+    settle();
+    expect(served()).toEqual([[], ['crm/db/ssh 192.0.2.1', 'crm/web/http 192.0.2.1']]);
+    ranges = ['192.0.2.200/24'];
+    settle();
+    expect(served()).toEqual([['192.0.2.200 1'], ['crm/db/ssh 192.0.2.1', 'crm/web/http 192.0.2.200']]);
+  });
+});
+
+test('with ranges of both families each has an address of both, and one virtual router', () => {
+  ranges = ['2001:db8::2ff-2001:db8::300/64', '192.0.2.200-192.0.2.209/24'];
+  declare();
+  settle();
+  const before = world.records.applications.get('crm')?.public;
+  expect(before).toEqual({
+    ...{ address: '192.0.2.200', prefix: 24, routerId: 1 },
+    address6: { address: '2001:db8::2ff', prefix: 64 },
+  });
+  expect(edgeGoalOf('h1', snapshot())?.endpoints[0]?.addresses).toEqual(['192.0.2.200', '2001:db8::2ff']);
+  ranges = ['192.0.2.200-192.0.2.209/24'];
+  settle();
+  expect(world.records.applications.get('crm')?.public).toEqual({
+    ...{ address: '192.0.2.200', prefix: 24, routerId: 1 },
   });
 });
 

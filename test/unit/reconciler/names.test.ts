@@ -103,6 +103,20 @@ describe('the zone', () => {
   });
 });
 
+test('a public machine has a name for the world beside its own, and addresses of both families have both types', () => {
+  const world = aWorld([aVm()]);
+  const ssh = { type: 'input', protocol: 'tcp', port: 22, targetPort: 22, from: [] } as const;
+  const machines = { files: aMachine({ public: true, endpoints: { ssh } }) };
+  const address6 = { address: '2001:db8::201', prefix: 64 };
+  const crm = anApplication(
+    'crm',
+    { roles: {}, machines },
+    { publicMachines: { files: { address: '192.0.2.201', prefix: 24, routerId: 2, address6 } } },
+  );
+  const records = recordsOf({ ...world, vms: new Map(), applications: byKey([crm], ({ name }) => name) });
+  expect(records).toEqual(['public.files.crm A 192.0.2.201', 'public.files.crm AAAA 2001:db8::201']);
+});
+
 describe('whom guests ask', () => {
   test('first their own host where it serves names, and last those that are away', () => {
     const world = aWorld([], [anEdge('h1', 2, { state: 'down' }), anEdge('h2', 3), anEdge('h3', 4)]);
