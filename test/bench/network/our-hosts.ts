@@ -41,6 +41,8 @@ const others: readonly Guest[] = ROLES.filter((role) => role !== MESH).flatMap((
 /** Three hosts with the rules, links and routes of the agent's own network code, and guests as namespaces. */
 export class OurHosts {
   readonly stage = new Stage();
+  /** Asked for at the end, and by a signal that may come meanwhile. */
+  #closed: Promise<void> | null = null;
 
   async open(): Promise<void> {
     const guests = [client, server, backend];
@@ -55,7 +57,12 @@ export class OurHosts {
   namespaceOf = (where: string) => this.stage.namespace(where);
 
   /** With all that runs in namespaces of this stage, and these. */
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    this.#closed ??= this.#end();
+    return this.#closed;
+  }
+
+  async #end(): Promise<void> {
     for (const signal of SIGNALS) process.off(signal, this.#stop);
     const { stdout } = await exec('ip', ['netns', 'list'], { timeoutMs: 30_000 });
     const own = stdout.split('\n').flatMap((line) => line.split(' ')[0] ?? []);
