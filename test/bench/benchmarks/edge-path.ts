@@ -71,7 +71,6 @@ export const edgePath: Benchmark = {
       }
       return measured;
     } finally {
-      await plain.close();
       await hosts.close();
       await edge?.close();
       await rm(folder, { recursive: true, force: true });

@@ -59,7 +59,6 @@ export const networkPath: Benchmark = {
         measure('connections', '/s', anew, 'the same with a connection for each request'),
       ];
     } finally {
-      await plain.close();
       await hosts.close();
       await rm(folder, { recursive: true, force: true });
     }

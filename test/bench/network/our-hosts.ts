@@ -1,3 +1,4 @@
+import { exec } from '../../../agent/kit/exec.ts';
 import type { Flow } from '../../../agent/protocol/index.ts';
 import { aGuest, FLOWS, type Guest, HOSTS, MESH, partOf, ROLES } from '../../contract/network/fleet.ts';
 import { Stage } from '../../contract/network/stage.ts';
@@ -9,6 +10,7 @@ export const REQUEST_PORT = 8080;
 /** Guests of each role and declared flows that are in rules and routes and do nothing: the tables are those of a fleet in use. */
 const OTHER_GUESTS = 60;
 const OTHER_FLOWS = 100;
+const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 
 export const client = aGuest('crm/web', 0, 'h1');
 export const server = aGuest('crm/db', 0, 'h2');
@@ -39,9 +41,12 @@ const others: readonly Guest[] = ROLES.filter((role) => role !== MESH).flatMap((
 /** Three hosts with the rules, links and routes of the agent's own network code, and guests as namespaces. */
 export class OurHosts {
   readonly stage = new Stage();
+  /** Asked for at the end, and by a signal that may come meanwhile. */
+  #closed: Promise<void> | null = null;
 
   async open(): Promise<void> {
     const guests = [client, server, backend];
+    for (const signal of SIGNALS) process.once(signal, this.#stop);
     await this.stage.open();
     // As in a fleet, rules are there before guests are, and are looked at again when they have come.
     await this.#apply([...guests, ...others]);
@@ -51,11 +56,25 @@ export class OurHosts {
 
   namespaceOf = (where: string) => this.stage.namespace(where);
 
-  async close(): Promise<void> {
-    for (const where of [...this.stage.hosts.keys(), ...this.stage.guests.keys()])
-      await endAll(this.namespaceOf(where));
+  /** With all that runs in namespaces of this stage, and these. */
+  close(): Promise<void> {
+    this.#closed ??= this.#end();
+    return this.#closed;
+  }
+
+  async #end(): Promise<void> {
+    for (const signal of SIGNALS) process.off(signal, this.#stop);
+    const { stdout } = await exec('ip', ['netns', 'list'], { timeoutMs: 30_000 });
+    const own = stdout.split('\n').flatMap((line) => line.split(' ')[0] ?? []);
+    for (const namespace of own.filter((name) => name.startsWith(this.namespaceOf('')))) {
+      await endAll(namespace);
+      await exec('ip', ['netns', 'delete', namespace], { timeoutMs: 30_000 });
+    }
     await this.stage.close();
   }
+
+  /** Servers outlive who has started them. */
+  #stop = () => void this.close().finally(() => process.exit(1));
 
   #apply = (guests: readonly Guest[]) =>
     Promise.all(

@@ -1,6 +1,5 @@
 import { exec } from '../../../agent/kit/exec.ts';
 import type { Stage } from '../../contract/network/stage.ts';
-import { endAll } from './programs.ts';
 
 interface Side {
   readonly host: string;
@@ -23,12 +22,12 @@ const sideOf = (number: 1 | 2): Side => ({
   address: `10.99.${number}.10`,
 });
 
-/** Two hosts that route for a guest each, over a VXLAN that is made by hand, without a rule: the baseline of ours, on the same underlay. */
+/** Two hosts that route for a guest each, over a VXLAN that is made by hand, without a rule: the baseline of ours, on the same underlay. It goes with
+ * the stage. */
 export class PlainPath {
   readonly #stage: Stage;
   readonly near = sideOf(1);
   readonly far = sideOf(2);
-  readonly #namespaces: string[] = [];
 
   constructor(stage: Stage) {
     this.#stage = stage;
@@ -39,18 +38,10 @@ export class PlainPath {
     await this.#addSide(this.far, this.near);
   }
 
-  async close(): Promise<void> {
-    for (const namespace of this.#namespaces) {
-      await endAll(namespace);
-      await exec('ip', ['netns', 'delete', namespace], { timeoutMs: 30_000 });
-    }
-  }
-
   async #addSide(side: Side, other: Side): Promise<void> {
     for (const name of [side.host, side.guest]) {
       const namespace = this.#stage.namespace(name);
       await exec('ip', ['netns', 'add', namespace], { timeoutMs: 30_000 });
-      this.#namespaces.push(namespace);
       await this.#links(name, ['link set lo up']);
     }
     await this.#links('world', [
