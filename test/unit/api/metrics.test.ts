@@ -1,8 +1,14 @@
 import { Registry } from 'prom-client';
 import { expect, test } from 'vitest';
+import { createLogger } from '../../../agent/kit/log.ts';
+import { VirtualClock } from '../../../agent/kit/virtual-clock.ts';
 import type { EdgeReport, Report } from '../../../agent/protocol/index.ts';
+import type { ApiContext } from '../../../controller/api/context.ts';
 import { measureEndpoints } from '../../../controller/api/endpoint-metrics.ts';
+import { createApi } from '../../../controller/api/server.ts';
+import { Tokens } from '../../../controller/fleet/tokens.ts';
 import type { HostRecord } from '../../../controller/model/index.ts';
+import { MemoryStore } from '../../../controller/store/memory/memory-store.ts';
 import { aHost } from '../../support/builders/host.ts';
 
 function anEdge(name: string, last: number): HostRecord {
@@ -58,4 +64,27 @@ test('each edge host that is connected has figures of its own for each endpoint,
 
 test('there are no figures where nothing is published', async () => {
   expect(await figuresOf([anEdge('h1', 1)], [{ name: 'h1', connected: true, report: null }])).toEqual([]);
+});
+
+test('whoever has a token reads them as text, and nobody else does', async () => {
+  const store = new MemoryStore();
+  const tokens = new Tokens(store);
+  await tokens.addApi('secret-1', 'ann', 0);
+  await store.transact({ puts: [{ key: 'hosts/h1', value: anEdge('h1', 1) }] });
+  const fleet = { hosts: () => [{ name: 'h1', connected: true, report: aReport([SERVED]) }] };
+  const [clock, log] = [new VirtualClock(7_000), createLogger('api', 'silent')];
+  const context = { version: '0', store, tokens, fleet, clock, log } as unknown as ApiContext;
+  const api = await createApi(context, null);
+  try {
+    const ask = (headers: Record<string, string>) => api.inject({ method: 'GET', url: '/metrics', headers });
+    expect((await ask({})).statusCode).toBe(401);
+    for (const _again of [1, 2]) {
+      const answer = await ask({ authorization: 'Bearer secret-1' });
+      expect(answer.headers['content-type']).toContain('text/plain');
+      expect(answer.body).toContain('# TYPE weft_endpoint_connections_total counter');
+      expect(answer.body).toContain('host="h1"} 7');
+    }
+  } finally {
+    await api.close();
+  }
 });
