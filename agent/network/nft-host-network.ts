@@ -6,6 +6,7 @@ import type { Logger } from '../kit/log.ts';
 import { repeat } from '../kit/repeat.ts';
 import type { HostNetwork } from './contract.ts';
 import { applyLinks } from './kernel-links.ts';
+import { applyProxies } from './kernel-proxies.ts';
 import { ensureSetting } from './kernel-setting.ts';
 import { tableName } from './names.ts';
 import type { RouterPart } from './router-part.ts';
@@ -19,8 +20,10 @@ export const LOOK_EVERY_MS = 10_000;
 
 export interface HostNetworkOptions {
   readonly log: Pick<Logger, 'warn' | 'info'>;
-  /** Prefixes and addresses that no guest reaches: this host's own links, and the controller. */
+  /** Prefixes of this host's own links: reached only where a subnet's outbound names them. */
   readonly guarded?: () => Promise<readonly string[]>;
+  /** Addresses and prefixes that no guest reaches: this host's own, the controller, devices. */
+  readonly never?: () => readonly string[];
 }
 
 /** The kernel's router, by `nft`, `ip` and `bridge`. It knows one fleet. */
@@ -44,7 +47,7 @@ export class NftHostNetwork implements HostNetwork {
   refresh(): Promise<void> {
     return this.#runner.run('links', async () => {
       try {
-        if (this.#wanted) await applyLinks(this.#wanted);
+        if (this.#wanted) await alignLinks(this.#wanted);
       } catch (error) {
         this.#options.log.warn(
           { err: error },
@@ -60,7 +63,7 @@ export class NftHostNetwork implements HostNetwork {
     if (part === null) return false;
     const [rules, links] = await Promise.all([
       this.#runner.run('rules', () => this.#applyRules(this.#wanted ?? part, true)),
-      this.#runner.run('links', () => applyLinks(this.#wanted ?? part)),
+      this.#runner.run('links', () => alignLinks(this.#wanted ?? part)),
     ]);
     return rules || links;
   }
@@ -100,7 +103,7 @@ export class NftHostNetwork implements HostNetwork {
 
   /** @param isDoubted somebody else may have changed what is there. @returns whether it was written. */
   async #applyRules(part: RouterPart, isDoubted: boolean): Promise<boolean> {
-    const text = composeRuleset(part, (await this.#options.guarded?.()) ?? []);
+    const text = composeRuleset(part, (await this.#options.guarded?.()) ?? [], this.#options.never?.() ?? []);
     if (text === this.#applied?.text && !(isDoubted && (await list(part.fleet)) !== this.#applied.listing))
       return false;
     this.#applied = null;
@@ -109,6 +112,12 @@ export class NftHostNetwork implements HostNetwork {
     this.#applied = { text, listing: await list(part.fleet) };
     return true;
   }
+}
+
+/** Proxies are on bridges that stand. @returns whether something was not as it should be. */
+async function alignLinks(part: RouterPart): Promise<boolean> {
+  const links = await applyLinks(part);
+  return (await applyProxies(part)) || links;
 }
 
 async function nft(args: readonly string[], input?: string): Promise<string> {
