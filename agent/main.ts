@@ -134,12 +134,16 @@ async function run({ log, configuration, paths, identity }: Parts): Promise<void
     fleet,
     address: configuration.underlay ?? null,
     controller: () => identity.current.controller,
+    devices: configuration.fence.flatMap(({ options }) =>
+      [options.ip, options.ipaddr].flatMap((each) => each ?? []),
+    ),
   });
   await underlay.look();
   const network = new NftHostNetwork({
     log,
     guarded: async () => underlay.latest.guarded,
     onMissing: (bridges) => executor.remakeBridges(bridges),
+    never: () => underlay.latest.never,
   });
   const backups = new BackupKeeper({
     fleet,

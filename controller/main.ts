@@ -14,6 +14,7 @@ import { createApi } from './api/server.ts';
 import { StoreCatalogue } from './catalogue/store-catalogue.ts';
 import { type ControllerConfiguration, readConfiguration, USAGE } from './configuration.ts';
 import { CephBlocklist } from './fencing/ceph-blocklist.ts';
+import { deviceAddresses } from './fencing/device-addresses.ts';
 import { FenceAgents } from './fencing/fence-agent.ts';
 import { DeviceFencer } from './fencing/fencer.ts';
 import { Authority } from './fleet/authority.ts';
@@ -42,9 +43,11 @@ async function run(configuration: ControllerConfiguration): Promise<void> {
   const pki = join(state, 'pki');
   const store = await SqliteStore.open(join(state, 'weft.db'));
   const { guestRange, publicRanges } = configuration;
+  const fenceSecrets = join(state, 'secrets', 'fence');
   const fleetRecord = {
     ...(await openFleet(store, join(pki, 'fleet.json'), guestRange, publicRanges)),
     zone,
+    devices: await deviceAddresses(fenceSecrets),
   };
   const authority = await Authority.open(pki, fleetRecord.uuid, clock.now());
   const names = [...new Set([listen.host, agents.host, 'localhost', '127.0.0.1', hostname()])];
@@ -75,7 +78,6 @@ async function run(configuration: ControllerConfiguration): Promise<void> {
     clock,
     log,
   });
-  const fenceSecrets = join(state, 'secrets', 'fence');
   const fencer = new DeviceFencer({
     store,
     runner: new FenceAgents({ secretsFolder: fenceSecrets }),

@@ -3,6 +3,7 @@ import { hexOf6, linkLocalOf } from './addresses.ts';
 import { fleetPrefix, hexOf4, meshDevice, tableName, tapName } from './names.ts';
 import { composeChain, composeSet, composeTableText, verdicts } from './nft-text.ts';
 import type { BackbonePart } from './router-part.ts';
+import { sharedSubnets } from './shared-subnets.ts';
 
 type Lease = NetworkGoal['leases'][number];
 
@@ -15,9 +16,12 @@ export function composeBridgeTable(part: BackbonePart): string {
   const prefix = fleetPrefix(fleet);
   const [taps, meshes] = [`"wt${prefix}-*"`, `"wv${prefix}-*"`];
   const leases = networks.flatMap((network) => network.leases);
+  const shared = sharedSubnets(part);
   return composeTableText('bridge', tableName(fleet), [
     ...meshSets(part),
-    ...leases.map((lease) => composeChain(chainOf(lease), null, guestRules(lease))),
+    ...networks.flatMap(({ id, leases: own }) =>
+      own.map((lease) => composeChain(chainOf(lease), null, guestRules(lease, shared.has(id)))),
+    ),
     composeChain('from-mesh', null, [
       ...SERVERS,
       'iifname . ether saddr . ip saddr @peers4 accept',
@@ -45,6 +49,9 @@ export function composeBridgeTable(part: BackbonePart): string {
       // Each host's own answers its own guests.
       `oifname ${meshes} udp dport { 67, 68, 546, 547 } counter drop`,
       `oifname ${meshes} icmpv6 type { nd-router-solicit, nd-router-advert, nd-redirect } counter drop`,
+      // Guests of one subnet reach each other by their router, and are told of no shorter way.
+      `oifname ${taps} icmp type redirect counter drop`,
+      `oifname ${taps} icmpv6 type nd-redirect counter drop`,
     ]),
   ]);
 }
@@ -56,7 +63,8 @@ const SERVERS = [
   'icmpv6 type { nd-router-advert, nd-redirect } counter drop',
 ];
 
-function guestRules({ mac, address, address6 }: Lease): readonly string[] {
+/** @param isShared its router answers for the subnet's guests. */
+function guestRules({ mac, address, address6 }: Lease, isShared: boolean): readonly string[] {
   const own6 = [...(address6 ? [address6] : []), linkLocalOf(mac)];
   return [
     `ether saddr != ${mac} counter drop`,
@@ -70,6 +78,8 @@ function guestRules({ mac, address, address6 }: Lease): readonly string[] {
     'ip saddr 0.0.0.0 udp sport 68 udp dport 67 accept',
     // The address that an advertisement is about: behind 8 bytes of ICMP.
     `icmpv6 type nd-neighbor-advert @th,64,128 != { ${own6.map(hexOf6).join(', ')} } counter drop`,
+    // Nobody else has its address; the router, which answers for it, would say that it is taken.
+    ...(isShared ? ['ip6 saddr :: icmpv6 type nd-neighbor-solicit counter drop'] : []),
     `ip6 saddr { ::, ${own6.join(', ')} } accept`,
     'counter drop',
   ];

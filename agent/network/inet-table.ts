@@ -10,9 +10,14 @@ const FILTER = (hook: string) => `type filter hook ${hook} priority filter; poli
 
 /**
  * The router and firewall of this host. Other tables' traffic is not judged: every chain looks at interfaces of the fleet only.
- * @param guarded prefixes of this host's own links, and the controller's address: out of guests' reach.
+ * @param guarded prefixes of this host's own links: reached where a subnet's outbound names them. @param never out of guests' reach,
+ * whatever is declared.
  */
-export function composeInetTable(part: BackbonePart, guarded: readonly string[]): string {
+export function composeInetTable(
+  part: BackbonePart,
+  guarded: readonly string[],
+  never: readonly string[],
+): string {
   const { fleet, backbone } = part;
   const bridges = `"wb${fleetPrefix(fleet)}-*"`;
   const device = `"${backboneDevice(fleet)}"`;
@@ -20,7 +25,7 @@ export function composeInetTable(part: BackbonePart, guarded: readonly string[])
     ...guestSets(part),
     ...remoteSets(part),
     ...flowSets(part),
-    ...guardedSets(part, guarded),
+    ...guardedSets(part, guarded, never),
     ...untrackedChains(part),
     ...vxlanChains(part),
     composeChain('flows', null, [
@@ -210,37 +215,64 @@ function flowSets({ backbone, router }: BackbonePart): readonly string[] {
 
 const isSingle = ({ address, address6 }: Flow) => address !== undefined || address6 !== undefined;
 
-/** What guests never reach: the fleet's own range but by a flow, the hosts on the underlay, the controller. */
-function guardedSets({ backbone }: BackbonePart, guarded: readonly string[]): readonly string[] {
-  const all = [
+/** What guests never reach: the fleet's own range but by a flow, hosts, the controller, fence devices; and what is beside this host. */
+function guardedSets(
+  { backbone }: BackbonePart,
+  guarded: readonly string[],
+  never: readonly string[],
+): readonly string[] {
+  const closed = [
     ...NEVER,
     backbone.range,
     backbone.range6,
     backbone.cidr,
     backbone.cidr6,
     ...[backbone.self, ...backbone.others].map(({ underlay }) => underlay),
-    ...guarded,
+    ...(backbone.outOfReach ?? []),
+    ...never,
   ];
-  const of = (family: 4 | 6) => all.filter((prefix) => isPrefix(prefix, family) && !prefix.endsWith('/0'));
+  const of = (all: readonly string[], family: 4 | 6) =>
+    all.filter((prefix) => isPrefix(prefix, family) && !isWhole(prefix));
   const flags = ['flags interval', 'auto-merge'];
   return [
-    composeSet('guarded4', 'ipv4_addr', of(4), flags),
-    composeSet('guarded6', 'ipv6_addr', of(6), flags),
+    composeSet('never4', 'ipv4_addr', of(closed, 4), flags),
+    composeSet('never6', 'ipv6_addr', of(closed, 6), flags),
+    composeSet('guarded4', 'ipv4_addr', of(guarded, 4), flags),
+    composeSet('guarded6', 'ipv6_addr', of(guarded, 6), flags),
   ];
 }
 
+const isWhole = (prefix: string) => prefix.endsWith('/0');
+
 function outboundRules(part: BackbonePart): readonly string[] {
-  const allowed = (part.router?.outbound ?? []).flatMap(({ subnet, allow }) => {
+  const rules = (isWanted: (prefix: string) => boolean) =>
+    (part.router?.outbound ?? []).flatMap(({ subnet, allow }) => {
+      const network = part.networks.find(({ id }) => id === subnet);
+      if (network === undefined || allow === 'all') return [];
+      const of = (family: 4 | 6, to: string) =>
+        allow
+          .filter((prefix) => isPrefix(prefix, family) && isWanted(prefix))
+          .map((prefix) => `iifname ${named(part, network)} ${to} daddr ${prefix} accept`);
+      return [...of(4, 'ip'), ...of(6, 'ip6')];
+    });
+  const all = (part.router?.outbound ?? []).flatMap(({ subnet, allow }) => {
     const network = part.networks.find(({ id }) => id === subnet);
-    if (network === undefined) return [];
-    const from = `iifname ${named(part, network)}`;
-    if (allow === 'all') return [`${from} accept`];
-    return [
-      ...allow.filter((prefix) => isPrefix(prefix, 4)).map((prefix) => `${from} ip daddr ${prefix} accept`),
-      ...allow.filter((prefix) => isPrefix(prefix, 6)).map((prefix) => `${from} ip6 daddr ${prefix} accept`),
-    ];
+    return network && allow === 'all' ? [`iifname ${named(part, network)} accept`] : [];
   });
-  return ['ip daddr @guarded4 counter drop', 'ip6 daddr @guarded6 counter drop', ...allowed, 'counter drop'];
+  return [
+    'ip daddr @never4 counter drop',
+    'ip6 daddr @never6 counter drop',
+    // Where somebody else's rules lead it: a host that publishes a port of something behind it is a host all the same.
+    'ct original ip daddr @never4 counter drop',
+    'ct original ip6 daddr @never6 counter drop',
+    ...rules((prefix) => !isWhole(prefix)),
+    'ip daddr @guarded4 counter drop',
+    'ip6 daddr @guarded6 counter drop',
+    // All of the world is what is beyond this host's links, however it is written.
+    ...rules(isWhole),
+    ...all,
+    'counter drop',
+  ];
 }
 
 function translatedPrefixes({ networks, router }: BackbonePart): readonly string[] {

@@ -9,6 +9,7 @@ import { repeat } from '../kit/repeat.ts';
 import type { RuleCounters, RuleQuestion } from '../protocol/index.ts';
 import type { HostNetwork } from './contract.ts';
 import { applyLinks } from './kernel-links.ts';
+import { applyProxies } from './kernel-proxies.ts';
 import { ensureSetting } from './kernel-setting.ts';
 import { tableName } from './names.ts';
 import { type Blocks, readBlocks } from './nft-blocks.ts';
@@ -26,8 +27,10 @@ export const LOOK_EVERY_MS = 10_000;
 
 export interface HostNetworkOptions {
   readonly log: Pick<Logger, 'warn' | 'info'>;
-  /** Prefixes and addresses that no guest reaches: this host's own links, and the controller. */
+  /** Prefixes of this host's own links: reached only where a subnet's outbound names them. */
   readonly guarded?: () => Promise<readonly string[]>;
+  /** Addresses and prefixes that no guest reaches: this host's own, the controller, devices. */
+  readonly never?: () => readonly string[];
   /** Bridges that should be there and are not, as a look has found; some may be in the making. */
   readonly onMissing?: (bridges: readonly string[]) => void;
   /** Absent: the system's. */
@@ -64,7 +67,7 @@ export class NftHostNetwork implements HostNetwork {
   refresh(): Promise<void> {
     return this.#runner.run('links', async () => {
       try {
-        if (this.#wanted) await applyLinks(this.#wanted);
+        if (this.#wanted) await alignLinks(this.#wanted);
       } catch (error) {
         this.#options.log.warn(
           { err: error },
@@ -88,7 +91,7 @@ export class NftHostNetwork implements HostNetwork {
     if (part === null) return false;
     const [rules, links] = await Promise.all([
       this.#healRules(part),
-      this.#runner.run('links', () => applyLinks(this.#wanted ?? part)),
+      this.#runner.run('links', () => alignLinks(this.#wanted ?? part)),
     ]);
     if (links.missing.length > 0) this.#options.onMissing?.(links.missing);
     return rules || links.changed;
@@ -202,8 +205,14 @@ export class NftHostNetwork implements HostNetwork {
   }
 
   async #compose(part: RouterPart): Promise<string> {
-    return composeRuleset(part, (await this.#options.guarded?.()) ?? []);
+    return composeRuleset(part, (await this.#options.guarded?.()) ?? [], this.#options.never?.() ?? []);
   }
+}
+
+/** Proxies are on bridges that stand. @returns whether something was not as it should be. */
+async function alignLinks(part: RouterPart): ReturnType<typeof applyLinks> {
+  const links = await applyLinks(part);
+  return { ...links, changed: (await applyProxies(part)) || links.changed };
 }
 
 async function nft(args: readonly string[], input?: string): Promise<string> {

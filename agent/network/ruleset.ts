@@ -12,11 +12,15 @@ export const FAMILIES = ['ip', 'inet', 'bridge'] as const;
  * Everything that this host's kernel is to filter and translate, as one file of nftables. It is one transaction: what was there of the
  * fleet's goes, and what is to be comes, with no moment between. Connections are the kernel's own, and live on.
  */
-export function composeRuleset(part: RouterPart, guarded: readonly string[]): string {
+export function composeRuleset(
+  part: RouterPart,
+  guarded: readonly string[],
+  never: readonly string[] = [],
+): string {
   const name = tableName(part.fleet);
   if (!hasBackbone(part))
     return `${composeTableRemoval('inet', name)}${composeTableRemoval('bridge', name)}${composeTable(part.fleet, part.networks)}`;
-  return `${composeRulesetRemoval(part.fleet)}${composeInetTable(part, guarded)}${composeBridgeTable(part)}`;
+  return `${composeRulesetRemoval(part.fleet)}${composeInetTable(part, guarded, never)}${composeBridgeTable(part)}`;
 }
 
 /** Succeeds too when nothing is there. */

@@ -1,5 +1,4 @@
 import { createSocket } from 'node:dgram';
-import { lookup } from 'node:dns/promises';
 import { addressAt, numberOf } from '../kit/addressing.ts';
 import type { UnderlayOffer } from '../protocol/index.ts';
 import { canonical6, is4, is6, wordsOf6 } from './addresses.ts';
@@ -10,34 +9,50 @@ const LIMIT_MS = 2_000;
 /** Anywhere: the address of documentation, to which nothing is sent. */
 const ELSEWHERE = '192.0.2.1';
 
+/** Bridges with guests that are somebody else's: libvirt's own networks, and another fleet. */
+const BEHIND = /^(virbr|w[bxv][0-9a-f]{4})/;
+
 export interface UnderlayOptions {
   readonly fleet: string;
   /** From the configuration; null: the one by which this host reaches its controller. */
   readonly address: string | null;
   /** `host:port` of the controller. */
   readonly controller: () => string;
+  /** Of this host's fence devices, by name or by address. */
+  readonly devices: readonly string[];
+  readonly addressesOf: (name: string) => Promise<readonly string[]>;
 }
 
 export interface Underlay {
   /** Null: there is no address by which others could reach this host. */
   readonly offer: UnderlayOffer | null;
-  /** Prefixes of this host's own links, and its controller's address: no guest reaches them. */
+  /** Prefixes of this host's own links: a guest reaches what its role's `outbound` names of them. */
   readonly guarded: readonly string[];
+  /** No guest reaches these: the host itself, its controller, its fence devices, libvirt's networks and those of other fleets. */
+  readonly never: readonly string[];
 }
 
 /** Where other hosts reach this one, and what is beside it. */
 export async function lookAtUnderlay(options: UnderlayOptions): Promise<Underlay> {
-  const [{ links }, controller] = await Promise.all([
+  const [{ links }, controllers, ...devices] = await Promise.all([
     observeLinks([]),
-    addressOf(hostOf(options.controller())),
+    options.addressesOf(hostOf(options.controller())),
+    ...options.devices.map(options.addressesOf),
   ]);
+  const controller = controllers[0] ?? null;
   const own = links.filter((link) => !isOfFleet(fleetPrefix(options.fleet), link) && link.ifname !== 'lo');
   const networks = networksOf(own);
+  const closed = networksOf(own.filter(({ ifname }) => BEHIND.test(ifname))).slice(0, 64);
+  const closedOnes = hostAddresses([own.flatMap(addressesOn), controllers, ...devices].flat());
   const address = options.address ?? (await ownAddress(controller));
   const link = own.find(({ addr_info: all }) => all.some(({ local }) => local === address));
   return {
-    offer: address !== null && link ? { address, mtu: link.mtu, networks: networks.slice(0, 64) } : null,
-    guarded: [...networks, ...(controller === null ? [] : [controller])],
+    offer:
+      address !== null && link
+        ? { address, mtu: link.mtu, networks: networks.slice(0, 64), own: closedOnes.slice(0, 256), closed }
+        : null,
+    guarded: networks,
+    never: [...closedOnes, ...closed],
   };
 }
 
@@ -51,11 +66,13 @@ const isLoopback = (address: string) => address.startsWith('127.') || address ==
 
 const hostOf = (controller: string) => controller.replace(/:\d+$/, '').replace(/^\[|\]$/g, '');
 
-const addressOf = (host: string): Promise<string | null> =>
-  lookup(host).then(
-    ({ address }) => address,
-    () => null,
-  );
+const addressesOn = ({ addr_info: all }: ObservedLink) => all.flatMap(({ local }) => local ?? []);
+
+/** Without those that mean another host to each. */
+const hostAddresses = (all: readonly string[]): readonly string[] =>
+  [...new Set(all)]
+    .filter((each) => !isLoopback(each) && !each.startsWith('fe80') && !each.includes('%'))
+    .sort();
 
 /** As which address this host would speak with another: the kernel's own choice, for which nothing is sent. */
 function sourceTo(address: string): Promise<string | null> {

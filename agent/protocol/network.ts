@@ -32,6 +32,8 @@ export const backboneGoal = z.object({
   /** Addresses of the routers. */
   cidr: cidrv4,
   cidr6: cidrv6,
+  /** Addresses that no guest reaches, whatever is declared: hosts', the controller's, fence devices'. Absent: the controller is older. */
+  outOfReach: z.array(z.string().max(64)).optional(),
   self: routerOf,
   /** All others. */
   others: z.array(routerOf),
@@ -199,5 +201,9 @@ export const underlayOffer = z.object({
   mtu: z.number().int().min(576).max(65_535),
   /** Prefixes of the host's own links: no range of the fleet's may overlap one. */
   networks: z.array(z.string().max(64)).max(64),
+  /** Addresses that no guest of the fleet may reach: the host's, its controller's and its fence devices'. Absent: its agent is older. */
+  own: z.array(ipAddress).max(256).optional(),
+  /** Those of its networks that its guests never reach: libvirt's own. */
+  closed: z.array(z.string().max(64)).max(64).optional(),
 });
 export type UnderlayOffer = z.infer<typeof underlayOffer>;

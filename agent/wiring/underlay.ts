@@ -1,6 +1,7 @@
 import type { Clock } from '../kit/clock.ts';
 import { repeat } from '../kit/repeat.ts';
 import { isSameDocument } from '../kit/same-document.ts';
+import { LastAddresses } from '../network/last-addresses.ts';
 import { lookAtUnderlay, type Underlay, type UnderlayOptions } from '../network/underlay.ts';
 
 const EVERY_MS = 10_000;
@@ -8,10 +9,11 @@ const EVERY_MS = 10_000;
 /** Where others reach this host, as it is now. An address that comes late, or goes away, changes it. */
 export class UnderlayWatch {
   readonly #options: UnderlayOptions;
-  #latest: Underlay = { offer: null, guarded: [] };
+  #latest: Underlay = { offer: null, guarded: [], never: [] };
 
-  constructor(options: UnderlayOptions) {
-    this.#options = options;
+  constructor(options: Omit<UnderlayOptions, 'addressesOf'>) {
+    const addresses = new LastAddresses();
+    this.#options = { ...options, addressesOf: (name) => addresses.of(name) };
   }
 
   get latest(): Underlay {

@@ -60,7 +60,7 @@ function checkMachine(
   for (const [endpointName, endpoint] of Object.entries(endpoints)) {
     const at: At = (...rest) => ['machines', name, 'endpoints', endpointName, ...rest];
     checkEndpoint(endpoint, at, add);
-    checkFrom(endpoint, network, places, at, add);
+    checkFrom(endpoint, null, places, at, add);
     if (endpoint.type === 'instance')
       add(at('type'), 'value', 'instance is for roles: there is one machine of a name', 'Make it input.');
     if (endpoint.probe?.exec !== undefined)
@@ -106,10 +106,10 @@ function checkEndpoint(endpoint: EndpointDocument, at: At, add: AddProblem): voi
   }
 }
 
-/** @param own the endpoint's own role or network: who is on it reaches it by `mesh` alone. */
+/** @param own the endpoint's own role: its instances reach each other by `mesh` alone. Null: it is a machine's. */
 function checkFrom(
   endpoint: EndpointDocument,
-  own: string,
+  own: string | null,
   places: ReadonlySet<string>,
   at: At,
   add: AddProblem,
@@ -120,7 +120,7 @@ function checkFrom(
       add(
         at('from', index),
         'value',
-        `${own} is this endpoint's own: what is on one network reaches each other by mesh alone`,
+        `${own} is this endpoint's own: instances of one role reach each other by mesh alone`,
         'Remove it, and give the role mesh: true.',
       );
     if (places.has(other)) continue;

@@ -4,6 +4,7 @@ import { WeftError } from '../../agent/kit/errors.ts';
 import { type DeclaredFlow, flowsOf } from '../reconciler/flows.ts';
 import { edgeHostsOf, type NetworkWorld } from '../reconciler/network-world.ts';
 import { type End, endOf, guestsOf } from './ends.ts';
+import { obstacleOf } from './obstacle.ts';
 import { type GuestView, guestView, publishedBy } from './view.ts';
 
 export interface Question {
@@ -82,7 +83,7 @@ function between(from: Inside, to: Inside, question: Question, world: NetworkWor
     const only = found.guest !== undefined && to.kind === 'subnet' ? `, of ${found.guest} alone` : '';
     return { allowed: true, rule: found.id, reason: `${how} lets ${source} in${only}` };
   }
-  if (source === target)
+  if (source === target && application?.service.roles[to.subnet])
     return dropped(`guests of ${target} do not reach each other: its role has no mesh: true`);
   const other = matching.find((flow) => flow.protocol !== 'any');
   if (other) return dropped(`${other.id} lets in ${listed(other.from)} only`);
@@ -133,8 +134,10 @@ function outward(from: Inside, address: string | null, world: NetworkWorld): Ver
   const id = `${from.app}/${from.subnet}`;
   const outbound = world.applications.get(from.app)?.service.roles[from.subnet]?.outbound;
   const rule = `${id} outbound`;
-  if (outbound === undefined) return { allowed: true, rule, reason: `outbound of ${id} is all of the world` };
   if (outbound === false) return { allowed: false, rule, reason: `outbound of ${id} is false` };
+  const obstacle = address === null ? null : obstacleOf(address, guestsOf(from), outbound ?? [], world);
+  if (obstacle !== null) return dropped(obstacle);
+  if (outbound === undefined) return { allowed: true, rule, reason: `outbound of ${id} is all of the world` };
   const only = `outbound of ${id} is ${outbound.join(', ')}`;
   if (address === null) return { allowed: outbound.length > 0, rule, reason: `${only}, and nothing else` };
   const whole = `${address}/${isIPv6(address) ? 128 : 32}`;

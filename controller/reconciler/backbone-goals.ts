@@ -14,6 +14,7 @@ import { derived } from './derived.ts';
 import { edgeHosts, edgePart } from './edge-hosts.ts';
 import { listOf } from './listed-map.ts';
 import type { NetworkWorld } from './network-world.ts';
+import { outOfReach, outOfReachPart } from './out-of-reach.ts';
 
 /** IANA's port of VXLAN. */
 const VXLAN_PORT = 4789;
@@ -45,7 +46,8 @@ function backboneOf(fleet: FleetRecord): (hosts: readonly HostRecord[]) => Backb
   return known;
 }
 
-function makeBackbone({ uuid, range }: FleetRecord, hosts: readonly HostRecord[]): Backbone {
+function makeBackbone(fleet: FleetRecord, hosts: readonly HostRecord[]): Backbone {
+  const { uuid, range } = fleet;
   const cidr = backboneCidr(range);
   const cidr6 = subnet6Of(uuid, 0);
   const edges = edgeHosts(hosts);
@@ -64,7 +66,9 @@ function makeBackbone({ uuid, range }: FleetRecord, hosts: readonly HostRecord[]
     .sort((one, other) => (one.host < other.host ? -1 : 1));
   const mtu = mtuOf(hosts);
   const ranges = { range, range6: range6Of(uuid), cidr, cidr6 };
-  return { shared: { vni: backboneVni(uuid), port: VXLAN_PORT, mtu, ...ranges }, routers };
+  const closed = outOfReach(fleet, hosts);
+  const never = closed.length > 0 ? { outOfReach: [...closed] } : {};
+  return { shared: { vni: backboneVni(uuid), port: VXLAN_PORT, mtu, ...ranges, ...never }, routers };
 }
 
 /** All hosts' guests have the same: what one sends must reach any other in one piece. */
@@ -81,4 +85,5 @@ function mtuOf(hosts: readonly HostRecord[]): number {
 export const routerPart = (host: HostRecord | undefined): unknown => [
   ...[host?.number, host?.offer?.underlay?.address, host?.offer?.underlay?.mtu],
   edgePart(host),
+  outOfReachPart(host),
 ];

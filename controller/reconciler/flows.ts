@@ -28,11 +28,14 @@ export const flowsOf = (application: ApplicationRecord): readonly DeclaredFlow[]
 function declare({ name: app, service, retired = {} }: ApplicationRecord): readonly DeclaredFlow[] {
   const all = subnetNamesOf(service);
   const id = (subnet: string) => `${app}/${subnet}`;
-  /** Nobody named: all but the endpoint's own subnet, on which `mesh` alone lets anything through. */
+  const networks = Object.values(service.machines).map(networkNameOf);
+  /** A role's own instances reach each other by `mesh` alone, and one machine on a network has nobody beside it. */
+  const isShared = (subnet: string) => networks.filter((network) => network === subnet).length > 1;
+  /** Nobody named: all others. */
   const origins = ({ type, from }: Endpoint, own: string): string[] => {
     if (type !== 'internal') return [EDGE];
     const named = from.length === 0 ? all : from.filter((other) => all.includes(other));
-    return named.filter((other) => other !== own).map(id);
+    return named.filter((other) => other !== own || isShared(own)).map(id);
   };
   const flows: DeclaredFlow[] = [];
   const add = (owner: string, own: string, endpoints: Readonly<Record<string, Endpoint>>, guest?: string) => {
@@ -58,16 +61,19 @@ function declare({ name: app, service, retired = {} }: ApplicationRecord): reado
   return flows;
 }
 
-/** Subnet → other ends of the flows that it is an end of, and `edge`. A mesh's own end is none: nothing of it passes a router. */
+/**
+ * Subnet → other ends of the flows that it is an end of, and `edge`; itself where machines on it reach each other by their endpoints. A
+ * mesh's own end is none: nothing of it passes a router.
+ */
 export const counterparts = (application: ApplicationRecord): ReadonlyMap<string, ReadonlySet<string>> =>
   derived(application, pair);
 
 function pair(application: ApplicationRecord): ReadonlyMap<string, ReadonlySet<string>> {
   const pairs = new Map<string, Set<string>>();
   const add = (one: string, other: string) => pairs.set(one, (pairs.get(one) ?? new Set()).add(other));
-  for (const { from, to } of flowsOf(application))
+  for (const { from, to, guest } of flowsOf(application))
     for (const origin of from) {
-      if (origin === to) continue;
+      if (origin === to && guest === undefined) continue;
       add(origin, to);
       add(to, origin);
     }

@@ -15,7 +15,7 @@ export interface Guest {
   readonly mac: string;
 }
 
-export const ROLES = ['crm/web', 'crm/db', 'shop/web', 'shop/db'];
+export const ROLES = ['crm/web', 'crm/db', 'shop/web', 'shop/db', 'crm/machines'];
 /** The role whose instances reach each other. */
 export const MESH = 'shop/db';
 export const HOSTS = ['h1', 'h2', 'h3'];
@@ -54,7 +54,26 @@ export const routerOf = (host: string): RouterOf => {
   };
 };
 
+const [, second, third] = [0, 1, 2].map((index) => aGuest('crm/machines', index, ''));
+const only = (guest: Guest | undefined) => ({
+  address: guest?.address ?? '',
+  address6: guest?.address6 ?? '',
+});
+/** Of the network of the hosts: what it has, and what of it no guest reaches. */
+export const DEVICE = '192.0.2.9';
+export const DEVICE6 = '2001:db8:1::9';
+export const underlay6Of = (host: string) => `2001:db8:1::${10 + HOSTS.indexOf(host)}`;
+
 export const FLOWS: readonly Flow[] = [
+  // Endpoints of machines that share a network: of one on the first host, and of one on the second.
+  {
+    ...{ id: 'crm/machines-1/shell', from: ['crm/machines'], to: 'crm/machines', protocol: 'tcp', port: 22 },
+    ...only(second),
+  },
+  {
+    ...{ id: 'crm/machines-2/http', from: ['crm/machines', 'crm/web'], to: 'crm/machines' },
+    ...{ protocol: 'tcp', port: 80, ...only(third) },
+  },
   { id: 'crm/db/sql', from: ['crm/web'], to: 'crm/db', protocol: 'tcp', port: 5432 },
   { id: 'crm/db/log', from: ['crm/web'], to: 'crm/db', protocol: 'udp', port: 514 },
   { id: 'shop/db/api', from: ['shop/web'], to: 'shop/db', protocol: 'tcp', port: 9000 },
@@ -82,6 +101,7 @@ export function partOf(host: string, guests: readonly Guest[], flows: readonly F
         cidr: '10.191.252.0/22',
         cidr6: `${RANGE6}::/64`,
       },
+      outOfReach: [DEVICE, DEVICE6, ...HOSTS.map(underlay6Of)],
       self: routerOf(host),
       others: HOSTS.filter((other) => other !== host).map(routerOf),
     },
@@ -94,7 +114,10 @@ export function partOf(host: string, guests: readonly Guest[], flows: readonly F
         .map(({ address, address6, host: there }) => ({ address, address6, host: there })),
       outbound: [
         { subnet: 'crm/web', allow: 'all' as const },
-        { subnet: 'crm/db', allow: ['203.0.113.2/32', '2001:db8:2::2/128'] },
+        {
+          subnet: 'crm/db',
+          allow: ['203.0.113.2/32', '2001:db8:2::2/128', '192.0.2.0/24', '2001:db8:1::/64'],
+        },
       ].filter(({ subnet }) => roles.includes(subnet)),
     },
   };
@@ -128,12 +151,12 @@ function networkOf(role: string, host: string, guests: readonly Guest[]): Networ
 
 /** Whether a connection is declared, as a person would say it. */
 export const isDeclared = (from: Guest, to: Guest, port: number): boolean =>
-  from.role === to.role
-    ? from.role === MESH
-    : FLOWS.some(
-        (flow) =>
-          flow.protocol === 'tcp' &&
-          flow.from.includes(from.role) &&
-          flow.to === to.role &&
-          flow.port === port,
-      );
+  (from.role === MESH && to.role === MESH) ||
+  FLOWS.some(
+    (flow) =>
+      flow.protocol === 'tcp' &&
+      flow.from.includes(from.role) &&
+      flow.to === to.role &&
+      (flow.address === undefined || flow.address === to.address) &&
+      flow.port === port,
+  );

@@ -5,6 +5,8 @@ import type { RuleCounters } from '../../../agent/protocol/index.ts';
 import { waitFor } from '../../support/wait-for.ts';
 import {
   aGuest,
+  DEVICE,
+  DEVICE6,
   FLEET,
   type Guest,
   gateway6Of,
@@ -13,9 +15,10 @@ import {
   isDeclared,
   partOf,
   routerOf,
+  underlay6Of,
   underlayOf,
 } from './fleet.ts';
-import { GATEWAY, Stage, TCP_PORTS } from './stage.ts';
+import { GATEWAY, GATEWAY6, Stage, TCP_PORTS } from './stage.ts';
 
 const stage = new Stage();
 const guests: readonly Guest[] = [
@@ -28,6 +31,9 @@ const guests: readonly Guest[] = [
   aGuest('shop/db', 1, 'h2'),
   aGuest('shop/db', 2, 'h2'),
   aGuest('shop/web', 1, 'h3'),
+  aGuest('crm/machines', 0, 'h1'),
+  aGuest('crm/machines', 1, 'h1'),
+  aGuest('crm/machines', 2, 'h2'),
 ];
 /** Long enough for what is let through on a slow machine; what is not waits for the whole of it. */
 const ANSWERS_S = 20;
@@ -181,6 +187,42 @@ test('a guest reaches no host, nothing on the underlay, and of the world what is
   await expectReached('crm/db-1', listed);
   await expectUnreached('crm/db-1', world);
   await expectUnreached('shop/web-0', [...world, ...listed]);
+});
+
+test('of the network of the hosts a guest reaches what outbound names, and never hosts and devices', async () => {
+  const named: readonly Target[] = [
+    [GATEWAY, 80],
+    [GATEWAY6, 80],
+  ];
+  await expectReached('crm/db-1', named);
+  await expectReached('crm/db-0', named);
+  await expectUnreached('crm/web-0', named);
+  // What a host publishes of something behind it is the host's.
+  const published = `table ip theirs {\n chain p {\n type nat hook prerouting priority dstnat;\n ip daddr ${underlayOf('h2')} tcp dport 8088 dnat to ${GATEWAY}:80\n }\n}\n`;
+  await stage.run('h2', ['nft', '-f', '-'], published);
+  await expectUnreached('crm/db-1', [
+    [underlayOf('h2'), 8088],
+    [DEVICE, 80],
+    [DEVICE6, 80],
+    ...HOSTS.flatMap((host): Target[] => [
+      [underlayOf(host), 80],
+      [underlay6Of(host), 80],
+    ]),
+  ]);
+  await stage.run('h2', ['nft', 'delete', 'table', 'ip', 'theirs']);
+});
+
+test('where a bridge stops answering for machines of one network, the next look puts it right', async () => {
+  const { router } = stage.host('h1');
+  const other = guestOf('crm/machines-1');
+  await stage.run('h1', ['ip', 'neigh', 'delete', 'proxy', other.address6, 'dev', 'wbf1ee-5']);
+  await stage.run('h1', ['sysctl', '-q', '-w', 'net.ipv4.conf.wbf1ee-5.proxy_arp_pvlan=0']);
+  expect(await router.ask({ do: 'heal' })).toBe(true);
+  expect(await router.ask({ do: 'heal' })).toBe(false);
+  await expectReached('crm/machines-0', [
+    [other.address, 22],
+    [other.address6, 22],
+  ]);
 });
 
 test('a guest speaks under its own addresses only', async () => {

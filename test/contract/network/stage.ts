@@ -3,6 +3,8 @@ import { exec } from '../../../agent/kit/exec.ts';
 import { bridgeName, tapName } from '../../../agent/network/names.ts';
 import {
   cidrOf,
+  DEVICE,
+  DEVICE6,
   FLEET,
   type Guest,
   gateway6Of,
@@ -10,6 +12,7 @@ import {
   HOSTS,
   numberOfRole,
   ROLES,
+  underlay6Of,
   underlayOf,
 } from './fleet.ts';
 import { Worker } from './worker.ts';
@@ -22,8 +25,7 @@ const WORLD = ['203.0.113.1', '203.0.113.2'];
 const WORLD6 = ['2001:db8:2::1', '2001:db8:2::2'];
 /** Of the world on the underlay: the hosts' way out. */
 export const GATEWAY = '192.0.2.1';
-const GATEWAY6 = '2001:db8:1::1';
-const underlay6Of = (host: string) => `2001:db8:1::${10 + HOSTS.indexOf(host)}`;
+export const GATEWAY6 = '2001:db8:1::1';
 
 /**
  * Hosts as namespaces on one underlay, with bridges as libvirt would make them, and guests as namespaces on them: real kernel, no QEMU.
@@ -47,6 +49,8 @@ export class Stage {
       'link set underlay up',
       `address add ${GATEWAY}/24 dev underlay`,
       `address add ${GATEWAY6}/64 dev underlay nodad`,
+      `address add ${DEVICE}/24 dev underlay`,
+      `address add ${DEVICE6}/64 dev underlay nodad`,
       ...[...WORLD.map((each) => `${each}/32`), ...WORLD6.map((each) => `${each}/128`)].map(
         (each) => `address add ${each} dev lo`,
       ),

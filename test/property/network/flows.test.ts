@@ -56,8 +56,8 @@ function isDeclared(
   const ownName = to.id.split('/')[1] ?? '';
   const endpoints: Readonly<Record<string, Endpoint>> =
     (to.role === null ? service?.machines[ownName]?.endpoints : service?.roles[to.role]?.endpoints) ?? {};
-  if (from && from.networkId === to.networkId)
-    return to.role !== null && service?.roles[to.role]?.mesh === true;
+  if (from && to.role !== null && from.networkId === to.networkId)
+    return service?.roles[to.role]?.mesh === true;
   return Object.values(endpoints).some((endpoint) => {
     const carried = endpoint.protocol === 'udp' ? 'udp' : 'tcp';
     if (endpoint.targetPort !== port || carried !== protocol) return false;
@@ -65,7 +65,7 @@ function isDeclared(
     const origin = from.networkId.split('/')[1] ?? '';
     return (
       endpoint.type === 'internal' &&
-      origin !== name &&
+      (origin !== name || to.role === null) &&
       (endpoint.from.length === 0 || endpoint.from.includes(origin))
     );
   });
@@ -116,7 +116,7 @@ test('a host has a route to exactly those guests elsewhere that may speak with o
       const goals = goalsOf(world);
       const edges = edgeHosts([...world.hosts.values()]);
       const speak = (one: VmRecord | null, other: VmRecord) =>
-        one?.networkId !== other.networkId &&
+        (one?.networkId !== other.networkId || other.role === null) &&
         CHOICES.some(
           ({ protocol, port }) =>
             isDeclared(one, other, protocol, port, world) ||

@@ -76,7 +76,10 @@ function aRecord(schema: JsonSchema): fc.Arbitrary<FramePair> {
 function anArray(schema: JsonSchema): fc.Arbitrary<FramePair> {
   const minLength = schema.minItems ?? 0;
   return fc
-    .array(fromJsonSchema(schema.items as JsonSchema), { minLength, maxLength: minLength + 2 })
+    .array(fromJsonSchema(schema.items as JsonSchema), {
+      minLength,
+      maxLength: Math.min(minLength + 2, schema.maxItems ?? Number.POSITIVE_INFINITY),
+    })
     .map((pairs) => ({ now: pairs.map((pair) => pair.now), newer: pairs.map((pair) => pair.newer) }));
 }
 

@@ -22,7 +22,8 @@ test('all tables of the fleet are replaced in one file, the older one too', () =
   for (const family of ['ip', 'inet', 'bridge']) expect(text).toContain(`delete table ${family} weft_f1ee\n`);
   expect(text).toContain('10.128.4.0/22 . 10.128.8.0/22 . tcp . 5432');
   expect(text).toContain('"wbf1ee-1" . 10.128.4.10');
-  expect(text).toContain('169.254.0.0/16, 192.0.2.0/24');
+  expect(text).toContain('169.254.0.0/16, 192.0.2.10');
+  expect(text).toContain('elements = { 192.0.2.0/24 }');
   expect(composeRuleset(part, ['192.0.2.0/24'])).toBe(text);
 });
 

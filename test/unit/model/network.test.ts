@@ -65,6 +65,11 @@ test('everything of the network is resolved, and what is not declared is not the
   expect(Object.keys(service.machines.other ?? {}).sort()).toEqual(['image', 'pool', 'size']);
 });
 
+test('a machine may let in the other machines on its own network by name', () => {
+  const ends = 'endpoints: {sql: {type: internal, port: 5432, from: [machines]}}';
+  expect(problemsOf(model({ web: 'mesh: true' }, { db: ends, other: 'pool: local' }))).toEqual([]);
+});
+
 test('what routers and load balancers do around an instance is no part of what it is made from', () => {
   const role = (text: string) =>
     roleDefinition(resolveService(model({ web: text }), {}).roles.web as never, null);

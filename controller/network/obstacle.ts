@@ -1,0 +1,54 @@
+import { isIPv6 } from 'node:net';
+import { overlap, range6Of } from '../../agent/kit/addressing.ts';
+import type { HostRecord, VmRecord } from '../model/records.ts';
+import type { NetworkWorld } from '../reconciler/network-world.ts';
+import { outOfReach } from '../reconciler/out-of-reach.ts';
+
+/** Every host drops these, whatever else it is told. */
+const LINK_LOCAL = ['169.254.0.0/16', 'fe80::/10'];
+
+/**
+ * Why guests do not reach an address of the world although what is declared lets them out. Null: nothing is in the way.
+ * @param listed the prefixes that `outbound` names; none where it is all of the world.
+ */
+export function obstacleOf(
+  address: string,
+  guests: readonly VmRecord[],
+  listed: readonly string[],
+  world: NetworkWorld,
+): string | null {
+  const isIn = (prefix: string) => overlap(prefix, wholeOf(address));
+  const all = [...world.hosts.values()];
+  if ([...LINK_LOCAL, world.fleet.range, range6Of(world.fleet.uuid)].some(isIn))
+    return `${address} is link-local, or of the fleet's own range`;
+  const underlays = all.flatMap(({ offer }) => offer?.underlay?.address ?? []);
+  if ([...underlays, ...outOfReach(world.fleet, all)].some((each) => isIn(wholeOf(each))))
+    return `${address} is a host's, the controller's or a fence device's: no guest reaches it`;
+  return besideOf(isIn, address, hostsOf(guests, all), listed);
+}
+
+/** What is on the links of the hosts themselves is reached where `outbound` names it. */
+function besideOf(
+  isIn: (prefix: string) => boolean,
+  address: string,
+  hosts: readonly HostRecord[],
+  listed: readonly string[],
+): string | null {
+  const isNamed = listed.some((prefix) => !prefix.endsWith('/0') && isIn(prefix));
+  for (const { name, offer } of hosts) {
+    const closed = offer?.underlay?.closed?.find(isIn);
+    if (closed !== undefined) return `${address} is on ${closed}, a network of ${name}'s own guests`;
+    const beside = offer?.underlay?.networks.find(isIn);
+    if (beside !== undefined && !isNamed)
+      return `${address} is on ${beside}, which ${name} itself is on: outbound has to name it`;
+  }
+  return null;
+}
+
+const wholeOf = (address: string) => `${address}/${isIPv6(address) ? 128 : 32}`;
+
+/** Those that judge: where the guests are; any, while none has a place. */
+function hostsOf(guests: readonly VmRecord[], all: readonly HostRecord[]): readonly HostRecord[] {
+  const names = new Set(guests.flatMap(({ host }) => host ?? []));
+  return names.size === 0 ? all : all.filter(({ name }) => names.has(name));
+}

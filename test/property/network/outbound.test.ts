@@ -1,0 +1,108 @@
+import { BlockList, isIPv6 } from 'node:net';
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { composeRuleset } from '../../../agent/network/ruleset.ts';
+import { whyOf } from '../../../controller/network/why.ts';
+import { networkPartsOf } from '../../../controller/reconciler/network-goals.ts';
+import { aRole } from '../../support/builders/application.ts';
+import { FLEET } from '../../support/builders/goal.ts';
+import { applicationOf, guestsOf, hostOf } from './any-fabric.ts';
+
+const LAN = ['192.168.7.0/24', 'fd00:7::/64'];
+const LIBVIRT = '192.168.122.0/24';
+/** Both hosts, each with a second address; the controller; devices by a host's configuration and by the controller's secrets. */
+const OWN = {
+  h1: ['192.168.7.1', 'fd00:7::1', '192.168.122.1', '192.168.7.250'],
+  h2: ['192.168.7.2', 'fd00:7::2', '198.51.100.2'],
+};
+const DEVICES = ['192.168.7.99', '203.0.113.9', '192.168.7.98', 'fd00:7::98'];
+const CLOSED = [
+  ...OWN.h1,
+  ...OWN.h2,
+  ...DEVICES,
+  '169.254.169.254',
+  'fe80::1',
+  '10.130.0.1',
+  '192.168.122.7',
+];
+const ADDRESSES = [...CLOSED, '192.168.7.5', 'fd00:7::5', '8.8.8.8', '10.1.2.3', '2001:db8::7'];
+const PREFIXES = [
+  ...[...LAN, LIBVIRT, '192.168.7.5/32', '192.168.0.0/16', '0.0.0.0/0', '::/0', 'fd00:7::5/128', 'fc00::/7'],
+  ...['10.0.0.0/8', '169.254.0.0/16', 'fe80::/10', '198.51.100.0/24', '203.0.113.0/24', '192.168.7.99/32'],
+];
+
+function isIn(address: string, prefixes: readonly string[]): boolean {
+  const list = new BlockList();
+  const family = (text: string) => (isIPv6(text) ? 'ipv6' : 'ipv4');
+  // The list takes an IPv4 address for one of IPv6 as well: what is of the other family is left out.
+  for (const prefix of prefixes.filter((each) => isIPv6(each.split('/')[0] ?? '') === isIPv6(address))) {
+    const [base = '', length] = prefix.split('/');
+    list.addSubnet(base, Number(length ?? (isIPv6(base) ? 128 : 32)), family(base));
+  }
+  return list.check(address, family(address));
+}
+
+function worldOf(outbound: undefined | false | readonly string[]) {
+  const role = aRole({ instances: 1, ...(outbound === undefined ? {} : { outbound }) });
+  const crm = applicationOf('crm', { roles: { a: role }, machines: {} });
+  const { vms, networks } = guestsOf(crm, 1, () => 'h1');
+  const host = (name: 'h1' | 'h2', fence: readonly object[]) => {
+    const record = hostOf(name, { underlay: true, mtu: 1_500, edge: undefined, label: undefined });
+    const own = { networks: [...LAN, LIBVIRT], own: OWN[name], closed: [LIBVIRT] };
+    const underlay = record.offer?.underlay && { ...record.offer.underlay, ...own };
+    return { ...record, offer: { ...record.offer, underlay, fence } } as typeof record;
+  };
+  const device = { agent: 'fence_ipmilan', options: { ip: '192.168.7.99', username: 'fence' } };
+  const other = { agent: 'fence_virsh', options: { ip: '203.0.113.9' } };
+  const hosts = [host('h1', []), host('h2', [device, other])];
+  return {
+    fleet: { uuid: FLEET, epoch: 1, range: '10.128.0.0/10', devices: ['192.168.7.98', 'fd00:7::98'] },
+    applications: new Map([['crm', crm]]),
+    hosts: new Map(hosts.map((each) => [each.name, each])),
+    vms: new Map(vms.map((each) => [each.id, each])),
+    networks: new Map(networks.map((each) => [each.id, each])),
+  };
+}
+
+/** By the chain as it is written, one rule after the other. */
+function passes(text: string, address: string): boolean {
+  const setOf = (name: string) =>
+    (new RegExp(`set ${name} \\{[^}]*?elements = \\{ ([^}]*) \\}`).exec(text)?.[1] ?? '')
+      .split(', ')
+      .filter(Boolean);
+  const chain = /chain outbound \{\n([^}]*)\}/.exec(text)?.[1] ?? '';
+  const family = isIPv6(address) ? 'ip6' : 'ip';
+  for (const rule of chain.split('\n').map((line) => line.trim())) {
+    const [, named, to, verdict] =
+      /^(?:iifname "\S+" ?)?(?:(?:ct original )?(ip6?) daddr (\S+) )?(?:counter )?(accept|drop)$/.exec(
+        rule,
+      ) ?? [];
+    if (verdict === undefined) continue;
+    if (named !== undefined && named !== family) continue;
+    const prefixes = to?.startsWith('@') ? setOf(to.slice(1)) : [to ?? ''];
+    if (to === undefined || isIn(address, prefixes)) return verdict === 'accept';
+  }
+  throw new Error('the chain decides nothing');
+}
+
+test('of the hosts’ network a guest reaches what is named and no host or device, and why says what the rules do', () => {
+  fc.assert(
+    fc.property(
+      fc.option(fc.oneof(fc.constant<false>(false), fc.subarray(PREFIXES, { minLength: 1 })), {
+        nil: undefined,
+      }),
+      fc.constantFrom(...ADDRESSES),
+      (outbound, address) => {
+        const world = worldOf(outbound);
+        const parts = networkPartsOf('h1', [...world.vms.values()], world);
+        const text = composeRuleset({ fleet: FLEET, ...parts }, [...LAN, LIBVIRT], [...OWN.h1, LIBVIRT]);
+        const narrow = outbound ? outbound.filter((prefix) => !prefix.endsWith('/0')) : [];
+        const isOut = outbound === undefined || (outbound !== false && isIn(address, outbound));
+        const expected = isOut && !CLOSED.includes(address) && (!isIn(address, LAN) || isIn(address, narrow));
+        const { allowed } = whyOf({ from: 'crm/a-0', to: address, port: 80, protocol: 'tcp' }, world);
+        expect({ rules: passes(text, address), why: allowed }).toEqual({ rules: expected, why: expected });
+      },
+    ),
+    { numRuns: 1_000 },
+  );
+});
