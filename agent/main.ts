@@ -135,7 +135,9 @@ async function run({ log, configuration, paths, identity }: Parts): Promise<void
     address: configuration.underlay ?? null,
     controller: () => identity.current.controller,
     devices: configuration.fence.flatMap(({ options }) =>
-      [options.ip, options.ipaddr].flatMap((each) => each ?? []),
+      [options.ip, options.ipaddr].flatMap((each) =>
+        (each ?? '').split(',').flatMap((name) => name.trim() || []),
+      ),
     ),
   });
   await underlay.look();

@@ -25,6 +25,7 @@ import { Leases } from './fleet/leases.ts';
 import { Tokens } from './fleet/tokens.ts';
 import { DEFAULT_ZONE, parseZone } from './model/zone.ts';
 import { createOperations } from './operations/index.ts';
+import { ownAddresses } from './own-addresses.ts';
 import { ownDomains } from './own-domains.ts';
 import { EventLog, Reconciler } from './reconciler/index.ts';
 import { SqliteStore } from './store/sqlite/sqlite-store.ts';
@@ -47,7 +48,7 @@ async function run(configuration: ControllerConfiguration): Promise<void> {
   const fleetRecord = {
     ...(await openFleet(store, join(pki, 'fleet.json'), guestRange, publicRanges)),
     zone,
-    devices: await deviceAddresses(fenceSecrets),
+    devices: [...new Set([...(await deviceAddresses(fenceSecrets)), ...ownAddresses()])].sort(),
   };
   const authority = await Authority.open(pki, fleetRecord.uuid, clock.now());
   const names = [...new Set([listen.host, agents.host, 'localhost', '127.0.0.1', hostname()])];

@@ -18,12 +18,16 @@ import { StepTimer } from './step-timer.ts';
 /** One power cycle of a guest is told as several resets, up to hundreds of milliseconds apart: its firmware resets once more. */
 const RESET_SETTLES_MS = 5_000;
 
+/** So long what ran when the agent began has to show that it still works, from when it can be asked, ms. */
+const FOUND_LIMIT_MS = 60_000;
+
 /** What this agent knows of one incarnation of one VM, and reports. */
 export class VmState {
   readonly id: string;
   readonly incarnation: number;
   readonly timer: StepTimer;
   readonly #clock: Clock;
+  #watchedSinceMs: number | null = null;
   #phase: VmPhase = 'queued';
   rebootGeneration: number;
   failure: Failure | null = null;
@@ -218,10 +222,19 @@ export class VmState {
     };
   }
 
+  /** Its guest can be looked at from now on. `told` is called when what was found running has had its time. */
+  watched(told: () => void): void {
+    if (this.#watchedSinceMs !== null || !this.#goesOn) return;
+    this.#watchedSinceMs = this.#clock.now();
+    this.#clock.after(FOUND_LIMIT_MS, told);
+  }
+
   /** What is watched and has not been ready here yet; one that was seen to boot is not what it was before. */
   get #wasFoundRunning(): boolean {
     const isComing = this.phase === 'booting' || this.phase === 'starting';
-    return this.#goesOn && this.alive && isComing && (this.progress?.boots ?? 0) <= 1;
+    const isLate =
+      this.#watchedSinceMs !== null && this.#clock.now() >= this.#watchedSinceMs + FOUND_LIMIT_MS;
+    return this.#goesOn && this.alive && isComing && !isLate && (this.progress?.boots ?? 0) <= 1;
   }
 
   #steps(): Step[] {

@@ -18,8 +18,9 @@ export function watchGuest(context: StepContext, vm: VmGoal): void {
   if (state.phase !== 'ready') state.phase = 'booting';
   void takeOver(context, vm, state)
     .then(() => state.secrets(() => link.fetchSecrets(vm.id, vm.incarnation, signal)))
-    .then((secrets) =>
-      guest.supervise({
+    .then((secrets) => {
+      state.watched(onChange);
+      return guest.supervise({
         vm,
         network: vms.networkOf(vm),
         secrets,
@@ -34,8 +35,8 @@ export function watchGuest(context: StepContext, vm: VmGoal): void {
           // A probe that begins to fail has a limit, which the next pass looks for.
           if (before !== progress.phase) wake();
         },
-      }),
-    )
+      });
+    })
     .catch((error: unknown) =>
       signal.aborted || context.isClosed()
         ? undefined

@@ -34,7 +34,8 @@ export function linkLocalOf(mac: string): string {
 /** Whether a text is an address or a prefix of one family and nothing else: what else there is never reaches a rule. */
 export function isPrefix(text: string, family: 4 | 6): boolean {
   const [address = '', length, ...rest] = text.split('/');
-  if (rest.length > 0 || isIP(address) !== family) return false;
+  // A zone (`%eth0`) means nothing in a rule.
+  if (rest.length > 0 || address.includes('%') || isIP(address) !== family) return false;
   return length === undefined || (/^\d{1,3}$/.test(length) && Number(length) <= (family === 4 ? 32 : 128));
 }
 

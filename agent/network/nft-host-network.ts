@@ -99,12 +99,25 @@ export class NftHostNetwork implements HostNetwork {
 
   /** Looks again and again, and when `changed` says that something has changed. @returns what ends it. */
   watch(clock: Clock, changed: (listener: () => void) => () => void): () => void {
-    const look = async () => {
+    const once = async () => {
       try {
         if (await this.heal()) this.#options.log.info({}, 'networks of guests were put right');
       } catch (error) {
         this.#options.log.warn({ err: error }, 'networks of guests could not be looked at; trying again');
       }
+    };
+    // However much changes at a time: one look, and one more for what has changed meanwhile.
+    let isLooking = false;
+    let isAsked = false;
+    const look = async () => {
+      isAsked = true;
+      if (isLooking) return;
+      isLooking = true;
+      while (isAsked) {
+        isAsked = false;
+        await once();
+      }
+      isLooking = false;
     };
     const stops = [repeat(clock, LOOK_EVERY_MS, look, 'later'), changed(() => void look())];
     return () => {
@@ -146,7 +159,7 @@ export class NftHostNetwork implements HostNetwork {
     if (before && change && (await this.#writeChange(change))) {
       const seen = new Map([...before.seen].filter(([key]) => blocks.has(key) && !change.touched.has(key)));
       // A chain that is written anew counts from nothing; elements that stay go on.
-      const countsAnew = [...change.touched].some((key) => blocks.get(key)?.kind === 'chain');
+      const countsAnew = change.touched.has(`inet ${tableName(part.fleet)} chain flows`);
       this.#written = {
         ...{ text, blocks, seen },
         countedSinceMs: countsAnew ? this.#now() : before.countedSinceMs,
@@ -174,7 +187,7 @@ export class NftHostNetwork implements HostNetwork {
     const early = before && (await list(part.fleet));
     return this.#runner.run('rules', async () => {
       const wanted = this.#wanted ?? part;
-      const isOvertaken = this.#written !== before || early === null;
+      const isOvertaken = this.#written?.blocks !== before?.blocks || early === null;
       return this.#judge(wanted, isOvertaken ? await list(wanted.fleet) : early);
     });
   }

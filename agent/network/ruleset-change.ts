@@ -23,13 +23,20 @@ export function composeChange(from: Blocks, to: Blocks): RulesetChange | null {
   if (![...added, ...removed].every(([, block]) => isPlainChain(block))) return null;
   if (!changed.every(({ before, after }) => isChangeable(before, after))) return null;
   const chains = changed.filter(({ after }) => after.kind === 'chain');
-  const sets = changed.filter(({ after }) => after.kind === 'set');
+  const [merged, sets] = [true, false].map((wanted) =>
+    changed.filter(({ after }) => after.kind === 'set' && isMerged(after) === wanted),
+  ) as [typeof changed, typeof changed];
   const lines = [
     // Rules may go to chains that are new; a chain goes when no rule goes to it any more.
     ...added.map(([, chain]) => `add chain ${placeOf(chain)}`),
     ...[...chains.map(({ after }) => after), ...removed.map(([, chain]) => chain)].map(
       (chain) => `flush chain ${placeOf(chain)}`,
     ),
+    // Where elements are merged, what the kernel has is not what was written: all of them come anew.
+    ...merged.flatMap(({ after }) => [
+      `flush set ${placeOf(after)}`,
+      elements('add', after, { ...after, items: [] }),
+    ]),
     ...sets.map(({ before, after }) => elements('delete', before, after)),
     ...sets.map(({ before, after }) => elements('add', after, before)),
     ...[...added.map(([, chain]) => chain), ...chains.map(({ after }) => after)].flatMap((chain) =>
@@ -47,10 +54,8 @@ const placeOf = ({ table, name }: Block) => `${table} ${name}`;
 
 const isPlainChain = ({ kind, head }: Block) => kind === 'chain' && head.length === 0;
 
-/** Of a set whose elements are merged, what the kernel has is not what was written. */
 const isChangeable = (before: Block, after: Block) =>
-  before.head.join('\n') === after.head.join('\n') &&
-  (after.kind === 'chain' || (after.kind === 'set' && !isMerged(after)));
+  before.head.join('\n') === after.head.join('\n') && (after.kind === 'chain' || after.kind === 'set');
 
 export const isMerged = ({ head }: Block): boolean => head.includes('auto-merge');
 

@@ -40,16 +40,20 @@ export async function lookAtUnderlay(options: UnderlayOptions): Promise<Underlay
     ...options.devices.map(options.addressesOf),
   ]);
   const controller = controllers[0] ?? null;
-  const own = links.filter((link) => !isOfFleet(fleetPrefix(options.fleet), link) && link.ifname !== 'lo');
+  const all = links.filter((link) => !isOfFleet(fleetPrefix(options.fleet), link));
+  const own = all.filter(({ ifname }) => ifname !== 'lo');
   const networks = networksOf(own);
-  const closed = networksOf(own.filter(({ ifname }) => BEHIND.test(ifname))).slice(0, 64);
-  const closedOnes = hostAddresses([own.flatMap(addressesOn), controllers, ...devices].flat());
+  const closed = networksOf(own.filter(({ ifname }) => BEHIND.test(ifname)));
+  const closedOnes = hostAddresses([all.flatMap(addressesOn), controllers, ...devices].flat());
   const address = options.address ?? (await ownAddress(controller));
   const link = own.find(({ addr_info: all }) => all.some(({ local }) => local === address));
   return {
     offer:
       address !== null && link
-        ? { address, mtu: link.mtu, networks: networks.slice(0, 64), own: closedOnes.slice(0, 256), closed }
+        ? {
+            ...{ address, mtu: link.mtu, networks: networks.slice(0, 64), closed: closed.slice(0, 64) },
+            own: closedOnes.slice(0, 1_024),
+          }
         : null,
     guarded: networks,
     never: [...closedOnes, ...closed],

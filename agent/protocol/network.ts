@@ -202,7 +202,7 @@ export const underlayOffer = z.object({
   /** Prefixes of the host's own links: no range of the fleet's may overlap one. */
   networks: z.array(z.string().max(64)).max(64),
   /** Addresses that no guest of the fleet may reach: the host's, its controller's and its fence devices'. Absent: its agent is older. */
-  own: z.array(ipAddress).max(256).optional(),
+  own: z.array(ipAddress).max(1_024).optional(),
   /** Those of its networks that its guests never reach: libvirt's own. */
   closed: z.array(z.string().max(64)).max(64).optional(),
 });

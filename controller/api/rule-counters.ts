@@ -40,7 +40,7 @@ export function countersOf(
   return Promise.all(
     hosts.map(async (host): Promise<HostCounters> => {
       try {
-        return { host, ...(await within(clock, host, askHost(fleet, host, other.id, asked))) };
+        return { host, ...(await askHost(fleet, clock, host, other.id, asked)) };
       } catch (error) {
         return { host, problem: WeftError.from(error).message };
       }
@@ -56,12 +56,28 @@ const subnetOf = ({ address }: GuestView) =>
     .map((part, index) => (index === 2 ? Number(part) & ~3 : Number(part)))
     .join('.');
 
-async function askHost(fleet: Asked, host: string, vmId: string, asked: RuleQuestion): Promise<RuleCounters> {
+async function askHost(
+  fleet: Asked,
+  clock: Clock,
+  host: string,
+  vmId: string,
+  asked: RuleQuestion,
+): Promise<RuleCounters> {
   const hello = fleet.hosts().find(({ name }) => name === host)?.hello;
   if (hello && !hello.capabilities.includes(COUNTS_RULES))
     throw new WeftError('not-supported', 'its agent is too old to tell');
-  const stream: Duplex = await fleet.openStream(host, vmId, { kind: 'rule-counters', ...asked });
-  const answer = ruleCounters.safeParse(parse((await readBytes(stream, MOST_BYTES)).toString('utf8')));
+  const opening = fleet.openStream(host, vmId, { kind: 'rule-counters', ...asked });
+  const bytes = await within(
+    clock,
+    host,
+    opening.then((stream) => readBytes(stream, MOST_BYTES)),
+  ).finally(() =>
+    opening.then(
+      (stream: Duplex) => stream.destroy(),
+      () => undefined,
+    ),
+  );
+  const answer = ruleCounters.safeParse(parse(bytes.toString('utf8')));
   if (!answer.success) throw new WeftError('host-unreachable', 'it did not say');
   return answer.data;
 }

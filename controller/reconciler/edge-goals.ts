@@ -50,7 +50,9 @@ const sharedBy = (application: ApplicationRecord): readonly PublicAddress[] => [
 const publishing = (applications: readonly ApplicationRecord[]): readonly ApplicationRecord[] =>
   applications.filter(publishes).sort((one, other) => (one.name < other.name ? -1 : 1));
 
-const isEnding = ({ state, deleting }: VmRecord): boolean => state === 'draining' && !deleting;
+/** Also what has not begun to drain yet: an application is deleted before its VMs are. */
+const isEnding = ({ state, deleting }: VmRecord): boolean =>
+  !deleting && (state === 'ready' || state === 'draining');
 
 function vmsByApplication(vms: readonly VmRecord[]): ReadonlyMap<string, readonly VmRecord[]> {
   const byApplication = new Map<string, VmRecord[]>();

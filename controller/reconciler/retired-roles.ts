@@ -5,6 +5,9 @@ import type { Draft } from './draft.ts';
 const isPublished = ({ endpoints }: Role): boolean =>
   Object.values(endpoints).some(({ type }) => type !== 'internal');
 
+const publicPorts = ({ endpoints = {} }: Partial<Pick<Role, 'endpoints'>>): readonly number[] =>
+  Object.values(endpoints).flatMap(({ type, port }) => (type === 'internal' ? [] : [port]));
+
 /** A role as it is declared, or as it was before its last instances began to go. Undefined: there is none. */
 export function roleOf(application: ApplicationRecord | undefined, name: string): Role | undefined {
   for (const roles of [application?.service.roles, application?.retired])
@@ -15,11 +18,16 @@ export function roleOf(application: ApplicationRecord | undefined, name: string)
 /** What is remembered of roles that another declaration leaves out: those who use them have connections that are to end in their own time. */
 export function retiredAfter(
   before: ApplicationRecord | null,
-  { roles }: Service,
+  { roles, machines }: Pick<Service, 'roles' | 'machines'>,
 ): Pick<ApplicationRecord, 'retired'> {
   const known = { ...before?.retired, ...before?.service.roles };
+  const taken = new Set([...Object.values(roles), ...Object.values(machines)].flatMap(publicPorts));
   const retired = Object.entries(known).filter(
-    ([name, role]) => !Object.hasOwn(roles, name) && isPublished(role),
+    ([name, role]) =>
+      !Object.hasOwn(roles, name) &&
+      isPublished(role) &&
+      // A port that is declared anew is served anew, at once: connections to what had it end.
+      !publicPorts(role).some((port) => taken.has(port)),
   );
   return retired.length === 0 ? {} : { retired: Object.fromEntries(retired) };
 }

@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { EndpointRow } from '../../controller/client/index.ts';
+import { supervisedPid } from '../lab/host.ts';
 import { type GoldenLab, goldenLab, TINY } from '../support/golden-lab.ts';
 import { isReady, rowOf, waitUntilNothingIsLeft } from '../support/hosts.ts';
 import { leftoversOn } from '../support/leftovers.ts';
@@ -137,6 +138,25 @@ describe('an application behind a public address', () => {
     await loading.stop();
     expect(loading.failures).toEqual([]);
   }, 500_000);
+
+  test('loses no request to an agent that dies, nor when an instance gets its image anew', async () => {
+    const { host, incarnation } = rowOf(await golden.weft.ps('front'), 'front/web-0');
+    load = new SteadyLoad(urls());
+    const loading = load;
+    await goesOn(loading);
+    const agent = await supervisedPid(await golden.lab.host(String(host)), 'weft-agent');
+    process.kill(agent, 'SIGKILL');
+    await golden.weft.ok(['reimage', 'front/web-0']);
+    await waitFor(
+      'it to be a new one',
+      () => golden.weft.ps('front'),
+      (rows) => rows.every(isReady) && rowOf(rows, 'front/web-0').incarnation > incarnation,
+    );
+    await waitFor('all to be served', endpoints, areUp(await instances()), 60_000);
+    await goesOn(loading);
+    await loading.stop();
+    expect(loading.failures).toEqual([]);
+  }, 300_000);
 
   test('is served again when its servers are killed', async () => {
     const home = await holder();

@@ -42,10 +42,16 @@ export function againWhenDrained(
   if (mayGo && drainsBeforeItGoes(draft, record, why, how)) return null;
   const placed = again(placement, record, why, target, patch);
   const current = draft.get('vms', record.id);
-  if (!placed && current?.state === 'draining')
+  if (!placed && current?.state === 'draining' && !isAlsoFor(current))
     change(draft, current, 'ready', 'no host takes it', { drain: null });
   return placed;
 }
+
+/** Its reboot, or its move without running, waits for this drain as well: to end it is theirs. */
+const isAlsoFor = ({ rebootFrom, drain, role, successor }: VmRecord): boolean =>
+  rebootFrom != null ||
+  drain?.rebooting === true ||
+  (role === null && successor != null && successor.live == null);
 
 function wouldTake(
   placement: Placement,

@@ -164,7 +164,8 @@ function replaceOutdated(draft: Draft, placement: Placement): void {
       if (record.role !== null && record.successor?.state === 'ready') continue;
       if (works(record) && (blocked.has(record.networkId) || !othersReady(draft, record))) continue;
       blocked.add(record.networkId);
-      if (!imageOf(draft, record).goal) continue;
+      // One that drains gets its connections again where there is nothing to make it of any more.
+      if (record.state !== 'draining' && !imageOf(draft, record).goal) continue;
       if (
         record.role !== null &&
         isWorthWaitingFor(record) &&

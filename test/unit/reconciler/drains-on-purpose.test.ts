@@ -130,6 +130,15 @@ describe('what is taken away on purpose gets no new connection before', () => {
     ).toEqual({});
   });
 
+  test('but none of a role whose port another one has by now: it is served at once', () => {
+    const before = crm();
+    const service = aService('crm', {
+      roles: { other: aRole({ instances: 1, endpoints: { http: HTTP } }) },
+      machines: before?.service.machines ?? {},
+    });
+    expect(retiredAfter(before ?? null, service)).toEqual({});
+  });
+
   test('a machine that is stopped for its move', () => {
     ask('crm/db', { moveTo: '*', moveMode: 'cold' });
     world.settle();
@@ -166,6 +175,19 @@ describe('what is taken away on purpose gets no new connection before', () => {
     world.say = () => ({});
     world.settle();
     expect(world.vm(id)).toMatchObject({ state: 'ready', incarnation: 1, drain: null });
+  });
+
+  test('an instance that is rebooted, though no host takes what its definition has become', () => {
+    declare({ size: { name: 'vast', cpus: 1, memoryMiB: 1_000_000, diskMiB: 1_024, cpuQuotaPercent: 100 } });
+    world.settle();
+    expect(world.vm(ID)).toMatchObject({ state: 'ready', incarnation: 1 });
+    reboot(ID);
+    world.settle();
+    expect(world.vm(ID)?.state).toBe('draining');
+    world.sessions = () => 0;
+    world.settle();
+    expect(generationTold(ID)).toBe(1);
+    expect(world.vm(ID)?.rebootFrom).toBeNull();
   });
 
   test('a reboot of which nobody hears anything is no drain for ever', () => {
