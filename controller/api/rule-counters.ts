@@ -71,12 +71,10 @@ async function askHost(
     clock,
     host,
     opening.then((stream) => readBytes(stream, MOST_BYTES)),
-  ).finally(() =>
-    opening.then(
-      (stream: Duplex) => stream.destroy(),
-      () => undefined,
-    ),
-  );
+  ).finally(() => {
+    // Nobody waits for a stream that has not been opened to be closed.
+    void opening.then((stream: Duplex) => stream.destroy()).catch(() => undefined);
+  });
   const answer = ruleCounters.safeParse(parse(bytes.toString('utf8')));
   if (!answer.success) throw new WeftError('host-unreachable', 'it did not say');
   return answer.data;

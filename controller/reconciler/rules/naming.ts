@@ -46,9 +46,7 @@ function statusOf(draft: Draft, record: VmRecord, servers: readonly HostRecord[]
   const networks = { get: (id: string) => draft.get('networks', id) };
   const own: NamesGoal['records'] = ownRecords(record, addressesOf(record, { networks, fleet }));
   const isServed = servers.every(({ name }) => {
-    const { state, digest } = edgeReportOf(draft, name)?.names ?? {};
-    // Its agent is older than what it would have to say.
-    if (state === 'served' && digest === undefined) return true;
+    const digest = edgeReportOf(draft, name)?.names?.digest;
     return digest !== undefined && zones?.hasAll(digest, own) === true;
   });
   return isServed ? 'done' : 'running';

@@ -90,7 +90,14 @@ class Served {
     const known = planning.records.applications.get('crm');
     if (known?.deleting) return;
     const made = anApplication('crm', {
-      roles: { [role]: aRole({ instances, endpoints: { http: HTTP }, env: { VERSION: `${version}` } }) },
+      // Another role on the same port would have it at once.
+      roles: {
+        [role]: aRole({
+          instances,
+          endpoints: { http: role === 'web' ? HTTP : { ...HTTP, port: 81 } },
+          env: { VERSION: `${version}` },
+        }),
+      },
     });
     const generation = (known?.generation ?? 0) + 1;
     planning.put('apps/crm', { ...made, generation, ...retiredAfter(known ?? null, made.service) });
