@@ -1,7 +1,12 @@
-import { open } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { stripVTControlCharacters } from 'node:util';
 
 const TAIL_BYTES = 16_000;
+const LOOK_EVERY_MS = 20;
+/** So long nothing more has come: that was all. */
+const QUIET_MS = 100;
+const LIMIT_MS = 1_000;
 
 /** The last lines of a serial console's log; null when there is none. */
 export async function readConsoleTail(path: string, bytes = TAIL_BYTES): Promise<string | null> {
@@ -17,6 +22,32 @@ export async function readConsoleTail(path: string, bytes = TAIL_BYTES): Promise
     await file.close();
   }
 }
+
+/**
+ * The same of a guest whose end has just been told. QEMU hands its console to virtlogd through a pipe, and virtlogd may not have written the
+ * last of it yet, which is what says why it ended.
+ */
+export async function readLastOfConsole(path: string): Promise<string | null> {
+  let size = await sizeOf(path);
+  let quietMs = 0;
+  for (
+    let waitedMs = 0;
+    size !== null && quietMs < QUIET_MS && waitedMs < LIMIT_MS;
+    waitedMs += LOOK_EVERY_MS
+  ) {
+    await sleep(LOOK_EVERY_MS);
+    const now = await sizeOf(path);
+    quietMs = now === size ? quietMs + LOOK_EVERY_MS : 0;
+    size = now;
+  }
+  return readConsoleTail(path);
+}
+
+const sizeOf = (path: string): Promise<number | null> =>
+  stat(path).then(
+    ({ size }) => size,
+    () => null,
+  );
 
 /** Without terminal sequences and control characters, newline and tab apart: console output is a guest's word. */
 const printable = (text: string) =>

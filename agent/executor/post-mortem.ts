@@ -3,7 +3,7 @@ import type { HypervisorDriver } from '../hypervisor/driver.ts';
 import { WeftError } from '../kit/errors.ts';
 import type { Logger } from '../kit/log.ts';
 import type { RestartCause, VmGoal } from '../protocol/index.ts';
-import { readConsoleTail } from './console-tail.ts';
+import { readLastOfConsole } from './console-tail.ts';
 import type { AgentPaths } from './paths.ts';
 import { LIFE_MS } from './restarts.ts';
 import type { VmState } from './vm-state.ts';
@@ -13,7 +13,7 @@ export interface PostMortemDependencies {
   readonly paths: AgentPaths;
   readonly log: Logger;
   readonly unreadyLimitMs: number;
-  readonly readConsole?: typeof readConsoleTail;
+  readonly readConsole?: typeof readLastOfConsole;
 }
 
 /** A machine that does not answer may still write; it is asked to stop before its plug is pulled. */
@@ -25,7 +25,7 @@ const GRACE_MS = 30_000;
  * @returns the failure of an instance that goes down again and again, with the end of its console; null: it is started again.
  */
 export async function examine(
-  { driver, paths, log, unreadyLimitMs, readConsole = readConsoleTail }: PostMortemDependencies,
+  { driver, paths, log, unreadyLimitMs, readConsole = readLastOfConsole }: PostMortemDependencies,
   vm: VmGoal,
   domain: string | null,
   cause: RestartCause,

@@ -5,7 +5,8 @@ import { moment, paint, paintState, seconds } from './output.ts';
 import { timelineTable } from './timeline-table.ts';
 
 const TASK_LINES = 15;
-const CONSOLE_LINES = 40;
+/** A panic of a kernel, with its registers and its trace, is about 40. */
+const CONSOLE_LINES = 60;
 
 /** A dossier as a person reads it: what it is and why, then whatever there is to say of it, each under its own heading. */
 export function dossierText(dossier: Dossier): string {
