@@ -9,7 +9,7 @@ import { waitFor } from '../support/wait-for.ts';
 
 const UNREADY_LIMIT_MS = 5_000;
 /** Until the driver that tells the hypervisor of a panic is there. */
-const HEARD = 'until grep -q pvpanic /proc/modules; do sleep 0.1; done';
+const HEARD = "until grep -q '^pvpanic_.* Live ' /proc/modules; do sleep 0.1; done";
 const PANIC = 'echo c >/proc/sysrq-trigger';
 /** Arms the watchdog as its driver would, which the cloud kernel has not: the fast clock, then the switch. About two seconds later it bites. */
 const HANG = [
