@@ -77,12 +77,12 @@ export class NftHostNetwork implements HostNetwork {
     });
   }
 
-  /** What rules have counted since they were put in place, which is whenever one of them becomes another. */
-  counters(fleet: string, question: RuleQuestion): Promise<RuleCounters> {
-    return this.#runner.run('rules', async () => ({
-      ...(await readRuleCounters(fleet, question)),
-      sinceMs: this.#written?.countedSinceMs ?? null,
-    }));
+  /** What rules have counted since they were put in place. Nothing that is to be written waits while the kernel is asked. */
+  async counters(fleet: string, question: RuleQuestion): Promise<RuleCounters> {
+    const counted = await readRuleCounters(fleet, question);
+    // While rules are written it is not known: that is over in a moment.
+    const written = await this.#runner.run('rules', async () => this.#written);
+    return { ...counted, sinceMs: written?.countedSinceMs ?? null };
   }
 
   /** Looks whether all is as it was made, and makes it so. @returns whether it was not. */

@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream';
+import { numberOf, SUBNET_ADDRESSES } from '../../agent/kit/addressing.ts';
 import type { Clock } from '../../agent/kit/clock.ts';
 import { WeftError } from '../../agent/kit/errors.ts';
 import { readBytes } from '../../agent/kit/read-text.ts';
@@ -48,13 +49,8 @@ export function countersOf(
   );
 }
 
-/** `web-0.web.crm.…` and `web-1.web.crm.…` are of one subnet. */
-const subnetOf = ({ address }: GuestView) =>
-  address
-    .split('.')
-    .slice(0, 3)
-    .map((part, index) => (index === 2 ? Number(part) & ~3 : Number(part)))
-    .join('.');
+/** Which of the fleet's subnets it is on: they lie one after the other, all of one size. */
+const subnetOf = ({ address }: GuestView) => Math.floor(numberOf(address) / SUBNET_ADDRESSES);
 
 async function askHost(
   fleet: Asked,

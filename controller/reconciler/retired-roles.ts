@@ -2,9 +2,6 @@ import type { ApplicationRecord, VmRecord } from '../model/records.ts';
 import type { Role, Service } from '../model/service.ts';
 import type { Draft } from './draft.ts';
 
-const isPublished = ({ endpoints }: Role): boolean =>
-  Object.values(endpoints).some(({ type }) => type !== 'internal');
-
 const publicPorts = ({ endpoints = {} }: Partial<Pick<Role, 'endpoints'>>): readonly number[] =>
   Object.values(endpoints).flatMap(({ type, port }) => (type === 'internal' ? [] : [port]));
 
@@ -22,13 +19,11 @@ export function retiredAfter(
 ): Pick<ApplicationRecord, 'retired'> {
   const known = { ...before?.retired, ...before?.service.roles };
   const taken = new Set([...Object.values(roles), ...Object.values(machines)].flatMap(publicPorts));
-  const retired = Object.entries(known).filter(
-    ([name, role]) =>
-      !Object.hasOwn(roles, name) &&
-      isPublished(role) &&
-      // A port that is declared anew is served anew, at once: connections to what had it end.
-      !publicPorts(role).some((port) => taken.has(port)),
-  );
+  const retired = Object.entries(known).filter(([name, role]) => {
+    const ports = publicPorts(role);
+    // A port that is declared anew is served anew, at once: connections to what had it end.
+    return !Object.hasOwn(roles, name) && ports.length > 0 && !ports.some((port) => taken.has(port));
+  });
   return retired.length === 0 ? {} : { retired: Object.fromEntries(retired) };
 }
 
