@@ -5,16 +5,23 @@ import { waitFor } from './wait-for.ts';
 import type { PsRow } from './weft.ts';
 
 /** Every host of the lab is swept clean, soon after the last VM has gone. */
-export async function waitUntilNothingIsLeft({ lab }: Pick<GoldenLab, 'lab'>): Promise<void> {
+export const waitUntilNothingIsLeft = (golden: Pick<GoldenLab, 'lab'>): Promise<void> =>
+  waitOnEveryHost(
+    golden,
+    'nothing to be left',
+    (host) => leftoversOn(golden.lab, host),
+    (left) => JSON.stringify(left) === JSON.stringify(NOTHING_LEFT),
+  );
+
+/** One host of the lab after the other, each for a minute at most. */
+export async function waitOnEveryHost<T>(
+  { lab }: Pick<GoldenLab, 'lab'>,
+  what: string,
+  ask: (host: string) => Promise<T>,
+  wanted: (answer: T) => boolean,
+): Promise<void> {
   const { hosts } = await lab.state();
-  for (const host of hosts) {
-    await waitFor(
-      `nothing to be left on ${host.name}`,
-      () => leftoversOn(lab, host.name),
-      (left) => JSON.stringify(left) === JSON.stringify(NOTHING_LEFT),
-      60_000,
-    );
-  }
+  for (const { name } of hosts) await waitFor(`${what} on ${name}`, () => ask(name), wanted, 60_000);
 }
 
 /** The domains that really run in the whole lab, whatever Weft says: one entry for each QEMU. */

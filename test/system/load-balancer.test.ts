@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { EndpointRow } from '../../controller/client/index.ts';
 import { supervisedPid } from '../lab/host.ts';
 import { type GoldenLab, goldenLab, TINY } from '../support/golden-lab.ts';
-import { isReady, rowOf, waitUntilNothingIsLeft } from '../support/hosts.ts';
+import { isReady, rowOf, waitOnEveryHost, waitUntilNothingIsLeft } from '../support/hosts.ts';
 import { leftoversOn } from '../support/leftovers.ts';
 import { SteadyLoad } from '../support/steady-load.ts';
 import { waitFor } from '../support/wait-for.ts';
@@ -49,6 +49,18 @@ describe('an application behind a public address', () => {
       async () => loading.answeredInARow,
       (answered) => answered >= count,
     );
+  /** Clients that are answered, until the test is over. @param timeoutMs after which a request has failed. */
+  const underLoad = async (timeoutMs?: number) => {
+    const loading = new SteadyLoad(urls(), timeoutMs);
+    load = loading;
+    await goesOn(loading);
+    return loading;
+  };
+  const endsUnbroken = async (loading: SteadyLoad) => {
+    await goesOn(loading);
+    await loading.stop();
+    expect(loading.failures).toEqual([]);
+  };
   const applied = async (root: string, instances: number) =>
     golden.weft.ok(['apply', '-f', await golden.model(front(root, instances)), '--wait'], {
       timeoutMs: 400_000,
@@ -90,9 +102,7 @@ describe('an application behind a public address', () => {
     const { host } = rowOf(await golden.weft.ps('front'), 'front/web-1');
     const isOut = (rows: readonly EndpointRow[]) =>
       rows.length > 0 && up(rows).every((names) => names.length === 2);
-    load = new SteadyLoad(urls());
-    const loading = load;
-    await goesOn(loading);
+    const loading = await underLoad();
     expect(loading.failures).toEqual([]);
     const { qemus } = await leftoversOn(golden.lab, String(host));
     const qemu = qemus.find((line) => line.includes('-front-web-1-'))?.split(' ')[0];
@@ -106,9 +116,7 @@ describe('an application behind a public address', () => {
   }, 300_000);
 
   test('loses no request when it is scaled in', async () => {
-    load = new SteadyLoad(urls());
-    const loading = load;
-    await goesOn(loading);
+    const loading = await underLoad();
     await golden.weft.ok(['scale', 'front/web=2', '--wait'], { timeoutMs: 180_000 });
     await waitFor(
       'two to be left',
@@ -116,16 +124,12 @@ describe('an application behind a public address', () => {
       (rows) => rows.length === 2,
     );
     await waitFor('two to be served', endpoints, areUp(await instances()), 60_000);
-    await goesOn(loading);
-    await loading.stop();
-    expect(loading.failures).toEqual([]);
+    await endsUnbroken(loading);
   }, 300_000);
 
   test('loses no request while every instance is replaced', async () => {
     const before = await instances();
-    load = new SteadyLoad(urls());
-    const loading = load;
-    await goesOn(loading);
+    const loading = await underLoad();
     // The same files by another name: a definition that differs.
     await applied('/etc/', 2);
     const after = await waitFor(
@@ -134,16 +138,12 @@ describe('an application behind a public address', () => {
       (names) => names.length === 2 && names.every((name) => !before.includes(name)),
     );
     await waitFor('the new ones to be served', endpoints, areUp(after), 60_000);
-    await goesOn(loading);
-    await loading.stop();
-    expect(loading.failures).toEqual([]);
+    await endsUnbroken(loading);
   }, 500_000);
 
   test('loses no request to an agent that dies, nor when an instance gets its image anew', async () => {
     const { host, incarnation } = rowOf(await golden.weft.ps('front'), 'front/web-0');
-    load = new SteadyLoad(urls());
-    const loading = load;
-    await goesOn(loading);
+    const loading = await underLoad();
     const agent = await supervisedPid(await golden.lab.host(String(host)), 'weft-agent');
     process.kill(agent, 'SIGKILL');
     await golden.weft.ok(['reimage', 'front/web-0']);
@@ -153,9 +153,7 @@ describe('an application behind a public address', () => {
       (rows) => rows.every(isReady) && rowOf(rows, 'front/web-0').incarnation > incarnation,
     );
     await waitFor('all to be served', endpoints, areUp(await instances()), 60_000);
-    await goesOn(loading);
-    await loading.stop();
-    expect(loading.failures).toEqual([]);
+    await endsUnbroken(loading);
   }, 300_000);
 
   test('is served again when its servers are killed', async () => {
@@ -167,16 +165,13 @@ describe('an application behind a public address', () => {
       await golden.lab.exec(home, ['kill', '-KILL', killed]);
       await waitFor(`${program} to run again`, pidOf, (pid) => pid !== '' && pid !== killed, 60_000);
     }
-    load = new SteadyLoad(urls(), 2_000);
-    await goesOn(load);
+    await underLoad(2_000);
     await waitFor('all to be served', endpoints, areUp(await instances()), 60_000);
   }, 300_000);
 
   test('is served by another host when the one that has its address loses power', async () => {
     const home = await waitFor('a host to have the address', holder, (name) => name !== '', 60_000);
-    load = new SteadyLoad(urls(), 500);
-    const loading = load;
-    await goesOn(loading);
+    const loading = await underLoad(500);
     await golden.lab.powerOff(home);
     await waitFor('another to have it', holder, (name) => name !== '' && name !== home, 60_000);
     await waitFor(
@@ -196,16 +191,8 @@ describe('an application behind a public address', () => {
   test('leaves nothing behind', async () => {
     await golden.clear();
     await waitUntilNothingIsLeft(golden);
-    const { hosts } = await golden.lab.state();
-    for (const { name } of hosts)
-      await waitFor(
-        `no server of ours on ${name}`,
-        async () =>
-          (
-            await golden.lab.exec(name, ['pgrep', 'haproxy|keepalived'], { okExitCodes: [0, 1] })
-          ).stdout.trim(),
-        (pids) => pids === '',
-        60_000,
-      );
+    const serversOn = (host: string) =>
+      golden.lab.exec(host, ['pgrep', 'haproxy|keepalived'], { okExitCodes: [0, 1] });
+    await waitOnEveryHost(golden, 'no server of ours', serversOn, ({ stdout }) => stdout.trim() === '');
   }, 180_000);
 });

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type GoldenLab, goldenLab, TINY } from '../support/golden-lab.ts';
-import { isReady, rowOf, waitUntilNothingIsLeft } from '../support/hosts.ts';
+import { isReady, rowOf, waitOnEveryHost, waitUntilNothingIsLeft } from '../support/hosts.ts';
 import { waitFor } from '../support/wait-for.ts';
 import type { PsRow, TimelineStep } from '../support/weft.ts';
 
@@ -225,13 +225,11 @@ describe('the network of two applications', () => {
   test('leaves nothing behind', async () => {
     await golden.clear();
     await waitUntilNothingIsLeft(golden);
-    const { hosts } = await golden.lab.state();
-    for (const { name } of hosts)
-      await waitFor(
-        `no subnet of ours on ${name}`,
-        async () => (await golden.lab.exec(name, ['ip', '-o', 'link', 'show'])).stdout,
-        (text) => !/: w[bvt][0-9a-f]{4}/.test(text),
-        60_000,
-      );
+    await waitOnEveryHost(
+      golden,
+      'no subnet of ours',
+      async (host) => (await golden.lab.exec(host, ['ip', '-o', 'link', 'show'])).stdout,
+      (text) => !/: w[bvt][0-9a-f]{4}/.test(text),
+    );
   });
 });

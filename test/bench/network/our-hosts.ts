@@ -2,7 +2,7 @@ import { exec } from '../../../agent/kit/exec.ts';
 import type { Flow } from '../../../agent/protocol/index.ts';
 import { aGuest, FLOWS, type Guest, HOSTS, MESH, partOf, ROLES } from '../../contract/network/fleet.ts';
 import { Stage } from '../../contract/network/stage.ts';
-import { endAll } from './programs.ts';
+import { endAll } from '../../support/namespace-processes.ts';
 
 /** Ports of what is measured; those of the stage's own programs are others. */
 export const THROUGHPUT_PORT = 5201;

@@ -23,19 +23,3 @@ export async function serve(namespace: string, port: number, command: readonly s
 
 export const run = (namespace: string, command: readonly string[]) =>
   exec('ip', ['netns', 'exec', namespace, ...command], { timeoutMs: LIMIT_MS });
-
-/** Ends everything that runs in a namespace, whoever has started it. */
-export async function endAll(namespace: string): Promise<void> {
-  const end = async () => {
-    const { stdout } = await exec('ip', ['netns', 'pids', namespace], { timeoutMs: LIMIT_MS });
-    const pids = stdout.split('\n').filter(Boolean).map(Number);
-    for (const pid of pids)
-      try {
-        process.kill(pid, 'SIGKILL');
-      } catch {
-        // It ended meanwhile.
-      }
-    return pids.length;
-  };
-  await waitFor(`all processes of ${namespace} to end`, end, (left) => left === 0, LIMIT_MS, 50);
-}

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { exec } from '../../../agent/kit/exec.ts';
 import type { EdgeGoal, EdgeReport } from '../../../agent/protocol/network.ts';
+import { endAll } from '../../support/namespace-processes.ts';
 import { waitFor } from '../../support/wait-for.ts';
 
 const HERE = import.meta.dirname;
@@ -187,37 +188,16 @@ export class EdgeStage {
   /** Pulls the plug. */
   async kill(edge: EdgeName): Promise<void> {
     await this.killKeeper(edge);
-    await this.#endAll(edge);
+    await endAll(this.namespace(edge));
     await this.link(edge, 'down');
   }
 
   async down(): Promise<void> {
     this.#world?.stdin?.end();
     for (const name of [...Object.keys(OWN), 'lan']) {
-      await this.#endAll(name);
+      await endAll(this.namespace(name));
       await ip('netns', 'delete', this.namespace(name)).catch(() => undefined);
     }
     await rm(this.#folder, { recursive: true, force: true });
-  }
-
-  async #endAll(name: string): Promise<void> {
-    const namespace = this.namespace(name);
-    await waitFor(
-      `all processes of ${namespace} to end`,
-      async () => {
-        const { stdout } = await ip('netns', 'pids', namespace).catch(() => ({ stdout: '' }));
-        const pids = stdout.split('\n').filter(Boolean).map(Number);
-        for (const pid of pids)
-          try {
-            process.kill(pid, 'SIGKILL');
-          } catch {
-            // It ended meanwhile.
-          }
-        return pids.length;
-      },
-      (left) => left === 0,
-      20_000,
-      50,
-    );
   }
 }

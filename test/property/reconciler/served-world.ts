@@ -32,13 +32,7 @@ export class ServedWorld {
 
   snapshot(): World {
     const made = this.planning.snapshot();
-    const live = new Map(
-      [...made.live].map(([name, each]) => {
-        const edge = this.#edgeReport(name, made);
-        return [name, each.report && edge ? { ...each, report: { ...each.report, edge } } : each] as const;
-      }),
-    );
-    return { ...made, live };
+    return withEdgeReports(made, (host) => this.#edgeReport(host, made));
   }
 
   /** One plan, written and followed. */
@@ -62,19 +56,35 @@ export class ServedWorld {
 
   #edgeReport(host: string, world: World): EdgeReport | undefined {
     const goal = edgeGoalOf(host, world);
-    return (
-      goal && {
-        endpoints: goal.endpoints.map(({ id, backends }) => ({
-          ...{ id, state: 'served', connections: 0, bytesIn: 0, bytesOut: 0 },
-          backends: backends.map(({ name, state }) => ({
-            name,
-            state: state === 'draining' ? 'draining' : 'up',
-            sessions: state === 'draining' ? this.sessions(name) : 1,
-          })),
-        })),
-        held: [],
-        missing: [],
-      }
-    );
+    return goal && servedAs(goal, ({ name, state }) => seenAs(state, 'up', this.sessions(name)));
   }
+}
+
+type EdgeGoal = NonNullable<ReturnType<typeof edgeGoalOf>>;
+type Backend = EdgeGoal['endpoints'][number]['backends'][number];
+type BackendSeen = Omit<EdgeReport['endpoints'][number]['backends'][number], 'name'>;
+
+/** A backend that drains has so many connections left, any other one. */
+export const seenAs = (state: Backend['state'], otherwise: 'up' | 'down', sessions: number): BackendSeen =>
+  state === 'draining' ? { state, sessions } : { state: otherwise, sessions: 1 };
+
+/** What an edge host says that does what it is told. */
+export const servedAs = (goal: EdgeGoal, seen: (backend: Backend) => BackendSeen): EdgeReport => ({
+  endpoints: goal.endpoints.map(({ id, backends }) => ({
+    ...{ id, state: 'served', connections: 0, bytesIn: 0, bytesOut: 0 },
+    backends: backends.map((backend) => ({ name: backend.name, ...seen(backend) })),
+  })),
+  held: [],
+  missing: [],
+});
+
+/** The same world, in which hosts have reported this of what they serve. Undefined: nothing. */
+export function withEdgeReports(world: World, reportOf: (host: string) => EdgeReport | undefined): World {
+  const live = new Map(
+    [...world.live].map(([name, each]) => {
+      const edge = reportOf(name);
+      return [name, each.report && edge ? { ...each, report: { ...each.report, edge } } : each] as const;
+    }),
+  );
+  return { ...world, live };
 }

@@ -8,6 +8,16 @@ export const TINY_SIZE: Size = {
   cpuQuotaPercent: null,
 };
 
+/** What the world may come to by HTTP, of a role or a machine. */
+export const AN_INPUT = {
+  type: 'input',
+  protocol: 'http',
+  port: 80,
+  targetPort: 8080,
+  from: [],
+  drainMs: 20_000,
+} as const;
+
 /** A worker role of one tiny instance, unless told otherwise. */
 export function aRole(overrides: Partial<Role> = {}): Role {
   return {

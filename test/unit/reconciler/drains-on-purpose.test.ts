@@ -4,16 +4,14 @@ import { goalOf } from '../../../controller/reconciler/goals.ts';
 import { retiredAfter } from '../../../controller/reconciler/retired-roles.ts';
 import { ServedWorld } from '../../property/reconciler/served-world.ts';
 import { SHARED_POOL } from '../../simulation/support/shared-pool.ts';
-import { aMachine, anApplication, aRole, aService } from '../../support/builders/application.ts';
+import {
+  aMachine,
+  anApplication,
+  aRole,
+  aService,
+  AN_INPUT as HTTP,
+} from '../../support/builders/application.ts';
 
-const HTTP = {
-  type: 'input',
-  protocol: 'http',
-  port: 80,
-  targetPort: 8080,
-  from: [],
-  drainMs: 20_000,
-} as const;
 const ID = 'crm/web-0';
 
 let world: ServedWorld;

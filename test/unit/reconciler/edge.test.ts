@@ -7,17 +7,9 @@ import { DEFAULT_SETTINGS, plan } from '../../../controller/reconciler/plan.ts';
 import { followPublicAddresses } from '../../../controller/reconciler/rules/public-addresses.ts';
 import type { World } from '../../../controller/reconciler/world.ts';
 import { PlanningWorld } from '../../property/reconciler/planning-world.ts';
-import { aMachine, anApplication, aRole } from '../../support/builders/application.ts';
+import { seenAs, servedAs, withEdgeReports } from '../../property/reconciler/served-world.ts';
+import { aMachine, anApplication, aRole, AN_INPUT as HTTP } from '../../support/builders/application.ts';
 import { aHost } from '../../support/builders/host.ts';
-
-const HTTP = {
-  type: 'input',
-  protocol: 'http',
-  port: 80,
-  targetPort: 8080,
-  from: [],
-  drainMs: 20_000,
-} as const;
 
 let world: PlanningWorld;
 /** Open connections of a backend that drains, on every edge host. */
@@ -41,34 +33,16 @@ const declare = (over: Partial<Role> = {}, generation = 1) =>
     generation,
   });
 
-function edgeReport(host: string, snapshot: World): EdgeReport | undefined {
-  const goal = edgeGoalOf(host, snapshot);
-  return (
-    goal && {
-      endpoints: goal.endpoints.map(({ id, backends }) => ({
-        ...{ id, state: 'served', connections: 0, bytesIn: 0, bytesOut: 0 },
-        backends: backends.map(({ name, state }) => ({
-          name,
-          state: state === 'draining' ? 'draining' : unserved.includes(name) ? 'down' : 'up',
-          sessions: state === 'draining' ? sessions : 1,
-        })),
-      })),
-      held: [],
-      missing: [],
-    }
-  );
+function edgeReport(host: string, of: World): EdgeReport | undefined {
+  const goal = edgeGoalOf(host, of);
+  const seen = (name: string) => (unserved.includes(name) ? 'down' : 'up');
+  return goal && servedAs(goal, ({ name, state }) => seenAs(state, seen(name), sessions));
 }
 
 function snapshot(): World {
-  const made = { ...world.snapshot() };
-  const fleet = { ...made.fleet, public: ranges };
-  const live = new Map(
-    [...made.live].map(([name, each]) => {
-      const edge = edgeReport(name, { ...made, fleet });
-      return [name, each.report && edge ? { ...each, report: { ...each.report, edge } } : each] as const;
-    }),
-  );
-  return { ...made, fleet, live };
+  const made = world.snapshot();
+  const published = { ...made, fleet: { ...made.fleet, public: ranges } };
+  return withEdgeReports(published, (host) => edgeReport(host, published));
 }
 
 function settle(afterMs = 0): number | null {

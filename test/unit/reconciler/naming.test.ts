@@ -7,6 +7,7 @@ import { DEFAULT_SETTINGS, plan } from '../../../controller/reconciler/plan.ts';
 import { SentZones } from '../../../controller/reconciler/sent-zones.ts';
 import type { World } from '../../../controller/reconciler/world.ts';
 import { PlanningWorld } from '../../property/reconciler/planning-world.ts';
+import { withEdgeReports } from '../../property/reconciler/served-world.ts';
 import { anApplication, aRole } from '../../support/builders/application.ts';
 import { aHost } from '../../support/builders/host.ts';
 
@@ -30,15 +31,11 @@ const declare = (instances: number, generation = 1) =>
   });
 
 function snapshot(): World {
-  const made = world.snapshot();
-  const live = new Map(
-    [...made.live].map(([name, each]) => {
-      const told = said.get(name);
-      const edge = told && { endpoints: [], held: [], missing: told.missing ?? [], names: told.names };
-      return [name, each.report && edge ? { ...each, report: { ...each.report, edge } } : each] as const;
-    }),
-  );
-  return { ...made, live, zones };
+  const made = withEdgeReports(world.snapshot(), (host) => {
+    const told = said.get(host);
+    return told && { endpoints: [], held: [], missing: told.missing ?? [], names: told.names };
+  });
+  return { ...made, zones };
 }
 
 /** Until a plan writes nothing more. @returns what name servers are to serve then; it was sent. */
