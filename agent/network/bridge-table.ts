@@ -45,16 +45,17 @@ export function composeBridgeTable(part: BackbonePart): string {
       `iifname ${meshes} counter drop`,
       `oifname ${meshes} counter drop`,
     ]),
-    composeChain('postrouting', 'type filter hook postrouting priority filter; policy accept;', [
-      // Each host's own answers its own guests.
-      `oifname ${meshes} udp dport { 67, 68, 546, 547 } counter drop`,
-      `oifname ${meshes} icmpv6 type { nd-router-solicit, nd-router-advert, nd-redirect } counter drop`,
-      // Guests of one subnet reach each other by their router, and are told of no shorter way.
-      `oifname ${taps} icmp type redirect counter drop`,
-      `oifname ${taps} icmpv6 type nd-redirect counter drop`,
-    ]),
+    // What goes to a guest comes from this host's router: without a mesh nothing here has to look at it.
+    ...(networks.some(({ mesh }) => mesh) ? [toMesh(meshes)] : []),
   ]);
 }
+
+/** Each host's own servers answer its own guests. */
+const toMesh = (meshes: string) =>
+  composeChain('postrouting', 'type filter hook postrouting priority filter; policy accept;', [
+    `oifname ${meshes} udp dport { 67, 68, 546, 547 } counter drop`,
+    `oifname ${meshes} icmpv6 type { nd-router-solicit, nd-router-advert, nd-redirect } counter drop`,
+  ]);
 
 const chainOf = ({ address }: Lease) => `guest-${hexOf4(address)}`;
 

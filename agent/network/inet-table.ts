@@ -6,6 +6,8 @@ import type { BackbonePart } from './router-part.ts';
 
 /** Never reached from a guest, whatever else is: a cloud's own services for this host, and what is on its own links. */
 const NEVER = ['169.254.0.0/16', 'fe80::/10'];
+/** A guest is told of no shorter way by anybody: what a redirect speaks of is a connection of its own, so it would be related. */
+const ANSWERS = ['ct state established accept', 'icmp type redirect counter drop', 'ct state related accept'];
 const FILTER = (hook: string) => `type filter hook ${hook} priority filter; policy accept;`;
 
 /**
@@ -26,7 +28,7 @@ export function composeInetTable(
     ...remoteSets(part),
     ...flowSets(part),
     ...guardedSets(part, guarded, never),
-    ...untrackedChains(part),
+    ...earlyChains(part, bridges),
     ...vxlanChains(part),
     composeChain('flows', null, [
       'ip saddr . ip daddr . meta l4proto . th dport @flows4 accept',
@@ -48,7 +50,7 @@ export function composeInetTable(
       // Before what is established: a guest that lives elsewhere by now has no connections.
       'iifname . ip saddr != @guests4 counter drop',
       'iifname . ip6 saddr != @guests6 counter drop',
-      'ct state established,related accept',
+      ...ANSWERS,
       `oifname ${bridges} goto flows`,
       `oifname ${device} goto flows`,
       'goto outbound',
@@ -56,11 +58,11 @@ export function composeInetTable(
     composeChain('from-backbone', null, [
       'ether saddr . ip saddr != @remote4 counter drop',
       'ether saddr . ip6 saddr != @remote6 counter drop',
-      'ct state established,related accept',
+      ...ANSWERS,
       `oifname ${bridges} goto flows`,
       'counter drop',
     ]),
-    composeChain('to-fleet', null, ['ct state established,related accept', 'counter drop']),
+    composeChain('to-fleet', null, [...ANSWERS, 'counter drop']),
     composeChain('forward', FILTER('forward'), [
       `iifname ${bridges} goto from-guest`,
       `iifname ${device} goto from-backbone`,
@@ -297,15 +299,23 @@ const vnisOf = ({ backbone, networks }: BackbonePart): readonly number[] => [
 const vxlanOf = (part: BackbonePart) =>
   `udp dport ${part.backbone.port} @th,96,24 { ${vnisOf(part).join(', ')} }`;
 
-/** What VXLANs carry is tracked; the packets in which they carry it need not be as well, which would cost each of them once more on both hosts. */
-function untrackedChains(part: BackbonePart): readonly string[] {
+/**
+ * What VXLANs carry is tracked; the packets in which they carry it need not be as well, which would cost each of them once more on both hosts.
+ * And guests of one subnet reach each other by their router, which tells them of no shorter way.
+ */
+function earlyChains(part: BackbonePart, bridges: string): readonly string[] {
   const { underlay } = part.backbone.self;
   const family = is4(underlay) ? 'ip' : 'ip6';
-  const chain = (name: string, hook: string, own: string) =>
-    composeChain(name, `type filter hook ${hook} priority raw; policy accept;`, [
-      `${family} ${own} ${underlay} ${vxlanOf(part)} notrack`,
-    ]);
-  return [chain('vxlan-in', 'prerouting', 'daddr'), chain('vxlan-out', 'output', 'saddr')];
+  const hook = (name: string) => `type filter hook ${name} priority raw; policy accept;`;
+  const untracked = (own: string) => `${family} ${own} ${underlay} ${vxlanOf(part)} notrack accept`;
+  return [
+    composeChain('early-in', hook('prerouting'), [untracked('daddr')]),
+    composeChain('early-out', hook('output'), [
+      untracked('saddr'),
+      `oifname ${bridges} icmp type redirect counter drop`,
+      `oifname ${bridges} icmpv6 type nd-redirect counter drop`,
+    ]),
+  ];
 }
 
 /**

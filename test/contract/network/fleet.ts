@@ -23,6 +23,7 @@ export const EDGE = 'h3';
 
 const numberOf = (role: string) => ROLES.indexOf(role) + 1;
 export const cidrOf = (role: string) => `10.128.${4 * numberOf(role)}.0/22`;
+export const gatewayMacOf = (role: string) => `52:54:0a:80:0${numberOfRole(role)}:01`;
 export const gatewayOf = (role: string) => `10.128.${4 * numberOf(role)}.1`;
 export const cidr6Of = (role: string) => `${RANGE6}:${numberOf(role)}::/64`;
 export const gateway6Of = (role: string) => `${RANGE6}:${numberOf(role)}::1`;

@@ -10,6 +10,7 @@ import {
   FLEET,
   type Guest,
   gateway6Of,
+  gatewayMacOf,
   gatewayOf,
   HOSTS,
   isDeclared,
@@ -259,6 +260,46 @@ test('a guest speaks under its own addresses only', async () => {
   expect(await sniffed(arpOf(near.mac, gatewayOf('shop/db'), peer.address))).toBe(0);
 });
 
+test('guests are told of no shorter way, by other guests or by their router', async () => {
+  const [near, far] = [guestOf('crm/web-0'), guestOf('crm/db-1')];
+  const text = 'on its way';
+  await waitFor(
+    'a connection',
+    async () => {
+      await send(near.id, far, text, { source_port: 3000 });
+      return came(far.id, text);
+    },
+    (count) => count > 0,
+    30_000,
+  );
+  await stage.guest(near.id).ask({ do: 'sniff', device: 'eth0' });
+  const packet = udp4Of(near.address, far.address, udpOf(3000, 514, text));
+  const answer = (payload: string) =>
+    stage.guest(far.id).ask({
+      ...{ do: 'frame', device: 'eth0' },
+      hex: frameOf(gatewayMacOf('crm/db'), far.mac, '0800', payload),
+    });
+  await answer(ip4Of(ICMP, far.address, near.address, redirectOf(far.address, packet)));
+  await answer(udp4Of(far.address, near.address, udpOf(514, 3000, 'honest answer')));
+  const sniffed = (part: string) => stage.guest(near.id).ask<number>({ do: 'came', part });
+  await waitFor(
+    'the honest answer',
+    () => sniffed(hexOf('honest answer')),
+    (count) => count > 0,
+    30_000,
+  );
+  expect(await sniffed(redirectOf(far.address, packet))).toBe(0);
+
+  const [machine, neighbour] = [guestOf('crm/machines-0'), guestOf('crm/machines-1')];
+  await expectReached(machine.id, [
+    [neighbour.address, 22],
+    [neighbour.address6, 22],
+  ]);
+  const counted = `${await stage.run(machine.id, ['cat', '/proc/net/snmp6'])}${await stage.run(machine.id, ['nstat', '-asz', 'IcmpInRedirects'])}`;
+  expect(counted).toMatch(/Icmp6InRedirects\s+0\n/);
+  expect(counted).toMatch(/IcmpInRedirects\s+0\s/);
+});
+
 test('what looks for addresses never crosses to another host', async () => {
   const rule = 'type filter hook prerouting priority -300; iifname "wv*" udp dport 67 counter name "far"';
   await stage.run(
@@ -425,23 +466,27 @@ const hex16 = (number: number) => number.toString(16).padStart(4, '0');
 /** Padded to what a wire carries at least. */
 const frameOf = (to: string, from: string, type: string, payload: string) =>
   `${bare(to)}${bare(from)}${type}${payload}`.padEnd(120, '0');
-/** With the checksum of its header (RFC 1071): what is malformed may be dropped for that alone. */
-function udp4Of(from: string, to: string, datagram: string): string {
-  const words = [
-    0x4500,
-    20 + datagram.length / 2,
-    0,
-    0x4000,
-    0x4011,
-    0,
-    ...wordsOf(hex4(from)),
-    ...wordsOf(hex4(to)),
-  ];
-  const sum = words.reduce((one, other) => one + other, 0);
-  words[5] = ~((sum & 0xffff) + (sum >>> 16)) & 0xffff;
-  return `${words.map(hex16).join('')}${datagram}`;
+const ICMP = 1;
+const UDP = 17;
+/** With the checksum of its header: what is malformed may be dropped for that alone. */
+function ip4Of(protocol: number, from: string, to: string, payload: string): string {
+  const head = (sum: string) =>
+    `4500${hex16(20 + payload.length / 2)}0000400040${protocol.toString(16).padStart(2, '0')}${sum}${hex4(from)}${hex4(to)}`;
+  return `${head(checksumOf(head('0000')))}${payload}`;
 }
-const wordsOf = (hex: string) => [hex.slice(0, 4), hex.slice(4)].map((word) => Number.parseInt(word, 16));
+const udp4Of = (from: string, to: string, datagram: string) => ip4Of(UDP, from, to, datagram);
+/** That there is a shorter way for `packet`, by `gateway` (RFC 792). */
+function redirectOf(gateway: string, packet: string): string {
+  const message = (sum: string) => `0501${sum}${hex4(gateway)}${packet.slice(0, 56)}`;
+  return message(checksumOf(message('0000')));
+}
+/** RFC 1071, of an even number of bytes. */
+function checksumOf(hex: string): string {
+  let sum = 0;
+  for (let at = 0; at < hex.length; at += 4) sum += Number.parseInt(hex.slice(at, at + 4), 16);
+  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
+  return hex16(~sum & 0xffff);
+}
 const udpOf = (from: number, to: number, text: string) =>
   `${hex16(from)}${hex16(to)}${hex16(8 + text.length)}0000${hexOf(text)}`;
 const arpOf = (mac: string, sender: string, target: string) =>

@@ -8,6 +8,7 @@ import {
   FLEET,
   type Guest,
   gateway6Of,
+  gatewayMacOf,
   gatewayOf,
   HOSTS,
   numberOfRole,
@@ -137,7 +138,7 @@ export class Stage {
   #bridgeLines(role: string): readonly string[] {
     const bridge = bridgeName(FLEET, { number: numberOfRole(role) });
     return [
-      `link add ${bridge} address 52:54:0a:80:0${numberOfRole(role)}:01 type bridge`,
+      `link add ${bridge} address ${gatewayMacOf(role)} type bridge`,
       `link set ${bridge} up`,
       `address add ${gatewayOf(role)}/${cidrOf(role).split('/')[1]} dev ${bridge}`,
     ];
