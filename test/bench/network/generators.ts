@@ -1,4 +1,7 @@
+import { exec } from '../../../agent/kit/exec.ts';
 import { run } from './programs.ts';
+
+const LIMIT_MS = 30_000;
 
 /** Between two programs, all with one connection. @returns Gbit/s, as the receiver counts them. */
 export async function throughput(
@@ -41,4 +44,15 @@ export async function reusePorts(namespace: string): Promise<void> {
   await run(namespace, [
     ...['sysctl', '-qw', 'net.ipv4.tcp_tw_reuse=1', 'net.ipv4.ip_local_port_range=10240 65535'],
   ]);
+}
+
+/**
+ * What bridges pass on goes by the firewall of IP as well only where a host wants it, and has the kernel's module `br_netfilter` for that, as
+ * with Docker. Here it is built into some kernels and switched on in each new namespace.
+ */
+export async function bridgePlainly(namespace: string): Promise<void> {
+  const settings = ['iptables', 'ip6tables', 'arptables'].map(
+    (what) => `net.bridge.bridge-nf-call-${what}=0`,
+  );
+  await exec('ip', ['netns', 'exec', namespace, 'sysctl', '-qew', ...settings], { timeoutMs: LIMIT_MS });
 }

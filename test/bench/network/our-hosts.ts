@@ -3,6 +3,7 @@ import type { Flow } from '../../../agent/protocol/index.ts';
 import { aGuest, FLOWS, type Guest, HOSTS, MESH, partOf, ROLES } from '../../contract/network/fleet.ts';
 import { Stage } from '../../contract/network/stage.ts';
 import { endAll } from '../../support/namespace-processes.ts';
+import { bridgePlainly } from './generators.ts';
 
 /** Ports of what is measured; those of the stage's own programs are others. */
 export const THROUGHPUT_PORT = 5201;
@@ -48,6 +49,7 @@ export class OurHosts {
     const guests = [client, server, backend];
     for (const signal of SIGNALS) process.once(signal, this.#stop);
     await this.stage.open();
+    for (const where of [...HOSTS, 'world']) await bridgePlainly(this.namespaceOf(where));
     // As in a fleet, rules are there before guests are, and are looked at again when they have come.
     await this.#apply([...guests, ...others]);
     for (const guest of guests) await this.stage.addGuest(guest);

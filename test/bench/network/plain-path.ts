@@ -1,5 +1,6 @@
 import { exec } from '../../../agent/kit/exec.ts';
 import type { Stage } from '../../contract/network/stage.ts';
+import { bridgePlainly } from './generators.ts';
 
 interface Side {
   readonly host: string;
@@ -44,6 +45,7 @@ export class PlainPath {
       await exec('ip', ['netns', 'add', namespace], { timeoutMs: 30_000 });
       await this.#links(name, ['link set lo up']);
     }
+    await bridgePlainly(this.#stage.namespace(side.host));
     await this.#links('world', [
       `link add ${side.host} type veth peer name eth0 netns ${this.#stage.namespace(side.host)}`,
       `link set ${side.host} master underlay up`,
