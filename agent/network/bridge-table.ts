@@ -59,6 +59,8 @@ const toMesh = (meshes: string) =>
 
 const chainOf = ({ address }: Lease) => `guest-${hexOf4(address)}`;
 
+const numberOf = (mac: string) => `0x${mac.replaceAll(':', '')}`;
+
 const SERVERS = [
   'udp sport { 67, 547 } counter drop',
   'icmpv6 type { nd-router-advert, nd-redirect } counter drop',
@@ -75,6 +77,8 @@ function guestRules({ mac, address, address6 }: Lease, isShared: boolean): reado
     `arp saddr ip { 0.0.0.0, ${address} } accept`,
     'ether type arp counter drop',
     ...SERVERS,
+    // It asks for an address for itself only (RFC 2131: `chaddr`, 28 bytes behind the header of UDP), and refuses none of another's.
+    `udp dport 67 @th,288,48 != ${numberOf(mac)} counter drop`,
     `ip saddr ${address} accept`,
     'ip saddr 0.0.0.0 udp sport 68 udp dport 67 accept',
     // The address that an advertisement is about: behind 8 bytes of ICMP.

@@ -7,7 +7,12 @@ import type { BackbonePart } from './router-part.ts';
 /** Never reached from a guest, whatever else is: a cloud's own services for this host, and what is on its own links. */
 const NEVER = ['169.254.0.0/16', 'fe80::/10'];
 /** A guest is told of no shorter way by anybody: what a redirect speaks of is a connection of its own, so it would be related. */
-const ANSWERS = ['ct state established accept', 'icmp type redirect counter drop', 'ct state related accept'];
+const ANSWERS = [
+  'ct state established tcp flags & (syn | ack) != syn accept',
+  'ct state established meta l4proto != tcp accept',
+  'icmp type redirect counter drop',
+  'ct state related accept',
+];
 const FILTER = (hook: string) => `type filter hook ${hook} priority filter; policy accept;`;
 
 /**
@@ -71,11 +76,11 @@ export function composeInetTable(
     ]),
     composeChain('guest-input', null, [
       'icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, mld-listener-report, mld2-listener-report } accept',
-      'udp sport 68 udp dport 67 accept',
+      'ip daddr 255.255.255.255 udp sport 68 udp dport 67 accept',
       'iifname . ip saddr != @guests4 counter drop',
       'iifname . ip6 saddr != @guests6 counter drop',
       'ct state established,related accept',
-      'iifname . ip daddr @gateways4 udp dport 53 accept',
+      'iifname . ip daddr @gateways4 udp dport { 53, 67 } accept',
       'iifname . ip daddr @gateways4 tcp dport 53 accept',
       'iifname . ip daddr @gateways4 icmp type echo-request accept',
       'iifname . ip6 daddr @gateways6 udp dport 53 accept',
@@ -301,6 +306,7 @@ const vxlanOf = (part: BackbonePart) =>
 
 /**
  * What VXLANs carry is tracked; the packets in which they carry it need not be as well, which would cost each of them once more on both hosts.
+ * Frames that a bridge does not pass on (802.1D: to 01:80:c2:00:00:00 and the like) come in by the port itself, past all that looks at bridges.
  * And guests of one subnet reach each other by their router, which tells them of no shorter way.
  */
 function earlyChains(part: BackbonePart, bridges: string): readonly string[] {
@@ -309,7 +315,10 @@ function earlyChains(part: BackbonePart, bridges: string): readonly string[] {
   const hook = (name: string) => `type filter hook ${name} priority raw; policy accept;`;
   const untracked = (own: string) => `${family} ${own} ${underlay} ${vxlanOf(part)} notrack accept`;
   return [
-    composeChain('early-in', hook('prerouting'), [untracked('daddr')]),
+    composeChain('early-in', hook('prerouting'), [
+      untracked('daddr'),
+      ...['wt', 'wv'].map((port) => `iifname "${port}${fleetPrefix(part.fleet)}-*" counter drop`),
+    ]),
     composeChain('early-out', hook('output'), [
       untracked('saddr'),
       `oifname ${bridges} icmp type redirect counter drop`,

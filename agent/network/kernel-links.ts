@@ -45,11 +45,14 @@ async function batch(program: string, lines: readonly string[]): Promise<void> {
   await exec(program, ['-batch', '-'], { input: `${lines.join('\n')}\n`, timeoutMs: LIMIT_MS });
 }
 
+/** What comes later, as guests' interfaces do, begins with what `default` says. */
+const isOfHost = (device: string) => device !== 'default' && !/^w[btvx][0-9a-f]{4}/.test(device);
+
 async function enableForwarding(has6: boolean): Promise<void> {
   await ensureSetting('/proc/sys/net/ipv4/ip_forward', '1');
   if (!has6 || (await readSetting(`${IP6}/all/forwarding`)) === '1') return;
   // A router takes no routes from other routers, unless it is told to: this host goes on with those that it lives by.
-  for (const device of await readdir(IP6)) {
+  for (const device of (await readdir(IP6)).filter(isOfHost)) {
     const file = `${IP6}/${device}/accept_ra`;
     if ((await readSetting(file)) === '1') await writeFile(file, '2').catch(() => undefined);
   }

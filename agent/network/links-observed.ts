@@ -14,7 +14,10 @@ const link = z.object({
     .object({
       info_kind: z.string().optional(),
       info_data: z
-        .object({ id: z.number(), port: z.number(), local: z.string(), local6: z.string() })
+        .object({
+          ...{ id: z.number(), port: z.number(), local: z.string(), local6: z.string() },
+          no_linklocal_learn: z.number(),
+        })
         .partial()
         .optional(),
       info_slave_data: z

@@ -110,6 +110,10 @@ function bridgeLines({ found }: Context, { name, mtu, taps }: WantedBridge): rea
     ...[...present, bridge]
       .filter((link) => mtu !== null && link.mtu !== mtu)
       .map(({ ifname }) => `link set dev ${ifname} mtu ${mtu}`),
+    // A guest says where another one is by no frame that rules for bridges do not see.
+    ...(bridge.linkinfo?.info_data?.no_linklocal_learn === 0
+      ? [`link set dev ${name} type bridge no_linklocal_learn 1`]
+      : []),
     ...present.filter((tap) => !isUp(tap)).map(({ ifname }) => `link set dev ${ifname} up`),
     ...(isUp(bridge) ? [] : [`link set dev ${name} up`]),
   ];

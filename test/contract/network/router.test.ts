@@ -260,6 +260,57 @@ test('a guest speaks under its own addresses only', async () => {
   expect(await sniffed(arpOf(near.mac, gatewayOf('shop/db'), peer.address))).toBe(0);
 });
 
+/** 802.1D: no bridge passes it on, and each takes it for itself. */
+const BRIDGE_GROUP = '01:80:c2:00:00:0e';
+
+test('a guest reaches its host by no frame that a bridge takes for itself, and says by none where another is', async () => {
+  const [near, neighbour] = [guestOf('crm/machines-0'), guestOf('crm/machines-1')];
+  const { programs } = stage.host('h1');
+  const frame = (hex: string) => stage.guest(near.id).ask({ do: 'frame', device: 'eth0', hex });
+  const text = 'to the host itself';
+  for (const source of [near.address, underlayOf('h2'), '203.0.113.2'])
+    await frame(
+      frameOf(BRIDGE_GROUP, near.mac, '0800', udp4Of(source, underlayOf('h1'), udpOf(4000, 514, text))),
+    );
+  await frame(frameOf(BRIDGE_GROUP, near.mac, '86dd', advertisementOf(near.mac)));
+  const where = () =>
+    stage.run('h1', ['bridge', 'fdb', 'get', neighbour.mac, 'br', 'wbf1ee-5']).catch(String);
+  await expectReached(neighbour.id, [[gatewayOf('crm/machines'), 53]]).catch(() => undefined);
+  await frame(frameOf(BRIDGE_GROUP, neighbour.mac, '88cc', '00'));
+  await frame(frameOf(BRIDGE_GROUP, near.mac, '88cc', '00'));
+  expect(await where()).not.toContain(tapName(FLEET, near.address));
+  const counted = () => stage.run('h1', ['nft', 'list', 'chain', 'inet', tableName(FLEET), 'early-in']);
+  await waitFor(
+    'the frames to be dropped',
+    counted,
+    (rules) => Number(/"wtf1ee-\*" counter packets (\d+)/.exec(rules)?.[1]) >= 4,
+    30_000,
+  );
+  expect(await programs.ask({ do: 'came', part: text })).toBe(0);
+  expect(await stage.run('h1', ['ip', '-6', 'route', 'show', 'default'])).not.toContain('wtf1ee');
+});
+
+test('a guest asks for no address, and refuses none, in the name of another', async () => {
+  const [near, other] = [guestOf('crm/web-0'), guestOf('crm/db-0')];
+  const { programs } = stage.host('h1');
+  await programs.ask({ do: 'sniff', device: 'wbf1ee-1' });
+  const ask = (mac: string, text: string) =>
+    stage.guest(near.id).ask({
+      ...{ do: 'frame', device: 'eth0' },
+      hex: frameOf('ff:ff:ff:ff:ff:ff', near.mac, '0800', leaseOf(near.address, mac, text)),
+    });
+  await ask(other.mac, 'forged lease');
+  await ask(near.mac, 'honest lease');
+  const sniffed = (text: string) => programs.ask<number>({ do: 'came', part: hexOf(text) });
+  await waitFor(
+    'the honest question',
+    () => sniffed('honest lease'),
+    (count) => count > 0,
+    30_000,
+  );
+  expect(await sniffed('forged lease')).toBe(0);
+});
+
 test('guests are told of no shorter way, by other guests or by their router', async () => {
   const [near, far] = [guestOf('crm/web-0'), guestOf('crm/db-1')];
   const text = 'on its way';
@@ -489,6 +540,13 @@ function checksumOf(hex: string): string {
 }
 const udpOf = (from: number, to: number, text: string) =>
   `${hex16(from)}${hex16(to)}${hex16(8 + text.length)}0000${hexOf(text)}`;
+/** As a client of DHCP asks (RFC 2131), with a text where its server's name would be. */
+const leaseOf = (from: string, mac: string, text: string) =>
+  udp4Of(
+    from,
+    '255.255.255.255',
+    `00440043${hex16(8 + 44 + text.length)}0000${'01010600'.padEnd(56, '0')}${bare(mac).padEnd(32, '0')}${hexOf(text)}`,
+  );
 const arpOf = (mac: string, sender: string, target: string) =>
   `0001080006040001${bare(mac)}${hex4(sender)}000000000000${hex4(target)}`;
 /** To all, of a router that lives for half an hour. */
