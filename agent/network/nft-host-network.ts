@@ -8,11 +8,13 @@ import type { Logger } from '../kit/log.ts';
 import { repeat } from '../kit/repeat.ts';
 import type { RuleCounters, RuleQuestion } from '../protocol/index.ts';
 import type { HostNetwork } from './contract.ts';
+import { KernelConnections } from './kernel-connections.ts';
 import { applyLinks } from './kernel-links.ts';
 import { applyProxies } from './kernel-proxies.ts';
 import { ensureSetting } from './kernel-setting.ts';
 import { tableName } from './names.ts';
 import { type Blocks, readBlocks } from './nft-blocks.ts';
+import { revokedConnections } from './revoked-connections.ts';
 import type { RouterPart } from './router-part.ts';
 import { readRuleCounters } from './rule-counters.ts';
 import { composeRuleset, composeRulesetRemoval, FAMILIES } from './ruleset.ts';
@@ -50,12 +52,16 @@ interface Written {
 export class NftHostNetwork implements HostNetwork {
   readonly #options: HostNetworkOptions;
   readonly #runner = new ExclusiveRunner();
+  readonly #connections: KernelConnections;
   #wanted: RouterPart | null = null;
+  /** What was let through last, as far as that is known; it outlasts what is known of the kernel's rules. */
+  #letThrough: Blocks | null = null;
   /** What was written last. Null: nothing that is known for sure, so the next one writes all. */
   #written: Written | null = null;
 
   constructor(options: HostNetworkOptions) {
     this.#options = options;
+    this.#connections = new KernelConnections(options.log);
   }
 
   async apply(part: RouterPart): Promise<void> {
@@ -165,7 +171,17 @@ export class NftHostNetwork implements HostNetwork {
         countedSinceMs: countsAnew ? this.#now() : before.countedSinceMs,
       };
     } else this.#written = await this.#writeWhole(part, text, blocks);
+    this.#forgetRevoked(part, blocks);
     return true;
+  }
+
+  /** Rules are in force: what goes on by a connection that they would not let begin is ended. Nothing waits for it. */
+  #forgetRevoked({ fleet, backbone }: RouterPart, blocks: Blocks): void {
+    const before = this.#letThrough;
+    this.#letThrough = blocks;
+    if (backbone === undefined) return;
+    const range = [backbone.range, backbone.range6] as const;
+    void this.#connections.forget(revokedConnections(tableName(fleet), before, blocks, range));
   }
 
   /** @returns false: what it goes by is not there any more, and nothing has changed. */

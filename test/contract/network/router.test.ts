@@ -311,6 +311,59 @@ test('a guest asks for no address, and refuses none, in the name of another', as
   expect(await sniffed('forged lease')).toBe(0);
 });
 
+test('a connection ends when its flow is taken away, and all others live on', async () => {
+  const [sql, http] = [guestOf('crm/db-1'), guestOf('crm/machines-2')];
+  const ends = [sql.address, sql.address6].map((host) => ({ host, port: 5432 }));
+  const others = [http.address, http.address6].map((host) => ({ host, port: 80 }));
+  const ask = (work: string, end: { host: string; port: number }, more = {}) =>
+    stage.guest('crm/web-1').ask({ do: work, ...end, limit: ANSWERS_S, ...more });
+  for (const end of [...ends, ...others]) await ask('hold', end);
+  for (const end of [...ends, ...others]) expect(await ask('exchange', end, { size: 100 })).toBe(true);
+  const flows = (partOf('h1', guests).router?.flows ?? []).filter(({ id }) => id !== 'crm/db/sql');
+  const cut = (host: string) =>
+    stage.host(host).router.ask({ do: 'apply', part: partOf(host, guests, flows) });
+  await Promise.all(HOSTS.map(cut));
+  await waitFor(
+    'the connections to end',
+    () => Promise.all(ends.map((end) => ask('exchange', end, { size: 1, limit: SILENCE_S }))),
+    (answers) => !answers.includes(true),
+    30_000,
+  );
+  for (const end of others) expect(await ask('exchange', end, { size: 100 })).toBe(true);
+  // What is let through again goes on.
+  await apply(guests);
+  for (const end of ends) expect(await ask('exchange', end, { size: 1 })).toBe(true);
+});
+
+test('what begins is let through by a flow that is declared, also where a connection of the same ports is known', async () => {
+  const [client, server] = [guestOf('crm/web-0'), guestOf('crm/db-1')];
+  await stage.guest(client.id).ask({ do: 'hold', host: server.address, port: 5432, limit: ANSWERS_S });
+  const sockets = await stage.run(client.id, ['ss', '-Htn', 'dst', `${server.address}:5432`]);
+  const port = Number(/:(\d+)\s+\S+:5432/.exec(sockets)?.[1]);
+  await stage.guest(server.id).ask({ do: 'sniff', device: 'eth0' });
+  const begin = (text: string) => {
+    const packet = ip4Of(TCP, client.address, server.address, synOf(client, server, port, 5432, text));
+    const hex = frameOf(gatewayMacOf('crm/web'), client.mac, '0800', packet);
+    return stage.guest(client.id).ask({ do: 'frame', device: 'eth0', hex });
+  };
+  const sniffed = (text: string) => stage.guest(server.id).ask<number>({ do: 'came', part: hexOf(text) });
+  const without = (host: string) =>
+    stage.host(host).router.ask({ do: 'apply', part: partOf(host, guests, []) });
+  await Promise.all(HOSTS.map(without));
+  await begin('forged beginning');
+  await apply(guests);
+  await waitFor(
+    'one that is declared',
+    async () => {
+      await begin('honest beginning');
+      return sniffed('honest beginning');
+    },
+    (count) => count > 0,
+    30_000,
+  );
+  expect(await sniffed('forged beginning')).toBe(0);
+});
+
 test('guests are told of no shorter way, by other guests or by their router', async () => {
   const [near, far] = [guestOf('crm/web-0'), guestOf('crm/db-1')];
   const text = 'on its way';
@@ -518,6 +571,7 @@ const hex16 = (number: number) => number.toString(16).padStart(4, '0');
 const frameOf = (to: string, from: string, type: string, payload: string) =>
   `${bare(to)}${bare(from)}${type}${payload}`.padEnd(120, '0');
 const ICMP = 1;
+const TCP = 6;
 const UDP = 17;
 /** With the checksum of its header: what is malformed may be dropped for that alone. */
 function ip4Of(protocol: number, from: string, to: string, payload: string): string {
@@ -531,12 +585,20 @@ function redirectOf(gateway: string, packet: string): string {
   const message = (sum: string) => `0501${sum}${hex4(gateway)}${packet.slice(0, 56)}`;
   return message(checksumOf(message('0000')));
 }
-/** RFC 1071, of an even number of bytes. */
+/** RFC 1071. */
 function checksumOf(hex: string): string {
   let sum = 0;
-  for (let at = 0; at < hex.length; at += 4) sum += Number.parseInt(hex.slice(at, at + 4), 16);
+  for (let at = 0; at < hex.length; at += 4) sum += Number.parseInt(hex.slice(at, at + 4).padEnd(4, '0'), 16);
   while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
   return hex16(~sum & 0xffff);
+}
+/** The first packet of a connection (RFC 9293), which carries text. */
+function synOf(from: Guest, to: Guest, port: number, toPort: number, text: string): string {
+  const length = hex16(20 + text.length);
+  const segment = (sum: string) =>
+    `${hex16(port)}${hex16(toPort)}00000001000000005002ffff${sum}0000${hexOf(text)}`;
+  const pseudo = `${hex4(from.address)}${hex4(to.address)}0006${length}`;
+  return segment(checksumOf(`${pseudo}${segment('0000')}`));
 }
 const udpOf = (from: number, to: number, text: string) =>
   `${hex16(from)}${hex16(to)}${hex16(8 + text.length)}0000${hexOf(text)}`;

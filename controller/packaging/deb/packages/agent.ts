@@ -14,7 +14,7 @@ export const agentPackage: PackageDescription = {
     'nftables',
   ]),
   recommends: [
-    ...['apparmor', 'haproxy', 'keepalived', 'knot', 'knot-dnsutils'],
+    ...['apparmor', 'conntrack', 'haproxy', 'keepalived', 'knot', 'knot-dnsutils'],
     ...['libvirt-clients', 'ovmf', 'qemu-block-extra'],
   ],
   suggests: ['nfs-common', 'ceph-common'],
