@@ -1,3 +1,4 @@
+import { requestPath } from '../kit/request-path.ts';
 import type { Backend, Probe, PublishedEndpoint } from '../protocol/index.ts';
 
 /** Where a load balancer's files are. */
@@ -112,7 +113,7 @@ function checkOf(probe: Probe = DEFAULT_PROBE): readonly string[] {
   return [
     limit,
     '  option httpchk',
-    `  http-check send meth GET uri ${asUri(check.path)} ver HTTP/1.1 hdr Host weft`,
+    `  http-check send meth GET uri ${requestPath(check.path)} ver HTTP/1.1 hdr Host weft`,
     '  http-check expect status 200-399',
   ];
 }
@@ -138,14 +139,6 @@ export const addressOf = ({ address, port }: Pick<Backend, 'address' | 'port'>) 
   `${bracketed(address)}:${port}`;
 
 const bracketed = (address: string) => (address.includes(':') ? `[${address}]` : address);
-
-/** Characters that a path of a URI may have stay, all others are percent-encoded: no blank, quote, hash, dollar or line end is left. */
-const asUri = (path: string) =>
-  path.replaceAll(/[^A-Za-z0-9/_.~!&()*+,;=:@?%-]/gu, (character) =>
-    [...new TextEncoder().encode(character)]
-      .map((byte) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`)
-      .join(''),
-  );
 
 /** Within double quotes HAProxy knows backslash, quote and dollar. */
 const quoted = (text: string) => `"${text.replaceAll(/[\\"$]/g, '\\$&')}"`;

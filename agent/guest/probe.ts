@@ -1,5 +1,6 @@
 import { get } from 'node:http';
 import { createConnection } from 'node:net';
+import { requestPath } from '../kit/request-path.ts';
 import type { Endpoint } from '../protocol/index.ts';
 import { quote } from './quote.ts';
 import type { SshSession } from './ssh-session.ts';
@@ -48,7 +49,7 @@ function tryTcp(host: string, port: number, timeoutMs: number): Promise<string |
 function tryHttp(host: string, port: number, path: string, timeoutMs: number): Promise<string | null> {
   return new Promise((resolve) => {
     const call = get(
-      { host, port, path: encodeURI(path), agent: false, signal: AbortSignal.timeout(timeoutMs) },
+      { host, port, path: requestPath(path), agent: false, signal: AbortSignal.timeout(timeoutMs) },
       (response) => {
         response.destroy();
         const status = response.statusCode ?? 0;

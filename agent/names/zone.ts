@@ -2,7 +2,8 @@ import type { NamesGoal } from '../protocol/index.ts';
 
 /** Nobody copies the zone; the figures are there because a zone must have them. Seconds. */
 const UNUSED = { refresh: 3600, retry: 600, expire: 86_400 };
-const NAME_SERVER = 'ns';
+/** The name server itself: applications begin with a letter, so none has this name. */
+const NAME_SERVER = '1ns';
 
 /**
  * The zone as a file (RFC 1035, section 5). Each name server has a copy of its own, made from the goal: none is transferred.

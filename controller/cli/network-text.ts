@@ -63,11 +63,20 @@ function drawing(view: NetworkView): { readonly nodes: readonly Node[]; readonly
   };
   const nodes: Node[] = view.subnets.map(({ id, cidr, guests }) => ({
     id: idOf(id),
-    label: [id, cidr ?? 'not placed', ...guests.map((guest) => `${guest.id} ${guest.address}`)],
+    label: [
+      ...[id, ...namedAs(id.split('/').reverse().join('.'), view), cidr ?? 'not placed'],
+      ...guests.map((guest) => `${guest.id} ${guest.address}`),
+    ],
   }));
   nodes.push({ id: idOf('world'), label: ['world'] });
   if (view.published.length > 0)
-    nodes.push({ id: idOf('edge'), label: ['load balancers', ...view.edgeHosts] });
+    nodes.push({
+      id: idOf('edge'),
+      label: [
+        ...['load balancers', ...view.edgeHosts, ...namedAs(view.app, view)],
+        ...new Set(view.published.flatMap(({ addresses }) => addresses)),
+      ],
+    });
   const arrows: Arrow[] = view.flows.flatMap((flow) =>
     flow.from.map((from) => ({ from: idOf(from), to: idOf(flow.to), label: passes(flow) })),
   );
@@ -80,8 +89,15 @@ function drawing(view: NetworkView): { readonly nodes: readonly Node[]; readonly
         to: idOf('world'),
         label: outbound === 'all' ? '' : outbound.join(', '),
       });
+  // A role that is not declared any more has no subnet to show, while what is left of it is served.
+  const known = new Set(nodes.map(({ id }) => id));
+  for (const [name, id] of ids)
+    if (!known.has(id)) nodes.push({ id, label: [name, 'not declared any more'] });
   return { nodes, arrows };
 }
+
+const namedAs = (name: string, { names, zone }: NetworkView): readonly string[] =>
+  names.some((each) => each.name === `${name}.${zone}`) ? [`${name}.${zone}`] : [];
 
 /** Every character that is not plain as a code of its own (https://mermaid.js.org/syntax/flowchart.html#entity-codes-to-escape-characters). */
 const mermaidText = (text: string) =>

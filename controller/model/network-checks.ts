@@ -76,7 +76,14 @@ function checkMachine(
 }
 
 function checkEndpoint(endpoint: EndpointDocument, at: At, add: AddProblem): void {
-  const { type, protocol, probe } = endpoint;
+  const { type, protocol, probe, port, targetPort = port } = endpoint;
+  if (type === 'internal' && targetPort !== port)
+    add(
+      at('targetPort'),
+      'value',
+      `guests reach an internal endpoint where it listens, and nothing leads from port ${port} to ${targetPort}`,
+      `Make its port ${targetPort}, and leave targetPort out.`,
+    );
   if (type === 'internal')
     for (const key of ['certificate', 'proxyProtocol', 'drain'] as const)
       if (endpoint[key] !== undefined)

@@ -38,7 +38,7 @@ export function parseModel(source: string): { document: ApplicationDocument; map
       yaml.errors.map((error) => ({ ...at(error.pos[0]), path: '', message: error.message, fix: null })),
     );
   const map: SourceMap = { locate: (path, of) => at(offsetOf(yaml, path, of)) };
-  const parsed = applicationDocument.safeParse(toData(yaml));
+  const parsed = applicationDocument.safeParse(toData(yaml), { reportInput: true });
   if (!parsed.success)
     throw modelError(withoutEchoes(parsed.error.issues.flatMap((issue) => problemsOf(issue, map))));
   return { document: parsed.data, map };

@@ -21,7 +21,8 @@ const amount = z
   .string()
   .refine((text) => parseMebibytes(text) !== null, { error: 'must be an amount such as 768MiB or 4GiB' })
   .meta({ description: 'An amount: 768MiB, 4GiB', pattern: '^\\d+(\\.\\d+)?(MiB|GiB|TiB)$' });
-const port = z.number().int().min(1).max(65_535);
+const PORT = { error: 'must be a port: a whole number from 1 to 65535' };
+const port = z.number().int(PORT).min(1, PORT).max(65_535, PORT);
 const relativePath = z
   .string()
   .min(1)
@@ -81,7 +82,13 @@ const endpoint = z.strictObject({
   port,
   targetPort: port.optional(),
   probe: probe.optional(),
-  from: z.array(name).max(100).optional(),
+  from: z
+    .array(name)
+    .min(1, {
+      error: 'names nobody: leave it out to let in all of the application, or name roles and networks',
+    })
+    .max(100)
+    .optional(),
   certificate: name.optional(),
   proxyProtocol: z.boolean().optional(),
   drain: duration.optional(),

@@ -1,9 +1,10 @@
 import { isIP } from 'node:net';
+import { bitsOf, familyOf } from '../../agent/kit/addressing.ts';
 import { WeftError } from '../../agent/kit/errors.ts';
 import type { VmRecord } from '../model/records.ts';
 import { subnetNamesOf } from '../reconciler/flows.ts';
 import type { NetworkWorld } from '../reconciler/network-world.ts';
-import { subnetNameOf } from './view.ts';
+import { guestView, subnetNameOf } from './view.ts';
 
 /** One end of a connection that somebody asks about. */
 export type End =
@@ -39,9 +40,14 @@ export function endOf(text: string, world: NetworkWorld): End {
   });
 }
 
-/** An address of a guest is that guest. */
+/** An address of a guest is that guest, in either family. */
 function byAddress(address: string, world: NetworkWorld): End {
-  const vm = [...world.vms.values()].find((each) => each.address === address && !each.deleting);
+  const bits = bitsOf(address);
+  const is = (own: string | null) =>
+    own !== null && own !== '' && familyOf(own) === familyOf(address) && bitsOf(own) === bits;
+  const vm = [...world.vms.values()].find(
+    (each) => !each.deleting && (is(each.address) || is(guestView(each, world).address6)),
+  );
   return vm ? guestEnd(vm, world) : { kind: 'world', address };
 }
 

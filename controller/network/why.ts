@@ -1,8 +1,9 @@
 import { isIPv6 } from 'node:net';
 import { overlap } from '../../agent/kit/addressing.ts';
 import { WeftError } from '../../agent/kit/errors.ts';
+import { servingEdges } from '../reconciler/edge-endpoints.ts';
 import { type DeclaredFlow, flowsOf } from '../reconciler/flows.ts';
-import { edgeHostsOf, type NetworkWorld } from '../reconciler/network-world.ts';
+import type { NetworkWorld } from '../reconciler/network-world.ts';
 import { type End, endOf, guestsOf } from './ends.ts';
 import { obstacleOf } from './obstacle.ts';
 import { type GuestView, guestView, publishedBy } from './view.ts';
@@ -36,7 +37,7 @@ type Inside = Exclude<End, { kind: 'world' }>;
 export function whyOf(question: Question, world: NetworkWorld): WhyAnswer {
   const [from, to] = [endOf(question.from, world), endOf(question.to, world)];
   const verdict = decide(from, to, question, world);
-  const edges = from.kind === 'world' ? [...edgeHostsOf(world)] : [];
+  const edges = from.kind === 'world' ? edgesOf(world) : [];
   const own = [...guestsOf(from), ...guestsOf(to)].flatMap(({ host }) => host ?? []);
   return {
     ...verdict,
@@ -101,6 +102,8 @@ const covers = (flow: DeclaredFlow, { protocol, port }: Question): boolean =>
 
 const listed = (items: readonly string[]): string => (items.length === 0 ? 'nothing' : items.join(', '));
 
+const edgesOf = ({ hosts }: NetworkWorld) => servingEdges([...hosts.values()]).map(({ name }) => name);
+
 /** By load balancers only: what is published, under the port that it is published with. */
 function inward(to: Inside, { port, protocol }: Question, world: NetworkWorld): Verdict {
   const owner = to.kind === 'guest' && to.vm.role === null ? to.vm.id : `${to.app}/${to.subnet}`;
@@ -110,7 +113,7 @@ function inward(to: Inside, { port, protocol }: Question, world: NetworkWorld): 
       ? [each.port]
       : guestsOf(to).flatMap(({ index }) => (index === null ? [] : [each.port + index]));
   const found = protocol === 'tcp' ? all.find((each) => portsOf(each).includes(port)) : undefined;
-  const edges = [...edgeHostsOf(world)].sort();
+  const edges = edgesOf(world);
   if (!found) {
     const published = all.flatMap((each) => portsOf(each).map((each_) => `tcp ${each_} (${each.id})`));
     return dropped(
@@ -121,7 +124,7 @@ function inward(to: Inside, { port, protocol }: Question, world: NetworkWorld): 
     return {
       allowed: false,
       rule: found.id,
-      reason: `${found.id} is published, but no host is an edge host`,
+      reason: `${found.id} is published, but no edge host is up`,
     };
   return {
     allowed: true,

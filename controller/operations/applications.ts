@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../../agent/kit/clock.ts';
 import { WeftError } from '../../agent/kit/errors.ts';
+import { ExclusiveRunner } from '../../agent/kit/exclusive-runner.ts';
 import type { Catalogue } from '../catalogue/contract.ts';
 import { type ApplicationRecord, resolveService, type Service } from '../model/index.ts';
 import { retiredAfter } from '../reconciler/retired-roles.ts';
@@ -23,6 +24,8 @@ export class Applications implements ApplicationOperations {
   readonly #store: Store;
   readonly #catalogue: Catalogue;
   readonly #clock: Clock;
+  /** What one application may have depends on what all others have: ports, room. */
+  readonly #changes = new ExclusiveRunner();
 
   constructor({ store, catalogue, clock }: { store: Store; catalogue: Catalogue; clock: Clock }) {
     this.#store = store;
@@ -34,7 +37,7 @@ export class Applications implements ApplicationOperations {
     const service = serviceOf(app, source, packages);
     const architectures = await resolveImages(this.#catalogue, service);
     await requireBackups(this.#store, service);
-    return change(this.#store, async () => {
+    return this.#change(async () => {
       const { value: known, check } = await read<ApplicationRecord>(this.#store, `apps/${app}`);
       refuseDeleting(known);
       if (known && isDeepStrictEqual(known.service, service))
@@ -77,7 +80,7 @@ export class Applications implements ApplicationOperations {
   scale(app: string, role: string, instances: number) {
     if (!Number.isInteger(instances) || instances < 0 || instances > MOST_INSTANCES)
       throw new WeftError('bad-request', `a role has 0 to ${MOST_INSTANCES} instances, not ${instances}`);
-    return change(this.#store, async () => {
+    return this.#change(async () => {
       const { value: known, check } = await read<ApplicationRecord>(this.#store, `apps/${app}`);
       if (!known) throw unknownApplication(app);
       refuseDeleting(known);
@@ -114,6 +117,10 @@ export class Applications implements ApplicationOperations {
         transaction: { checks: [check], puts: [{ key: check.key, value: record }] },
       };
     });
+  }
+
+  #change<T>(work: () => ReturnType<Parameters<typeof change<T>>[1]>): Promise<T> {
+    return this.#changes.run('', () => change(this.#store, work));
   }
 
   async #refuseWithoutRoom(service: Service): Promise<void> {

@@ -1,6 +1,7 @@
 import type { NamesGoal } from '../../agent/protocol/index.ts';
 import { isApart, type PublicAddress, publicAddressOf } from '../model/public-address.ts';
 import type { ApplicationRecord, VmRecord } from '../model/records.ts';
+import type { Endpoint } from '../model/service.ts';
 import { publishesTogether } from './edge-endpoints.ts';
 import { nameOf } from './placement.ts';
 
@@ -45,7 +46,14 @@ export function namesOf(
         .slice(0, MOST_OF_ONE_NAME);
       for (const vm of ready)
         for (const record of addressRecords(`${role}.${name}`, addresses.ofVm(vm))) add(record);
-      for (const record of serviceRecords(application, role, ready)) add(record);
+      const { endpoints } = application.service.roles[role] ?? {};
+      for (const record of serviceRecords(`${role}.${name}`, endpoints, ready)) add(record);
+    }
+    for (const [machine, { endpoints }] of Object.entries(application.service.machines)) {
+      const ready = placed.filter(
+        (vm) => vm.role === null && vm.state === 'ready' && nameOf(vm.id) === machine,
+      );
+      for (const record of serviceRecords(`${machine}.${name}`, endpoints, ready)) add(record);
     }
   }
   const sorted = [...records].sort(([one], [other]) => (one < other ? -1 : 1)).map(([, record]) => record);
@@ -53,8 +61,7 @@ export function namesOf(
 }
 
 /** What of a VM is in the zone: whatever else changes of it leaves all names as they are. */
-export const namedPart = (vm: VmRecord): unknown =>
-  hasName(vm) ? [vm.address, vm.role !== null && vm.state === 'ready'] : null;
+export const namedPart = (vm: VmRecord): unknown => (hasName(vm) ? [vm.address, vm.state === 'ready'] : null);
 
 /** It has a name while it has a place, whether it is ready or not; and none from the moment on at which it is to go. */
 export const hasName = ({ deleting, host, incarnation, image, address }: VmRecord): boolean =>
@@ -85,24 +92,21 @@ function publicRecords(application: ApplicationRecord, { ofPublished }: Addresse
   ];
 }
 
-/** `_sql._tcp.db.crm`: where an internal endpoint answers, and on which port. */
-function serviceRecords(
-  { name, service }: ApplicationRecord,
-  role: string,
+/** `_sql._tcp.db.crm`: where an internal endpoint of a role or a machine answers, and on which port. @param owner `db.crm`. */
+const serviceRecords = (
+  owner: string,
+  endpoints: Readonly<Record<string, Endpoint>> | undefined,
   ready: readonly VmRecord[],
-): NameRecord[] {
-  return Object.entries(service.roles[role]?.endpoints ?? {}).flatMap(
-    ([endpoint, { type, protocol, targetPort }]) => {
-      if (type !== 'internal') return [];
-      // HTTP is spoken over TCP; what is neither says itself what it is over.
-      const transport = protocol === 'http' ? 'tcp' : protocol;
-      return ready.map(
-        (vm): NameRecord => ({
-          name: `_${endpoint}._${transport}.${role}.${name}`,
-          type: 'SRV',
-          data: `${SERVICE_PRIORITY} ${SERVICE_WEIGHT} ${targetPort} ${hostNameOf(vm)}`,
-        }),
-      );
-    },
-  );
-}
+): NameRecord[] =>
+  Object.entries(endpoints ?? {}).flatMap(([endpoint, { type, protocol, targetPort }]) => {
+    if (type !== 'internal') return [];
+    // HTTP is spoken over TCP; what is neither says itself what it is over.
+    const transport = protocol === 'http' ? 'tcp' : protocol;
+    return ready.map(
+      (vm): NameRecord => ({
+        name: `_${endpoint}._${transport}.${owner}`,
+        type: 'SRV',
+        data: `${SERVICE_PRIORITY} ${SERVICE_WEIGHT} ${targetPort} ${hostNameOf(vm)}`,
+      }),
+    );
+  });

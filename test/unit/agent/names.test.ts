@@ -13,10 +13,10 @@ const goal = (data = '10.128.0.10'): NamesGoal => ({
 test('a zone has its name server, and what is not in it is forgotten as fast as what is', () => {
   expect(nextZone(goal(), ['10.191.252.2', 'fd00::2'], null, 1_700_000_000_000)).toBe(`$ORIGIN weft.internal.
 $TTL 5
-@ SOA ns.weft.internal. hostmaster.weft.internal. 1700000000 3600 600 86400 5
-@ NS ns
-ns A 10.191.252.2
-ns AAAA fd00::2
+@ SOA 1ns.weft.internal. hostmaster.weft.internal. 1700000000 3600 600 86400 5
+@ NS 1ns
+1ns A 10.191.252.2
+1ns AAAA fd00::2
 web-0.web.crm A 10.128.0.10
 `);
 });

@@ -41,12 +41,22 @@ test('a network is drawn for Mermaid, and no name in it is more than a name', ()
   n0["crm/web<br/>10.128.0.0/22<br/>crm/web-0 10.128.0.10"]
   n1["crm/db#34;#93;#59; evil<br/>not placed"]
   n2["world"]
-  n3["load balancers<br/>h1"]
+  n3["load balancers<br/>h1<br/>crm.weft.internal<br/>192.0.2.200<br/>2001:db8::200"]
   n0 -->|"tcp 5432"| n1
   n3 -->|"tcp 8080"| n0
   n2 -->|"80 crm/web/http"| n3
   n0 --> n2
 `);
+});
+
+test('a role that is not declared any more is drawn for as long as something leads to it, and a role has its name', () => {
+  const text = mermaid({
+    ...VIEW,
+    flows: [{ id: 'crm/old/http', from: ['edge'], to: 'crm/old', protocol: 'tcp', port: 80 }],
+    names: [{ name: 'web.crm.weft.internal', type: 'A', data: '10.128.0.10' }],
+  });
+  expect(text).toContain('n4["crm/old<br/>not declared any more"]');
+  expect(text).toContain('n0["crm/web<br/>web.crm.weft.internal<br/>10.128.0.0/22');
 });
 
 test('likewise for Graphviz', () => {

@@ -128,6 +128,41 @@ describe('refused, with a place and a fix', () => {
       { line: 10, path: 'roles.web.endpoints.a.from.0', message: /by mesh alone/ },
     ],
     [
+      'from that names nobody',
+      model({ web: 'endpoints: {a: {type: internal, port: 1, from: []}}' }),
+      { line: 10, path: 'roles.web.endpoints.a.from', message: /names nobody/ },
+    ],
+    [
+      'a port that is a text',
+      model({ web: 'endpoints: {a: {type: input, port: "80"}}' }),
+      { line: 10, path: 'roles.web.endpoints.a.port', message: /expected number, received string/ },
+    ],
+    [
+      'port 0',
+      model({ web: 'endpoints: {a: {type: input, port: 0}}' }),
+      { line: 10, path: 'roles.web.endpoints.a.port', message: /whole number from 1 to 65535/ },
+    ],
+    [
+      'port 65536',
+      model({ web: 'endpoints: {a: {type: input, port: 65536}}' }),
+      { line: 10, path: 'roles.web.endpoints.a.port', message: /whole number from 1 to 65535/ },
+    ],
+    [
+      'port 80.5',
+      model({ web: 'endpoints: {a: {type: input, port: 80.5}}' }),
+      { line: 10, path: 'roles.web.endpoints.a.port', message: /whole number from 1 to 65535/ },
+    ],
+    [
+      'an internal endpoint that is to lead elsewhere',
+      model({ web: 'endpoints: {a: {type: internal, port: 80, targetPort: 8080}}' }),
+      {
+        line: 10,
+        path: 'roles.web.endpoints.a.targetPort',
+        fix: 'Make its port 8080, and leave targetPort out.',
+        message: /where it listens/,
+      },
+    ],
+    [
       'a certificate on an internal endpoint',
       model({ web: 'endpoints: {a: {type: internal, port: 1, certificate: crm}}' }),
       { line: 10, path: 'roles.web.endpoints.a.certificate', message: /load balancer/ },

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { guestAddress6 } from '../../../agent/kit/addressing.ts';
 import type { HostRecord } from '../../../controller/model/index.ts';
 import { networkView } from '../../../controller/network/view.ts';
 import { whyOf } from '../../../controller/network/why.ts';
@@ -14,7 +15,14 @@ const dns = { type: 'internal', protocol: 'udp', port: 53, targetPort: 53, from:
 
 const edge: HostRecord = (() => {
   const host = aHost('h1');
-  return { ...host, number: 2, offer: host.offer && { ...host.offer, edge: true } };
+  return {
+    ...host,
+    number: 2,
+    offer: host.offer && {
+      ...{ ...host.offer, edge: true },
+      underlay: { address: '192.0.2.2', mtu: 1_500, networks: [], own: [] },
+    },
+  };
 })();
 
 function aWorld(hosts: readonly HostRecord[] = [edge]) {
@@ -71,6 +79,7 @@ describe('whether a connection passes', () => {
     ['crm/db-0', 'crm/db', 1, 'udp', 'crm/db'],
     ['crm/web-0', 'crm/files', 53, 'udp', 'crm/files/dns'],
     ['10.128.0.10', '10.128.4.10', 5432, 'tcp', 'crm/db/sql'],
+    ['crm/web-0', guestAddress6(FLEET, 2, '10.128.4.0/22', '10.128.4.10'), 5432, 'tcp', 'crm/db/sql'],
     ['crm/other', 'crm/files', 53, 'udp', 'crm/files/dns'],
     ['world', 'crm/web', 80, 'tcp', 'crm/web/http'],
     ['world', 'crm/web-0', 9000, 'tcp', 'crm/web/shell'],
@@ -110,10 +119,13 @@ describe('whether a connection passes', () => {
     expect(ask('world', 'crm/files', 80).hosts).toEqual(['h1', 'h2']);
   });
 
-  test('what is published is served by nobody while no host is an edge host', () => {
-    const answer = ask('world', 'crm/web', 80, 'tcp', aWorld([aHost('h1')]));
+  test.each([
+    ['no host is an edge host', aHost('h1')],
+    ['all of them are down', { ...edge, state: 'down' as const }],
+  ])('what is published is served by nobody while %s', (_why, host) => {
+    const answer = ask('world', 'crm/web', 80, 'tcp', aWorld([host]));
     expect(answer).toMatchObject({ allowed: false, rule: 'crm/web/http' });
-    expect(answer.reason).toContain('no host is an edge host');
+    expect(answer.reason).toContain('no edge host is up');
   });
 
   test.each(['crm', 'crm/nothing', 'nothing/web', 'crm/web/http', '../etc'])('%s is no end', (end) => {

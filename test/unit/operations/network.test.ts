@@ -44,6 +44,13 @@ test('a public port that another application has is refused with the names of bo
   await operations.scale('crm', 'web', 1);
 });
 
+test('of two applications that want one public port at the same moment one has it', async () => {
+  const results = await Promise.allSettled(
+    ['crm', 'shop'].map((name) => operations.apply(name, model(name, '{type: input, port: 80}'), {})),
+  );
+  expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected']);
+});
+
 test('where applications have addresses of their own, ports are no matter between them', async () => {
   await put('fleet', {
     uuid: FLEET,

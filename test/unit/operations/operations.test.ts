@@ -55,18 +55,22 @@ let links: HostLink[];
 let fencer: FakeFencer;
 let operations: Operations;
 
-beforeEach(() => {
-  store = new RacingStore();
-  forgotten = [];
-  links = [];
-  fencer = new FakeFencer();
-  operations = createOperations({
+/** Of one controller: two of them have nothing in common but the store. */
+const anOperations = () =>
+  createOperations({
     store,
     catalogue,
     clock: new VirtualClock(5_000),
     fleet: { forget: async (host) => void forgotten.push(host), hosts: () => links },
     fencer,
   });
+
+beforeEach(() => {
+  store = new RacingStore();
+  forgotten = [];
+  links = [];
+  fencer = new FakeFencer();
+  operations = anOperations();
 });
 
 const put = (key: string, value: unknown) => store.transact({ puts: [{ key, value }] });
@@ -131,7 +135,7 @@ describe('apply', () => {
 
   test('tries again when somebody else wrote in between, and loses nothing of theirs', async () => {
     await operations.apply('crm', model(1), {});
-    store.before = () => operations.scale('crm', 'web', 4);
+    store.before = () => anOperations().scale('crm', 'web', 4);
     expect(await operations.apply('crm', model(2), {})).toEqual({ generation: 3, changed: true });
   });
 

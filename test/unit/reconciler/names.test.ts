@@ -74,6 +74,19 @@ describe('the zone', () => {
     expect(recordsOf(world)).toContain('files.crm A 10.128.8.10');
   });
 
+  test('says where an internal endpoint of a machine answers, while the machine is ready', () => {
+    const files = { id: 'crm/files', role: null, index: null, kind: 'machine' } as const;
+    const at = { networkId: 'crm/machines', address: '10.128.8.10' };
+    const sql = { type: 'internal', protocol: 'tcp', port: 5432, targetPort: 5432, from: [] } as const;
+    const service = (state: VmRecord['state']) => {
+      const world = aWorld([aVm({ ...files, ...at, state })]);
+      const crm = anApplication('crm', { machines: { files: aMachine({ endpoints: { sql } }) } });
+      return recordsOf({ ...world, applications: byKey([crm], ({ name }) => name) });
+    };
+    expect(service('ready')).toContain('_sql._tcp.files.crm SRV 0 10 5432 files.crm');
+    expect(service('unready').join()).not.toContain('SRV');
+  });
+
   test('has nothing of what is on its way out, or has no place', () => {
     expect(recordsOf(aWorld([aVm({ deleting: true }), aDb({ host: null })]))).toEqual(['crm A 192.0.2.2']);
   });
