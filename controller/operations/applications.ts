@@ -3,7 +3,7 @@ import type { Clock } from '../../agent/kit/clock.ts';
 import { WeftError } from '../../agent/kit/errors.ts';
 import type { Catalogue } from '../catalogue/contract.ts';
 import { type ApplicationRecord, resolveService, type Service } from '../model/index.ts';
-import { retiredAfter } from '../reconciler/retired-roles.ts';
+import { retiredAfter } from '../reconciler/retired.ts';
 import { change, read } from '../store/change.ts';
 import type { Store } from '../store/contract.ts';
 import { requireBackups } from './backups.ts';

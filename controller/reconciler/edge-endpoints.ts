@@ -2,7 +2,8 @@ import { isApart } from '../model/public-address.ts';
 import type { ApplicationRecord, HostRecord, VmRecord } from '../model/records.ts';
 import type { Endpoint, Machine, Role } from '../model/service.ts';
 import { edgeHosts } from './edge-hosts.ts';
-import { roleOf } from './retired-roles.ts';
+import { published } from './published.ts';
+import { machineOf, roleOf } from './retired.ts';
 
 const DEFAULT_DRAIN_MS = 30_000;
 
@@ -14,11 +15,13 @@ export interface PublishedAs {
   readonly endpoint: Endpoint;
 }
 
-const published = (owner: Pick<Role | Machine, 'endpoints'> | undefined): readonly [string, Endpoint][] =>
-  Object.entries(owner?.endpoints ?? {}).filter(([, { type }]) => type !== 'internal');
-
-const ownersOf = ({ service, retired = {} }: ApplicationRecord): readonly [string, Role | Machine][] => [
+const ownersOf = ({
+  service,
+  retired = {},
+  retiredMachines = {},
+}: ApplicationRecord): readonly [string, Role | Machine][] => [
   ...Object.entries(retired),
+  ...Object.entries(retiredMachines),
   ...Object.entries(service.roles),
   ...Object.entries(service.machines),
 ];
@@ -52,7 +55,7 @@ export function endpointsOfVm(
   { id, app, role, index }: Pick<VmRecord, 'id' | 'app' | 'role' | 'index'>,
 ): readonly PublishedAs[] {
   const owner = role ?? id.slice(id.indexOf('/') + 1);
-  const made = role === null ? application?.service.machines[owner] : roleOf(application, owner);
+  const made = role === null ? machineOf(application, owner) : roleOf(application, owner);
   return published(made).map(([name, endpoint]) => {
     const own = endpoint.type === 'instance';
     return {

@@ -1,4 +1,4 @@
-import type { VmRecord } from '../../model/records.ts';
+import { isToGo, type VmRecord } from '../../model/records.ts';
 import type { Draft } from '../draft.ts';
 import { drainingVms } from '../drains.ts';
 import { change } from '../instance-states.ts';
@@ -8,13 +8,14 @@ import { declaredOf } from './wanted.ts';
 export function followDrains(draft: Draft): void {
   for (const record of draft.of('vms', drainingVms)) {
     if (record.state !== 'draining') draft.put('vms', record.id, { ...record, drain: null });
-    else if (!record.deleting && !isToGo(draft, record) && !beginsAnew(draft, record))
+    else if (!isLeaving(draft, record) && !beginsAnew(draft, record))
       change(draft, record, 'ready', 'it is not to go any more', { drain: null });
   }
 }
 
 /** Nobody wants it, or what takes its place is there, or has its place. */
-function isToGo(draft: Draft, record: VmRecord): boolean {
+function isLeaving(draft: Draft, record: VmRecord): boolean {
+  if (isToGo(record)) return true;
   if (draft.get('applications', record.app)?.deleting !== false || !declaredOf(draft, record)) return true;
   const { role, successor } = record;
   return role === null ? Boolean(successor && !successor.live) : successor?.state === 'ready';
