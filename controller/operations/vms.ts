@@ -49,6 +49,7 @@ export class Vms implements VmOperations {
   ): Promise<void> {
     return this.#patch(id, async (vm) => {
       refuseUnplaced(vm);
+      refuseBeginning(vm);
       const own = vm.role === null ? await this.#refuseMachine(vm, copies) : [];
       // Asked anew: what failed before is tried again.
       const patch = {
@@ -149,6 +150,19 @@ function refuseUnplaced(vm: VmRecord): void {
   if (vm.host === null)
     throw new WeftError('conflict', `${vm.id} is on no host yet: it is ${vm.state}`, {
       remedy: `See "weft why ${vm.id}".`,
+    });
+}
+
+/** What is asked of it is done where its disk is, and would be the end of a move that had begun. */
+function refuseBeginning({ id, role, drain, restoreRequested }: VmRecord): void {
+  const why = restoreRequested
+    ? `its disk becomes backup ${restoreRequested.id} again`
+    : role === null && drain?.inPlace
+      ? 'its definition has changed'
+      : null;
+  if (why !== null)
+    throw new WeftError('conflict', `${id} is about to begin anew: ${why}`, {
+      remedy: `Move it when it is ready again: weft ps.`,
     });
 }
 

@@ -9,7 +9,9 @@ export function followDrains(draft: Draft): void {
   for (const record of draft.of('vms', drainingVms)) {
     if (record.state !== 'draining') draft.put('vms', record.id, { ...record, drain: null });
     else if (!isLeaving(draft, record) && !beginsAnew(draft, record))
-      change(draft, record, 'ready', 'it is not to go any more', { drain: null });
+      change(draft, record, 'ready', isMoved(draft, record) ? 'it is moved instead' : 'it is not to go any more', {
+        drain: null,
+      });
   }
 }
 
@@ -21,10 +23,20 @@ function isLeaving(draft: Draft, record: VmRecord): boolean {
   return role === null ? Boolean(successor && !successor.live) : successor?.state === 'ready';
 }
 
+/** An instance that was asked to move meanwhile: what is made anew is made on another host, and it need not be away for that. */
+const isMoved = (draft: Draft, { role, host, moveTo, successor }: VmRecord): boolean =>
+  role !== null &&
+  host !== null &&
+  ![null, host].includes(moveTo) &&
+  !successor &&
+  draft.get('hosts', host)?.state === 'up';
+
 /** It is to be there again at once, and is away meanwhile. */
 function beginsAnew(draft: Draft, record: VmRecord): boolean {
   const { drain, reimageRequested, restoreRequested, rebootFrom } = record;
-  if (reimageRequested || restoreRequested || rebootFrom != null) return true;
-  if (drain?.rebooting) return drain.untilMs > draft.nowMs;
+  if (restoreRequested || rebootFrom != null) return true;
+  if (drain?.rebooting) return reimageRequested || drain.untilMs > draft.nowMs;
+  if (isMoved(draft, record)) return false;
+  if (reimageRequested) return true;
   return drain?.inPlace === true && declaredOf(draft, record)?.definition !== record.definition;
 }

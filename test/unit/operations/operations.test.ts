@@ -219,6 +219,15 @@ describe('one VM', () => {
     expect((await refusal(operations.reboot('crm/web-0'))).code).toBe('conflict');
   });
 
+  test('a machine that begins anew with another disk is not moved meanwhile', async () => {
+    const restoreRequested = { id: '20260102t030405' };
+    await put('vms/crm/db', { ...machine, restoreRequested });
+    const asked = refusal(operations.move('crm/db', null, { copies: true }));
+    expect((await asked).message).toBe(
+      'crm/db is about to begin anew: its disk becomes backup 20260102t030405 again',
+    );
+  });
+
   test('a machine’s delete is a wish, and ends the declaration in one transaction', async () => {
     await operations.deleteMachine('crm/db');
     const [vm, application] = await Promise.all([store.get('vms/crm/db'), store.get('apps/crm')]);

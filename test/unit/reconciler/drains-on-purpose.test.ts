@@ -65,6 +65,39 @@ describe('what is taken away on purpose gets no new connection before', () => {
     expect(world.backends()).toMatchObject({ 'web-0.2': 'ready', 'web-1.1': 'ready' });
   });
 
+  describe('one that is re-imaged, and is moved meanwhile,', () => {
+    test('gets its connections again, and is made anew on the other host', () => {
+      const { host } = world.vm(ID) ?? {};
+      ask(ID, { reimageRequested: true });
+      world.settle();
+      expect(world.vm(ID)?.state).toBe('draining');
+      ask(ID, { moveTo: '*' });
+      world.say = (vm) => (vm.incarnation > 1 ? { phase: 'starting' } : {});
+      world.settle();
+      expect(world.vm(ID)).toMatchObject({ state: 'ready', incarnation: 1, host, drain: null });
+      expect(world.vm(ID)?.successor?.host).not.toBe(host);
+      expect(world.backends()).toMatchObject({ 'web-0.1': 'ready' });
+      world.say = () => ({});
+      world.settle();
+      world.settle(20_000);
+      expect(world.vm(ID)).toMatchObject({
+        ...{ state: 'ready', incarnation: 2, reimageRequested: false, moveTo: null },
+      });
+      expect(world.vm(ID)?.host).not.toBe(host);
+    });
+
+    test('is made anew where it is when no other host takes it', () => {
+      begin(1);
+      ask(ID, { reimageRequested: true });
+      world.settle();
+      ask(ID, { moveTo: '*' });
+      world.settle();
+      expect(world.vm(ID)).toMatchObject({ state: 'draining', moveTo: null, reimageRequested: true });
+      world.settle(20_000);
+      expect(world.vm(ID)).toMatchObject({ state: 'ready', incarnation: 2, host: 'h1' });
+    });
+  });
+
   test('or until their time is over, whatever is open', () => {
     ask(ID, { reimageRequested: true });
     world.settle();
