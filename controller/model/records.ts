@@ -29,7 +29,7 @@ export interface FleetRecord {
   readonly zone?: string;
   /** Addresses that applications and public machines are reached at, as `192.0.2.200-192.0.2.219/24`. Absent: none. */
   readonly public?: readonly string[];
-  /** Addresses of fence devices that the controller's own secrets name: no guest reaches them. Read when it starts, and in no store. */
+  /** Addresses of the controller's machine and of fence devices that its own secrets name: no guest reaches them. Looked at again and again, and in no store. */
   readonly devices?: readonly string[];
 }
 
