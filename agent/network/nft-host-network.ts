@@ -7,6 +7,7 @@ import { exists } from '../kit/exists.ts';
 import type { Logger } from '../kit/log.ts';
 import { repeat } from '../kit/repeat.ts';
 import type { RuleCounters, RuleQuestion } from '../protocol/index.ts';
+import { areOurs } from './bridge-ports.ts';
 import type { HostNetwork } from './contract.ts';
 import { applyLinks } from './kernel-links.ts';
 import { applyProxies } from './kernel-proxies.ts';
@@ -127,6 +128,10 @@ export class NftHostNetwork implements HostNetwork {
 
   hasBridge(name: string): Promise<boolean> {
     return exists(`/proc/sys/net/ipv4/conf/${name}`);
+  }
+
+  mayRemake(fleet: string, bridge: string): Promise<boolean> {
+    return areOurs(fleet, bridge).catch(() => false);
   }
 
   async hastenResolution(bridge: string): Promise<void> {
