@@ -1,4 +1,4 @@
-import { isApart } from '../model/public-address.ts';
+import { isApart, listAddresses, publicAddressOf } from '../model/public-address.ts';
 import type { ApplicationRecord, HostRecord, VmRecord } from '../model/records.ts';
 import type { Endpoint, Machine, Role } from '../model/service.ts';
 import { edgeHosts } from './edge-hosts.ts';
@@ -48,6 +48,16 @@ export const publishedBy = (
   ownersOf(application).flatMap(([owner, made]) =>
     published(made).map(([name, endpoint]) => ({ owner, name, endpoint })),
   );
+
+/** Where endpoints of a role or a machine are served. @param own where those are that have no public address. */
+export function servedAt(
+  application: ApplicationRecord,
+  owner: string,
+  own: readonly string[],
+): readonly string[] {
+  const shared = listAddresses(publicAddressOf(application, owner));
+  return shared.length > 0 ? shared : own;
+}
 
 /** Which endpoints publish this VM: one for all of its role, or one of its own. */
 export function endpointsOfVm(
