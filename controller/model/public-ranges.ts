@@ -1,4 +1,11 @@
-import { bitsOf, type Family, familyOf, formatAddress, overlap, widthOf } from '../../agent/kit/addressing.ts';
+import {
+  bitsOf,
+  type Family,
+  familyOf,
+  formatAddress,
+  overlap,
+  widthOf,
+} from '../../agent/kit/addressing.ts';
 
 /** Addresses of the underlay that the world comes to: `192.0.2.200-192.0.2.219/24`, `2001:db8::200-2001:db8::2ff/64`, or one of them alone. */
 export interface PublicRange {

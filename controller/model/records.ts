@@ -162,8 +162,10 @@ export interface VmRecord {
 }
 
 /** It is going, or is to go whatever else is asked of it. */
-export const isToGo = ({ deleting, deleteRequested }: Pick<VmRecord, 'deleting' | 'deleteRequested'>): boolean =>
-  deleting || deleteRequested === true;
+export const isToGo = ({
+  deleting,
+  deleteRequested,
+}: Pick<VmRecord, 'deleting' | 'deleteRequested'>): boolean => deleting || deleteRequested === true;
 
 /** Why a VM has no new connections, beside that nobody wants it or that its successor is ready. */
 export interface Drain {

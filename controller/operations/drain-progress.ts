@@ -1,5 +1,11 @@
 import type { LiveMove } from '../model/live-move.ts';
-import { type BackupRecord, type HostMode, type HostRecord, isToGo, type VmRecord } from '../model/records.ts';
+import {
+  type BackupRecord,
+  type HostMode,
+  type HostRecord,
+  isToGo,
+  type VmRecord,
+} from '../model/records.ts';
 import { beingBackedUp } from '../reconciler/backup-tasks.ts';
 import { oldDisksOn } from '../reconciler/rules/copied-disks.ts';
 import { sharedPoolOf } from '../reconciler/shared-pools.ts';

@@ -23,7 +23,8 @@ export async function refuseTakenPorts(store: Store, service: Service): Promise<
     all<ApplicationRecord>(store, 'apps/'),
     all<VmRecord>(store, 'vms/'),
   ]);
-  for (const other of applications) if (other.name !== service.name) refuseClash(service.name, own, other, vms);
+  for (const other of applications)
+    if (other.name !== service.name) refuseClash(service.name, own, other, vms);
 }
 
 const all = async <T>(store: Store, prefix: string): Promise<readonly T[]> =>
@@ -44,9 +45,13 @@ function refuseClash(
       });
     const drains = clashOf(ports, servedPorts(other, vms));
     if (drains)
-      throw new WeftError('conflict', `${wanted(app, ports, other, drains)} until its connections have ended`, {
-        remedy: 'Ask again when "weft ps" shows nothing of it any more, or choose another port.',
-      });
+      throw new WeftError(
+        'conflict',
+        `${wanted(app, ports, other, drains)} until its connections have ended`,
+        {
+          remedy: 'Ask again when "weft ps" shows nothing of it any more, or choose another port.',
+        },
+      );
   }
 }
 

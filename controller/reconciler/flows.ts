@@ -26,7 +26,12 @@ export const subnetNamesOf = ({ roles, machines }: Service): readonly string[] =
 export const flowsOf = (application: ApplicationRecord): readonly DeclaredFlow[] =>
   derived(application, declare);
 
-function declare({ name: app, service, retired = {}, retiredMachines = {} }: ApplicationRecord): readonly DeclaredFlow[] {
+function declare({
+  name: app,
+  service,
+  retired = {},
+  retiredMachines = {},
+}: ApplicationRecord): readonly DeclaredFlow[] {
   const all = subnetNamesOf(service);
   const id = (subnet: string) => `${app}/${subnet}`;
   const networks = Object.values(service.machines).map(networkNameOf);

@@ -37,7 +37,9 @@ export class SentZones implements SeenZones {
 
   /** Without what name servers leave out, of which none has what nobody serves. What was served before need not be looked at again. */
   #servable({ zone, records }: NamesGoal): NameRecord[] {
-    return records.filter((record) => this.#since.has(keyOfRecord(record)) || refusalOf(record, zone) === null);
+    return records.filter(
+      (record) => this.#since.has(keyOfRecord(record)) || refusalOf(record, zone) === null,
+    );
   }
 
   hasAll(digest: string, records: readonly NameRecord[]): boolean {

@@ -11,8 +11,7 @@ export function servedPorts(
 ): readonly PublicPorts[] {
   const reached = new Map<string, number>();
   for (const { app, role, index } of vms)
-    if (app === name && role !== null)
-      reached.set(role, Math.max(reached.get(role) ?? 0, (index ?? 0) + 1));
+    if (app === name && role !== null) reached.set(role, Math.max(reached.get(role) ?? 0, (index ?? 0) + 1));
   const roles = Object.entries({ ...retired, ...service.roles }).map(
     ([role, { endpoints, instances }]) =>
       [role, { endpoints, instances: Math.max(instances, reached.get(role) ?? 0) }] as const,

@@ -9,9 +9,15 @@ export function followDrains(draft: Draft): void {
   for (const record of draft.of('vms', drainingVms)) {
     if (record.state !== 'draining') draft.put('vms', record.id, { ...record, drain: null });
     else if (!isLeaving(draft, record) && !beginsAnew(draft, record))
-      change(draft, record, 'ready', isMoved(draft, record) ? 'it is moved instead' : 'it is not to go any more', {
-        drain: null,
-      });
+      change(
+        draft,
+        record,
+        'ready',
+        isMoved(draft, record) ? 'it is moved instead' : 'it is not to go any more',
+        {
+          drain: null,
+        },
+      );
   }
 }
 

@@ -1,7 +1,8 @@
 import type { Random } from './random.ts';
 import type { Simulation } from './simulation.ts';
 
-const endpoints = (port: number) => `, endpoints: {http: {type: input, protocol: tcp, port: ${port}, drain: 10s}}`;
+const endpoints = (port: number) =>
+  `, endpoints: {http: {type: input, protocol: tcp, port: ${port}, drain: 10s}}`;
 
 /** The application that faults are asked of: stateless roles, a machine on its host's own pool, one on the shared pool. */
 export const model = (workers: number, version: number, webs = 2, isPublished = false): string => `

@@ -64,7 +64,8 @@ describe('another zone', () => {
   });
   const two = aGoal([aVmGoal(), aMachineGoal()]);
   const ready = () => Promise.all(two.networks.map((each) => networks.ready(each)));
-  const zones = () => two.networks.map((each) => driver.networks.get(networkName(FLEET, each))?.resolver?.zone);
+  const zones = () =>
+    two.networks.map((each) => driver.networks.get(networkName(FLEET, each))?.resolver?.zone);
 
   test('is told to networks by making them anew, one after another, and guests are back before the next one', async () => {
     networks.apply(asking('weft.internal', two));

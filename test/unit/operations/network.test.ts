@@ -66,7 +66,8 @@ describe('a public port is still another application’s', () => {
   });
 
   test('while a machine that was deleted drains', async () => {
-    const machine = 'machines: {db: {image: "tiny:stable", size: small, endpoints: {x: {type: input, port: 90}}}}';
+    const machine =
+      'machines: {db: {image: "tiny:stable", size: small, endpoints: {x: {type: input, port: 90}}}}';
     await operations.apply('crm', model('crm', '{type: input, port: 80}', machine), {});
     await put('vms/crm/db', aVm({ id: 'crm/db', role: null, index: null, kind: 'machine' }));
     await operations.deleteMachine('crm/db');
