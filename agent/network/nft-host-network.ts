@@ -12,6 +12,7 @@ import type { HostNetwork } from './contract.ts';
 import { applyLinks } from './kernel-links.ts';
 import { applyProxies } from './kernel-proxies.ts';
 import { ensureSetting } from './kernel-setting.ts';
+import { observeLinks } from './links-observed.ts';
 import { tableName } from './names.ts';
 import { type Blocks, readBlocks } from './nft-blocks.ts';
 import type { RouterPart } from './router-part.ts';
@@ -131,7 +132,10 @@ export class NftHostNetwork implements HostNetwork {
   }
 
   mayRemake(fleet: string, bridge: string): Promise<boolean> {
-    return areOurs(fleet, bridge).catch(() => false);
+    return observeLinks([]).then(
+      ({ links }) => areOurs(fleet, bridge, links),
+      () => false,
+    );
   }
 
   async hastenResolution(bridge: string): Promise<void> {

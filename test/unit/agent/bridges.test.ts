@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import { networkName } from '../../../agent/executor/names.ts';
 import { GoalNetworks } from '../../../agent/executor/networks.ts';
 import { FakeDriver } from '../../../agent/hypervisor/fake/fake-driver.ts';
+import { areOurs } from '../../../agent/network/bridge-ports.ts';
 import { bridgeName } from '../../../agent/network/names.ts';
 import type { Goal } from '../../../agent/protocol/index.ts';
 import { aGoal, aMachineGoal, aVmGoal, FLEET } from '../../support/builders/goal.ts';
@@ -131,6 +132,18 @@ describe('another zone', () => {
     });
     expect(makes).toBe(1);
   });
+});
+
+test('all on a bridge is put back but interfaces of an older agent’s guests', () => {
+  const on = (...ports: string[]) => [
+    ...ports.map((ifname) => ({ ifname, master: bridge })),
+    { ifname: 'vnet7', master: 'virbr0' },
+    { ifname: 'eth0' },
+  ];
+  expect(areOurs(FLEET, bridge, on('wt5eed-0a800005', 'wv5eed-1', `${bridge}-nic`))).toBe(true);
+  expect(areOurs(FLEET, bridge, on())).toBe(true);
+  for (const stranger of ['vnet0', 'wt0000-0a800005', 'eth1'])
+    expect(areOurs(FLEET, bridge, on('wt5eed-0a800005', stranger))).toBe(false);
 });
 
 test('what could not be made is tried again at the next look', async () => {
