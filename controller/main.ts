@@ -3,6 +3,7 @@ import { chmod, mkdir, readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
+import { range6Of } from '../agent/kit/addressing.ts';
 import { writeFileAtomic } from '../agent/kit/atomic-file.ts';
 import { systemClock } from '../agent/kit/clock.ts';
 import { WeftError } from '../agent/kit/errors.ts';
@@ -14,7 +15,7 @@ import { createApi } from './api/server.ts';
 import { StoreCatalogue } from './catalogue/store-catalogue.ts';
 import { type ControllerConfiguration, readConfiguration, USAGE } from './configuration.ts';
 import { CephBlocklist } from './fencing/ceph-blocklist.ts';
-import { deviceAddresses } from './fencing/device-addresses.ts';
+import { DeviceAddresses } from './fencing/device-addresses.ts';
 import { FenceAgents } from './fencing/fence-agent.ts';
 import { DeviceFencer } from './fencing/fencer.ts';
 import { Authority } from './fleet/authority.ts';
@@ -33,6 +34,7 @@ import { CONTROLLER_VERSION } from './version.ts';
 
 const JOIN_TOKEN_TTL_MS = 3_600_000;
 const COLLECT_EVERY_MS = 3_600_000;
+const CLOSED_EVERY_MS = 60_000;
 
 async function run(configuration: ControllerConfiguration): Promise<void> {
   const { state, listen, agents } = configuration;
@@ -45,11 +47,13 @@ async function run(configuration: ControllerConfiguration): Promise<void> {
   const store = await SqliteStore.open(join(state, 'weft.db'));
   const { guestRange, publicRanges } = configuration;
   const fenceSecrets = join(state, 'secrets', 'fence');
-  const fleetRecord = {
-    ...(await openFleet(store, join(pki, 'fleet.json'), guestRange, publicRanges)),
-    zone,
-    devices: [...new Set([...(await deviceAddresses(fenceSecrets)), ...ownAddresses()])].sort(),
+  const opened = await openFleet(store, join(pki, 'fleet.json'), guestRange, publicRanges);
+  const devices = new DeviceAddresses(fenceSecrets);
+  const closed = async () => {
+    const own = ownAddresses([opened.range, range6Of(opened.uuid)]);
+    return [...new Set([...(await devices.look()), ...own])].sort();
   };
+  const fleetRecord = { ...opened, zone, devices: await closed() };
   const authority = await Authority.open(pki, fleetRecord.uuid, clock.now());
   const names = [...new Set([listen.host, agents.host, 'localhost', '127.0.0.1', hostname()])];
   const tls = await authority.issueServer(names, clock.now());
@@ -109,7 +113,7 @@ async function run(configuration: ControllerConfiguration): Promise<void> {
   });
   const api = await createApi(
     {
-      fleetRecord,
+      fleetRecord: () => reconciler.fleetRecord,
       version: CONTROLLER_VERSION,
       store,
       operations,
@@ -132,9 +136,16 @@ async function run(configuration: ControllerConfiguration): Promise<void> {
     }
   };
   const stopCollecting = repeat(clock, COLLECT_EVERY_MS, collect, 'now');
+  const stopClosing = repeat(
+    clock,
+    CLOSED_EVERY_MS,
+    async () => reconciler.closeDevices(await closed()),
+    'later',
+  );
   const stop = () => {
     void (async () => {
       stopCollecting();
+      stopClosing();
       await reconciler.stop();
       await Promise.allSettled([api.close(), fleet.close(), fencer.close(), catalogue.close()]);
       await store.close();

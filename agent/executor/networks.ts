@@ -1,4 +1,6 @@
-import type { HypervisorDriver } from '../hypervisor/driver.ts';
+import type { HypervisorDriver, NetworkSpec } from '../hypervisor/driver.ts';
+import { ExclusiveRunner } from '../kit/exclusive-runner.ts';
+import { isSameDocument } from '../kit/same-document.ts';
 import type { HostNetwork } from '../network/contract.ts';
 import { guestResolver } from '../network/guest-resolver.ts';
 import { bridgeName } from '../network/names.ts';
@@ -20,6 +22,7 @@ export class GoalNetworks {
   readonly #onLate: () => void;
   /** Network id → what was asked for, and its making. */
   readonly #made = new Map<string, Made>();
+  readonly #turns = new ExclusiveRunner();
   #goal: readonly NetworkGoal[] = [];
   #rules: Promise<void> = Promise.resolve();
   #resolver: ReturnType<typeof guestResolver>;
@@ -76,6 +79,20 @@ export class GoalNetworks {
     return gone.map((network) => bridgeName(this.#fleet, network));
   }
 
+  /**
+   * A network's resolver learns which domain is the fleet's when the network is made; libvirt tells it nothing of that afterwards. One that knows
+   * another is made anew under its guests, which are cut off for that moment: one network after another, so that no two are away at once, and none
+   * with an interface that nobody puts back.
+   * @param isWanted still, when its turn has come.
+   */
+  #tellNames(spec: NetworkSpec, isWanted: () => boolean): Promise<void> {
+    return this.#turns.run('names', async () => {
+      if (!isWanted() || !(await this.#host.mayRemake(this.#fleet, spec.bridge))) return;
+      await this.#driver.remakeNetwork(spec);
+      await this.#host.refresh();
+    });
+  }
+
   #ensure(network: NetworkGoal): Promise<void> {
     const spec = {
       name: networkName(this.#fleet, network),
@@ -89,9 +106,11 @@ export class GoalNetworks {
     const text = JSON.stringify(spec);
     const known = this.#made.get(network.id);
     if (known?.spec === text) return known.done;
-    const done = this.#driver.ensureNetwork(spec).then(async () => {
+    const done = this.#driver.ensureNetwork(spec).then(async ({ resolver }) => {
       // libvirt goes on taking a network for active whose bridge was deleted.
       if (!(await this.#host.hasBridge(spec.bridge))) await this.#driver.remakeNetwork(spec);
+      else if (spec.resolver && !isSameDocument(resolver, spec.resolver))
+        await this.#tellNames(spec, () => this.#made.get(network.id)?.spec === text);
       await this.#host.hastenResolution(spec.bridge);
       await this.#host.refresh();
     });

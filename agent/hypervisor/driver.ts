@@ -116,6 +116,8 @@ export interface NetworkView {
   readonly active: boolean;
   readonly bridge: string | null;
   readonly leases: readonly { readonly mac: string; readonly address: string; readonly hostname: string }[];
+  /** As in `NetworkSpec`: what it was made with. */
+  readonly resolver?: { readonly zone: string; readonly address: string };
 }
 
 export interface ConsoleStream {
@@ -159,11 +161,14 @@ export interface HypervisorDriver {
   /** The serial console, for one at a time: who asks last has it, and the stream before it ends. */
   openConsole(name: string): Promise<ConsoleStream>;
   listNetworks(): Promise<readonly NetworkView[]>;
-  /** Makes the network, or brings its reservations in line; guests on it notice nothing. */
-  ensureNetwork(spec: NetworkSpec): Promise<void>;
   /**
-   * Makes the network anew, whatever is there of it: for one whose bridge somebody has deleted, which a hypervisor need not notice. Guests
-   * run on; their interfaces are on no bridge afterwards.
+   * Makes the network, or brings its reservations in line; guests on it notice nothing.
+   * @returns what its resolver knows: of a network that was there, what it was made with, whatever is asked for.
+   */
+  ensureNetwork(spec: NetworkSpec): Promise<Pick<NetworkView, 'resolver'>>;
+  /**
+   * Makes the network anew, whatever is there of it: for one whose bridge somebody has deleted, which a hypervisor need not notice, or whose
+   * resolver knows other names. Guests run on; their interfaces are on no bridge afterwards.
    */
   remakeNetwork(spec: NetworkSpec): Promise<void>;
   removeNetwork(name: string): Promise<void>;

@@ -4,11 +4,10 @@ import { WeftError } from '../kit/errors.ts';
 import type { Logger } from '../kit/log.ts';
 import { Passes } from '../kit/passes.ts';
 import { isSameDocument } from '../kit/same-document.ts';
-import { digestOfNames, type EdgeReport, type Goal, type NamesGoal } from '../protocol/index.ts';
+import { digestOfNames, type EdgeReport, type Goal, type NamesGoal, refusalOf } from '../protocol/index.ts';
 import type { NameServer } from './contract.ts';
 import type { Listener } from './knot-configuration.ts';
 import { NAMES_PORT } from './listen-setting.ts';
-import { refusalOf } from './records.ts';
 import { nextZone, serialOf } from './zone.ts';
 
 const LOOK_EVERY_MS = 2_000;

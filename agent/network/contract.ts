@@ -16,6 +16,8 @@ export interface HostNetwork {
   hastenResolution(bridge: string): Promise<void>;
   /** Whether a bridge of this name is there. */
   hasBridge(name: string): Promise<boolean>;
+  /** Whether all that is on a bridge is put back by `refresh` when the bridge was made anew. False also when nobody can say. */
+  mayRemake(fleet: string, bridge: string): Promise<boolean>;
   /** Removes the fleet's tables. */
   remove(fleet: string): Promise<void>;
 }

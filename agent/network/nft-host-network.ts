@@ -7,11 +7,13 @@ import { exists } from '../kit/exists.ts';
 import type { Logger } from '../kit/log.ts';
 import { repeat } from '../kit/repeat.ts';
 import type { RuleCounters, RuleQuestion } from '../protocol/index.ts';
+import { areOurs } from './bridge-ports.ts';
 import type { HostNetwork } from './contract.ts';
 import { KernelConnections } from './kernel-connections.ts';
 import { applyLinks } from './kernel-links.ts';
 import { applyProxies } from './kernel-proxies.ts';
 import { ensureSetting } from './kernel-setting.ts';
+import { observeLinks } from './links-observed.ts';
 import { tableName } from './names.ts';
 import { type Blocks, readBlocks } from './nft-blocks.ts';
 import { revokedConnections } from './revoked-connections.ts';
@@ -133,6 +135,13 @@ export class NftHostNetwork implements HostNetwork {
 
   hasBridge(name: string): Promise<boolean> {
     return exists(`/proc/sys/net/ipv4/conf/${name}`);
+  }
+
+  mayRemake(fleet: string, bridge: string): Promise<boolean> {
+    return observeLinks([]).then(
+      ({ links }) => areOurs(fleet, bridge, links),
+      () => false,
+    );
   }
 
   async hastenResolution(bridge: string): Promise<void> {

@@ -5,6 +5,7 @@ export * from './frames.ts';
 export * from './goal.ts';
 export * from './lease.ts';
 export * from './migrations.ts';
+export * from './name-records.ts';
 export * from './names-digest.ts';
 export * from './network.ts';
 export * from './pools.ts';

@@ -32,7 +32,7 @@ export const backboneGoal = z.object({
   /** Addresses of the routers. */
   cidr: cidrv4,
   cidr6: cidrv6,
-  /** Addresses that no guest reaches, whatever is declared: hosts', the controller's, fence devices'. Absent: the controller is older. */
+  /** Addresses and prefixes that no guest reaches, whatever is declared: hosts', the controller's, fence devices', public ones. Absent: the controller is older. */
   outOfReach: z.array(z.string().max(64)).optional(),
   self: routerOf,
   /** All others. */

@@ -11,7 +11,8 @@ import type { Store } from '../store/contract.ts';
 
 /** What the API's resources work with. */
 export interface ApiContext {
-  readonly fleetRecord: FleetRecord;
+  /** As it is now. */
+  readonly fleetRecord: () => FleetRecord;
   readonly version: string;
   readonly store: Store;
   readonly operations: Operations;

@@ -62,5 +62,5 @@ async function worldOf({ store, fleetRecord }: ApiContext): Promise<NetworkWorld
     all<HostRecord>('hosts/'),
     all<VmRecord>('vms/'),
   ]);
-  return { fleet: fleetRecord, applications, networks, hosts, vms };
+  return { fleet: fleetRecord(), applications, networks, hosts, vms };
 }

@@ -121,7 +121,7 @@ export async function createApi(
       async () => ({
         version: context.version,
         protocol: PROTOCOL_VERSION,
-        fleet: context.fleetRecord.uuid,
+        fleet: context.fleetRecord().uuid,
       }),
     );
     for (const routes of RESOURCES) routes(typed, context);

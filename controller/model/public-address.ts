@@ -15,13 +15,17 @@ export interface PublicAddress {
 export const listAddresses = (shared: PublicAddress | undefined): readonly string[] =>
   shared ? [shared.address, ...(shared.address6 ? [shared.address6.address] : [])] : [];
 
-/** A machine that is to have a public address of its own. */
-export const isApart = ({ service }: Pick<ApplicationRecord, 'service'>, owner: string): boolean =>
-  Object.hasOwn(service.machines, owner) && service.machines[owner]?.public === true;
+/** A machine that is to have a public address of its own, or that has it while it drains. */
+export const isApart = (
+  { service, retiredMachines = {} }: Pick<ApplicationRecord, 'service' | 'retiredMachines'>,
+  owner: string,
+): boolean =>
+  [service.machines, retiredMachines].find((machines) => Object.hasOwn(machines, owner))?.[owner]?.public ===
+  true;
 
 /** Which public address a role or machine of an application is reached at. Undefined: that of no one; edge hosts serve it at their own. */
 export const publicAddressOf = (
-  application: Pick<ApplicationRecord, 'service' | 'public' | 'publicMachines'>,
+  application: Pick<ApplicationRecord, 'service' | 'public' | 'publicMachines' | 'retiredMachines'>,
   owner: string,
 ): PublicAddress | undefined =>
   isApart(application, owner) ? application.publicMachines?.[owner] : application.public;

@@ -1,4 +1,11 @@
-import { bitsOf, type Family, familyOf, overlap, widthOf } from '../../agent/kit/addressing.ts';
+import {
+  bitsOf,
+  type Family,
+  familyOf,
+  formatAddress,
+  overlap,
+  widthOf,
+} from '../../agent/kit/addressing.ts';
 
 /** Addresses of the underlay that the world comes to: `192.0.2.200-192.0.2.219/24`, `2001:db8::200-2001:db8::2ff/64`, or one of them alone. */
 export interface PublicRange {
@@ -24,6 +31,23 @@ export function parsePublicRange(text: string): PublicRange | null {
   const shift = BigInt(widthOf(family) - prefix);
   return first >> shift === last >> shift ? { family, first, last, prefix } : null;
 }
+
+/** What a range is made of: single addresses, and prefixes. */
+export function prefixesOf({ family, first, last }: PublicRange): readonly string[] {
+  const width = BigInt(widthOf(family));
+  const prefixes: string[] = [];
+  for (let next = first; next <= last; ) {
+    let free = 0n;
+    // As wide as may begin there, and no wider than what is left.
+    while (free < width && isWhole(next, free + 1n) && next + (1n << (free + 1n)) - 1n <= last) free++;
+    const address = formatAddress(family, next);
+    prefixes.push(free === 0n ? address : `${address}/${width - free}`);
+    next += 1n << free;
+  }
+  return prefixes;
+}
+
+const isWhole = (first: bigint, free: bigint): boolean => (first >> free) << free === first;
 
 export const isInRange = ({ family, first, last }: PublicRange, address: string): boolean =>
   familyOf(address) === family && first <= bitsOf(address) && bitsOf(address) <= last;

@@ -15,7 +15,7 @@ import type {
 } from '../../agent/protocol/index.ts';
 import type { LastMove, LiveMove, MoveMode, MoveWait } from './live-move.ts';
 import type { PublicAddress } from './public-address.ts';
-import type { Role, Service, Size } from './service.ts';
+import type { Machine, Role, Service, Size } from './service.ts';
 
 /** What the store holds. Key of each record in its comment. */
 
@@ -29,7 +29,7 @@ export interface FleetRecord {
   readonly zone?: string;
   /** Addresses that applications and public machines are reached at, as `192.0.2.200-192.0.2.219/24`. Absent: none. */
   readonly public?: readonly string[];
-  /** Addresses of fence devices that the controller's own secrets name: no guest reaches them. Read when it starts, and in no store. */
+  /** Addresses of the controller's machine and of fence devices that its own secrets name: no guest reaches them. Looked at again and again, and in no store. */
   readonly devices?: readonly string[];
 }
 
@@ -49,6 +49,8 @@ export interface ApplicationRecord {
   readonly publicMachines?: Readonly<Record<string, PublicAddress>>;
   /** Roles that are not declared any more, publish something, and may have instances left: as they were. Absent: none. */
   readonly retired?: Readonly<Record<string, Role>>;
+  /** Machines that a user has deleted, that publish something, and of which connections have yet to end: as they were. Absent: none. */
+  readonly retiredMachines?: Readonly<Record<string, Machine>>;
 }
 
 /** 08, 14. */
@@ -149,13 +151,21 @@ export interface VmRecord {
   readonly createdAtMs: number;
   readonly stateSinceMs: number;
   readonly readyAtMs: number | null;
-  /** Going: wanted by nobody any more (scaled in, or its application is being deleted). */
+  /** Going: wanted by nobody any more (scaled in, or it or its application is being deleted). */
   readonly deleting: boolean;
+  /** A machine's: a user has deleted it, and its disk; it goes when connections to it have ended. Never taken back. Absent: nobody has. */
+  readonly deleteRequested?: boolean;
   /** It is about to go: until when, at most, its connections are waited for. Absent or null: it is not. */
   readonly drain?: Drain | null;
   /** Why it was placed where it is, or why nowhere: per host, reasons. */
   readonly placement: PlacementExplanation | null;
 }
+
+/** It is going, or is to go whatever else is asked of it. */
+export const isToGo = ({
+  deleting,
+  deleteRequested,
+}: Pick<VmRecord, 'deleting' | 'deleteRequested'>): boolean => deleting || deleteRequested === true;
 
 /** Why a VM has no new connections, beside that nobody wants it or that its successor is ready. */
 export interface Drain {

@@ -23,7 +23,7 @@ export function obstacleOf(
     return `${address} is link-local, or of the fleet's own range`;
   const underlays = all.flatMap(({ offer }) => offer?.underlay?.address ?? []);
   if ([...underlays, ...outOfReach(world.fleet, all)].some((each) => isIn(wholeOf(each))))
-    return `${address} is a host's, the controller's or a fence device's: no guest reaches it`;
+    return `${address} is a host's, the controller's or a fence device's, or a public address of the fleet: no guest reaches it`;
   return besideOf(isIn, address, hostsOf(guests, all), listed);
 }
 
@@ -45,7 +45,8 @@ function besideOf(
   return null;
 }
 
-const wholeOf = (address: string) => `${address}/${isIPv6(address) ? 128 : 32}`;
+const wholeOf = (address: string) =>
+  address.includes('/') ? address : `${address}/${isIPv6(address) ? 128 : 32}`;
 
 /** Those that judge: where the guests are; any, while none has a place. */
 function hostsOf(guests: readonly VmRecord[], all: readonly HostRecord[]): readonly HostRecord[] {

@@ -1,9 +1,7 @@
 import { guestAddress6, subnet6Of } from '../../agent/kit/addressing.ts';
-import { listAddresses, publicAddressOf } from '../model/public-address.ts';
 import type { VmRecord } from '../model/records.ts';
-import type { Endpoint } from '../model/service.ts';
 import { zoneOf } from '../model/zone.ts';
-import { reachableEdges } from '../reconciler/edge-endpoints.ts';
+import { publishedBy, reachableEdges, servedAt } from '../reconciler/edge-endpoints.ts';
 import { type DeclaredFlow, flowsOf, networkNameOf, subnetNamesOf } from '../reconciler/flows.ts';
 import { hostNameOf } from '../reconciler/name-records.ts';
 import { zoneFor } from '../reconciler/names-goals.ts';
@@ -66,7 +64,7 @@ export function networkView(app: string, world: NetworkWorld): NetworkView | nul
     zone,
     subnets: subnetNamesOf(application.service).map((name) => subnetView(app, name, world)),
     flows: flowsOf(application),
-    published: publishedBy(app, world),
+    published: publishedViews(app, world),
     edgeHosts: [...edgeHostsOf(world)].sort(),
     names: zoneFor(world)
       .records.filter(({ name }) => own(name))
@@ -110,31 +108,15 @@ export function subnetNameOf(vm: Pick<VmRecord, 'app' | 'id' | 'role'>, world: N
   return networkNameOf(service?.machines[vm.id.slice(vm.app.length + 1)]);
 }
 
-/** Endpoints of an application by which the world gets in. */
-export function publishedBy(app: string, world: NetworkWorld): readonly PublishedView[] {
+/** Endpoints of an application by which the world gets in, also of what is not declared any more and has yet to drain. */
+export function publishedViews(app: string, world: NetworkWorld): readonly PublishedView[] {
   const application = world.applications.get(app);
-  const service = application?.service;
+  if (!application) return [];
   const own = reachableEdges([...world.hosts.values()]).flatMap(
     ({ offer }) => offer?.underlay?.address ?? [],
   );
-  const addressesOf = (owner: string) => {
-    const shared = application ? listAddresses(publicAddressOf(application, owner)) : [];
-    return shared.length > 0 ? shared : own;
-  };
-  const owners: readonly (readonly [string, Readonly<Record<string, Endpoint>>])[] = [
-    ...Object.entries(service?.roles ?? {}).map(([name, role]) => [name, role.endpoints] as const),
-    ...Object.entries(service?.machines ?? {}).map(([name, each]) => [name, each.endpoints ?? {}] as const),
-  ];
-  return owners.flatMap(([owner, endpoints]) =>
-    Object.entries(endpoints).flatMap(([name, { type, protocol, port, targetPort }]) =>
-      type === 'internal'
-        ? []
-        : [
-            {
-              ...{ id: `${app}/${owner}/${name}`, type, protocol, port, targetPort },
-              addresses: addressesOf(owner),
-            },
-          ],
-    ),
-  );
+  return publishedBy(application).map(({ owner, name, endpoint: { type, protocol, port, targetPort } }) => ({
+    ...{ id: `${app}/${owner}/${name}`, type: type === 'instance' ? type : 'input' },
+    ...{ protocol, port, targetPort, addresses: servedAt(application, owner, own) },
+  }));
 }

@@ -6,7 +6,7 @@ import { type DeclaredFlow, flowsOf } from '../reconciler/flows.ts';
 import type { NetworkWorld } from '../reconciler/network-world.ts';
 import { type End, endOf, guestsOf } from './ends.ts';
 import { obstacleOf } from './obstacle.ts';
-import { type GuestView, guestView, publishedBy } from './view.ts';
+import { type GuestView, guestView, publishedViews } from './view.ts';
 
 export interface Question {
   readonly from: string;
@@ -107,7 +107,7 @@ const edgesOf = ({ hosts }: NetworkWorld) => servingEdges([...hosts.values()]).m
 /** By load balancers only: what is published, under the port that it is published with. */
 function inward(to: Inside, { port, protocol }: Question, world: NetworkWorld): Verdict {
   const owner = to.kind === 'guest' && to.vm.role === null ? to.vm.id : `${to.app}/${to.subnet}`;
-  const all = publishedBy(to.app, world).filter(({ id }) => id.slice(0, id.lastIndexOf('/')) === owner);
+  const all = publishedViews(to.app, world).filter(({ id }) => id.slice(0, id.lastIndexOf('/')) === owner);
   const portsOf = (each: (typeof all)[number]): readonly number[] =>
     each.type === 'input'
       ? [each.port]

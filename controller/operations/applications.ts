@@ -4,7 +4,7 @@ import { WeftError } from '../../agent/kit/errors.ts';
 import { ExclusiveRunner } from '../../agent/kit/exclusive-runner.ts';
 import type { Catalogue } from '../catalogue/contract.ts';
 import { type ApplicationRecord, resolveService, type Service } from '../model/index.ts';
-import { retiredAfter } from '../reconciler/retired-roles.ts';
+import { retiredAfter } from '../reconciler/retired.ts';
 import { change, read } from '../store/change.ts';
 import type { Store } from '../store/contract.ts';
 import { requireBackups } from './backups.ts';

@@ -4,7 +4,14 @@ import { WeftError } from '../../agent/kit/errors.ts';
 import { VM_ID_PATTERN } from '../../agent/kit/names.ts';
 import type { Catalogue } from '../catalogue/contract.ts';
 import { backupIdAt, backupRef } from '../model/backup-ids.ts';
-import type { ApplicationRecord, BackupRecord, HostRecord, Service, VmRecord } from '../model/index.ts';
+import {
+  type ApplicationRecord,
+  type BackupRecord,
+  type HostRecord,
+  isToGo,
+  type Service,
+  type VmRecord,
+} from '../model/index.ts';
 import { canRead, readersOf, targetOn } from '../reconciler/backup-tasks.ts';
 import { change, read } from '../store/change.ts';
 import type { Check, Store } from '../store/contract.ts';
@@ -39,7 +46,8 @@ export class Backups implements BackupOperations {
         throw new WeftError('not-supported', `${id} is an instance: its disk lives no longer than it does`, {
           remedy: 'Only machines are backed up; an instance is made anew from its image.',
         });
-      if (vm.deleting || vm.host === null || !vm.image)
+      if (isToGo(vm)) throw new WeftError('conflict', `${id} is being deleted`);
+      if (vm.host === null || !vm.image)
         throw new WeftError('conflict', `${id} is on no host: it is ${vm.state}`, {
           remedy: `See "weft why ${id}".`,
         });
@@ -143,7 +151,7 @@ export class Backups implements BackupOperations {
 
   async #inPlace(record: BackupRecord): Promise<{ host: string; checks: readonly Check[] }> {
     const { value: vm, check } = await read<VmRecord>(this.#store, `vms/${record.vmId}`);
-    if (!vm || vm.deleting)
+    if (!vm || isToGo(vm))
       throw new WeftError('not-found', `there is no machine ${record.vmId} any more`, {
         remedy: `Restore it as a new one: weft machine restore ${backupRef(record)} --as ${record.vmId}`,
       });

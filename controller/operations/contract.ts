@@ -46,7 +46,7 @@ export interface Operations {
   plan(app: string, source: string, packages: UploadedPackages): Promise<PlanPreview>;
   scale(app: string, role: string, instances: number): Promise<{ readonly generation: number }>;
   deleteApplication(app: string): Promise<void>;
-  /** A user's delete of one machine: its disk goes too, by tombstone. Instances are refused: scale instead. */
+  /** A user's delete of one machine, when connections to it have ended: its disk goes too, by tombstone. Instances are refused: scale instead. */
   deleteMachine(id: string): Promise<void>;
   reboot(id: string): Promise<void>;
   /** A new incarnation on the same host. A machine is refused: its disk is kept. */

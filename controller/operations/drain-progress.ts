@@ -1,5 +1,11 @@
 import type { LiveMove } from '../model/live-move.ts';
-import type { BackupRecord, HostMode, HostRecord, VmRecord } from '../model/records.ts';
+import {
+  type BackupRecord,
+  type HostMode,
+  type HostRecord,
+  isToGo,
+  type VmRecord,
+} from '../model/records.ts';
 import { beingBackedUp } from '../reconciler/backup-tasks.ts';
 import { oldDisksOn } from '../reconciler/rules/copied-disks.ts';
 import { sharedPoolOf } from '../reconciler/shared-pools.ts';
@@ -98,7 +104,7 @@ export function drainProgress(
 }
 
 function waitOf(host: HostRecord, vm: VmRecord, others: Others, nowMs: number): Wait {
-  if (vm.deleting) return ['removal', 'it is being deleted'];
+  if (isToGo(vm)) return ['removal', 'it is being deleted'];
   if (host.state !== 'up') return ['host', `host ${host.name} is ${host.state}: ${host.evidence}`];
   if (vm.role === null) return waitOfMachine(host, vm, others, nowMs);
   if (vm.successor) {

@@ -1,4 +1,4 @@
-import type { PlacementExplanation, Service, Size, VmRecord } from '../model/index.ts';
+import { isToGo, type PlacementExplanation, type Service, type Size, type VmRecord } from '../model/index.ts';
 import { machineDefinition, roleDefinition } from '../reconciler/definition.ts';
 import { candidateOf, claimsOf } from '../scheduler/candidates.ts';
 import type { PlacementRequest } from '../scheduler/contract.ts';
@@ -89,7 +89,7 @@ export function forecast(
 function stepFor(vm: Wanted, record: VmRecord | undefined): Step {
   const step = { id: vm.id, host: null };
   if (!record) return { ...step, action: 'create', reason: 'the model asks for it' };
-  if (record.deleting)
+  if (isToGo(record))
     return {
       ...step,
       action: 'create',
@@ -107,8 +107,8 @@ function stepFor(vm: Wanted, record: VmRecord | undefined): Step {
   };
 }
 
-function stepForUnwanted({ id, role, deleting }: VmRecord): Step {
-  if (role === null && !deleting)
+function stepForUnwanted({ id, role, ...record }: VmRecord): Step {
+  if (role === null && !isToGo(record))
     return {
       action: 'keep',
       id,

@@ -1,10 +1,12 @@
 import { WeftError } from '../../agent/kit/errors.ts';
-import type { ApplicationRecord, FleetRecord, Service } from '../model/index.ts';
+import type { ApplicationRecord, FleetRecord, Service, VmRecord } from '../model/index.ts';
 import { clashOf, type PublicPorts, portsText, publicPorts } from '../model/public-ports.ts';
+import { servedPorts } from '../reconciler/served-ports.ts';
 import type { Store } from '../store/contract.ts';
 
 /**
- * Without public addresses of the fleet's own, all applications share those of the edge hosts: a port is one application's.
+ * Without public addresses of the fleet's own, all applications share those of the edge hosts: a port is one application's, also while what
+ * had it drains.
  * @throws WeftError `conflict`: which endpoint of which application has it; `invalid-model`: two of the application's own.
  */
 export async function refuseTakenPorts(store: Store, service: Service): Promise<void> {
@@ -17,24 +19,49 @@ export async function refuseTakenPorts(store: Store, service: Service): Promise<
     own.filter(({ isApart }) => !hasAddresses || !isApart),
   );
   if (hasAddresses) return;
-  const { entries } = await store.list('apps/');
-  for (const { value } of entries) {
-    const { name, service: other } = value as ApplicationRecord;
-    if (name === service.name) continue;
-    const others = publicPorts(other);
-    for (const ports of own) {
-      const clash = clashOf(ports, others);
-      if (clash)
-        throw new WeftError(
-          'conflict',
-          `${service.name}/${ports.endpoint} wants the public port ${clash.port}, which ${name}/${clash.other.endpoint} has`,
-          {
-            remedy: `Choose another port: ${name}/${clash.other.endpoint} has ${portsText(clash.other)}. With public addresses of the fleet's own each application has one to itself.`,
-          },
-        );
-    }
+  const [applications, vms] = await Promise.all([
+    all<ApplicationRecord>(store, 'apps/'),
+    all<VmRecord>(store, 'vms/'),
+  ]);
+  for (const other of applications)
+    if (other.name !== service.name) refuseClash(service.name, own, other, vms);
+}
+
+const all = async <T>(store: Store, prefix: string): Promise<readonly T[]> =>
+  (await store.list(prefix)).entries.map(({ value }) => value as T);
+
+function refuseClash(
+  app: string,
+  own: readonly PublicPorts[],
+  other: ApplicationRecord,
+  vms: readonly VmRecord[],
+): void {
+  const declared = publicPorts(other.service);
+  for (const ports of own) {
+    const clash = clashOf(ports, declared);
+    if (clash)
+      throw new WeftError('conflict', wanted(app, ports, other, clash), {
+        remedy: `Choose another port: ${other.name}/${clash.other.endpoint} has ${portsText(clash.other)}. With public addresses of the fleet's own each application has one to itself.`,
+      });
+    const drains = clashOf(ports, servedPorts(other, vms));
+    if (drains)
+      throw new WeftError(
+        'conflict',
+        `${wanted(app, ports, other, drains)} until its connections have ended`,
+        {
+          remedy: 'Ask again when "weft ps" shows nothing of it any more, or choose another port.',
+        },
+      );
   }
 }
+
+const wanted = (
+  app: string,
+  { endpoint }: PublicPorts,
+  other: ApplicationRecord,
+  clash: NonNullable<ReturnType<typeof clashOf>>,
+): string =>
+  `${app}/${endpoint} wants the public port ${clash.port}, which ${other.name}/${clash.other.endpoint} has`;
 
 /** As it is after scaling, or of machines that have no addresses of their own after all. */
 function refuseOwnClash(app: string, own: readonly PublicPorts[]): void {

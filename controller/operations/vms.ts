@@ -1,8 +1,7 @@
-import type { Clock } from '../../agent/kit/clock.ts';
 import { WeftError } from '../../agent/kit/errors.ts';
-import type { ApplicationRecord, HostRecord, TombstoneRecord, VmRecord } from '../model/index.ts';
+import { type ApplicationRecord, type HostRecord, isToGo, type VmRecord } from '../model/index.ts';
 import { isHandedOver, type MoveMode } from '../model/live-move.ts';
-import { highestOf } from '../model/successor.ts';
+import { withoutMachine } from '../reconciler/retired.ts';
 import { sharedPoolOf } from '../reconciler/shared-pools.ts';
 import { change, read } from '../store/change.ts';
 import type { Check, Store } from '../store/contract.ts';
@@ -13,11 +12,9 @@ type VmOperations = Pick<Operations, 'reboot' | 'reimage' | 'move' | 'abortMove'
 /** What is asked of one VM is written on its record; the next plan acts on it. */
 export class Vms implements VmOperations {
   readonly #store: Store;
-  readonly #clock: Clock;
 
-  constructor({ store, clock }: { store: Store; clock: Clock }) {
+  constructor({ store }: { store: Store }) {
     this.#store = store;
-    this.#clock = clock;
   }
 
   reboot(id: string): Promise<void> {
@@ -52,6 +49,7 @@ export class Vms implements VmOperations {
   ): Promise<void> {
     return this.#patch(id, async (vm) => {
       refuseUnplaced(vm);
+      refuseBeginning(vm);
       const own = vm.role === null ? await this.#refuseMachine(vm, copies) : [];
       // Asked anew: what failed before is tried again.
       const patch = {
@@ -88,7 +86,10 @@ export class Vms implements VmOperations {
     return [check];
   }
 
-  /** The tombstone and the end of the declaration are one transaction: no plan sees the one without the other. */
+  /**
+   * The wish and the end of the declaration are one transaction: no plan sees the one without the other. The plan writes the tombstone, when
+   * the world's connections to the machine have ended.
+   */
   deleteMachine(id: string): Promise<void> {
     return change(this.#store, async () => {
       const { value: vm, check } = await read<VmRecord>(this.#store, `vms/${id}`);
@@ -98,22 +99,17 @@ export class Vms implements VmOperations {
           remedy: `Scale its role instead: weft scale ${vm.app}/${vm.role}=N.`,
         });
       const application = await read<ApplicationRecord>(this.#store, `apps/${vm.app}`);
-      if (vm.deleting) return { answer: undefined };
+      if (isToGo(vm)) return { answer: undefined };
       if (isHandedOver(vm))
         throw new WeftError('conflict', `${id} is on its way from ${vm.host} to ${vm.successor?.host}`, {
           remedy: `Wait until it is there, or end that: weft move ${id} --abort. Then delete it.`,
         });
-      const puts: { key: string; value: unknown }[] = [{ key: check.key, value: { ...vm, deleting: true } }];
-      if (vm.host !== null && vm.incarnation > 0) {
-        const tombstone: TombstoneRecord = {
-          id,
-          host: vm.host,
-          upToIncarnation: highestOf(vm),
-          atMs: this.#clock.now(),
-        };
-        puts.push({ key: `tombstones/${id}`, value: tombstone });
-      }
-      if (application.value) puts.push({ key: application.check.key, value: without(application.value, vm) });
+      const name = id.slice(vm.app.length + 1);
+      const puts: { key: string; value: unknown }[] = [
+        { key: check.key, value: { ...vm, deleteRequested: true } satisfies VmRecord },
+      ];
+      if (application.value)
+        puts.push({ key: application.check.key, value: withoutMachine(application.value, name) });
       return { answer: undefined, transaction: { checks: [check, application.check], puts } };
     });
   }
@@ -125,7 +121,7 @@ export class Vms implements VmOperations {
     return change(this.#store, async () => {
       const { value: vm, check } = await read<VmRecord>(this.#store, `vms/${id}`);
       if (!vm) throw unknownVm(id);
-      if (vm.deleting) throw new WeftError('conflict', `${id} is being deleted`);
+      if (isToGo(vm)) throw new WeftError('conflict', `${id} is being deleted`);
       const { patch, checks = [] } = await decide(vm);
       return {
         answer: undefined,
@@ -150,22 +146,23 @@ export class Vms implements VmOperations {
   }
 }
 
-/** The application without the declaration of this machine, so that it is not made again. */
-function without(application: ApplicationRecord, vm: VmRecord): ApplicationRecord {
-  const name = vm.id.slice(vm.app.length + 1);
-  const { [name]: removed, ...machines } = application.service.machines;
-  if (!removed) return application;
-  return {
-    ...application,
-    generation: application.generation + 1,
-    service: { ...application.service, machines },
-  };
-}
-
 function refuseUnplaced(vm: VmRecord): void {
   if (vm.host === null)
     throw new WeftError('conflict', `${vm.id} is on no host yet: it is ${vm.state}`, {
       remedy: `See "weft why ${vm.id}".`,
+    });
+}
+
+/** What is asked of it is done where its disk is, and would be the end of a move that had begun. */
+function refuseBeginning({ id, role, drain, restoreRequested }: VmRecord): void {
+  const why = restoreRequested
+    ? `its disk becomes backup ${restoreRequested.id} again`
+    : role === null && drain?.inPlace
+      ? 'its definition has changed'
+      : null;
+  if (why !== null)
+    throw new WeftError('conflict', `${id} is about to begin anew: ${why}`, {
+      remedy: `Move it when it is ready again: weft ps.`,
     });
 }
 

@@ -4,6 +4,7 @@ import type { HostRecord, VmRecord } from '../model/records.ts';
 export const isVmAtRest = (vm: VmRecord): boolean =>
   vm.state === 'ready' &&
   !vm.deleting &&
+  !vm.deleteRequested &&
   vm.failures === 0 &&
   vm.moveTo === null &&
   !vm.successor &&

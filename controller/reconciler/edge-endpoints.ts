@@ -1,8 +1,9 @@
-import { isApart } from '../model/public-address.ts';
+import { isApart, listAddresses, publicAddressOf } from '../model/public-address.ts';
 import type { ApplicationRecord, HostRecord, VmRecord } from '../model/records.ts';
 import type { Endpoint, Machine, Role } from '../model/service.ts';
 import { edgeHosts } from './edge-hosts.ts';
-import { roleOf } from './retired-roles.ts';
+import { published } from './published.ts';
+import { machineOf, roleOf } from './retired.ts';
 
 const DEFAULT_DRAIN_MS = 30_000;
 
@@ -14,11 +15,13 @@ export interface PublishedAs {
   readonly endpoint: Endpoint;
 }
 
-const published = (owner: Pick<Role | Machine, 'endpoints'> | undefined): readonly [string, Endpoint][] =>
-  Object.entries(owner?.endpoints ?? {}).filter(([, { type }]) => type !== 'internal');
-
-const ownersOf = ({ service, retired = {} }: ApplicationRecord): readonly [string, Role | Machine][] => [
+const ownersOf = ({
+  service,
+  retired = {},
+  retiredMachines = {},
+}: ApplicationRecord): readonly [string, Role | Machine][] => [
   ...Object.entries(retired),
+  ...Object.entries(retiredMachines),
   ...Object.entries(service.roles),
   ...Object.entries(service.machines),
 ];
@@ -46,13 +49,23 @@ export const publishedBy = (
     published(made).map(([name, endpoint]) => ({ owner, name, endpoint })),
   );
 
+/** Where endpoints of a role or a machine are served. @param own where those are that have no public address. */
+export function servedAt(
+  application: ApplicationRecord,
+  owner: string,
+  own: readonly string[],
+): readonly string[] {
+  const shared = listAddresses(publicAddressOf(application, owner));
+  return shared.length > 0 ? shared : own;
+}
+
 /** Which endpoints publish this VM: one for all of its role, or one of its own. */
 export function endpointsOfVm(
   application: ApplicationRecord | undefined,
   { id, app, role, index }: Pick<VmRecord, 'id' | 'app' | 'role' | 'index'>,
 ): readonly PublishedAs[] {
   const owner = role ?? id.slice(id.indexOf('/') + 1);
-  const made = role === null ? application?.service.machines[owner] : roleOf(application, owner);
+  const made = role === null ? machineOf(application, owner) : roleOf(application, owner);
   return published(made).map(([name, endpoint]) => {
     const own = endpoint.type === 'instance';
     return {

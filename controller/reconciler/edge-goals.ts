@@ -1,9 +1,9 @@
 import type { Backend, EdgeGoal, PublishedEndpoint } from '../../agent/protocol/index.ts';
-import { isApart, listAddresses, type PublicAddress, publicAddressOf } from '../model/public-address.ts';
+import { isApart, type PublicAddress } from '../model/public-address.ts';
 import type { ApplicationRecord, HostRecord, VmRecord } from '../model/records.ts';
 import type { Endpoint } from '../model/service.ts';
 import { derived } from './derived.ts';
-import { endpointsOfVm, publishedBy, publishes, reachableEdges } from './edge-endpoints.ts';
+import { endpointsOfVm, publishedBy, publishes, reachableEdges, servedAt } from './edge-endpoints.ts';
 import { listOf } from './listed-map.ts';
 import type { NetworkWorld } from './network-world.ts';
 
@@ -51,7 +51,7 @@ const publishing = (applications: readonly ApplicationRecord[]): readonly Applic
   applications.filter(publishes).sort((one, other) => (one.name < other.name ? -1 : 1));
 
 /** Also what has not begun to drain yet: an application is deleted before its VMs are. */
-const isEnding = ({ state, deleting }: VmRecord): boolean =>
+export const isEnding = ({ state, deleting }: VmRecord): boolean =>
   !deleting && (state === 'ready' || state === 'draining');
 
 function vmsByApplication(vms: readonly VmRecord[]): ReadonlyMap<string, readonly VmRecord[]> {
@@ -75,9 +75,7 @@ export function endpointsOf(
 ): PublishedEndpoint[] {
   const endpoints = new Map<string, PublishedEndpoint>();
   const add = (owner: string, id: string, port: number, endpoint: Endpoint) => {
-    const shared = listAddresses(publicAddressOf(application, owner));
-    const addresses = shared.length > 0 ? shared : own;
-    const known = endpoints.get(id) ?? asPublished(id, addresses, port, endpoint);
+    const known = endpoints.get(id) ?? asPublished(id, servedAt(application, owner, own), port, endpoint);
     endpoints.set(id, known);
     return known.backends;
   };

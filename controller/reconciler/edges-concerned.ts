@@ -1,7 +1,7 @@
 import { isSameDocument } from '../../agent/kit/same-document.ts';
 import type { ApplicationRecord, HostRecord, VmRecord } from '../model/records.ts';
 import { endpointsOfVm, placesPart, publishedBy, publishes } from './edge-endpoints.ts';
-import { backendsOf } from './edge-goals.ts';
+import { backendsOf, isEnding } from './edge-goals.ts';
 import { edgePart } from './edge-hosts.ts';
 import type { WorldCache } from './world-cache.ts';
 
@@ -33,6 +33,8 @@ const applicationPart = (application: ApplicationRecord): unknown =>
   publishes(application) ? [application.deleting, placesPart(application), publishedBy(application)] : null;
 
 function vmPart(vm: VmRecord, cache: WorldCache): unknown {
-  const endpoints = endpointsOfVm(cache.records('applications').get(vm.app), vm);
-  return endpoints.length === 0 ? null : backendsOf(vm, 1);
+  const application = cache.records('applications').get(vm.app);
+  const isServed = endpointsOfVm(application, vm).length > 0;
+  // One that is deleted is served until the last of its VMs has ended, published or not.
+  return [isServed ? backendsOf(vm, 1) : null, application?.deleting ? isEnding(vm) : null];
 }

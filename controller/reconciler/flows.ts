@@ -3,6 +3,7 @@ import { MACHINES } from '../model/network-checks.ts';
 import type { ApplicationRecord } from '../model/records.ts';
 import type { Endpoint, Machine, Service } from '../model/service.ts';
 import { derived } from './derived.ts';
+import { published } from './published.ts';
 
 /** Whom a flow comes from that comes from load balancers. */
 export const EDGE = 'edge';
@@ -25,7 +26,12 @@ export const subnetNamesOf = ({ roles, machines }: Service): readonly string[] =
 export const flowsOf = (application: ApplicationRecord): readonly DeclaredFlow[] =>
   derived(application, declare);
 
-function declare({ name: app, service, retired = {} }: ApplicationRecord): readonly DeclaredFlow[] {
+function declare({
+  name: app,
+  service,
+  retired = {},
+  retiredMachines = {},
+}: ApplicationRecord): readonly DeclaredFlow[] {
   const all = subnetNamesOf(service);
   const id = (subnet: string) => `${app}/${subnet}`;
   const networks = Object.values(service.machines).map(networkNameOf);
@@ -52,10 +58,9 @@ function declare({ name: app, service, retired = {} }: ApplicationRecord): reado
     if (mesh) flows.push({ id: id(role), from: [id(role)], to: id(role), protocol: 'any', port: 0 });
     add(role, role, endpoints);
   }
-  for (const [role, { endpoints }] of Object.entries(retired)) {
-    const published = Object.entries(endpoints).filter(([, { type }]) => type !== 'internal');
-    add(role, role, Object.fromEntries(published));
-  }
+  for (const [role, made] of Object.entries(retired)) add(role, role, Object.fromEntries(published(made)));
+  for (const [name, made] of Object.entries(retiredMachines))
+    add(name, networkNameOf(made), Object.fromEntries(published(made)), id(name));
   for (const [name, machine] of Object.entries(service.machines))
     add(name, networkNameOf(machine), machine.endpoints ?? {}, id(name));
   return flows;

@@ -27,7 +27,7 @@ const movingLive = (vms: readonly VmRecord[]): readonly VmRecord[] =>
 /** Sends each host its goal when that has become another one. */
 export class GoalDispatch {
   readonly #fleet: Pick<Fleet, 'sendGoal'>;
-  readonly #fleetRecord: FleetRecord;
+  #fleetRecord: FleetRecord;
   readonly #cache: WorldCache;
   readonly #sent = new Map<string, SentGoal>();
   readonly #concerned = new Set<string>();
@@ -42,6 +42,12 @@ export class GoalDispatch {
     this.#fleet = fleet;
     this.#fleetRecord = fleetRecord;
     this.#cache = cache;
+  }
+
+  /** What is told of the fleet in every goal. */
+  adopt(fleetRecord: FleetRecord): void {
+    this.#fleetRecord = fleetRecord;
+    this.concern(this.#cache.records('hosts').keys());
   }
 
   /** These records have changed, and are in the cache. */

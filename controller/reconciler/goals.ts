@@ -6,7 +6,7 @@ import { arrivingView } from '../model/successor.ts';
 import { backupTasksFor } from './backup-tasks.ts';
 import { isPresent } from './guest-places.ts';
 import { address6Of, networkPartsOf } from './network-goals.ts';
-import { roleOf } from './retired-roles.ts';
+import { roleOf } from './retired.ts';
 import { unfoundOf } from './shared-pools.ts';
 import type { SpareImages } from './spare-hosts.ts';
 import type { World } from './world.ts';

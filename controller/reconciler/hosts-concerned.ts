@@ -21,9 +21,9 @@ const SHOWN_ELSEWHERE: { readonly [K in Kind]?: (record: never, cache: WorldCach
   vms: ({ app, role, state, address }: VmRecord, cache) =>
     role !== null && state === 'ready' && hasEndpoints(cache, app, role) ? address : null,
   // How many there are of a role shows in their own records.
-  applications: ({ service, retired }: ApplicationRecord) => ({
+  applications: ({ service, retired, retiredMachines }: ApplicationRecord) => ({
     ...service,
-    retired: Object.keys(retired ?? {}),
+    retired: [Object.keys(retired ?? {}), Object.keys(retiredMachines ?? {})],
     roles: Object.entries(service.roles).map(([name, role]) => [name, { ...role, instances: 0 }]),
   }),
   networks: ({ number, cidr, gateway }: NetworkRecord) => [number, cidr, gateway],
@@ -42,7 +42,7 @@ const sharedPart = (vm: VmRecord | undefined): unknown =>
 const NOT_IN_GOAL: ReadonlySet<string> = new Set<keyof VmRecord>([
   ...(['state', 'attempt', 'stateSinceMs', 'readyAtMs'] as const),
   ...(['phase', 'steps', 'tasks', 'overlay', 'restarts'] as const),
-  ...(['failure', 'failures', 'failedOn', 'retryAtMs', 'placement', 'drain'] as const),
+  ...(['failure', 'failures', 'failedOn', 'retryAtMs', 'placement', 'drain', 'deleteRequested'] as const),
 ]);
 
 function hasSameGoalPart(one: VmRecord, other: VmRecord): boolean {

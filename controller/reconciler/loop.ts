@@ -1,6 +1,7 @@
 import type { Clock, Timer } from '../../agent/kit/clock.ts';
 import type { Logger } from '../../agent/kit/log.ts';
 import { Passes } from '../../agent/kit/passes.ts';
+import { isSameDocument } from '../../agent/kit/same-document.ts';
 import type { Report } from '../../agent/protocol/index.ts';
 import type { Catalogue } from '../catalogue/contract.ts';
 import type { Fencer } from '../fencing/contract.ts';
@@ -61,6 +62,7 @@ export class Reconciler {
     () => this.#run(),
     () => this.#stopped,
   );
+  #fleetRecord: FleetRecord;
   #timer: Timer | null = null;
   #waitMs: number | null = null;
   #stopped = true;
@@ -71,6 +73,7 @@ export class Reconciler {
 
   constructor(options: ReconcilerOptions) {
     this.#options = options;
+    this.#fleetRecord = options.fleetRecord;
     this.#settings = { ...DEFAULT_SETTINGS, ...options.settings };
     this.#images = new ImageResolver(options.catalogue, options.clock);
     this.#listening = new Listening(options.clock, options.log);
@@ -96,6 +99,19 @@ export class Reconciler {
     for (const stop of this.#stops.splice(0)) stop();
     this.#lookout?.resolve();
     await this.#passes.running;
+  }
+
+  /** As it is now: what the controller knows of fence devices may change while it runs. */
+  get fleetRecord(): FleetRecord {
+    return this.#fleetRecord;
+  }
+
+  /** These addresses are out of guests' reach from now on, and no others that were. @param devices sorted. */
+  closeDevices(devices: readonly string[]): void {
+    if (isSameDocument(this.#fleetRecord.devices ?? [], devices)) return;
+    this.#fleetRecord = { ...this.#fleetRecord, devices };
+    this.#goals.adopt(this.#fleetRecord);
+    this.wake();
   }
 
   /** Something may have to be done. Cheap to call often. */
@@ -219,7 +235,7 @@ export class Reconciler {
   #world(): World {
     const cache = this.#cache;
     return {
-      fleet: this.#options.fleetRecord,
+      fleet: this.#fleetRecord,
       applications: cache.records('applications'),
       vms: cache.records('vms'),
       hosts: cache.records('hosts'),

@@ -21,13 +21,9 @@ const routedPart = (vm: VmRecord | undefined): unknown =>
     vm.role === null ? [vm.address, vm.networkId] : null,
   ];
 
-/** What of a VM's record load balancers and name servers look at. */
-const servedPart = (vm: VmRecord | undefined): unknown =>
-  vm && [vm.state === 'ready', vm.state === 'draining', vm.deleting, vm.incarnation, vm.host, vm.address];
-
 /**
  * Hosts whose goals may say something else of the network after these changes, which are in the cache already: beside those that are
- * concerned by what is theirs, or by their applications.
+ * concerned by what is theirs, or by their applications; what load balancers and name servers serve is not looked at here.
  */
 export function networkConcerned(changes: Changes, cache: WorldCache): ReadonlySet<string> {
   const hosts = new Set<string>();
@@ -41,7 +37,6 @@ export function networkConcerned(changes: Changes, cache: WorldCache): ReadonlyS
     if (kind === 'applications' || kind === 'networks') areEdges = true;
     if (kind !== 'vms') continue;
     const [one, other] = [before as VmRecord | undefined, after as VmRecord | undefined];
-    if (differ(servedPart, one, other)) areEdges = true;
     if (!differ(routedPart, one, other)) continue;
     areEdges = true;
     for (const vm of [one, other]) if (vm) for (const each of joinedWith(vm, cache)) subnets.add(each);

@@ -1,10 +1,20 @@
 import { isIP } from 'node:net';
+import { isInRange, parsePublicRange, prefixesOf } from '../model/public-ranges.ts';
 import type { FleetRecord, HostRecord } from '../model/records.ts';
 
-/** Addresses that no guest of any host reaches, whatever is declared: hosts' own, their controller's, and fence devices'. Sorted. */
-export function outOfReach({ devices }: FleetRecord, hosts: readonly HostRecord[]): readonly string[] {
+/**
+ * What no guest of any host reaches, whatever is declared: addresses of hosts, of their controller, of fence devices; and the public ranges,
+ * as prefixes. A public address is on one host or another, and is told as what it is, not as that host's: its move changes nothing here.
+ * @returns sorted, none twice.
+ */
+export function outOfReach(
+  { devices = [], public: ranges = [] }: FleetRecord,
+  hosts: readonly HostRecord[],
+): readonly string[] {
+  const shared = ranges.flatMap((text) => parsePublicRange(text) ?? []);
   const all = hosts.flatMap(({ offer }) => [...(offer?.underlay?.own ?? []), ...devicesOf(offer)]);
-  return [...new Set([...(devices ?? []), ...all])].sort();
+  const own = [...devices, ...all].filter((address) => !shared.some((range) => isInRange(range, address)));
+  return [...new Set([...own, ...shared.flatMap(prefixesOf)])].sort();
 }
 
 /** What of a host's record is in it. */

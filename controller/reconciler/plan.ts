@@ -2,7 +2,7 @@ import type { FenceRequest, LiftRequest } from '../fencing/contract.ts';
 import { Draft, type Writes } from './draft.ts';
 import { nextDrainMs } from './drains.ts';
 import { Placement } from './placement.ts';
-import { forgetRetiredRoles } from './retired-roles.ts';
+import { forgetRetired } from './retired.ts';
 import { followApartPools } from './rules/apart-pools.ts';
 import { followSchedules, nextBackupMs } from './rules/backup-schedule.ts';
 import { followBackups } from './rules/backups.ts';
@@ -91,7 +91,7 @@ export function plan(world: World, nowMs: number, settings: PlanSettings): Plan 
   followPublicAddresses(draft);
   followApplications(draft);
   finishDepartures(draft, placement);
-  forgetRetiredRoles(draft);
+  forgetRetired(draft);
   renew(draft, placement);
   moveAway(draft, placement);
   followReboots(draft);

@@ -1,4 +1,4 @@
-import { digestOfNames, type NamesGoal } from '../../agent/protocol/index.ts';
+import { digestOfNames, type NamesGoal, refusalOf } from '../../agent/protocol/index.ts';
 import type { SeenZones } from './world.ts';
 
 /** Of zones by their digests. Who serves one that is older than that gets another one anyhow. */
@@ -24,14 +24,22 @@ export class SentZones implements SeenZones {
     if (zone === this.#newest) return;
     this.#newest = zone;
     this.#count++;
-    const digest = digestOfNames(zone);
+    const records = this.#servable(zone);
+    const digest = digestOfNames({ ...zone, records });
     this.#numbers.delete(digest);
     this.#numbers.set(digest, this.#count);
     const [oldest] = this.#numbers.keys();
     if (this.#numbers.size > MOST_ZONES && oldest !== undefined) this.#numbers.delete(oldest);
-    const keys = new Set(zone.records.map(keyOfRecord));
+    const keys = new Set(records.map(keyOfRecord));
     for (const known of [...this.#since.keys()]) if (!keys.has(known)) this.#since.delete(known);
     for (const key of keys) if (!this.#since.has(key)) this.#since.set(key, this.#count);
+  }
+
+  /** Without what name servers leave out, of which none has what nobody serves. What was served before need not be looked at again. */
+  #servable({ zone, records }: NamesGoal): NameRecord[] {
+    return records.filter(
+      (record) => this.#since.has(keyOfRecord(record)) || refusalOf(record, zone) === null,
+    );
   }
 
   hasAll(digest: string, records: readonly NameRecord[]): boolean {

@@ -64,6 +64,18 @@ const MUTATIONS: Readonly<Record<string, Mutation>> = {
     },
     ['reimage'],
   ],
+  'a machine that is deleted does not drain': [
+    /was ready, and was taken away/,
+    {
+      plan: writing((vm) =>
+        vm.state === 'draining' && vm.deleteRequested
+          ? { ...vm, state: 'stopping', power: 'stopped', deleting: true, drain: null }
+          : vm,
+      ),
+      edges: true,
+    },
+    ['delete machine'],
+  ],
 };
 
 describe('the simulation catches drains that are broken on purpose', () => {

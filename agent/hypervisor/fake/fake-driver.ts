@@ -194,20 +194,24 @@ export class FakeDriver implements HypervisorDriver {
 
   async listNetworks(): Promise<readonly NetworkView[]> {
     this.#called('listNetworks', null);
-    return [...this.networks.values()].map(({ name, mark, leases, active, bridge }) => ({
+    return [...this.networks.values()].map(({ name, mark, leases, active, bridge, resolver }) => ({
       name,
       mark: mark?.fleet === this.#fleet ? mark : null,
       leases,
       active,
       bridge,
+      ...(resolver && { resolver }),
     }));
   }
 
-  async ensureNetwork(spec: NetworkSpec): Promise<void> {
+  async ensureNetwork({ resolver: asked, ...spec }: NetworkSpec): Promise<Pick<NetworkView, 'resolver'>> {
     this.#called('ensureNetwork', spec.name);
     const found = this.networks.get(spec.name);
     if (found) requireOurs(`network ${spec.name}`, found.mark, this.#fleet);
-    this.networks.set(spec.name, { ...spec, active: true });
+    const known = found?.active ? found.resolver : asked;
+    const resolver = known && { resolver: known };
+    this.networks.set(spec.name, { ...spec, active: true, ...resolver });
+    return { ...resolver };
   }
 
   async remakeNetwork(spec: NetworkSpec): Promise<void> {

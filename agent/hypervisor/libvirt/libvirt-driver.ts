@@ -262,7 +262,7 @@ export class LibvirtDriver implements HypervisorDriver {
     return this.#use('list networks', (connection) => this.#networks.list(connection));
   }
 
-  ensureNetwork(spec: NetworkSpec): Promise<void> {
+  ensureNetwork(spec: NetworkSpec): Promise<Pick<NetworkView, 'resolver'>> {
     return this.#use(`make network ${spec.name}`, (connection) => this.#networks.ensure(connection, spec));
   }
 

@@ -45,6 +45,8 @@ export const composeLeaseXml = (lease: Lease): string => composeXml({ host: host
 export function readNetworkXml(name: string, xml: string, active: boolean): NetworkView {
   const network = parseXml(xml).child('network');
   const hosts = network?.children('ip').flatMap((ip) => ip.child('dhcp')?.children('host') ?? []) ?? [];
+  const forwarder = network?.child('dns')?.child('forwarder');
+  const [zone, address] = [forwarder?.attribute('domain'), forwarder?.attribute('addr')];
   return {
     name,
     mark: readNetworkMark(xml),
@@ -55,5 +57,6 @@ export function readNetworkXml(name: string, xml: string, active: boolean): Netw
       address: host.attribute('ip') ?? '',
       hostname: host.attribute('name') ?? '',
     })),
+    ...(zone && address ? { resolver: { zone, address } } : {}),
   };
 }

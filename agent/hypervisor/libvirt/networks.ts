@@ -28,16 +28,20 @@ export class LibvirtNetworks {
     return Promise.all(networks.map((network) => this.#view(network)));
   }
 
-  ensure(connection: Connection, spec: NetworkSpec): Promise<void> {
+  ensure(connection: Connection, spec: NetworkSpec): Promise<Pick<NetworkView, 'resolver'>> {
     return this.#runner.run(spec.name, async () => {
       const found = await this.#find(connection, spec.name);
       if (found) {
         const view = await this.#view(found);
         requireOurs(`network ${spec.name}`, view.mark, this.#fleet);
-        if (view.active) return updateLeases(found, view.leases, spec.leases);
+        if (view.active) {
+          await updateLeases(found, view.leases, spec.leases);
+          return { ...(view.resolver && { resolver: view.resolver }) };
+        }
         await found.undefine(LIMIT);
       }
       await make(connection, spec);
+      return { ...(spec.resolver && { resolver: spec.resolver }) };
     });
   }
 

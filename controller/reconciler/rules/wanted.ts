@@ -76,8 +76,8 @@ export function followApplications(draft: Draft): void {
       if (createIfMissing(draft, application, made)) created++;
     }
     for (const record of draft.all('vms'))
-      if (record.app === application.name && !record.deleting && !wanted.has(record.id))
-        if (canGo(application, record)) letGo(draft, record, application);
+      if (record.app === application.name && goes(application, wanted, record))
+        letGo(draft, record, application);
   }
 }
 
@@ -96,19 +96,27 @@ function isAsDeclared(draft: Draft, application: ApplicationRecord): boolean {
   for (const record of records) {
     if (record.app !== application.name) continue;
     if (wanted.has(record.id)) present++;
-    else if (!record.deleting && canGo(application, record)) return false;
+    if (goes(application, wanted, record)) return false;
   }
   if (present < wanted.size) return false;
   asDeclared.set(application, records);
   return true;
 }
 
-/** A machine goes by a user's delete alone: of itself, or of its application; and when it is known which host has it. */
-const canGo = (application: ApplicationRecord, record: VmRecord) =>
-  record.role !== null || (application.deleting && !isHandedOver(record));
+/** A machine goes by a user's delete alone: of itself, also if it is declared anew, or of its application; and when it is known which host has it. */
+function goes(application: ApplicationRecord, wanted: ReadonlySet<string>, record: VmRecord): boolean {
+  if (record.deleting) return false;
+  if (record.role !== null) return !wanted.has(record.id);
+  return (application.deleting || record.deleteRequested === true) && !isHandedOver(record);
+}
 
 function letGo(draft: Draft, record: VmRecord, application: ApplicationRecord): void {
-  if (drainsBeforeItGoes(draft, record, 'it is scaled in')) return;
+  const why = application.deleting
+    ? 'its application is deleted'
+    : record.deleteRequested
+      ? 'it is deleted'
+      : 'it is scaled in';
+  if (drainsBeforeItGoes(draft, record, why)) return;
   if (record.kind === 'machine' && record.host !== null)
     draft.put('tombstones', record.id, {
       id: record.id,
@@ -116,7 +124,6 @@ function letGo(draft: Draft, record: VmRecord, application: ApplicationRecord): 
       upToIncarnation: highestOf(record),
       atMs: draft.nowMs,
     });
-  const why = application.deleting ? 'its application is deleted' : 'it is scaled in';
   change(draft, record, 'stopping', why, { deleting: true, power: 'stopped' });
 }
 

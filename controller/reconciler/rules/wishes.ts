@@ -1,5 +1,5 @@
 import type { MoveMode } from '../../model/live-move.ts';
-import type { Successor, VmRecord } from '../../model/records.ts';
+import { isToGo, type Successor, type VmRecord } from '../../model/records.ts';
 import type { Draft } from '../draft.ts';
 
 /** Why a VM is to leave its host, and where it is to go. */
@@ -17,7 +17,7 @@ export interface Wish {
 
 /** Null: it may stay. */
 export function wishOf(draft: Draft, record: VmRecord): Wish | null {
-  if (record.deleting || record.host === null) return null;
+  if (isToGo(record) || record.host === null) return null;
   const host = draft.get('hosts', record.host);
   if (record.moveTo !== null && record.moveTo !== record.host)
     return {

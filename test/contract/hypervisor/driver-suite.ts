@@ -337,6 +337,18 @@ export function describeDriver(name: string, open: () => Promise<HypervisorRig>)
         expect(await networkView(driver, spec.name)).toBeUndefined();
       });
 
+      test('that know the names that they were made with, until they are made anew', async () => {
+        const resolver = { zone: 'weft.internal', address: '10.191.252.1' };
+        const spec = aNetwork(7, { resolver });
+        expect(await driver.ensureNetwork(spec)).toEqual({ resolver });
+        const other = { ...spec, resolver: { ...resolver, zone: 'lab.test' } };
+        expect(await driver.ensureNetwork(other)).toEqual({ resolver });
+        await driver.remakeNetwork(other);
+        expect(await driver.ensureNetwork(other)).toEqual({ resolver: other.resolver });
+        expect(await networkView(driver, spec.name)).toMatchObject({ resolver: other.resolver });
+        await driver.removeNetwork(spec.name);
+      });
+
       test('that come back with the newest leases after the host lost its power', async () => {
         const spec = aNetwork(4, { leases: [lease(1, 5)] });
         await driver.ensureNetwork(spec);

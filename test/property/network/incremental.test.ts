@@ -1,7 +1,9 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Goal } from '../../../agent/protocol/index.ts';
+import type { ApplicationRecord } from '../../../controller/model/index.ts';
 import { GoalDispatch } from '../../../controller/reconciler/goal-dispatch.ts';
+import { withoutMachine } from '../../../controller/reconciler/retired.ts';
 import { PREFIXES } from '../../../controller/reconciler/world.ts';
 import { WorldCache } from '../../../controller/reconciler/world-cache.ts';
 import type { Change } from '../../../controller/store/contract.ts';
@@ -23,12 +25,16 @@ const anyChange = fc.oneof(
   fc.record({ of: fc.constant('host' as const), host: fc.nat(3), value: fc.option(anyHost, { freq: 6 }) }),
   fc.record({ of: fc.constant('declared' as const), app: fc.nat(1), value: anyDeclared }),
   fc.record({
+    of: fc.constantFrom('delete' as const, 'delete machine' as const, 'forget' as const),
+    app: fc.nat(1),
+  }),
+  fc.record({
     of: fc.constant('vm' as const),
     app: fc.nat(1),
     guest: fc.nat(9),
     host: fc.option(fc.constantFrom(...HOSTS), { freq: 4 }),
     follows: fc.option(fc.constantFrom(...HOSTS), { freq: 2 }),
-    state: fc.constantFrom('ready' as const, 'booting' as const, 'unready' as const),
+    state: fc.constantFrom('ready' as const, 'draining' as const, 'booting' as const, 'unready' as const),
     deleting: fc.boolean(),
   }),
 );
@@ -77,12 +83,29 @@ class Records {
     ];
   }
 
+  /** The application; the first of its machines, which may have connections left; or what is remembered of those. */
+  #delete(of: 'delete' | 'delete machine' | 'forget', app: string): readonly (readonly Change[])[] {
+    const key = `${PREFIXES.applications}${app}`;
+    const application = this.values.get(key) as ApplicationRecord | undefined;
+    if (!application) return [];
+    const { retiredMachines: _retired, ...rest } = application;
+    const [machine = ''] = Object.keys(application.service.machines);
+    const after = {
+      delete: { ...application, deleting: true },
+      'delete machine': withoutMachine(application, machine),
+      forget: rest,
+    }[of];
+    return [this.write([[key, after]])];
+  }
+
   change(any: AnyChange): readonly (readonly Change[])[] {
     if (any.of === 'declared') return this.declare(any.app, any.value);
     if (any.of === 'host') {
       const name = HOSTS[any.host] ?? '';
       return [this.write([[`${PREFIXES.hosts}${name}`, any.value && hostOf(name, any.value)]])];
     }
+    if (any.of === 'delete' || any.of === 'delete machine' || any.of === 'forget')
+      return this.#delete(any.of, APPS[any.app] ?? '');
     const keys = [...this.values.keys()].filter((key) => key.startsWith(`${PREFIXES.vms}${APPS[any.app]}/`));
     const key = keys[any.guest % Math.max(1, keys.length)];
     if (key === undefined) return [];

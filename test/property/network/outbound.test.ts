@@ -15,11 +15,15 @@ const OWN = {
   h1: ['192.168.7.1', 'fd00:7::1', '192.168.122.1', '192.168.7.250'],
   h2: ['192.168.7.2', 'fd00:7::2', '198.51.100.2'],
 };
+/** Public addresses: h2 has one of them, and nobody another. */
+const PUBLIC = ['192.168.7.203-192.168.7.210/24', 'fd00:7::200-fd00:7::2ff/64'];
+const SHARED = ['192.168.7.204', '192.168.7.210', 'fd00:7::2ff'];
 const DEVICES = ['192.168.7.99', '203.0.113.9', '192.168.7.98', 'fd00:7::98'];
 const CLOSED = [
   ...OWN.h1,
   ...OWN.h2,
   ...DEVICES,
+  ...SHARED,
   '169.254.169.254',
   'fe80::1',
   '10.130.0.1',
@@ -48,7 +52,8 @@ function worldOf(outbound: undefined | false | readonly string[]) {
   const { vms, networks } = guestsOf(crm, 1, () => 'h1');
   const host = (name: 'h1' | 'h2', fence: readonly object[]) => {
     const record = hostOf(name, { underlay: true, mtu: 1_500, edge: undefined, label: undefined });
-    const own = { networks: [...LAN, LIBVIRT], own: OWN[name], closed: [LIBVIRT] };
+    const held = name === 'h2' ? ['192.168.7.204'] : [];
+    const own = { networks: [...LAN, LIBVIRT], own: [...OWN[name], ...held], closed: [LIBVIRT] };
     const underlay = record.offer?.underlay && { ...record.offer.underlay, ...own };
     return { ...record, offer: { ...record.offer, underlay, fence } } as typeof record;
   };
@@ -56,7 +61,10 @@ function worldOf(outbound: undefined | false | readonly string[]) {
   const other = { agent: 'fence_virsh', options: { ip: '203.0.113.9' } };
   const hosts = [host('h1', []), host('h2', [device, other])];
   return {
-    fleet: { uuid: FLEET, epoch: 1, range: '10.128.0.0/10', devices: ['192.168.7.98', 'fd00:7::98'] },
+    fleet: {
+      ...{ uuid: FLEET, epoch: 1, range: '10.128.0.0/10', devices: ['192.168.7.98', 'fd00:7::98'] },
+      public: PUBLIC,
+    },
     applications: new Map([['crm', crm]]),
     hosts: new Map(hosts.map((each) => [each.name, each])),
     vms: new Map(vms.map((each) => [each.id, each])),

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { HostRecord, VmRecord } from '../../../controller/model/index.ts';
-import { retiredAfter } from '../../../controller/reconciler/retired-roles.ts';
+import { retiredAfter, withoutMachine } from '../../../controller/reconciler/retired.ts';
 import { isTakenAway } from '../../simulation/support/invariants/drained.ts';
-import { anApplication, aRole } from '../../support/builders/application.ts';
+import { aMachine, anApplication, aRole } from '../../support/builders/application.ts';
 import { ServedWorld } from './served-world.ts';
 
 const DRAIN_MS = 20_000;
@@ -16,10 +16,14 @@ const HTTP = {
   drainMs: DRAIN_MS,
 } as const;
 
+/** Its connections are the last bit's. */
+const MACHINE = 'crm/db-3';
+
 const anyStep = fc.oneof(
   fc.record({ kind: fc.constant('declare' as const), instances: fc.nat(4), version: fc.nat(2) }),
   fc.record({ kind: fc.constant('leave out' as const) }),
   fc.record({ kind: fc.constant('delete' as const) }),
+  fc.record({ kind: fc.constant('delete machine' as const) }),
   fc.record({
     kind: fc.constantFrom('reimage' as const, 'reboot' as const, 'move' as const),
     index: fc.nat(3),
@@ -51,6 +55,7 @@ class Served {
     else if (step.kind === 'connections') this.#open = step.open;
     else if (step.kind === 'wait') planning.pass(step.ms);
     else if (step.kind === 'leave out') this.#declare(0, 0, 'other');
+    else if (step.kind === 'delete machine') this.#deleteMachine();
     else if (step.kind === 'delete') {
       const application = planning.records.applications.get('crm');
       if (application) planning.put('apps/crm', { ...application, deleting: true });
@@ -75,12 +80,20 @@ class Served {
     return puts.length + deletes.length + events.length > 0;
   }
 
+  #deleteMachine(): void {
+    const { planning } = this.world;
+    const [vm, application] = [this.world.vm(MACHINE), planning.records.applications.get('crm')];
+    if (!vm || vm.deleting || !application) return;
+    planning.put(`vms/${MACHINE}`, { ...vm, deleteRequested: true });
+    planning.put('apps/crm', withoutMachine(application, 'db-3'));
+  }
+
   #check(before: VmRecord, after: VmRecord | undefined, nowMs: number): void {
-    if (before.role !== 'web' || !isTakenAway(before, after)) return;
+    if ((before.role !== 'web' && before.id !== MACHINE) || !isTakenAway(before, after)) return;
     expect(before.state, `${before.id} is taken away`).not.toBe('ready');
     if (before.state !== 'draining' || nowMs >= before.stateSinceMs + DRAIN_MS) return;
     expect(
-      this.world.sessions(`web-${before.index}.${before.incarnation}`),
+      this.world.sessions(`${before.id.slice('crm/'.length)}.${before.incarnation}`),
       `${before.id} has connections`,
     ).toBe(0);
   }
@@ -98,6 +111,7 @@ class Served {
           env: { VERSION: `${version}` },
         }),
       },
+      machines: { 'db-3': aMachine({ endpoints: { sql: { ...HTTP, port: 90 } } }) },
     });
     const generation = (known?.generation ?? 0) + 1;
     planning.put('apps/crm', { ...made, generation, ...retiredAfter(known ?? null, made.service) });
@@ -139,7 +153,8 @@ test('whatever is asked, nothing that the world is connected to is taken away un
           ...{ id, drain: null, rebootFrom: null },
           state: expect.stringMatching(/^(ready|pending)$/),
         });
-      expect(served.world.planning.records.applications.get('crm')?.retired).toBeUndefined();
+      const { retired, retiredMachines } = served.world.planning.records.applications.get('crm') ?? {};
+      expect([retired, retiredMachines]).toEqual([undefined, undefined]);
     }),
     { numRuns: 150 },
   );

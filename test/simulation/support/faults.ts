@@ -1,7 +1,8 @@
 import type { Random } from './random.ts';
 import type { Simulation } from './simulation.ts';
 
-const ENDPOINTS = ', endpoints: {http: {type: input, protocol: tcp, port: 80, drain: 10s}}';
+const endpoints = (port: number) =>
+  `, endpoints: {http: {type: input, protocol: tcp, port: ${port}, drain: 10s}}`;
 
 /** The application that faults are asked of: stateless roles, a machine on its host's own pool, one on the shared pool. */
 export const model = (workers: number, version: number, webs = 2, isPublished = false): string => `
@@ -9,10 +10,10 @@ apiVersion: weft/v1
 kind: Application
 name: shop
 roles:
-  web: {kind: worker, image: "tiny:stable", size: {cpus: 1, memory: 128MiB, disk: 256MiB}, instances: ${webs}, env: {VERSION: "${version}"}${isPublished ? ENDPOINTS : ''}}
+  web: {kind: worker, image: "tiny:stable", size: {cpus: 1, memory: 128MiB, disk: 256MiB}, instances: ${webs}, env: {VERSION: "${version}"}${isPublished ? endpoints(80) : ''}}
   reports: {kind: worker, image: "tiny:stable", size: {cpus: 1, memory: 128MiB, disk: 256MiB}, instances: ${workers}}
 machines:
-  db: {image: "tiny:stable", size: {cpus: 1, memory: 128MiB, disk: 256MiB}}
+  db: {image: "tiny:stable", size: {cpus: 1, memory: 128MiB, disk: 256MiB}${isPublished ? endpoints(90) : ''}}
   san: {image: "tiny:stable", size: {cpus: 1, memory: 128MiB, disk: 256MiB}, pool: san}
 `;
 /** To be added to it: a machine in Ceph. */

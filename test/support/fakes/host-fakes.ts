@@ -172,5 +172,6 @@ export const fakeNetwork: HostNetwork = {
   refresh: async () => undefined,
   hastenResolution: async () => undefined,
   hasBridge: async () => true,
+  mayRemake: async () => true,
   remove: async () => undefined,
 };

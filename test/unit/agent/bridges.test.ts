@@ -1,9 +1,11 @@
-import { beforeEach, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { networkName } from '../../../agent/executor/names.ts';
 import { GoalNetworks } from '../../../agent/executor/networks.ts';
 import { FakeDriver } from '../../../agent/hypervisor/fake/fake-driver.ts';
+import { areOurs } from '../../../agent/network/bridge-ports.ts';
 import { bridgeName } from '../../../agent/network/names.ts';
-import { aGoal, aVmGoal, FLEET } from '../../support/builders/goal.ts';
+import type { Goal } from '../../../agent/protocol/index.ts';
+import { aGoal, aMachineGoal, aVmGoal, FLEET } from '../../support/builders/goal.ts';
 import { fakeNetwork } from '../../support/fakes/host-fakes.ts';
 
 const goal = aGoal([aVmGoal()]);
@@ -50,6 +52,98 @@ test('a network that libvirt takes for active is made anew by the next agent whe
   await networks.ready(network);
   expect(calls()).toEqual(['ensureNetwork', 'remakeNetwork']);
   expect(driver.networks.get(networkName(FLEET, network))?.active).toBe(true);
+});
+
+describe('another zone', () => {
+  const asking = (zone: string, asked = goal): Goal => ({
+    ...asked,
+    backbone: { cidr: '10.191.252.0/22' } as NonNullable<Goal['backbone']>,
+    router: {
+      ...{ subnets: [], flows: [], routes: [], outbound: [] },
+      resolver: { zone, servers: ['10.191.252.2'] },
+    },
+  });
+  const two = aGoal([aVmGoal(), aMachineGoal()]);
+  const ready = () => Promise.all(two.networks.map((each) => networks.ready(each)));
+  const zones = () =>
+    two.networks.map((each) => driver.networks.get(networkName(FLEET, each))?.resolver?.zone);
+
+  test('is told to networks by making them anew, one after another, and guests are back before the next one', async () => {
+    networks.apply(asking('weft.internal', two));
+    await ready();
+    let away = 0;
+    const done: string[] = [];
+    const remake = driver.remakeNetwork;
+    driver.remakeNetwork = async (spec) => {
+      expect(++away).toBe(1);
+      await remake(spec);
+      done.push(spec.bridge);
+    };
+    const host = {
+      ...fakeNetwork,
+      refresh: async () => {
+        await new Promise((resolve) => setImmediate(resolve));
+        if (done.length > 0) away = 0;
+      },
+    };
+    networks = new GoalNetworks(driver, host, FLEET, () => undefined);
+    networks.apply(asking('weft.internal', two));
+    await ready();
+    expect(done).toEqual([]);
+    networks.apply(asking('lab.test', two));
+    await ready();
+    expect(zones()).toEqual(['lab.test', 'lab.test']);
+    expect(done).toHaveLength(2);
+    networks.forget();
+    networks.apply(asking('lab.test', two));
+    await ready();
+    expect(done).toHaveLength(2);
+  });
+
+  test('is not told where that would cut a guest off for good, nor where no zone is asked for', async () => {
+    networks.apply(asking('weft.internal', two));
+    await ready();
+    networks.apply(two);
+    await ready();
+    expect(zones()).toEqual(['weft.internal', 'weft.internal']);
+    const host = { ...fakeNetwork, mayRemake: async () => false };
+    networks = new GoalNetworks(driver, host, FLEET, () => undefined);
+    networks.apply(asking('lab.test', two));
+    await ready();
+    expect(zones()).toEqual(['weft.internal', 'weft.internal']);
+  });
+
+  test('that comes with other leases, or goes again, before its turn is told as it is then', async () => {
+    networks.apply(asking('weft.internal'));
+    await networks.ready(network);
+    let makes = 0;
+    const remake = driver.remakeNetwork;
+    driver.remakeNetwork = (spec) => {
+      makes++;
+      return remake(spec);
+    };
+    networks.apply(asking('one.test'));
+    const last = aGoal([aVmGoal(), aVmGoal({ id: 'crm/web-1' })]);
+    networks.apply(asking('two.test', last));
+    await networks.ready(last.networks[0] ?? network);
+    expect(driver.networks.get(networkName(FLEET, network))).toMatchObject({
+      resolver: { zone: 'two.test' },
+      leases: [expect.anything(), expect.anything()],
+    });
+    expect(makes).toBe(1);
+  });
+});
+
+test('all on a bridge is put back but interfaces of an older agent’s guests', () => {
+  const on = (...ports: string[]) => [
+    ...ports.map((ifname) => ({ ifname, master: bridge })),
+    { ifname: 'vnet7', master: 'virbr0' },
+    { ifname: 'eth0' },
+  ];
+  expect(areOurs(FLEET, bridge, on('wt5eed-0a800005', 'wv5eed-1', `${bridge}-nic`))).toBe(true);
+  expect(areOurs(FLEET, bridge, on())).toBe(true);
+  for (const stranger of ['vnet0', 'wt0000-0a800005', 'eth1'])
+    expect(areOurs(FLEET, bridge, on('wt5eed-0a800005', stranger))).toBe(false);
 });
 
 test('what could not be made is tried again at the next look', async () => {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { composeNetworkXml } from '../../../agent/hypervisor/libvirt/network-xml.ts';
+import { composeNetworkXml, readNetworkXml } from '../../../agent/hypervisor/libvirt/network-xml.ts';
 import { parseXml } from '../../../agent/hypervisor/libvirt/xml.ts';
 import { guestResolver } from '../../../agent/network/guest-resolver.ts';
 import type { Goal } from '../../../agent/protocol/index.ts';
@@ -23,10 +23,12 @@ test('a subnet asks one address for the zone, also while nobody serves it, and w
     'weft.internal',
     '10.191.252.1',
   ]);
+  expect(readNetworkXml(spec.name, xml, true).resolver).toEqual(resolver);
 });
 
 test('nothing is special where the controller knows no names, or the host has no way to them', () => {
   expect(guestResolver({ backbone, router: router() })).toBeUndefined();
   expect(guestResolver({ router: router({ zone: 'weft.internal', servers: [] }) })).toBeUndefined();
   expect(composeNetworkXml(spec)).not.toContain('<dns>');
+  expect(readNetworkXml(spec.name, composeNetworkXml(spec), true)).not.toHaveProperty('resolver');
 });

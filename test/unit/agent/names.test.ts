@@ -1,8 +1,7 @@
 import { expect, test } from 'vitest';
 import { parseListener } from '../../../agent/names/listen-setting.ts';
-import { refusalOf } from '../../../agent/names/records.ts';
 import { nextZone, serialOf } from '../../../agent/names/zone.ts';
-import type { NamesGoal } from '../../../agent/protocol/index.ts';
+import { type NamesGoal, refusalOf } from '../../../agent/protocol/index.ts';
 
 const goal = (data = '10.128.0.10'): NamesGoal => ({
   zone: 'weft.internal',

@@ -1,6 +1,7 @@
-import { beforeEach, expect, test } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { VirtualClock } from '../../../agent/kit/virtual-clock.ts';
 import type { Catalogue } from '../../../controller/catalogue/contract.ts';
+import type { ApplicationRecord } from '../../../controller/model/index.ts';
 import { createOperations, type Operations } from '../../../controller/operations/index.ts';
 import { MemoryStore } from '../../../controller/store/memory/memory-store.ts';
 import { aMachine, anApplication } from '../../support/builders/application.ts';
@@ -49,6 +50,43 @@ test('of two applications that want one public port at the same moment one has i
     ['crm', 'shop'].map((name) => operations.apply(name, model(name, '{type: input, port: 80}'), {})),
   );
   expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected']);
+describe('a public port is still another application’s', () => {
+  const known = async (app: string) => (await store.get(`apps/${app}`))?.value as ApplicationRecord;
+  const ask = async (port: number) =>
+    refusal(operations.apply('shop', model('shop', `{type: input, port: ${port}}`), {}));
+  const free = (port: number) => operations.plan('shop', model('shop', `{type: input, port: ${port}}`), {});
+
+  test('while a role that is not declared any more drains', async () => {
+    await operations.apply('crm', model('crm', '{type: input, port: 7000}'), {});
+    await operations.apply('crm', model('crm', '{type: input, port: 80}').replace('web:', 'other:'), {});
+    expect((await known('crm')).retired).toHaveProperty('web');
+    const error = await ask(7000);
+    expect([error.code, error.message]).toEqual([
+      'conflict',
+      'shop/web/own wants the public port 7000, which crm/web/own has until its connections have ended',
+    ]);
+    const { retired: _over, ...rest } = await known('crm');
+    await put('apps/crm', rest);
+    await free(7000);
+  });
+
+  test('while a machine that was deleted drains', async () => {
+    const machine =
+      'machines: {db: {image: "tiny:stable", size: small, endpoints: {x: {type: input, port: 90}}}}';
+    await operations.apply('crm', model('crm', '{type: input, port: 80}', machine), {});
+    await put('vms/crm/db', aVm({ id: 'crm/db', role: null, index: null, kind: 'machine' }));
+    await operations.deleteMachine('crm/db');
+    expect((await ask(90)).message).toContain('which crm/db/x has until its connections have ended');
+  });
+
+  test('while an instance with a port of its own drains that is scaled in', async () => {
+    await operations.apply('crm', model('crm', '{type: instance, port: 7000}'), {});
+    await put('vms/crm/web-1', aVm({ id: 'crm/web-1', index: 1 }));
+    await operations.scale('crm', 'web', 1);
+    expect((await ask(7001)).message).toContain('which crm/web/own has until');
+    await store.transact({ deletes: ['vms/crm/web-1'] });
+    await free(7001);
+  });
 });
 
 test('where applications have addresses of their own, ports are no matter between them', async () => {

@@ -3,12 +3,7 @@ import { WeftError } from '../../../agent/kit/errors.ts';
 import { VirtualClock } from '../../../agent/kit/virtual-clock.ts';
 import type { Catalogue } from '../../../controller/catalogue/contract.ts';
 import type { HostLink } from '../../../controller/fleet/contract.ts';
-import type {
-  ApplicationRecord,
-  HostRecord,
-  TombstoneRecord,
-  VmRecord,
-} from '../../../controller/model/index.ts';
+import type { ApplicationRecord, HostRecord, VmRecord } from '../../../controller/model/index.ts';
 import { createOperations, type Operations } from '../../../controller/operations/index.ts';
 import type { Transaction, TransactionResult } from '../../../controller/store/contract.ts';
 import { MemoryStore } from '../../../controller/store/memory/memory-store.ts';
@@ -228,30 +223,32 @@ describe('one VM', () => {
     expect((await refusal(operations.reboot('crm/web-0'))).code).toBe('conflict');
   });
 
-  test('a machine’s delete writes the tombstone and ends the declaration in one transaction', async () => {
+  test('a machine that begins anew with another disk is not moved meanwhile', async () => {
+    const restoreRequested = { id: '20260102t030405' };
+    await put('vms/crm/db', { ...machine, restoreRequested });
+    const asked = refusal(operations.move('crm/db', null, { copies: true }));
+    expect((await asked).message).toBe(
+      'crm/db is about to begin anew: its disk becomes backup 20260102t030405 again',
+    );
+  });
+
+  test('a machine’s delete is a wish, and ends the declaration in one transaction', async () => {
     await operations.deleteMachine('crm/db');
-    const [vm, tombstone, application] = await Promise.all([
-      store.get('vms/crm/db'),
-      store.get('tombstones/crm/db'),
-      store.get('apps/crm'),
-    ]);
-    expect(new Set([vm?.revision, tombstone?.revision, application?.revision]).size).toBe(1);
-    expect(tombstone?.value).toEqual({
-      id: 'crm/db',
-      host: 'h1',
-      upToIncarnation: 3,
-      atMs: 5_000,
-    });
+    const [vm, application] = await Promise.all([store.get('vms/crm/db'), store.get('apps/crm')]);
+    expect(vm?.value).toMatchObject({ deleteRequested: true, deleting: false });
+    expect(application?.revision).toBe(vm?.revision);
     expect(application?.value).toMatchObject({ service: { machines: {} } });
+    expect(application?.value).not.toHaveProperty('retiredMachines');
     const revision = await store.revision();
     await operations.deleteMachine('crm/db');
     expect(await store.revision()).toBe(revision);
   });
 
-  test('a delete that races with a new incarnation buries that one as well', async () => {
-    store.before = () => put('vms/crm/db', { ...machine, incarnation: 4 });
+  test('nothing else is asked of a machine that is deleted', async () => {
     await operations.deleteMachine('crm/db');
-    expect((await recordAt<TombstoneRecord>('tombstones/crm/db'))?.upToIncarnation).toBe(4);
+    for (const asked of [operations.reboot('crm/db'), operations.move('crm/db', null, { copies: true })])
+      expect((await refusal(asked)).message).toContain('is being deleted');
+    expect((await refusal(operations.backup('crm/db', null))).message).toContain('is being deleted');
   });
 });
 

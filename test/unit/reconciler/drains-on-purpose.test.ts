@@ -1,7 +1,9 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { Role } from '../../../controller/model/index.ts';
+import { edgeGoalOf } from '../../../controller/reconciler/edge-goals.ts';
+import { flowsOf } from '../../../controller/reconciler/flows.ts';
 import { goalOf } from '../../../controller/reconciler/goals.ts';
-import { retiredAfter } from '../../../controller/reconciler/retired-roles.ts';
+import { retiredAfter, withoutMachine } from '../../../controller/reconciler/retired.ts';
 import { ServedWorld } from '../../property/reconciler/served-world.ts';
 import { SHARED_POOL } from '../../simulation/support/shared-pool.ts';
 import {
@@ -61,6 +63,39 @@ describe('what is taken away on purpose gets no new connection before', () => {
     world.settle();
     expect(world.vm(ID)).toMatchObject({ state: 'ready', incarnation: 2, host, drain: null });
     expect(world.backends()).toMatchObject({ 'web-0.2': 'ready', 'web-1.1': 'ready' });
+  });
+
+  describe('one that is re-imaged, and is moved meanwhile,', () => {
+    test('gets its connections again, and is made anew on the other host', () => {
+      const { host } = world.vm(ID) ?? {};
+      ask(ID, { reimageRequested: true });
+      world.settle();
+      expect(world.vm(ID)?.state).toBe('draining');
+      ask(ID, { moveTo: '*' });
+      world.say = (vm) => (vm.incarnation > 1 ? { phase: 'starting' } : {});
+      world.settle();
+      expect(world.vm(ID)).toMatchObject({ state: 'ready', incarnation: 1, host, drain: null });
+      expect(world.vm(ID)?.successor?.host).not.toBe(host);
+      expect(world.backends()).toMatchObject({ 'web-0.1': 'ready' });
+      world.say = () => ({});
+      world.settle();
+      world.settle(20_000);
+      expect(world.vm(ID)).toMatchObject({
+        ...{ state: 'ready', incarnation: 2, reimageRequested: false, moveTo: null },
+      });
+      expect(world.vm(ID)?.host).not.toBe(host);
+    });
+
+    test('is made anew where it is when no other host takes it', () => {
+      begin(1);
+      ask(ID, { reimageRequested: true });
+      world.settle();
+      ask(ID, { moveTo: '*' });
+      world.settle();
+      expect(world.vm(ID)).toMatchObject({ state: 'draining', moveTo: null, reimageRequested: true });
+      world.settle(20_000);
+      expect(world.vm(ID)).toMatchObject({ state: 'ready', incarnation: 2, host: 'h1' });
+    });
   });
 
   test('or until their time is over, whatever is open', () => {
@@ -135,6 +170,83 @@ describe('what is taken away on purpose gets no new connection before', () => {
       machines: before?.service.machines ?? {},
     });
     expect(retiredAfter(before ?? null, service)).toEqual({});
+  });
+
+  describe('a machine that a user deletes', () => {
+    const remove = (id: string) => {
+      ask(id, { deleteRequested: true });
+      const application = crm();
+      if (application) world.planning.put('apps/crm', withoutMachine(application, id.slice('crm/'.length)));
+    };
+
+    test('until its connections have ended; its disk goes afterwards', () => {
+      const { host } = world.vm('crm/db') ?? {};
+      remove('crm/db');
+      world.settle();
+      expect(world.vm('crm/db')).toMatchObject({ state: 'draining', deleting: false, power: 'running' });
+      expect(world.backends()).toMatchObject({ 'db.1': 'draining', 'web-0.1': 'ready' });
+      expect(world.planning.records.tombstones.size).toBe(0);
+      const [flow] = flowsOf(crm() ?? anApplication()).filter(({ guest }) => guest === 'crm/db');
+      expect(flow).toMatchObject({ id: 'crm/db/sql', from: ['edge'] });
+      world.sessions = () => 0;
+      const planned = world.pass();
+      expect(world.planning.records.tombstones.get('crm/db')).toMatchObject({ host, upToIncarnation: 1 });
+      expect(planned.puts.find(({ key }) => key === 'vms/crm/db')?.value).toMatchObject({ deleting: true });
+      expect(crm()?.retiredMachines).toBeUndefined();
+      world.settle();
+      expect([world.vm('crm/db'), world.planning.records.tombstones.size]).toEqual([undefined, 0]);
+    });
+
+    test('at the address that it has to itself', () => {
+      const application = crm();
+      const db = aMachine({ pool: SHARED_POOL.name, public: true, endpoints: { sql: HTTP } });
+      world.planning.put('apps/crm', {
+        ...application,
+        service: { ...application?.service, machines: { db } },
+        publicMachines: { db: { address: '192.0.2.201', prefix: 24, routerId: 2 } },
+      });
+      remove('crm/db');
+      const goal = edgeGoalOf('h1', world.snapshot());
+      expect(goal?.addresses.map(({ address }) => address)).toEqual(['192.0.2.201']);
+      expect(goal?.endpoints.find(({ id }) => id === 'crm/db/sql')?.addresses).toEqual(['192.0.2.201']);
+    });
+
+    test('at the latest when their time is over, and though it is declared anew: then it is made anew', () => {
+      const { machines = {} } = crm()?.service ?? {};
+      remove('crm/db');
+      world.settle();
+      const application = crm();
+      const service = aService('crm', { roles: application?.service.roles ?? {}, machines });
+      const { retiredMachines: _before, ...rest } = application ?? anApplication();
+      const again = retiredAfter(application ?? null, service);
+      expect(again).toEqual({});
+      world.planning.put('apps/crm', { ...rest, service, ...again });
+      world.settle(19_999);
+      expect(world.vm('crm/db')).toMatchObject({ state: 'draining', incarnation: 1 });
+      world.settle(1);
+      expect(world.vm('crm/db')).toMatchObject({ state: 'ready', incarnation: 2 });
+      expect(world.vm('crm/db')?.deleteRequested).toBeUndefined();
+    });
+
+    test('and none whose port another one has by now, but for one at an address of its own', () => {
+      remove('crm/db');
+      const before = crm() ?? null;
+      const other = aMachine({ endpoints: { sql: { ...HTTP, port: 90 } } });
+      const service = aService('crm', { roles: before?.service.roles ?? {}, machines: { other } });
+      expect(Object.keys(retiredAfter(before, aService('crm')).retiredMachines ?? {})).toEqual(['db']);
+      expect(retiredAfter(before, service)).toEqual({});
+      const publicMachines = { db: { address: '192.0.2.201', prefix: 24, routerId: 2 } };
+      const apart = before && { ...before, publicMachines };
+      expect(Object.keys(retiredAfter(apart, service).retiredMachines ?? {})).toEqual(['db']);
+    });
+
+    test('but at once when it does not work, or nobody is served by it', () => {
+      world.say = ({ id }) => (id === 'crm/db' ? { phase: 'unready' } : {});
+      world.settle();
+      remove('crm/db');
+      world.settle();
+      expect([world.vm('crm/db'), crm()?.retiredMachines]).toEqual([undefined, undefined]);
+    });
   });
 
   test('a machine that is stopped for its move', () => {

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { HostRecord, NetworkRecord } from '../../../controller/model/records.ts';
 import { backboneGoalOf } from '../../../controller/reconciler/backbone-goals.ts';
 import { Draft } from '../../../controller/reconciler/draft.ts';
@@ -115,4 +115,39 @@ test('subnets of an application lie together where there is room', () => {
   expect(freeNumber('c', taken(['a', 1], ['a', 2], ['b', 3]), 3)).toBeNull();
   expect(subnetsIn('10.128.0.0/10')).toBe(4_095);
   expect(subnetsIn('10.0.0.0/20')).toBe(3);
+});
+
+describe('a public address', () => {
+  const withOwn = (name: string, address: string, ...held: string[]) => {
+    const host = hostAt(name, address, { number: Number(address.split('.').at(-1)) + 1 });
+    return {
+      ...host,
+      offer: { ...host.offer, underlay: { ...host.offer.underlay, own: [address, ...held] } },
+    };
+  };
+  const told = (publicRanges: readonly string[], ...hosts: readonly HostRecord[]) =>
+    backboneGoalOf('c', {
+      fleet: { ...fleet, devices: ['192.168.7.9', '192.168.7.201'], public: publicRanges },
+      hosts: new Map(hosts.map((host) => [host.name, host])),
+    } as unknown as World);
+  const others = [withOwn('c', '192.168.7.3')];
+
+  test('that goes from one host to another leaves what hosts are told as it is', () => {
+    const ranges = ['192.168.7.200-192.168.7.203/24', 'fd00::200/64'];
+    const goals = [
+      [withOwn('a', '192.168.7.1', '192.168.7.200', 'fd00::200'), withOwn('b', '192.168.7.2')],
+      [withOwn('a', '192.168.7.1'), withOwn('b', '192.168.7.2', '192.168.7.200')],
+      [withOwn('a', '192.168.7.1'), withOwn('b', '192.168.7.2')],
+    ].map((hosts) => told(ranges, ...hosts, ...others));
+    expect(goals[0]?.outOfReach).toEqual([
+      ...['192.168.7.1', '192.168.7.2', '192.168.7.200/30', '192.168.7.3', '192.168.7.9', 'fd00::200'],
+    ]);
+    expect(goals[1]).toEqual(goals[0]);
+    expect(goals[2]).toEqual(goals[0]);
+  });
+
+  test('that is of no range any more is its host’s own', () => {
+    const goal = told([], withOwn('a', '192.168.7.1', '192.168.7.200'), ...others);
+    expect(goal?.outOfReach).toContain('192.168.7.200');
+  });
 });

@@ -116,19 +116,57 @@ describe('a VM', () => {
     expect([named(0)?.status, named(1)?.status]).toEqual(['done', 'running']);
   });
 
-  test('is not named by a zone that nobody sent, by an older agent’s word, or by a server that failed', () => {
+  test('is not named by a zone that nobody sent, or by a server that failed', () => {
     world.addHost(anEdge('h1', 1));
     declare(1);
     settle();
     for (const names of [
       { state: 'served', digest: `sha256:${'0'.repeat(64)}` },
-      { state: 'served' },
       { state: 'failed', reason: 'no' },
     ] as const) {
       said.set('h1', { names });
       settle();
       expect(named(0)?.status).toBe('running');
     }
+  });
+
+  test('is not judged by an older agent, which does not say what it serves: only by the others', () => {
+    for (const [index, name] of ['h1', 'h2'].entries()) world.addHost(anEdge(name, index + 1));
+    declare(1);
+    const names = settle();
+    said.set('h1', { names: { state: 'served' } });
+    settle();
+    expect(named(0)?.status).toBe('running');
+    said.set('h2', { names: { state: 'served' } });
+    settle();
+    expect(named(0)).toMatchObject({
+      status: 'skipped',
+      detail: 'older agents do not say which names they serve: h1, h2',
+    });
+    said.set('h2', { names });
+    settle();
+    expect(named(0)).toMatchObject({ status: 'done', detail: 'on h2' });
+  });
+
+  test('whose record name servers leave out has none, and is in no other’s way', () => {
+    world.addHost(anEdge('h1', 1));
+    declare(1);
+    const long = `w${'x'.repeat(70)}`;
+    world.put('apps/shop', anApplication('shop', { roles: { [long]: aRole() } }));
+    settle();
+    const zone = zoneFor(snapshot());
+    const good = zone.records.filter(({ name }) => !name.includes(long));
+    expect(good.length).toBeLessThan(zone.records.length);
+    said.set('h1', {
+      names: { state: 'served', digest: digestOfNames({ ...zone, records: good }), reason: 'left out: …' },
+    });
+    settle();
+    expect(named(0)?.status).toBe('done');
+    const steps = world.records.vms.get(`shop/${long}-0`)?.steps;
+    expect(steps?.find(({ name }) => name === 'name')).toMatchObject({
+      status: 'failed',
+      detail: expect.stringMatching(/^left out: wxxx.* is no name of DNS/),
+    });
   });
 
   test('does not wait for a host that has no name server, and waits for nobody where none has', () => {

@@ -5,7 +5,7 @@ import type { Commit, Fabric, Rule } from './rule.ts';
 
 const RULE = 'what the world is connected to drains before it goes';
 
-/** Of instances that work, as far as the agent that there is has seen it, on hosts that are up, and that some host serves to the world. */
+/** Of instances and machines that work, as far as the agent that there is has seen it, on hosts that are up, and that some host serves to the world. */
 export class Drained implements Rule {
   readonly #fabric: Fabric;
   readonly #now: () => number;
@@ -55,9 +55,13 @@ export class Drained implements Rule {
   }
 }
 
-/** Its domain ends, or begins anew, by what was written: it goes, is off, is another incarnation, or is rebooted. */
+/**
+ * Its domain ends, or begins anew, by what was written: it goes, is off, is another incarnation, or is rebooted. A machine that moves while it
+ * runs takes its connections along.
+ */
 export const isTakenAway = (before: VmRecord, after: VmRecord | undefined): boolean =>
   !before.deleting &&
+  !(before.successor?.live && before.successor.incarnation === after?.incarnation) &&
   (after === undefined ||
     after.deleting ||
     after.incarnation !== before.incarnation ||

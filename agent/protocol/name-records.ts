@@ -1,5 +1,5 @@
 import { isIPv4, isIPv6 } from 'node:net';
-import type { NamesGoal } from '../protocol/index.ts';
+import type { NamesGoal } from './network.ts';
 
 type NameRecord = NamesGoal['records'][number];
 
@@ -18,7 +18,10 @@ const IS_DATA: Readonly<Record<NameRecord['type'], (data: string) => boolean>> =
   SRV: (data) => SERVICE.test(data),
 };
 
-/** Why a record is none that can stand in a zone file; null: it can. One that could not would take all others with it. */
+/**
+ * Why a record is none that can stand in a zone file; null: it can. One that could not would take all others with it: name servers leave it
+ * out, and say by the digest of the others what they serve. So the controller goes by this rule too.
+ */
 export function refusalOf({ name, type, data }: NameRecord, zone: string): string | null {
   if (!isName(name, zone)) return `${name}.${zone} is no name of DNS`;
   if (!IS_DATA[type](data)) return `${name}.${zone} has no ${type} ${JSON.stringify(data)}`;
