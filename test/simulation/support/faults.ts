@@ -1,18 +1,18 @@
 import type { Random } from './random.ts';
 import type { Simulation } from './simulation.ts';
 
-const ENDPOINTS = ', endpoints: {http: {type: input, protocol: tcp, port: 80, drain: 10s}}';
+const PUBLISHED = ', http: {type: input, protocol: tcp, port: 80, drain: 10s}';
 
-/** The application that faults are asked of: stateless roles, a machine on its host's own pool, one on the shared pool. */
+/** The application that faults are asked of: stateless roles, a machine on its host's own pool, one on the shared pool, and whom they serve. */
 export const model = (workers: number, version: number, webs = 2, isPublished = false): string => `
 apiVersion: weft/v1
 kind: Application
 name: shop
 roles:
-  web: {kind: worker, image: "tiny:stable", size: {cpus: 1, memory: 128MiB, disk: 256MiB}, instances: ${webs}, env: {VERSION: "${version}"}${isPublished ? ENDPOINTS : ''}}
-  reports: {kind: worker, image: "tiny:stable", size: {cpus: 1, memory: 128MiB, disk: 256MiB}, instances: ${workers}}
+  web: {kind: worker, image: "tiny:stable", size: {cpus: 1, memory: 128MiB, disk: 256MiB}, instances: ${webs}, env: {VERSION: "${version}"}, endpoints: {api: {type: internal, port: 8080, from: [reports]}${isPublished ? PUBLISHED : ''}}}
+  reports: {kind: worker, image: "tiny:stable", size: {cpus: 1, memory: 128MiB, disk: 256MiB}, instances: ${workers}, mesh: true, endpoints: {log: {type: internal, protocol: udp, port: 514}}}
 machines:
-  db: {image: "tiny:stable", size: {cpus: 1, memory: 128MiB, disk: 256MiB}}
+  db: {image: "tiny:stable", size: {cpus: 1, memory: 128MiB, disk: 256MiB}, endpoints: {sql: {type: internal, port: 5432, from: [web, machines]}}}
   san: {image: "tiny:stable", size: {cpus: 1, memory: 128MiB, disk: 256MiB}, pool: san}
 `;
 /** To be added to it: a machine in Ceph. */
