@@ -134,7 +134,14 @@ test('goals that follow changes are those that would be made from scratch', () =
             records.change({
               of: 'host',
               host: index,
-              value: { underlay: true, mtu: 1_500, edge: name === 'h1', label: undefined },
+              value: {
+                underlay: true,
+                isElsewhere: false,
+                state: 'up',
+                mtu: 1_500,
+                edge: name === 'h1',
+                label: undefined,
+              },
             }),
           );
         take(records.declare(0, crm));
