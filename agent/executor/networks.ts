@@ -10,6 +10,8 @@ interface Made {
   readonly spec: string;
   readonly done: Promise<void>;
   isDone: boolean;
+  /** libvirt has made its bridge, as far as that is its work. */
+  isStanding: boolean;
 }
 
 /** The goal's subnets on this host. Many VMs ask for one subnet at once; it is made once. */
@@ -76,6 +78,12 @@ export class GoalNetworks {
     return gone.map((network) => bridgeName(this.#fleet, network));
   }
 
+  /** Whether libvirt is just making this bridge: until it has, it fails where somebody does something before it. */
+  isMaking(bridge: string): boolean {
+    const network = this.#goal.find((each) => bridgeName(this.#fleet, each) === bridge);
+    return network !== undefined && this.#made.get(network.id)?.isStanding === false;
+  }
+
   #ensure(network: NetworkGoal): Promise<void> {
     const spec = {
       name: networkName(this.#fleet, network),
@@ -92,10 +100,11 @@ export class GoalNetworks {
     const done = this.#driver.ensureNetwork(spec).then(async () => {
       // libvirt goes on taking a network for active whose bridge was deleted.
       if (!(await this.#host.hasBridge(spec.bridge))) await this.#driver.remakeNetwork(spec);
+      made.isStanding = true;
       await this.#host.hastenResolution(spec.bridge);
       await this.#host.refresh();
     });
-    const made: Made = { spec: text, done, isDone: false };
+    const made: Made = { spec: text, done, isDone: false, isStanding: false };
     this.#made.set(network.id, made);
     done.then(
       () => {
