@@ -47,7 +47,7 @@ export type AnyDeclared = typeof anyDeclared extends fc.Arbitrary<infer T> ? T :
 
 export const anyHost = fc.record({
   underlay: fc.boolean(),
-  /** It says that it is where the first host is. */
+  /** It says that it is where the third host is. */
   isElsewhere: fc.boolean(),
   state: fc.constantFrom('up' as const, 'down' as const),
   mtu: fc.constantFrom(1_500, 9_000),
@@ -62,7 +62,7 @@ export function hostOf(name: string, any: AnyHost): HostRecord {
   const { offer } = host;
   if (!offer) throw new TypeError('it offers something');
   const at = Number(name.slice(1));
-  const address = `192.168.7.${isElsewhere ? 1 : at}`;
+  const address = `192.168.7.${isElsewhere ? 3 : at}`;
   return {
     ...{ ...host, state },
     number: at + 1,

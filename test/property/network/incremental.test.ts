@@ -21,6 +21,8 @@ const FLEET_RECORD = { uuid: FLEET, epoch: 1, range: '10.128.0.0/10' };
 
 const anyChange = fc.oneof(
   fc.record({ of: fc.constant('host' as const), host: fc.nat(3), value: fc.option(anyHost, { freq: 6 }) }),
+  // It is heard no more, or again.
+  fc.record({ of: fc.constant('state' as const), host: fc.nat(3) }),
   fc.record({ of: fc.constant('declared' as const), app: fc.nat(1), value: anyDeclared }),
   fc.record({
     of: fc.constant('vm' as const),
@@ -82,6 +84,11 @@ class Records {
     if (any.of === 'host') {
       const name = HOSTS[any.host] ?? '';
       return [this.write([[`${PREFIXES.hosts}${name}`, any.value && hostOf(name, any.value)]])];
+    }
+    if (any.of === 'state') {
+      const key = `${PREFIXES.hosts}${HOSTS[any.host]}`;
+      const host = this.values.get(key) as { readonly state: string } | undefined;
+      return host ? [this.write([[key, { ...host, state: host.state === 'up' ? 'down' : 'up' }]])] : [];
     }
     const keys = [...this.values.keys()].filter((key) => key.startsWith(`${PREFIXES.vms}${APPS[any.app]}/`));
     const key = keys[any.guest % Math.max(1, keys.length)];
