@@ -54,6 +54,7 @@ export const ACTIONS = {
   skew: (simulation, to, ms) => {
     simulation.host(to).skewMs = Number(ms);
   },
+  renumber: (simulation, to) => simulation.host(to).renumber(),
   'kill agent': (simulation, to) => simulation.restartAgent(simulation.host(to)),
   'make agent forget': (simulation, to) => simulation.makeForget(simulation.host(to)),
   'fill pool': (simulation, to) => simulation.host(to).fillPool(true),

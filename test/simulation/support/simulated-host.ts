@@ -16,6 +16,7 @@ import { SimulatedDaemon } from './migration/daemon.ts';
 import type { SimulatedDoor } from './migration/direct-lines.ts';
 import { isStill } from './migration/stands-still.ts';
 import type { AppliedNetwork, SimulatedKernel } from './network/simulated-network.ts';
+import { renumbered } from './network/underlay-of.ts';
 import type { Mount, SharedPool } from './shared-pool.ts';
 import { SimulatedAgent } from './simulated-agent.ts';
 import { SimulatedBalancer } from './simulated-balancer.ts';
@@ -58,6 +59,8 @@ export class SimulatedHost {
   #agent: SimulatedAgent | null = null;
   #uplink: ((report: Report) => void) | null = null;
   #boots = 1;
+  /** How often its network has given it another address. */
+  #renumbered = 0;
   #beats = 0;
   /** The newest epoch that it has obeyed: written down by the agent. */
   #epoch = 0;
@@ -194,7 +197,9 @@ export class SimulatedHost {
   }
 
   hello(): Hello {
-    const hello = aHello(this.name, this.#options.shape, this.#bootId);
+    const { shape } = this.#options;
+    const underlay = shape.underlay && renumbered(shape.underlay, this.#renumbered);
+    const hello = aHello(this.name, { ...shape, ...(underlay && { underlay }) }, this.#bootId);
     const isOffered = ({ kind }: { readonly kind: string }) => kind !== 'rbd' || !this.#isShutOut;
     const offer = { ...hello.offer, pools: hello.offer.pools.filter(isOffered) };
     return { ...hello, offer, capabilities: [...hello.capabilities, MIGRATES_LIVE, COPIES_DISKS] };
@@ -311,6 +316,12 @@ export class SimulatedHost {
   /** It was shut out of storage, or let in: what runs is hurt at once, and its agent sees it when it looks. */
   storageChanged(): void {
     this.#options.onChange(this);
+    this.#options.onOffer(this);
+  }
+
+  /** Its network gives it another address. */
+  renumber(): void {
+    this.#renumbered++;
     this.#options.onOffer(this);
   }
 

@@ -59,10 +59,11 @@ export function networkFaults(records: Records, hosts: readonly SimulatedHost[])
 }
 
 function faultsTo(to: RunningGuest, sources: readonly RunningGuest[], service: Service): readonly string[] {
+  const ports = portsOf(service);
   return sources
     .filter((from) => from.id !== to.id)
     .flatMap((from) =>
-      portsOf(service).flatMap((at) => {
+      ports.flatMap((at) => {
         const connection = { from: from.address, to: to.address, ...at };
         const passes = from.router.passes(connection, to.router);
         return passes === isDeclared(service, from, to, at) ? [] : [saidOf(from.id, to, at, passes)];

@@ -1,4 +1,4 @@
-import { overlap } from '../../../../agent/kit/addressing.ts';
+import { numberOf, parseRange } from '../../../../agent/kit/addressing.ts';
 import type { RouterPart } from '../../../../agent/network/router-part.ts';
 import type { Flow } from '../../../../agent/protocol/index.ts';
 
@@ -18,9 +18,12 @@ export class Router {
   readonly #guests: ReadonlyMap<string, string>;
   /** Guests' addresses → hosts that they are behind. */
   readonly #routes: ReadonlyMap<string, string>;
-  readonly #others: ReadonlySet<string>;
+  /** Other routers' hosts → where they are on the underlay. */
+  readonly #others: ReadonlyMap<string, string>;
   readonly #edges: ReadonlySet<string>;
   readonly #subnets: ReadonlyMap<string, string>;
+  /** Addresses → ids of the subnets that they are in, as far as somebody has asked. */
+  readonly #known = new Map<string, ReadonlySet<string>>();
   /** Of subnets of which all guests reach each other: addresses of those elsewhere → their hosts. */
   readonly #meshes: ReadonlyMap<string, ReadonlyMap<string, string>>;
 
@@ -30,7 +33,7 @@ export class Router {
     this.#part = part;
     this.#guests = new Map(networks.flatMap(({ id, leases }) => leases.map(({ address }) => [address, id])));
     this.#routes = new Map((router?.routes ?? []).map(({ address, host: there }) => [address, there]));
-    this.#others = new Set((backbone?.others ?? []).map((other) => other.host));
+    this.#others = new Map((backbone?.others ?? []).map((other) => [other.host, other.underlay]));
     this.#edges = new Set((backbone?.others ?? []).flatMap((other) => (other.edge ? [other.host] : [])));
     this.#subnets = new Map((router?.subnets ?? []).map(({ id, cidr }) => [id, cidr]));
     this.#meshes = new Map(
@@ -59,7 +62,7 @@ export class Router {
   /** Whether what this host's load balancer sends gets to a guest on another one. */
   passesFromEdge({ to, protocol, port }: Omit<Connection, 'from'>, there: Router): boolean {
     if (!there.#guests.has(to) || !this.#leads(to, there)) return false;
-    if (!there.#others.has(this.host) || !there.#edges.has(this.host)) return false;
+    if (!there.#knows(this) || !there.#edges.has(this.host)) return false;
     return there.#flows.some(
       (flow) => flow.from.includes('edge') && there.#isTo(flow, to) && isService(flow, protocol, port),
     );
@@ -69,12 +72,18 @@ export class Router {
     return this.#part.router?.flows ?? [];
   }
 
+  /** It sends to where the other one is, and takes what comes from there. */
+  #knows(there: Router): boolean {
+    const { backbone } = there.#part;
+    return backbone !== undefined && this.#others.get(there.host) === backbone.self.underlay;
+  }
+
   #meets(subnet: string, address: string, there: Router): boolean {
-    return this.#others.has(there.host) && this.#meshes.get(subnet)?.get(address) === there.host;
+    return this.#knows(there) && this.#meshes.get(subnet)?.get(address) === there.host;
   }
 
   #leads(address: string, there: Router): boolean {
-    return this.#others.has(there.host) && this.#routes.get(address) === there.host;
+    return this.#knows(there) && this.#routes.get(address) === there.host;
   }
 
   #isShared(subnet: string): boolean {
@@ -97,8 +106,17 @@ export class Router {
   }
 
   #isIn(subnet: string, address: string): boolean {
-    const cidr = this.#subnets.get(subnet);
-    return cidr !== undefined && overlap(`${address}/32`, cidr);
+    const known = this.#known.get(address) ?? new Set(this.#subnetsWith(address));
+    this.#known.set(address, known);
+    return known.has(subnet);
+  }
+
+  #subnetsWith(address: string): readonly string[] {
+    const at = numberOf(address);
+    return [...this.#subnets].flatMap(([id, cidr]) => {
+      const { base, size } = parseRange(cidr);
+      return at >= base && at < base + size ? [id] : [];
+    });
   }
 }
 

@@ -6,3 +6,10 @@ export function underlayOf(name: string): UnderlayOffer {
   const address = `172.20.${number >> 8}.${number & 0xff}`;
   return { address, mtu: 1_500, networks: ['172.20.0.0/16'], own: [address], closed: [] };
 }
+
+/** What it offers when it has got another address for so many times; the one before stays out of guests' reach. */
+export function renumbered(underlay: UnderlayOffer, times: number): UnderlayOffer {
+  if (times === 0) return underlay;
+  const address = underlay.address.replace('172.20.', `172.${20 + times}.`);
+  return { ...underlay, address, own: [address, underlay.address] };
+}
