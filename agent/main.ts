@@ -131,7 +131,8 @@ async function run({ log, configuration, paths, identity }: Parts): Promise<void
   const base: Base = { configuration, fleet, driver, disks, cache, paths, clock, log };
   const onChange = () => observer.changed();
   const underlay = new UnderlayWatch({
-    fleet,
+    ...{ fleet, clock, log },
+    file: paths.underlay,
     address: configuration.underlay ?? null,
     controller: () => identity.current.controller,
     devices: configuration.fence.flatMap(({ options }) =>
@@ -140,11 +141,12 @@ async function run({ log, configuration, paths, identity }: Parts): Promise<void
       ),
     ),
   });
-  await underlay.look();
+  await underlay.start();
   const network = new NftHostNetwork({
     log,
     guarded: async () => underlay.latest.guarded,
     onMissing: (bridges) => executor.remakeBridges(bridges),
+    isMaking: (bridge) => executor.isMakingBridge(bridge),
     never: () => underlay.latest.never,
   });
   const backups = new BackupKeeper({
@@ -266,7 +268,7 @@ async function run({ log, configuration, paths, identity }: Parts): Promise<void
   edge.start();
   const stopWatching = [
     offers.follow(clock, () => session.greet()),
-    underlay.follow(clock, () => session.greet()),
+    underlay.follow(() => session.greet()),
     network.watch(clock, (listener) => watchKernel(clock, listener)),
   ];
 

@@ -124,6 +124,11 @@ export class Executor {
       this.#options.log.warn({ bridges }, 'bridges of guests’ networks are gone; they are made again');
   }
 
+  /** Whether libvirt is just making this bridge. */
+  isMakingBridge(bridge: string): boolean {
+    return this.#networks.isMaking(bridge);
+  }
+
   /** Stops working; what runs goes on running. */
   async close(): Promise<void> {
     this.#stop.abort();

@@ -12,6 +12,8 @@ interface Made {
   readonly spec: string;
   readonly done: Promise<void>;
   isDone: boolean;
+  /** libvirt has made its bridge, as far as that is its work. */
+  isStanding: boolean;
 }
 
 /** The goal's subnets on this host. Many VMs ask for one subnet at once; it is made once. */
@@ -93,6 +95,12 @@ export class GoalNetworks {
     });
   }
 
+  /** Whether libvirt is just making this bridge: until it has, it fails where somebody does something before it. */
+  isMaking(bridge: string): boolean {
+    const network = this.#goal.find((each) => bridgeName(this.#fleet, each) === bridge);
+    return network !== undefined && this.#made.get(network.id)?.isStanding === false;
+  }
+
   #ensure(network: NetworkGoal): Promise<void> {
     const spec = {
       name: networkName(this.#fleet, network),
@@ -111,10 +119,11 @@ export class GoalNetworks {
       if (!(await this.#host.hasBridge(spec.bridge))) await this.#driver.remakeNetwork(spec);
       else if (spec.resolver && !isSameDocument(resolver, spec.resolver))
         await this.#tellNames(spec, () => this.#made.get(network.id)?.spec === text);
+      made.isStanding = true;
       await this.#host.hastenResolution(spec.bridge);
       await this.#host.refresh();
     });
-    const made: Made = { spec: text, done, isDone: false };
+    const made: Made = { spec: text, done, isDone: false, isStanding: false };
     this.#made.set(network.id, made);
     done.then(
       () => {

@@ -8,6 +8,8 @@ export class AgentPaths {
   readonly accelerator: string;
   /** The name server's own. */
   readonly names: string;
+  /** What is known of the underlay, and of names there. */
+  readonly underlay: string;
 
   constructor(stateFolder: string) {
     this.identity = join(stateFolder, 'identity');
@@ -15,6 +17,7 @@ export class AgentPaths {
     this.run = join(stateFolder, 'run');
     this.accelerator = join(stateFolder, 'accelerator.json');
     this.names = join(stateFolder, 'names');
+    this.underlay = join(stateFolder, 'underlay.json');
   }
 
   /** Seed and console log of a VM. The id's form is checked where goals enter. */

@@ -1,5 +1,5 @@
 import type { GuestProgress } from '../guest/contract.ts';
-import type { Clock } from '../kit/clock.ts';
+import type { Clock, Timer } from '../kit/clock.ts';
 import { WeftError } from '../kit/errors.ts';
 import {
   type Failure,
@@ -28,6 +28,8 @@ export class VmState {
   readonly timer: StepTimer;
   readonly #clock: Clock;
   #watchedSinceMs: number | null = null;
+  /** Ends the time that what was found running has. */
+  #foundLimit: Timer | null = null;
   #phase: VmPhase = 'queued';
   rebootGeneration: number;
   failure: Failure | null = null;
@@ -89,6 +91,7 @@ export class VmState {
 
   end(): void {
     this.stopSupervision();
+    this.#foundLimit?.cancel();
     this.#life.abort(new WeftError('conflict', `${this.id} is past incarnation ${this.incarnation}`));
   }
 
@@ -224,9 +227,9 @@ export class VmState {
 
   /** Its guest can be looked at from now on. `told` is called when what was found running has had its time. */
   watched(told: () => void): void {
-    if (this.#watchedSinceMs !== null || !this.#goesOn) return;
+    if (this.#watchedSinceMs !== null || !this.#goesOn || this.life.aborted) return;
     this.#watchedSinceMs = this.#clock.now();
-    this.#clock.after(FOUND_LIMIT_MS, told);
+    this.#foundLimit = this.#clock.after(FOUND_LIMIT_MS, told);
   }
 
   /** What is watched and has not been ready here yet; one that was seen to boot is not what it was before. */

@@ -1,10 +1,13 @@
 import { execa, type Options, type Result } from 'execa';
 import { WeftError } from './errors.ts';
+import { holdWhole } from './whole-input.ts';
 
 export interface ExecOptions {
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
   readonly input?: string | Uint8Array;
+  /** The program gets all of the input or is not begun, also where this process is killed meanwhile: of what it does by halves. */
+  readonly wholeInput?: boolean;
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
   /** Exit codes that are answers, not errors. Default: only 0. */
@@ -28,12 +31,29 @@ export async function exec(
   args: readonly string[],
   options: ExecOptions = {},
 ): Promise<ExecResult> {
+  const { input } = options;
+  if (input === undefined || !options.wholeInput)
+    return run(file, args, options, input === undefined ? { stdin: 'ignore' } : { stdin: 'pipe', input });
+  const whole = await holdWhole(input);
+  try {
+    // Any descriptor will do; its types name a few.
+    return await run(file, args, options, { stdin: whole.fd as 3 });
+  } finally {
+    await whole.close();
+  }
+}
+
+async function run(
+  file: string,
+  args: readonly string[],
+  options: ExecOptions,
+  input: Pick<Options, 'stdin' | 'input'>,
+): Promise<ExecResult> {
   const execaOptions: Options = {
     reject: false,
-    stdin: options.input === undefined ? 'ignore' : 'pipe',
+    ...input,
     maxBuffer: 64 * 1024 * 1024,
     all: options.onLine !== undefined,
-    ...(options.input === undefined ? {} : { input: options.input }),
     ...(options.timeoutMs === undefined ? {} : { timeout: options.timeoutMs }),
     ...(options.signal === undefined ? {} : { cancelSignal: options.signal }),
     ...(options.env === undefined ? {} : { env: options.env }),

@@ -21,28 +21,41 @@ export interface LinksApplied {
  * Brings the kernel's links, addresses, routes and neighbours in line with a goal.
  * @throws WeftError `command-failed` with what the kernel refused; what was done until then stays, and the next call goes on from there.
  */
-export async function applyLinks(part: RouterPart): Promise<LinksApplied> {
+export async function applyLinks(
+  part: RouterPart,
+  isMaking: (bridge: string) => boolean = () => false,
+): Promise<LinksApplied> {
   const wanted = composeLinks(part);
-  const observed = await observeLinks(wanted.bridges.map(({ name }) => name));
+  const bridges = wanted.bridges.map(({ name }) => name);
+  // Asked before the look: what stands by now may have been seen half made.
+  const making = new Set(bridges.filter(isMaking));
+  const observed = await observeLinks([...bridges, ...wanted.addresses.map(({ device }) => device)]);
   const found = new Set(observed.links.map(({ ifname }) => ifname));
-  const missing = wanted.bridges.map(({ name }) => name).filter((name) => !found.has(name));
-  const plan = planLinks(fleetPrefix(part.fleet), wanted, observed);
+  const missing = bridges.filter((name) => !found.has(name));
+  const plan = planLinks(fleetPrefix(part.fleet), wanted, observed, making);
   if (hasBackbone(part)) await enableForwarding(observed.has6);
   if (isNothing(plan)) return { changed: false, missing };
-  await batch('ip', plan.links);
-  for (const device of plan.enable6) {
-    // libvirt turns it off where a network has no IPv6 of its own making.
-    await writeFile(`${IP6}/${device}/accept_ra`, '0');
-    await writeFile(`${IP6}/${device}/disable_ipv6`, '0');
-  }
-  await batch('ip', plan.addresses);
-  await batch('bridge', plan.forwards);
+  const failures: unknown[] = [];
+  // What comes or goes in this very moment is one line; the others are done all the same.
+  const all = (work: Promise<void>) => work.catch((error: unknown) => void failures.push(error));
+  await all(batch('ip', plan.links));
+  for (const device of plan.enable6) await all(enable6(device));
+  await all(batch('ip', plan.addresses));
+  await all(batch('bridge', plan.forwards));
+  if (failures.length > 0) throw failures[0];
   return { changed: true, missing };
 }
 
 async function batch(program: string, lines: readonly string[]): Promise<void> {
   if (lines.length === 0) return;
-  await exec(program, ['-batch', '-'], { input: `${lines.join('\n')}\n`, timeoutMs: LIMIT_MS });
+  const input = `${lines.join('\n')}\n`;
+  await exec(program, ['-force', '-batch', '-'], { input, wholeInput: true, timeoutMs: LIMIT_MS });
+}
+
+/** libvirt turns it off where a network has no IPv6 of its own making, and some hosts do wherever they are not asked to. */
+async function enable6(device: string): Promise<void> {
+  await ensureSetting(`${IP6}/${device}/accept_ra`, '0');
+  await ensureSetting(`${IP6}/${device}/disable_ipv6`, '0');
 }
 
 /** What comes later, as guests' interfaces do, begins with what `default` says. */

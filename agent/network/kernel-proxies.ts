@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { exec } from '../kit/exec.ts';
-import { readSetting } from './kernel-setting.ts';
+import { hasIp6, readSetting } from './kernel-setting.ts';
 import type { RouterPart } from './router-part.ts';
 import { composeProxies, type WantedProxy } from './shared-subnets.ts';
 
@@ -14,7 +14,10 @@ export async function applyProxies(part: RouterPart): Promise<boolean> {
   const changes = await Promise.all(wanted.flatMap(settingsOf).map(([path, value]) => change(path, value)));
   const lines = await neighbourLines(wanted.filter(({ isOn }) => isOn));
   if (lines.length > 0)
-    await exec('ip', ['-batch', '-'], { input: `${lines.join('\n')}\n`, timeoutMs: LIMIT_MS });
+    await exec('ip', ['-batch', '-'], {
+      ...{ input: `${lines.join('\n')}\n`, wholeInput: true },
+      timeoutMs: LIMIT_MS,
+    });
   return lines.length > 0 || changes.includes(true);
 }
 
@@ -42,7 +45,7 @@ async function change(path: string, value: string): Promise<boolean> {
 }
 
 async function neighbourLines(wanted: readonly WantedProxy[]): Promise<readonly string[]> {
-  if (wanted.length === 0) return [];
+  if (wanted.length === 0 || !(await hasIp6())) return [];
   const { stdout } = await exec('ip', ['-6', '-json', 'neigh', 'show', 'proxy'], { timeoutMs: LIMIT_MS });
   const all = observed.parse(JSON.parse(stdout.trim() || '[]'));
   const lines = await Promise.all(

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { exec } from '../kit/exec.ts';
-import { readSetting } from './kernel-setting.ts';
+import { hasIp6, readSetting } from './kernel-setting.ts';
 
 const LIMIT_MS = 10_000;
 
@@ -66,15 +66,15 @@ export interface ObservedLinks {
   readonly has6: boolean;
 }
 
-/** @param device whose switch for IPv6 is looked at. */
+/** @param devices whose switch for IPv6 is looked at. */
 export async function observeLinks(devices: readonly string[]): Promise<ObservedLinks> {
-  const [all, four, six, near, forwarded, has6, off] = await Promise.all([
+  const has6 = await hasIp6();
+  const [all, four, six, near, forwarded, off] = await Promise.all([
     read('ip', ['-json', '-details', 'address', 'show'], links),
     read('ip', ['-json', '-4', 'route', 'show'], routes),
-    read('ip', ['-json', '-6', 'route', 'show'], routes),
+    has6 ? read('ip', ['-json', '-6', 'route', 'show'], routes) : [],
     read('ip', ['-json', 'neigh', 'show', 'nud', 'permanent'], neighbours),
     read('bridge', ['-json', 'fdb', 'show'], forwards),
-    isOff6('all').then((off) => off !== null),
     Promise.all(devices.map(async (device) => ((await isOff6(device)) ? [device] : []))),
   ]);
   return {

@@ -14,10 +14,18 @@ export interface LinkPlan {
 /**
  * From what there is to what should be. Only devices whose name is the fleet's are touched: VXLANs come and go here, bridges and
  * guests' interfaces are libvirt's and are only put right. What hangs on a device that is not there yet waits for it.
- * @param prefix of the fleet's names.
+ * @param prefix of the fleet's names. @param making names of the bridges that libvirt may be just making.
  */
-export function planLinks(prefix: string, wanted: WantedLinks, observed: ObservedLinks): LinkPlan {
-  const found = new Map(observed.links.map((each) => [each.ifname, each]));
+export function planLinks(
+  prefix: string,
+  wanted: WantedLinks,
+  observed: ObservedLinks,
+  making: ReadonlySet<string> = new Set(),
+): LinkPlan {
+  const halfMade = halfMadeOf(wanted, observed, making);
+  const found = new Map(
+    observed.links.filter(({ ifname }) => !halfMade.has(ifname)).map((each) => [each.ifname, each]),
+  );
   const ours = new RegExp(`^w[xv]${prefix}(-[0-9]+)?$`);
   const kept = new Set(
     wanted.vxlans.filter((each) => isVxlan(found.get(each.name), each)).map(({ name }) => name),
@@ -44,12 +52,36 @@ export function planLinks(prefix: string, wanted: WantedLinks, observed: Observe
       ...wanted.vxlans.flatMap((each) => vxlanLines(context, each)),
       ...wanted.bridges.flatMap((each) => bridgeLines(context, each)),
     ],
-    enable6: wanted.addresses.flatMap(({ device, address }) =>
-      !is4(address) && there.has(device) && observed.without6.has(device) ? [device] : [],
+    enable6: possible(context, wanted.addresses, ({ address }) => address).flatMap(({ device, address }) =>
+      // Of what is made just now nobody knows yet whether it has it.
+      !is4(address) && there.has(device) && (observed.without6.has(device) || isMade(context, device))
+        ? [device]
+        : [],
     ),
     addresses: [...addressLines(context), ...neighbourLines(context), ...routeLines(context)],
     forwards: forwardLines(context),
   };
+}
+
+/**
+ * Bridges that libvirt is making, and has not given their address: they are left alone. It fails where that is there before it does so, and one
+ * that it takes back because something else has failed is gone before anything is done to it.
+ */
+function halfMadeOf(
+  wanted: WantedLinks,
+  observed: ObservedLinks,
+  making: ReadonlySet<string>,
+): ReadonlySet<string> {
+  const isAddressed = (name: string) =>
+    wanted.addresses.some(
+      ({ device, address }) =>
+        device === name &&
+        is4(address) &&
+        observed.links.some(
+          ({ ifname, addr_info: all }) => ifname === name && all.some(({ local }) => local === address),
+        ),
+    );
+  return new Set([...making].filter((name) => !isAddressed(name)));
 }
 
 export const isNothing = (plan: LinkPlan): boolean =>

@@ -37,6 +37,8 @@ export interface HostNetworkOptions {
   readonly never?: () => readonly string[];
   /** Bridges that should be there and are not, as a look has found; some may be in the making. */
   readonly onMissing?: (bridges: readonly string[]) => void;
+  /** Whether libvirt is just making a bridge of this name. */
+  readonly isMaking?: (bridge: string) => boolean;
   /** Absent: the system's. */
   readonly clock?: Pick<Clock, 'now'>;
 }
@@ -75,7 +77,7 @@ export class NftHostNetwork implements HostNetwork {
   refresh(): Promise<void> {
     return this.#runner.run('links', async () => {
       try {
-        if (this.#wanted) await alignLinks(this.#wanted);
+        if (this.#wanted) await alignLinks(this.#wanted, this.#options.isMaking);
       } catch (error) {
         this.#options.log.warn(
           { err: error },
@@ -99,7 +101,7 @@ export class NftHostNetwork implements HostNetwork {
     if (part === null) return false;
     const [rules, links] = await Promise.all([
       this.#healRules(part),
-      this.#runner.run('links', () => alignLinks(this.#wanted ?? part)),
+      this.#runner.run('links', () => alignLinks(this.#wanted ?? part, this.#options.isMaking)),
     ]);
     if (links.missing.length > 0) this.#options.onMissing?.(links.missing);
     return rules || links.changed;
@@ -248,15 +250,19 @@ export class NftHostNetwork implements HostNetwork {
 }
 
 /** Proxies are on bridges that stand. @returns whether something was not as it should be. */
-async function alignLinks(part: RouterPart): ReturnType<typeof applyLinks> {
-  const links = await applyLinks(part);
+async function alignLinks(
+  part: RouterPart,
+  isMaking?: (bridge: string) => boolean,
+): ReturnType<typeof applyLinks> {
+  const links = await applyLinks(part, isMaking);
   return { ...links, changed: (await applyProxies(part)) || links.changed };
 }
 
 async function nft(args: readonly string[], input?: string): Promise<string> {
   const { stdout } = await exec('nft', args, {
     timeoutMs: LIMIT_MS,
-    ...(input === undefined ? {} : { input }),
+    // Half a file of rules may be one that nft takes, and opens what the other half closes.
+    ...(input === undefined ? {} : { input, wholeInput: true }),
   });
   return stdout;
 }

@@ -20,7 +20,8 @@ export interface UnderlayOptions {
   readonly controller: () => string;
   /** Of this host's fence devices, by name or by address. */
   readonly devices: readonly string[];
-  readonly addressesOf: (name: string) => Promise<readonly string[]>;
+  /** As last known; none: never. */
+  readonly addressesOf: (name: string) => readonly string[];
 }
 
 export interface Underlay {
@@ -34,18 +35,15 @@ export interface Underlay {
 
 /** Where other hosts reach this one, and what is beside it. */
 export async function lookAtUnderlay(options: UnderlayOptions): Promise<Underlay> {
-  const [{ links }, controllers, ...devices] = await Promise.all([
-    observeLinks([]),
-    options.addressesOf(hostOf(options.controller())),
-    ...options.devices.map(options.addressesOf),
-  ]);
-  const controller = controllers[0] ?? null;
+  const { links } = await observeLinks([]);
+  const controllers = options.addressesOf(hostOf(options.controller()));
+  const devices = options.devices.map((name) => options.addressesOf(name));
   const all = links.filter((link) => !isOfFleet(fleetPrefix(options.fleet), link));
   const own = all.filter(({ ifname }) => ifname !== 'lo');
   const networks = networksOf(own);
   const closed = networksOf(own.filter(({ ifname }) => BEHIND.test(ifname)));
   const closedOnes = hostAddresses([all.flatMap(addressesOn), controllers, ...devices].flat());
-  const address = options.address ?? (await ownAddress(controller));
+  const address = options.address ?? (await ownAddress(controllers));
   const link = own.find(({ addr_info: all }) => all.some(({ local }) => local === address));
   return {
     offer:
@@ -60,15 +58,22 @@ export async function lookAtUnderlay(options: UnderlayOptions): Promise<Underlay
   };
 }
 
-/** Where it cannot say, as where the controller is on this very machine, the way into the world is taken. */
-async function ownAddress(controller: string | null): Promise<string | null> {
-  const found = controller === null ? null : await sourceTo(controller);
-  return found !== null && !isLoopback(found) ? found : sourceTo(ELSEWHERE);
+/**
+ * Where that cannot say, as where the controller is on this very machine, the way into the world is taken. Where there is no way to it, no
+ * other one is looked for: it will be back, or nobody hears of this.
+ */
+async function ownAddress(controllers: readonly string[]): Promise<string | null> {
+  for (const controller of controllers) {
+    const found = await sourceTo(controller);
+    if (found !== null) return isLoopback(found) ? sourceTo(ELSEWHERE) : found;
+  }
+  return controllers.length === 0 ? sourceTo(ELSEWHERE) : null;
 }
 
 const isLoopback = (address: string) => address.startsWith('127.') || address === '::1';
 
-const hostOf = (controller: string) => controller.replace(/:\d+$/, '').replace(/^\[|\]$/g, '');
+/** Name or address of a controller. @param controller `host:port`. */
+export const hostOf = (controller: string) => controller.replace(/:\d+$/, '').replace(/^\[|\]$/g, '');
 
 const addressesOn = ({ addr_info: all }: ObservedLink) => all.flatMap(({ local }) => local ?? []);
 
@@ -89,7 +94,8 @@ function sourceTo(address: string): Promise<string | null> {
       resolve(found);
     };
     socket.once('error', () => end(null));
-    socket.connect(9, address, () => end(socket.address().address));
+    // Where there is no way to it, this is told as well.
+    socket.connect(9, address, (error?: Error) => end(error ? null : socket.address().address));
   });
 }
 

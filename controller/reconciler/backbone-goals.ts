@@ -15,6 +15,7 @@ import { edgeHosts, edgePart } from './edge-hosts.ts';
 import { listOf } from './listed-map.ts';
 import type { NetworkWorld } from './network-world.ts';
 import { outOfReach, outOfReachPart } from './out-of-reach.ts';
+import { underlayHolders } from './underlay-holders.ts';
 
 /** IANA's port of VXLAN. */
 const VXLAN_PORT = 4789;
@@ -27,14 +28,16 @@ const LEAST_MTU = 1_280;
 interface Backbone {
   readonly shared: Omit<BackboneGoal, 'self' | 'others'>;
   readonly routers: readonly RouterOf[];
+  /** Names of the hosts that others send to. */
+  readonly holders: ReadonlySet<string>;
 }
 
 /** A host's place on the backbone. Undefined: it has none, for nobody knows where it is on the underlay. */
 export function backboneGoalOf(host: string, { fleet, hosts }: NetworkWorld): BackboneGoal | undefined {
-  const { shared, routers } = derived(listOf(hosts), backboneOf(fleet));
+  const { shared, routers, holders } = derived(listOf(hosts), backboneOf(fleet));
   const self = routers.find((router) => router.host === host);
   if (!self) return undefined;
-  return { ...shared, self, others: routers.filter((router) => router !== self) };
+  return { ...shared, self, others: routers.filter((router) => router !== self && holders.has(router.host)) };
 }
 
 /** Fleet → how its backbone is made from its hosts: one function for each, by which the answer is remembered. */
@@ -68,7 +71,11 @@ function makeBackbone(fleet: FleetRecord, hosts: readonly HostRecord[]): Backbon
   const ranges = { range, range6: range6Of(uuid), cidr, cidr6 };
   const closed = outOfReach(fleet, hosts);
   const never = closed.length > 0 ? { outOfReach: [...closed] } : {};
-  return { shared: { vni: backboneVni(uuid), port: VXLAN_PORT, mtu, ...ranges, ...never }, routers };
+  return {
+    shared: { vni: backboneVni(uuid), port: VXLAN_PORT, mtu, ...ranges, ...never },
+    routers,
+    holders: underlayHolders(hosts),
+  };
 }
 
 /** All hosts' guests have the same: what one sends must reach any other in one piece. */

@@ -5,6 +5,7 @@ import { routerPart } from './backbone-goals.ts';
 import { counterparts, EDGE } from './flows.ts';
 import { isPresent } from './guest-places.ts';
 import { edgeHostsOf } from './network-world.ts';
+import { isRival } from './underlay-holders.ts';
 import type { WorldCache } from './world-cache.ts';
 
 type Changes = ReturnType<WorldCache['apply']>;
@@ -33,7 +34,11 @@ export function networkConcerned(changes: Changes, cache: WorldCache): ReadonlyS
     for (const host of cache.records('hosts').keys()) hosts.add(host);
   };
   for (const { kind, before, after } of changes) {
-    if (kind === 'hosts' && differ(routerPart, before as HostRecord, after as HostRecord)) concernAll();
+    if (kind === 'hosts') {
+      const [one, other] = [before as HostRecord | undefined, after as HostRecord | undefined];
+      if (differ(routerPart, one, other) || isRival(one, other, cache.records('hosts').values()))
+        concernAll();
+    }
     if (kind === 'applications' || kind === 'networks') areEdges = true;
     if (kind !== 'vms') continue;
     const [one, other] = [before as VmRecord | undefined, after as VmRecord | undefined];

@@ -5,6 +5,7 @@ import { watchKernel } from '../../../agent/network/kernel-monitor.ts';
 import { NftHostNetwork } from '../../../agent/network/nft-host-network.ts';
 import type { RouterPart } from '../../../agent/network/router-part.ts';
 import type { RuleQuestion } from '../../../agent/protocol/index.ts';
+import { UnderlayWatch } from '../../../agent/wiring/underlay.ts';
 
 /** A host's network room alone, in its own namespace: goals come as lines, and each is answered when its rules and links are there. */
 const guarded: readonly string[] = JSON.parse(process.argv[2] ?? '[]');
@@ -19,7 +20,23 @@ type Request = { readonly id: number } & (
   | { readonly do: 'heal' }
   | { readonly do: 'counters'; readonly fleet: string; readonly question: RuleQuestion }
   | { readonly do: 'watch' }
+  | { readonly do: 'underlay'; readonly fleet: string; readonly file: string; readonly controller: string }
 );
+
+let underlay: UnderlayWatch | null = null;
+
+/** Where others reach this host, as another look says. */
+async function lookAtUnderlay({ fleet, file, controller }: Request & { readonly do: 'underlay' }) {
+  if (underlay) await underlay.look();
+  else {
+    underlay = new UnderlayWatch({
+      ...{ fleet, file, address: null, devices: [], controller: () => controller },
+      ...{ clock: systemClock, log: { warn: console.error } as never },
+    });
+    await underlay.start();
+  }
+  return underlay.latest;
+}
 
 async function work(request: Request): Promise<unknown> {
   switch (request.do) {
@@ -39,6 +56,8 @@ async function work(request: Request): Promise<unknown> {
       return network.counters(request.fleet, request.question);
     case 'heal':
       return network.heal();
+    case 'underlay':
+      return lookAtUnderlay(request);
     case 'watch':
       network.watch(systemClock, (listener) => watchKernel(systemClock, listener));
       return true;

@@ -28,6 +28,9 @@ const WORLD6 = ['2001:db8:2::1', '2001:db8:2::2'];
 export const GATEWAY = '192.0.2.1';
 export const GATEWAY6 = '2001:db8:1::1';
 
+/** Prefixes of the hosts' own links. */
+export const GUARDED = ['192.0.2.0/24', '2001:db8:1::/64'];
+
 /**
  * Hosts as namespaces on one underlay, with bridges as libvirt would make them, and guests as namespaces on them: real kernel, no QEMU.
  * Every namespace carries the stage's own name.
@@ -43,8 +46,8 @@ export class Stage {
     return `${this.#name}-${what.replace('/', '-')}`;
   }
 
-  async open(): Promise<void> {
-    await this.#addNamespace('world');
+  async open(hosts: readonly string[] = HOSTS): Promise<void> {
+    await this.addNamespace('world');
     await this.#batch('world', [
       'link add underlay type bridge',
       'link set underlay up',
@@ -57,14 +60,14 @@ export class Stage {
       ),
     ]);
     await this.#program('world').ready;
-    await Promise.all(HOSTS.map((host) => this.#addHost(host)));
+    await Promise.all(hosts.map((host) => this.#addHost(host)));
   }
 
   /** @param suffix of the name, where a guest is at two places. */
   async addGuest(guest: Guest, suffix = ''): Promise<Worker> {
     const name = `${guest.id}${suffix}`;
     const tap = tapName(FLEET, guest.address);
-    await this.#addNamespace(name);
+    await this.addNamespace(name);
     await this.#batch(guest.host, [
       `link add ${tap} type veth peer name eth0 netns ${this.namespace(name)}`,
       `link set ${tap} mtu 1450 master ${bridgeName(FLEET, { number: numberOfRole(guest.role) })}`,
@@ -105,6 +108,13 @@ export class Stage {
     return stdout;
   }
 
+  /** kill -9 of what a host's network is kept by; what that has begun goes on. Another one begins. */
+  async restart(host: string): Promise<void> {
+    const { router, programs } = this.host(host);
+    await router.end();
+    this.hosts.set(host, { router: await this.#startRouter(host), programs });
+  }
+
   async close(): Promise<void> {
     await Promise.all(this.#workers.map((worker) => worker.end()));
     for (const namespace of this.#namespaces)
@@ -112,7 +122,7 @@ export class Stage {
   }
 
   async #addHost(host: string): Promise<void> {
-    await this.#addNamespace(host);
+    await this.addNamespace(host);
     await this.#batch('world', [
       `link add ${host} type veth peer name eth0 netns ${this.namespace(host)}`,
       `link set ${host} master underlay up`,
@@ -125,13 +135,16 @@ export class Stage {
       `route add default via ${GATEWAY6}`,
       ...ROLES.flatMap((role) => this.#bridgeLines(role)),
     ]);
-    const guarded = JSON.stringify(['192.0.2.0/24', '2001:db8:1::/64']);
-    const router = this.#keep(
-      new Worker(this.namespace(host), [process.execPath, '--import', 'tsx', here('./host.ts'), guarded]),
-    );
     const programs = this.#program(host);
-    await Promise.all([router.ready, programs.ready]);
+    const [router] = await Promise.all([this.#startRouter(host), programs.ready]);
     this.hosts.set(host, { router, programs });
+  }
+
+  async #startRouter(host: string): Promise<Worker> {
+    const program = [process.execPath, '--import', 'tsx', here('./host.ts'), JSON.stringify(GUARDED)];
+    const router = this.#keep(new Worker(this.namespace(host), program));
+    await router.ready;
+    return router;
   }
 
   /** As libvirt makes one that has no IPv6 of its making. */
@@ -144,7 +157,8 @@ export class Stage {
     ];
   }
 
-  async #addNamespace(what: string): Promise<void> {
+  /** Of the stage's, with nothing in it. */
+  async addNamespace(what: string): Promise<void> {
     const namespace = this.namespace(what);
     await exec('ip', ['netns', 'add', namespace], { timeoutMs: 30_000 });
     this.#namespaces.push(namespace);

@@ -17,6 +17,8 @@ export class Worker {
     });
     this.ready = new Promise((resolve, reject) => this.#waiting.set(0, { resolve, reject }));
     this.ready.catch(() => undefined);
+    // What is asked of one that was killed is answered by its end.
+    this.#child.stdin?.on('error', () => undefined);
     createInterface({ input: this.#child.stdout as NodeJS.ReadableStream }).on('line', (line) => {
       const { id, answer, error } = JSON.parse(line) as { id: number; answer?: unknown; error?: string };
       const waiting = this.#waiting.get(id);

@@ -47,23 +47,28 @@ export type AnyDeclared = typeof anyDeclared extends fc.Arbitrary<infer T> ? T :
 
 export const anyHost = fc.record({
   underlay: fc.boolean(),
+  /** It says that it is where the third host is. */
+  isElsewhere: fc.boolean(),
+  state: fc.constantFrom('up' as const, 'down' as const),
   mtu: fc.constantFrom(1_500, 9_000),
   edge: fc.constantFrom(undefined, true, false),
   label: fc.constantFrom(undefined, 'true', 'false'),
 });
 export type AnyHost = typeof anyHost extends fc.Arbitrary<infer T> ? T : never;
 
-export function hostOf(name: string, { underlay, mtu, edge, label }: AnyHost): HostRecord {
+export function hostOf(name: string, any: AnyHost): HostRecord {
+  const { underlay, isElsewhere, state, mtu, edge, label } = any;
   const host = aHost(name);
   const { offer } = host;
   if (!offer) throw new TypeError('it offers something');
   const at = Number(name.slice(1));
+  const address = `192.168.7.${isElsewhere ? 3 : at}`;
   return {
-    ...host,
+    ...{ ...host, state },
     number: at + 1,
     offer: {
       ...offer,
-      ...(underlay ? { underlay: { address: `192.168.7.${at}`, mtu, networks: ['192.168.7.0/24'] } } : {}),
+      ...(underlay ? { underlay: { address, mtu, networks: ['192.168.7.0/24'] } } : {}),
       ...(edge === undefined ? {} : { edge }),
       labels: label === undefined ? {} : { edge: label },
     },

@@ -23,6 +23,8 @@ const FLEET_RECORD = { uuid: FLEET, epoch: 1, range: '10.128.0.0/10' };
 
 const anyChange = fc.oneof(
   fc.record({ of: fc.constant('host' as const), host: fc.nat(3), value: fc.option(anyHost, { freq: 6 }) }),
+  // It is heard no more, or again.
+  fc.record({ of: fc.constant('state' as const), host: fc.nat(3) }),
   fc.record({ of: fc.constant('declared' as const), app: fc.nat(1), value: anyDeclared }),
   fc.record({
     of: fc.constantFrom('delete' as const, 'delete machine' as const, 'forget' as const),
@@ -106,6 +108,11 @@ class Records {
     }
     if (any.of === 'delete' || any.of === 'delete machine' || any.of === 'forget')
       return this.#delete(any.of, APPS[any.app] ?? '');
+    if (any.of === 'state') {
+      const key = `${PREFIXES.hosts}${HOSTS[any.host]}`;
+      const host = this.values.get(key) as { readonly state: string } | undefined;
+      return host ? [this.write([[key, { ...host, state: host.state === 'up' ? 'down' : 'up' }]])] : [];
+    }
     const keys = [...this.values.keys()].filter((key) => key.startsWith(`${PREFIXES.vms}${APPS[any.app]}/`));
     const key = keys[any.guest % Math.max(1, keys.length)];
     if (key === undefined) return [];
@@ -157,7 +164,14 @@ test('goals that follow changes are those that would be made from scratch', () =
             records.change({
               of: 'host',
               host: index,
-              value: { underlay: true, mtu: 1_500, edge: name === 'h1', label: undefined },
+              value: {
+                underlay: true,
+                isElsewhere: false,
+                state: 'up',
+                mtu: 1_500,
+                edge: name === 'h1',
+                label: undefined,
+              },
             }),
           );
         take(records.declare(0, crm));

@@ -51,7 +51,14 @@ function worldOf(outbound: undefined | false | readonly string[]) {
   const crm = applicationOf('crm', { roles: { a: role }, machines: {} });
   const { vms, networks } = guestsOf(crm, 1, () => 'h1');
   const host = (name: 'h1' | 'h2', fence: readonly object[]) => {
-    const record = hostOf(name, { underlay: true, mtu: 1_500, edge: undefined, label: undefined });
+    const record = hostOf(name, {
+      underlay: true,
+      isElsewhere: false,
+      state: 'up',
+      mtu: 1_500,
+      edge: undefined,
+      label: undefined,
+    });
     const held = name === 'h2' ? ['192.168.7.204'] : [];
     const own = { networks: [...LAN, LIBVIRT], own: [...OWN[name], ...held], closed: [LIBVIRT] };
     const underlay = record.offer?.underlay && { ...record.offer.underlay, ...own };

@@ -2,7 +2,7 @@ import type { Simulation } from './simulation.ts';
 
 type Action = (simulation: Simulation, to: string, how: string | number) => Promise<void> | void;
 
-/** `web=2 db:local san:san`: roles with their instances, machines with their pools. `version=N` changes what roles are made of. */
+/** `web=2 db:local san:san`: roles with their instances, machines with their pools, which all serve each other. `version=N` changes what roles are made of. */
 function modelOf(how: string, memoryMiB = 128): string {
   const words = how.split(' ').filter((word) => word !== '');
   const version = /version=(\d+)/.exec(how)?.[1] ?? '1';
@@ -12,12 +12,15 @@ function modelOf(how: string, memoryMiB = 128): string {
     .map((word) => word.split('='))
     .map(
       ([role, count]) =>
-        `  ${role}: {kind: worker, image: "tiny:stable", ${size}, instances: ${count}, env: {VERSION: "${version}"}}`,
+        `  ${role}: {kind: worker, image: "tiny:stable", ${size}, instances: ${count}, env: {VERSION: "${version}"}, mesh: true, endpoints: {api: {type: internal, port: 80}}}`,
     );
   const machines = words
     .filter((word) => word.includes(':'))
     .map((word) => word.split(':'))
-    .map(([machine, pool]) => `  ${machine}: {image: "tiny:stable", ${size}, pool: ${pool}}`);
+    .map(
+      ([machine, pool]) =>
+        `  ${machine}: {image: "tiny:stable", ${size}, pool: ${pool}, endpoints: {sql: {type: internal, port: 5432}}}`,
+    );
   return [
     'apiVersion: weft/v1',
     'kind: Application',
@@ -51,6 +54,7 @@ export const ACTIONS = {
   skew: (simulation, to, ms) => {
     simulation.host(to).skewMs = Number(ms);
   },
+  renumber: (simulation, to) => simulation.host(to).renumber(),
   'kill agent': (simulation, to) => simulation.restartAgent(simulation.host(to)),
   'make agent forget': (simulation, to) => simulation.makeForget(simulation.host(to)),
   'fill pool': (simulation, to) => simulation.host(to).fillPool(true),

@@ -1,6 +1,7 @@
 import type { HostShape } from '../../support/builders/host.ts';
 import { convergedUnder } from './converged.ts';
 import { growthOf, MACHINE_IN_CEPH, MACHINES, model } from './faults.ts';
+import { untilAsDeclared } from './network/as-declared.ts';
 import { onlyRefusals, play, type Script } from './script.ts';
 import { RBD_POOL, SHARED_POOL } from './shared-pool.ts';
 import { deviceOf } from './simulated-power.ts';
@@ -68,6 +69,7 @@ export async function explore(
     await simulation.until('the application to be whole', (records) =>
       convergedUnder(records, simulation.hosts),
     );
+    await untilAsDeclared(simulation);
     simulation.allowDiskRemoval([...MACHINES, 'shop/vol']);
     await simulation.operations.deleteApplication('shop');
     await simulation.until(

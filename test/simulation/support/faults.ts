@@ -1,19 +1,19 @@
 import type { Random } from './random.ts';
 import type { Simulation } from './simulation.ts';
 
-const endpoints = (port: number) =>
-  `, endpoints: {http: {type: input, protocol: tcp, port: ${port}, drain: 10s}}`;
+const published = (port: number, isPublished: boolean) =>
+  isPublished ? `, http: {type: input, protocol: tcp, port: ${port}, drain: 10s}` : '';
 
-/** The application that faults are asked of: stateless roles, a machine on its host's own pool, one on the shared pool. */
+/** The application that faults are asked of: stateless roles, a machine on its host's own pool, one on the shared pool, and whom they serve. */
 export const model = (workers: number, version: number, webs = 2, isPublished = false): string => `
 apiVersion: weft/v1
 kind: Application
 name: shop
 roles:
-  web: {kind: worker, image: "tiny:stable", size: {cpus: 1, memory: 128MiB, disk: 256MiB}, instances: ${webs}, env: {VERSION: "${version}"}${isPublished ? endpoints(80) : ''}}
-  reports: {kind: worker, image: "tiny:stable", size: {cpus: 1, memory: 128MiB, disk: 256MiB}, instances: ${workers}}
+  web: {kind: worker, image: "tiny:stable", size: {cpus: 1, memory: 128MiB, disk: 256MiB}, instances: ${webs}, env: {VERSION: "${version}"}, endpoints: {api: {type: internal, port: 8080, from: [reports]}${published(80, isPublished)}}}
+  reports: {kind: worker, image: "tiny:stable", size: {cpus: 1, memory: 128MiB, disk: 256MiB}, instances: ${workers}, mesh: true, endpoints: {log: {type: internal, protocol: udp, port: 514}}}
 machines:
-  db: {image: "tiny:stable", size: {cpus: 1, memory: 128MiB, disk: 256MiB}${isPublished ? endpoints(90) : ''}}
+  db: {image: "tiny:stable", size: {cpus: 1, memory: 128MiB, disk: 256MiB}, endpoints: {sql: {type: internal, port: 5432, from: [web, machines]}${published(90, isPublished)}}}
   san: {image: "tiny:stable", size: {cpus: 1, memory: 128MiB, disk: 256MiB}, pool: san}
 `;
 /** To be added to it: a machine in Ceph. */

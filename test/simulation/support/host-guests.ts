@@ -7,6 +7,8 @@ export interface Guest {
   readonly kind: 'instance' | 'machine';
   readonly incarnation: number;
   readonly pool: string;
+  /** Of its interface; null: it is not known. */
+  readonly mac: string | null;
 }
 
 /** What runs on a host and can write its disk, by the ids of VMs. @param isShutOut whether the host is shut out of Ceph. */
@@ -16,7 +18,10 @@ export function runningOn({ domains }: FakeHypervisor, isShutOut: boolean): Read
     const { mark, state } = domain;
     if (!mark || state === 'shut-off' || isStill(domain) || (isShutOut && isInCeph(domain))) continue;
     const { id: vmId, kind, incarnation } = mark;
-    found.set(vmId, { vmId, kind, incarnation, pool: poolOf(domain) });
+    found.set(vmId, {
+      ...{ vmId, kind, incarnation },
+      ...{ pool: poolOf(domain), mac: domain.spec?.nic.mac ?? null },
+    });
   }
   return found;
 }

@@ -8,11 +8,13 @@ import { DiskContents } from './invariants/disk-contents.ts';
 import { Drained } from './invariants/drained.ts';
 import { HandOvers } from './invariants/hand-overs.ts';
 import { Incarnations } from './invariants/incarnations.ts';
+import { LiveAddresses } from './invariants/live-addresses.ts';
 import { MachinesOnOneHost } from './invariants/machines-on-one-host.ts';
 import { Maintenance } from './invariants/maintenance.ts';
 import { OneStorage } from './invariants/one-storage.ts';
 import { Order } from './invariants/order.ts';
 import { Proofs } from './invariants/proofs.ts';
+import { RemoteGuests } from './invariants/remote-guests.ts';
 import type { Commit, Fabric, Rule } from './invariants/rule.ts';
 import { Records } from './records.ts';
 import type { MachineDisk } from './simulated-disks.ts';
@@ -51,7 +53,7 @@ export class Invariants {
       new Drained(fabric, now),
       ...[
         ...[Addresses, Departures, Incarnations, Proofs, Order, Capacity, Maintenance, Claims],
-        ...[OneStorage],
+        ...[OneStorage, LiveAddresses, RemoteGuests],
       ].map((rule) => new rule(fabric)),
     ];
   }
@@ -92,11 +94,11 @@ export class Invariants {
   }
 
   /** Everything of one transaction holds at once, so all of it is looked at together. */
-  committed({ puts = [], deletes = [] }: Transaction): void {
+  committed({ puts = [], deletes = [] }: Transaction, revision: number): void {
     this.changes++;
     for (const { key, value } of puts) this.records.set(key, value);
     for (const key of deletes) this.records.set(key, null);
-    const commit = commitOf([...puts.map(({ key }) => key), ...deletes]);
+    const commit = commitOf([...puts.map(({ key }) => key), ...deletes], revision);
     for (const rule of this.#rules) rule.committed?.(commit);
   }
 
@@ -105,9 +107,15 @@ export class Invariants {
     this.changes++;
     for (const rule of this.#rules) rule.hostChanged?.(host);
   }
+
+  /** A host has put its goal's network in place. */
+  networkApplied(host: SimulatedHost): void {
+    this.changes++;
+    for (const rule of this.#rules) rule.networkApplied?.(host);
+  }
 }
 
-function commitOf(keys: readonly string[]): Commit {
+function commitOf(keys: readonly string[], revision: number): Commit {
   const [vms, hosts, claims] = [new Set<string>(), new Set<string>(), new Set<string>()];
   for (const key of keys) {
     const name = key.slice(key.indexOf('/') + 1);
@@ -115,5 +123,5 @@ function commitOf(keys: readonly string[]): Commit {
     if (key.startsWith('claims/')) claims.add(name);
     if (key.startsWith('claims/') || key.startsWith('hosts/')) hosts.add(name);
   }
-  return { vms, hosts, claims };
+  return { vms, hosts, claims, revision };
 }

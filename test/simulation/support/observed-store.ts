@@ -12,9 +12,13 @@ import type { Activity } from './settle.ts';
 export class ObservedStore implements Store {
   readonly #store: Store;
   readonly #activity: Activity;
-  readonly #onCommit: (transaction: Transaction) => void;
+  readonly #onCommit: (transaction: Transaction, revision: number) => void;
 
-  constructor(store: Store, activity: Activity, onCommit: (transaction: Transaction) => void) {
+  constructor(
+    store: Store,
+    activity: Activity,
+    onCommit: (transaction: Transaction, revision: number) => void,
+  ) {
     this.#store = store;
     this.#activity = activity;
     this.#onCommit = onCommit;
@@ -34,7 +38,7 @@ export class ObservedStore implements Store {
     this.#activity.note();
     const result = await this.#store.transact(transaction);
     this.#activity.note();
-    if (result.committed) this.#onCommit(transaction);
+    if (result.committed) this.#onCommit(transaction, result.revision);
     return result;
   }
 

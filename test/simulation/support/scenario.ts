@@ -4,6 +4,7 @@ import type { HostShape } from '../../support/builders/host.ts';
 import { ACTIONS } from './actions.ts';
 import { convergedUnder } from './converged.ts';
 import { Journal } from './journal.ts';
+import { networkFaults } from './network/as-declared.ts';
 import { onlyRefusals } from './script.ts';
 import { RBD_POOL, SHARED_POOL } from './shared-pool.ts';
 import { deviceOf } from './simulated-power.ts';
@@ -84,6 +85,8 @@ export async function playScenario(
     const log = journal.end();
     if (script.ends === 'whole' && !convergedUnder(simulation.records, simulation.hosts))
       throw new Error(`not everything is as declared at the end:\n${log}`);
+    const unlike = script.ends === 'whole' ? networkFaults(simulation.records, simulation.hosts) : [];
+    if (unlike.length > 0) throw new Error(`the network is not as declared:\n${unlike.join('\n')}\n${log}`);
     for (const shown of script.shows)
       if (!new RegExp(shown, 'm').test(log)) throw new Error(`the log says nothing of ${shown}:\n${log}`);
     return log;

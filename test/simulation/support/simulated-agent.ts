@@ -13,11 +13,12 @@ import type { Goal, OpenStream, Report } from '../../../agent/protocol/index.ts'
 import { keepParts } from '../../../controller/fleet/kept-parts.ts';
 import { frozenCopy } from '../../../controller/store/frozen.ts';
 import { FLEET } from '../../support/builders/goal.ts';
-import { fakeNetwork, fakeSecrets } from '../../support/fakes/host-fakes.ts';
+import { fakeSecrets } from '../../support/fakes/host-fakes.ts';
 import { HostClock, type HostTime } from './host-clock.ts';
 import { AgentHandOvers } from './migration/agent-hand-overs.ts';
 import type { SimulatedDaemon } from './migration/daemon.ts';
 import type { SimulatedDoor } from './migration/direct-lines.ts';
+import { type ChangesNetwork, type SimulatedKernel, SimulatedNetwork } from './network/simulated-network.ts';
 import type { Random } from './random.ts';
 import type { SimulatedBalancer } from './simulated-balancer.ts';
 import { SimulatedCache } from './simulated-cache.ts';
@@ -55,6 +56,11 @@ export interface SimulatedAgentOptions extends Omit<SimulatedDisksOptions, 'cloc
   /** Chance that a boot fails. */
   readonly failureRate: number;
   readonly plan?: typeof plan;
+  /** What it makes of its goal's network; absent: what the goal says. */
+  readonly network?: ChangesNetwork;
+  readonly kernel: SimulatedKernel;
+  /** The goal's network is in place. */
+  readonly onNetwork: () => void;
   /** Serves the world, and outlives this process. */
   readonly balancer: SimulatedBalancer;
 }
@@ -65,6 +71,7 @@ export class SimulatedAgent {
   readonly #clock: HostClock;
   readonly #driver: SimulatedDriver;
   readonly #executor: Executor;
+  readonly #network: SimulatedNetwork;
   readonly #handOvers: AgentHandOvers;
   readonly #peers: SimulatedPeers | null;
   #uplink: ((report: Report) => void) | null = null;
@@ -89,6 +96,10 @@ export class SimulatedAgent {
       if (this.#uplink !== null) return fakeSecrets;
       throw new WeftError('host-unreachable', 'the controller does not answer');
     };
+    this.#network = new SimulatedNetwork({
+      ...{ kernel: options.kernel, clock, random, onApplied: options.onNetwork },
+      ...(options.network === undefined ? {} : { changes: options.network }),
+    });
     this.#executor = new Executor({
       fleet: FLEET,
       driver: this.#driver,
@@ -96,7 +107,7 @@ export class SimulatedAgent {
       copies,
       landings,
       cache,
-      network: fakeNetwork,
+      network: this.#network,
       guest: new SimulatedGuest(clock, random, failureRate),
       link: {
         openBlob: () => Promise.reject(new WeftError('host-unreachable', 'nothing is fetched here')),
@@ -153,6 +164,7 @@ export class SimulatedAgent {
   receive(goal: Goal): void {
     this.#options.balancer.follow(goal.edge, () => this.changed());
     this.#isServing = goal.edge !== undefined;
+    this.#network.announce(goal);
     this.#executor.setGoal(goal);
     if (this.#executor.goal) this.#handOvers.follow(this.#executor.goal);
   }

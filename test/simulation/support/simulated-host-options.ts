@@ -3,6 +3,7 @@ import type { plan } from '../../../agent/executor/plan.ts';
 import type { Clock } from '../../../agent/kit/clock.ts';
 import type { HostShape } from '../../support/builders/host.ts';
 import type { HostNetwork } from './migration/direct-lines.ts';
+import type { ChangesNetwork } from './network/simulated-network.ts';
 import type { Random } from './random.ts';
 import type { SharedPool } from './shared-pool.ts';
 import type { MachineDisk } from './simulated-disks.ts';
@@ -24,6 +25,8 @@ export interface SimulatedHostOptions {
   readonly onMachineDiskRemoved: (vmId: string, disk: MachineDisk | null) => void;
   /** What runs or lies on it has changed. */
   readonly onChange: (host: SimulatedHost) => void;
+  /** It has put its goal's network in place. */
+  readonly onNetwork: (host: SimulatedHost) => void;
   /** Whether it can be reached may have changed. */
   readonly onLink: (host: SimulatedHost) => void;
   /** What it offers may have changed. */
@@ -41,9 +44,10 @@ export interface SimulatedHostOptions {
   readonly note: () => void;
 }
 
-/** What an agent does wrong: its planner, or what is named. */
+/** What an agent does wrong: its planner, what it makes of its goal's network, or what is named. */
 export type HostMutation =
   | { readonly plan: typeof plan }
+  | { readonly network: ChangesNetwork }
   | 'takes older goals'
   | 'does not look at who has the disk'
   | 'lets run what comes with its disk'

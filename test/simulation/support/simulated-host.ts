@@ -15,6 +15,8 @@ import { copiesOn, type Guest, isInCeph, runningOn } from './host-guests.ts';
 import { SimulatedDaemon } from './migration/daemon.ts';
 import type { SimulatedDoor } from './migration/direct-lines.ts';
 import { isStill } from './migration/stands-still.ts';
+import type { AppliedNetwork, SimulatedKernel } from './network/simulated-network.ts';
+import { renumbered } from './network/underlay-of.ts';
 import type { Mount, SharedPool } from './shared-pool.ts';
 import { SimulatedAgent } from './simulated-agent.ts';
 import { SimulatedBalancer } from './simulated-balancer.ts';
@@ -30,6 +32,7 @@ interface Boot {
   readonly daemon: SimulatedDaemon;
   readonly clock: HostClock;
   readonly balancer: SimulatedBalancer;
+  readonly kernel: SimulatedKernel;
 }
 
 /**
@@ -56,6 +59,8 @@ export class SimulatedHost {
   #agent: SimulatedAgent | null = null;
   #uplink: ((report: Report) => void) | null = null;
   #boots = 1;
+  /** How often its network has given it another address. */
+  #renumbered = 0;
   #beats = 0;
   /** The newest epoch that it has obeyed: written down by the agent. */
   #epoch = 0;
@@ -166,6 +171,11 @@ export class SimulatedHost {
     return this.#options.shared.blocked.has(this.name);
   }
 
+  /** What its router was told last; null: nothing since it was switched on, or it is off. */
+  get network(): AppliedNetwork | null {
+    return this.powered ? this.#life.kernel.applied : null;
+  }
+
   /** Open connections of the world to a backend by way of this host. */
   sessions(backend: string): number {
     return this.powered ? this.#life.balancer.sessions(backend) : 0;
@@ -187,7 +197,9 @@ export class SimulatedHost {
   }
 
   hello(): Hello {
-    const hello = aHello(this.name, this.#options.shape, this.#bootId);
+    const { shape } = this.#options;
+    const underlay = shape.underlay && renumbered(shape.underlay, this.#renumbered);
+    const hello = aHello(this.name, { ...shape, ...(underlay && { underlay }) }, this.#bootId);
     const isOffered = ({ kind }: { readonly kind: string }) => kind !== 'rbd' || !this.#isShutOut;
     const offer = { ...hello.offer, pools: hello.offer.pools.filter(isOffered) };
     return { ...hello, offer, capabilities: [...hello.capabilities, MIGRATES_LIVE, COPIES_DISKS] };
@@ -307,6 +319,12 @@ export class SimulatedHost {
     this.#options.onOffer(this);
   }
 
+  /** Its network gives it another address. */
+  renumber(): void {
+    this.#renumbered++;
+    this.#options.onOffer(this);
+  }
+
   /** Its own pool has no room, or has some again. */
   fillPool(full: boolean): void {
     this.local.full = full;
@@ -332,16 +350,17 @@ export class SimulatedHost {
       runsCopies: this.#options.mutation === 'lets run what comes with its disk',
       isLocked: (vmId) => isLocked(vmId, this),
     });
-    this.#life = { hypervisor, clock, daemon, balancer: new SimulatedBalancer(clock, random) };
+    const balancer = new SimulatedBalancer(clock, random);
+    this.#life = { hypervisor, clock, daemon, balancer, kernel: { applied: null } };
     this.#agent = this.#start();
     return this.#life;
   }
 
   #start(): SimulatedAgent {
     const { clock, random, failureRate, leavesBeats, mutation, isLocked, dial, network } = this.#options;
-    const { hypervisor, daemon, balancer } = this.#life;
+    const { hypervisor, daemon, balancer, kernel } = this.#life;
     const agent = new SimulatedAgent({
-      ...{ clock, random, failureRate, hypervisor, daemon, balancer },
+      ...{ clock, random, failureRate, hypervisor, daemon, balancer, kernel },
       isLocked: (vmId) => isLocked(vmId, this),
       dial: (path) => dial(this, path),
       address: this.ownAddress,
@@ -358,10 +377,11 @@ export class SimulatedHost {
       folders: this.#folders,
       blobs: this.#blobs,
       onChange: () => this.#options.onChange(this),
+      onNetwork: () => this.#options.onNetwork(this),
       onMachineDiskRemoved: this.#options.onMachineDiskRemoved,
       flushesNothing: mutation === 'does not flush what was copied',
       takesAnyDisk: mutation === 'does not look at who has the disk',
-      ...(typeof mutation === 'object' ? { plan: mutation.plan } : {}),
+      ...(typeof mutation === 'object' ? mutation : {}),
     });
     if (this.#uplink) agent.connect(this.#uplink);
     return agent;

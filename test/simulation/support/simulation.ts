@@ -12,6 +12,7 @@ import { describeFabric } from './describe.ts';
 import { fullCheck } from './invariants/full-check.ts';
 import { Invariants } from './invariants.ts';
 import { HostNetwork } from './migration/direct-lines.ts';
+import { underlayOf } from './network/underlay-of.ts';
 import { ObservedStore } from './observed-store.ts';
 import { Random, Steady } from './random.ts';
 import type { Records } from './records.ts';
@@ -98,8 +99,8 @@ export class Simulation {
     this.random = options.steady ? new Steady(seed) : new Random(seed);
     this.hosts = hosts.map((shape, index) => this.#host(`h${index + 1}`, shape, options, fence));
     this.invariants = new Invariants(this.hosts, () => this.clock.now());
-    this.store = new ObservedStore(this.#memory, this.activity, (transaction) => {
-      this.invariants.committed(transaction);
+    this.store = new ObservedStore(this.#memory, this.activity, (transaction, revision) => {
+      this.invariants.committed(transaction, revision);
       options.onCommit?.(transaction);
     });
     this.power = new SimulatedPower(this.hosts, this.clock);
@@ -269,7 +270,8 @@ export class Simulation {
       shape: {
         ...shape,
         ...(fence ? { fence: [deviceOf(name)] } : {}),
-        ...(this.edges ? { edgeAt: `192.0.2.${name.slice(1)}` } : {}),
+        underlay: underlayOf(name),
+        edge: this.edges,
       },
       ...{ shared: this.shared, clock: this.clock, random: this.random },
       failureRate: options.failureRate ?? 0,
@@ -282,6 +284,7 @@ export class Simulation {
         this.invariants.hostChanged(host);
         options.onHostChange?.(host);
       },
+      onNetwork: (host) => this.invariants.networkApplied(host),
       onOffer: (host) => this.#life?.fleet.greet(host),
       onLink: (host) => this.#life?.fleet.follow(host),
       isLocked: (vmId, than) =>

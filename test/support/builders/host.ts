@@ -1,4 +1,9 @@
-import { type Hello, type HostOffer, PROVES_STOPS } from '../../../agent/protocol/index.ts';
+import {
+  type Hello,
+  type HostOffer,
+  PROVES_STOPS,
+  type UnderlayOffer,
+} from '../../../agent/protocol/index.ts';
 import type { HostRecord } from '../../../controller/model/index.ts';
 
 export interface HostShape {
@@ -13,6 +18,10 @@ export interface HostShape {
   readonly fence?: HostOffer['fence'];
   /** Where others reach it, which makes it an edge host. */
   readonly edgeAt?: string;
+  /** Where others reach it, in all that its agent offers of that. */
+  readonly underlay?: UnderlayOffer;
+  /** It can be an edge host. */
+  readonly edge?: boolean;
 }
 
 /** What an agent says of its host: 4 CPUs at ratio 4, 4 GiB, one local pool of 100 GiB, unless told otherwise. */
@@ -48,6 +57,8 @@ export function aHello(name: string, shape: HostShape = {}, bootId = 'boot-1'): 
       ...(shape.edgeAt === undefined
         ? {}
         : { edge: true, underlay: { address: shape.edgeAt, mtu: 1_500, networks: [] } }),
+      ...(shape.underlay === undefined ? {} : { underlay: shape.underlay }),
+      ...(shape.edge ? { edge: true } : {}),
     },
   };
 }

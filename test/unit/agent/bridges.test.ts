@@ -161,3 +161,26 @@ test('what could not be made is tried again at the next look', async () => {
   await networks.ready(network);
   expect(isThere).toBe(true);
 });
+
+test('a bridge is in the making until libvirt is done with it, also where it is made a second time', async () => {
+  expect(networks.isMaking(bridge)).toBe(false);
+  networks.apply(goal);
+  expect(networks.isMaking(bridge)).toBe(true);
+  expect(networks.isMaking('wb0000-1')).toBe(false);
+  await networks.ready(network);
+  expect(networks.isMaking(bridge)).toBe(false);
+  isThere = false;
+  networks.remake([bridge]);
+  expect(networks.isMaking(bridge)).toBe(true);
+  await networks.ready(network);
+  expect(networks.isMaking(bridge)).toBe(false);
+});
+
+test('what could not be made is not in the making any more', async () => {
+  driver.ensureNetwork = async () => {
+    throw new Error('libvirt is away');
+  };
+  networks.apply(goal);
+  await expect(networks.ready(network)).rejects.toThrow('away');
+  expect(networks.isMaking(bridge)).toBe(false);
+});

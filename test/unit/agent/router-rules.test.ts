@@ -81,3 +81,38 @@ test('only devices that are the fleet’s go, and a VXLAN of another number is m
   ]);
   expect(isNothing(plan)).toBe(false);
 });
+
+const bridge = (overrides: {
+  readonly flags: string[];
+  readonly addr_info: { local: string; prefixlen: number }[];
+}) => ({
+  ...{ ifname: 'wbf1ee-1', mtu: 1500, address: '52:54:0a:80:04:01', linkinfo: { info_kind: 'bridge' } },
+  ...overrides,
+});
+const linesOn = (name: string, plan: ReturnType<typeof planLinks>) =>
+  [...plan.links, ...plan.enable6, ...plan.addresses, ...plan.forwards].filter((line) => line.includes(name));
+
+test('a bridge that libvirt is just making is left alone until it has its address', () => {
+  const wanted = composeLinks(part);
+  const making = new Set(['wbf1ee-1']);
+  const gateway = { local: '10.128.4.1', prefixlen: 22 };
+  for (const flags of [[], ['UP']]) {
+    const bare = { ...nothing, links: [bridge({ flags, addr_info: [] })], without6: making };
+    expect(linesOn('wbf1ee-1', planLinks('f1ee', wanted, bare, making))).toEqual([]);
+    // Somebody else's work, where libvirt is not at it.
+    expect(linesOn('wbf1ee-1', planLinks('f1ee', wanted, bare))).not.toEqual([]);
+  }
+  const addressed = { ...nothing, links: [bridge({ flags: [], addr_info: [gateway] })] };
+  expect(planLinks('f1ee', wanted, addressed, making).links).toContain('link set dev wbf1ee-1 up');
+});
+
+test('IPv6 is put on where it is off, also on what is made just now, and nowhere where the kernel has none', () => {
+  const wanted = composeLinks(part);
+  const links = [bridge({ flags: ['UP'], addr_info: [{ local: '10.128.4.1', prefixlen: 22 }] })];
+  const off = planLinks('f1ee', wanted, { ...nothing, links, without6: new Set(['wbf1ee-1']) });
+  expect([...off.enable6].sort()).toEqual(['wbf1ee-1', 'wxf1ee']);
+  const none = planLinks('f1ee', wanted, { ...nothing, links, has6: false });
+  expect(none.enable6).toEqual([]);
+  expect(none.addresses.filter((line) => line.includes('fd12:'))).toEqual([]);
+  expect(none.addresses).toContain('route replace 10.128.16.11/32 via 10.191.252.3 dev wxf1ee');
+});

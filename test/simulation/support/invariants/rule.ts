@@ -15,6 +15,8 @@ export interface Commit {
   /** Names of hosts whose own records, or whose claims, were. */
   readonly hosts: ReadonlySet<string>;
   readonly claims: ReadonlySet<string>;
+  /** The store's, of this transaction. */
+  readonly revision: number;
 }
 
 /** One invariant: what has changed is checked against what is remembered of the rest. */
@@ -22,6 +24,8 @@ export interface Rule {
   committed?(commit: Commit): void;
   /** What runs or lies on a host has changed. */
   hostChanged?(host: SimulatedHost): void;
+  /** A host has put its goal's network in place. */
+  networkApplied?(host: SimulatedHost): void;
   /** The disk of a machine was removed, with its user's leave. */
   diskRemoved?(vmId: string): void;
   /** The store was lost: what it knew binds nobody any more. */
