@@ -112,7 +112,11 @@ export class PublicFront {
   async install(name: string, { certificate, key }: Certificate): Promise<void> {
     for (const host of (await this.#golden.lab.state()).hosts) {
       const file = join('var/lib/weft/agent/certificates', `${name}.pem`);
-      await writeFileAtomic(join(diskOf(this.#golden.lab.layout, host), file), `${certificate}\n${key}\n`, 0o600);
+      await writeFileAtomic(
+        join(diskOf(this.#golden.lab.layout, host), file),
+        `${certificate}\n${key}\n`,
+        0o600,
+      );
     }
   }
 

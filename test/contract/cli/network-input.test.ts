@@ -26,22 +26,22 @@ describe('a network that cannot be is refused by its place in the file, with wha
     [
       'two roles that want one public port',
       model(INPUT, `http: ${INPUT}`),
-      '6:101: roles.api.endpoints.http.port: api/http and web/http both want the public port 80\n  Choose another one: web/http has port 80.',
+      '6:110: roles.api.endpoints.http.port: api/http and web/http both want the public port 80\n  Choose another one: web/http has port 80.',
     ],
     [
       'instances whose ports reach those of another role',
       model('{type: instance, port: 7000}', 'own: {type: input, port: 7001}'),
-      '6:100: roles.api.endpoints.own.port: api/own and web/http both want the public port 7001\n  Choose another one: web/http has ports 7000 to 7001.',
+      '6:109: roles.api.endpoints.own.port: api/own and web/http both want the public port 7001\n  Choose another one: web/http has ports 7000 to 7001.',
     ],
     [
       'from that names no role',
       model('{type: internal, port: 80, from: [apo]}', ''),
-      '5:117: roles.web.endpoints.http.from.0: there is no role "apo", and no network of machines of that name\n  Did you mean api?',
+      '5:124: roles.web.endpoints.http.from.0: there is no role "apo", and no network of machines of that name\n  Did you mean api?',
     ],
     [
       'a port that there is not',
       model('{type: input, port: 70000}', ''),
-      '5:101: roles.web.endpoints.http.port: must be at most 65535',
+      '5:110: roles.web.endpoints.http.port: must be at most 65535',
     ],
     [
       'a public machine that publishes nothing',
@@ -51,12 +51,14 @@ describe('a network that cannot be is refused by its place in the file, with wha
     [
       'a certificate whose name would be a path',
       model('{type: input, port: 443, certificate: ../../key}', ''),
-      '5:119: roles.web.endpoints.http.certificate: must be a DNS label: lower-case letters, digits and dashes, a letter first, at most 40',
+      '5:128: roles.web.endpoints.http.certificate: must be a DNS label: lower-case letters, digits and dashes, a letter first, at most 40',
     ],
   ])('%s', async (_what, text, problem) => {
     const file = await controller.write('weft.yaml', text);
     const { exitCode, stdout, stderr } = await controller.weft.run(['apply', '-f', file]);
-    expect(stderr).toBe(`weft: a problem in weft.yaml; nothing was changed\nweft.yaml:${problem}`);
+    expect(stderr.replaceAll(`${controller.folder}/`, '')).toBe(
+      `weft: a problem in weft.yaml; nothing was changed\nweft.yaml:${problem}`,
+    );
     expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: '' });
     expect(await controller.weft.json(['ls'])).toEqual([]);
   });
@@ -65,9 +67,7 @@ describe('a network that cannot be is refused by its place in the file, with wha
 describe('a controller that is told of a network that cannot be does not start', () => {
   const ALONE = '2001:db8::200-2001:db8::2ff/64';
   test.each([
-    [['--zone', 'local'], 'zone local collides with local, which means something else'],
     [['--zone', 'com'], 'zone com collides with the public top-level domain com'],
-    [['--zone', 'a b'], 'zone "a b" is no domain of up to 120 characters'],
     [['--public', '192.0.2.9-192.0.3.1/24'], '--public 192.0.2.9-192.0.3.1/24 is no range of one link'],
     [['--public', ALONE], `--public ${ALONE} is of IPv6 alone: those go along with addresses of IPv4`],
   ])('%s', async (args, problem) => {
