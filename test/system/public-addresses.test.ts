@@ -223,8 +223,7 @@ describe('public addresses of an application and of its machine', () => {
     );
     const { stdout, stderr } = await golden.weft.run(['ps', '--endpoints', 'front']);
     expect(stdout).toMatch(/^front\/db\/wrong +failed /m);
-    expect(stderr).toContain(`front/db/late: ${taken}\n`);
-    expect(stderr).toContain(`front/db/wrong: ${mismatch}\n`);
+    expect(stderr.split('\n')).toEqual([`front/db/late: ${taken}`, `front/db/wrong: ${mismatch}`]);
     await hear(first.address, 9100, '');
     await front.install('wrong', good);
     await front.untilServed();
@@ -316,7 +315,12 @@ describe('public addresses of an application and of its machine', () => {
     expect(stdout).toMatch(/^front\/web\/https +failed /m);
     expect(stderr).toContain('front/web/https: no edge host is up: ');
     await front.untilNobodyHas(own);
-    expect((await golden.weft.ps('front')).every(isReady)).toBe(true);
+    // Their agents were away for a moment.
+    await waitFor(
+      'all to be ready',
+      () => golden.weft.ps('front'),
+      (rows) => rows.every(isReady),
+    );
     await label('true');
     await front.untilServed();
     await untilAnswered();
