@@ -5,6 +5,8 @@ const MONITORS: readonly (readonly [string, ...string[]])[] = [
   ['nft', 'monitor'],
   ['ip', 'monitor', 'link', 'address', 'route'],
 ];
+/** They end with this agent, also where it is killed: by themselves they would see that nobody reads on only when they have something to write. */
+const ENDING_WITH_US = ['setpriv', '--pdeathsig', 'KILL', '--'] as const;
 /** Changes come in rows: one look for all of one row. */
 const SETTLE_MS = 100;
 const AGAIN_MS = 5_000;
@@ -29,7 +31,8 @@ export function watchKernel(clock: Clock, onChange: () => void): () => void {
     );
   };
   const start = ([program, ...args]: readonly [string, ...string[]]) => {
-    const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'ignore'] });
+    const [file, ...options] = ENDING_WITH_US;
+    const child = spawn(file, [...options, program, ...args], { stdio: ['ignore', 'pipe', 'ignore'] });
     children.set(program, child);
     child.stdout?.on('data', () => later('change', SETTLE_MS, onChange));
     child.on('error', () => undefined);

@@ -12,7 +12,7 @@ export const endpointRow = z.object({
   addresses: z.array(z.string()),
   port: z.number(),
   protocol: z.string(),
-  /** `failed`: on none of them; `reason` also says where else it is not. */
+  /** `failed`: on none of them, or not on the one that has its address; `reason` also says where else it is not. */
   state: z.enum(['served', 'failed']),
   reason: z.string().optional(),
   /** The host that has its address now; null: none, or each has its own. */
@@ -64,10 +64,12 @@ export function endpointRows(
     const problems = seen.flatMap(({ host, endpoint }) =>
       endpoint?.state === 'served' ? [] : [`${host}: ${endpoint?.reason ?? 'it has not said so yet'}`],
     );
+    // Nobody who comes to a shared address gets to the hosts that do not have it.
+    const reached = holder ? seen.filter(({ host }) => host === holder.name) : seen;
     const reason = edges.length === 0 ? NOBODY : problems.join('; ');
     return {
       ...{ id, addresses, port, protocol },
-      state: serving.length > 0 ? 'served' : 'failed',
+      state: reached.some(({ endpoint }) => endpoint?.state === 'served') ? 'served' : 'failed',
       ...(reason === '' ? {} : { reason }),
       host: holder?.name ?? null,
       connections: sum(serving, 'connections'),

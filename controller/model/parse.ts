@@ -125,6 +125,9 @@ function problemsOf(issue: z.core.$ZodIssue, map: SourceMap): ModelProblem[] {
 function messageOf(issue: z.core.$ZodIssue): string {
   if (issue.code === 'invalid_type' && issue.input === undefined)
     return `${String(issue.path.at(-1) ?? 'the document')} is missing (${issue.expected})`;
+  const isNumber = 'origin' in issue && (issue.origin === 'number' || issue.origin === 'int');
+  if (isNumber && issue.code === 'too_big') return `must be at most ${issue.maximum}`;
+  if (isNumber && issue.code === 'too_small') return `must be at least ${issue.minimum}`;
   return issue.message.replace(/^Invalid (input|option|string|key): /, '');
 }
 

@@ -30,6 +30,7 @@ import {
   type Layout,
   layoutOf,
   publicRange,
+  publicRange6,
   REPOSITORY,
 } from './layout.ts';
 import { isAlive, killAndWait, recordProcess, signalProcess } from './processes.ts';
@@ -63,6 +64,8 @@ export interface UpOptions {
   readonly controller?: readonly string[];
   /** How many addresses the controller may give to applications; default: none. */
   readonly publicAddresses?: number;
+  /** Hosts, and this machine beside them, have IPv6 on the lab's network; public addresses are of both families. */
+  readonly ipv6?: boolean;
   /** Without controller and agents: bare libvirt hosts. */
   readonly bare?: boolean;
 }
@@ -109,11 +112,15 @@ export class Lab {
     for (const pool of options.shared ?? [])
       await mkdir(join(layout.folder, 'shared', pool), { recursive: true });
     if (options.forgetful) await buildForgetful(forgetfulOf(layout));
-    await createBridge(state.number);
+    await createBridge(state.number, options.ipv6);
     if (!options.bare) {
       await building;
       const { controller = [], publicAddresses = 0 } = options;
-      const range = publicAddresses === 0 ? [] : ['--public', publicRange(state.number, publicAddresses)];
+      const ranges = [publicRange, ...(options.ipv6 ? [publicRange6] : [])];
+      const range =
+        publicAddresses === 0
+          ? []
+          : ['--public', ranges.map((each) => each(state.number, publicAddresses)).join()];
       const supervisor = await startController(layout, state, [...controller, ...range]);
       await this.#save({ ...state, controller: supervisor });
       await waitForFile(layout.clientConfig, 'the controller', join(layout.folder, 'controller.log'));
@@ -123,7 +130,7 @@ export class Lab {
       state.hosts.map(async (host) => {
         await prepareDisk(layout, host);
         if (!options.bare) await this.#installAgent(state, host, options);
-        await createHostLink(state, host);
+        await createHostLink(state, host, options.ipv6);
         const running = { ...host, power: await powerOn(layout, state, host) };
         await noteHostPower(layout, running);
         return running;

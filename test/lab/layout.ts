@@ -47,3 +47,10 @@ export const controllerAddress = (number: number) => `10.77.${number}.1`;
 export const publicRange = (number: number, count: number) =>
   `10.77.${number}.200-10.77.${number}.${199 + count}/24`;
 export const hostAddress = (number: number, hostNumber: number) => `10.77.${number}.${10 + hostNumber}`;
+/** Below the prefix of documentation (RFC 3849). */
+const network6Of = (number: number) => `2001:db8:77:${number.toString(16)}`;
+export const controllerAddress6 = (number: number) => `${network6Of(number)}::1`;
+export const hostAddress6 = (number: number, hostNumber: number) =>
+  `${network6Of(number)}::${10 + hostNumber}`;
+export const publicRange6 = (number: number, count: number) =>
+  `${network6Of(number)}::200-${network6Of(number)}::${(0x1ff + count).toString(16)}/64`;

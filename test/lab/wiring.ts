@@ -1,25 +1,36 @@
 import { exec } from '../../agent/kit/exec.ts';
-import { bridgeName, controllerAddress, hostAddress, linkName, namespaceName } from './layout.ts';
+import {
+  bridgeName,
+  controllerAddress,
+  controllerAddress6,
+  hostAddress,
+  hostAddress6,
+  linkName,
+  namespaceName,
+} from './layout.ts';
 import type { HostState, LabState } from './state.ts';
 
 const ip = (...args: string[]) => exec('ip', args, { timeoutMs: 10_000 });
 const ipIfThere = (...args: string[]) => exec('ip', args, { timeoutMs: 10_000, okExitCodes: [0, 1, 2, 255] });
 
 /** The switch that the lab's hosts and its controller hang on. */
-export async function createBridge(number: number): Promise<void> {
+export async function createBridge(number: number, has6 = false): Promise<void> {
   const bridge = bridgeName(number);
   await ip('link', 'add', bridge, 'type', 'bridge', 'forward_delay', '0', 'stp_state', '0');
   await ip('address', 'add', `${controllerAddress(number)}/24`, 'dev', bridge);
+  if (has6) await ip('address', 'add', `${controllerAddress6(number)}/64`, 'dev', bridge, 'nodad');
   await ip('link', 'set', bridge, 'up');
 }
 
-export async function createHostLink(lab: LabState, host: HostState): Promise<void> {
+export async function createHostLink(lab: LabState, host: HostState, has6 = false): Promise<void> {
   const namespace = namespaceName(lab.name, host.name);
   const near = linkName(lab.number, host.number);
   await ip('netns', 'add', namespace);
   await ip('link', 'add', near, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', namespace);
   await ip('link', 'set', near, 'master', bridgeName(lab.number), 'up');
   await ip('-n', namespace, 'address', 'add', `${hostAddress(lab.number, host.number)}/24`, 'dev', 'eth0');
+  const address6 = `${hostAddress6(lab.number, host.number)}/64`;
+  if (has6) await ip('-n', namespace, 'address', 'add', address6, 'dev', 'eth0', 'nodad');
   await ip('-n', namespace, 'link', 'set', 'eth0', 'up');
   await ip('-n', namespace, 'link', 'set', 'lo', 'up');
 }

@@ -21,7 +21,15 @@ export async function goldenLab(
   options: Partial<
     Pick<
       UpOptions,
-      'hosts' | 'memoryMiB' | 'agent' | 'agentOf' | 'shared' | 'forgetful' | 'bmc' | 'publicAddresses'
+      | 'hosts'
+      | 'memoryMiB'
+      | 'agent'
+      | 'agentOf'
+      | 'shared'
+      | 'forgetful'
+      | 'bmc'
+      | 'publicAddresses'
+      | 'ipv6'
     >
   > & {
     recipes?: readonly string[];

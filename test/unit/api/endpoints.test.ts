@@ -70,6 +70,18 @@ test('what a host cannot serve says why, and is served by the others', () => {
   expect(none).toMatchObject({ state: 'failed', reason: `h1: ${failed.reason}; h2: it has not said so yet` });
 });
 
+test('what the host of the address cannot serve is not served, whoever else could', () => {
+  const failed = {
+    state: 'failed',
+    reason: 'port 80 of 192.0.2.200 is taken on this host by nginx',
+  } as const;
+  const [held, free] = [link('h1', failed, ['192.0.2.200']), link('h2', {})];
+  const [row] = endpointRows(shared, hosts, vms, [held, free]);
+  expect(row).toMatchObject({ state: 'failed', host: 'h1', reason: `h1: ${failed.reason}` });
+  const [other] = endpointRows(shared, hosts, vms, [link('h1', failed), link('h2', {}, ['192.0.2.200'])]);
+  expect(other).toMatchObject({ state: 'served', host: 'h2', reason: `h1: ${failed.reason}` });
+});
+
 test('without an edge host the endpoint says so', () => {
   const down = [anEdge('h1', '192.0.2.1', { state: 'down' }), aHost('h3')];
   expect(endpointRows(application, down, vms, [])).toMatchObject([
