@@ -27,6 +27,7 @@ import type { MigrationKeeper } from './migrations/keeper.ts';
 import { withNames } from './names/edge-part.ts';
 import { watchKernel } from './network/kernel-monitor.ts';
 import { NftHostNetwork } from './network/nft-host-network.ts';
+import { TunnelAbility } from './network/tunnel-ability.ts';
 import { collectFacts, hasCpuQuota, readBootId } from './observer/facts.ts';
 import { Observer } from './observer/observer.ts';
 import { dialBytes } from './session/bytes.ts';
@@ -130,22 +131,27 @@ async function run({ log, configuration, paths, identity }: Parts): Promise<void
   });
   const base: Base = { configuration, fleet, driver, disks, cache, paths, clock, log };
   const onChange = () => observer.changed();
-  const underlay = new UnderlayWatch({
-    fleet,
-    address: configuration.underlay ?? null,
-    controller: () => identity.current.controller,
-    devices: configuration.fence.flatMap(({ options }) =>
-      [options.ip, options.ipaddr].flatMap((each) =>
-        (each ?? '').split(',').flatMap((name) => name.trim() || []),
+  const tunnel = { maker: configuration.wireguard, keyFile: paths.tunnelKey };
+  const underlay = new UnderlayWatch(
+    {
+      fleet,
+      address: configuration.underlay ?? null,
+      controller: () => identity.current.controller,
+      devices: configuration.fence.flatMap(({ options }) =>
+        [options.ip, options.ipaddr].flatMap((each) =>
+          (each ?? '').split(',').flatMap((name) => name.trim() || []),
+        ),
       ),
-    ),
-  });
+    },
+    new TunnelAbility(fleet, tunnel),
+  );
   await underlay.look();
   const network = new NftHostNetwork({
     log,
     guarded: async () => underlay.latest.guarded,
     onMissing: (bridges) => executor.remakeBridges(bridges),
     never: () => underlay.latest.never,
+    tunnel,
   });
   const backups = new BackupKeeper({
     fleet,

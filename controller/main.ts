@@ -48,6 +48,7 @@ async function run(configuration: ControllerConfiguration): Promise<void> {
   const fleetRecord = {
     ...(await openFleet(store, join(pki, 'fleet.json'), guestRange, publicRanges)),
     zone,
+    ...(configuration.encrypt === 'off' ? {} : { encrypt: configuration.encrypt }),
     devices: [...new Set([...(await deviceAddresses(fenceSecrets)), ...ownAddresses()])].sort(),
   };
   const authority = await Authority.open(pki, fleetRecord.uuid, clock.now());

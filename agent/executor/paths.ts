@@ -8,6 +8,8 @@ export class AgentPaths {
   readonly accelerator: string;
   /** The name server's own. */
   readonly names: string;
+  /** The private key of the tunnel between hosts. */
+  readonly tunnelKey: string;
 
   constructor(stateFolder: string) {
     this.identity = join(stateFolder, 'identity');
@@ -15,6 +17,7 @@ export class AgentPaths {
     this.run = join(stateFolder, 'run');
     this.accelerator = join(stateFolder, 'accelerator.json');
     this.names = join(stateFolder, 'names');
+    this.tunnelKey = join(stateFolder, 'wireguard.key');
   }
 
   /** Seed and console log of a VM. The id's form is checked where goals enter. */

@@ -11,6 +11,7 @@ import type { HostNetwork } from './contract.ts';
 import { applyLinks } from './kernel-links.ts';
 import { applyProxies } from './kernel-proxies.ts';
 import { ensureSetting } from './kernel-setting.ts';
+import { KernelTunnel, type TunnelSettings } from './kernel-tunnel.ts';
 import { tableName } from './names.ts';
 import { type Blocks, readBlocks } from './nft-blocks.ts';
 import type { RouterPart } from './router-part.ts';
@@ -31,6 +32,8 @@ export interface HostNetworkOptions {
   readonly guarded?: () => Promise<readonly string[]>;
   /** Addresses and prefixes that no guest reaches: this host's own, the controller, devices. */
   readonly never?: () => readonly string[];
+  /** Absent: nothing is encrypted here, whatever a goal says, and what should be goes nowhere. */
+  readonly tunnel?: TunnelSettings;
   /** Bridges that should be there and are not, as a look has found; some may be in the making. */
   readonly onMissing?: (bridges: readonly string[]) => void;
   /** Absent: the system's. */
@@ -50,12 +53,14 @@ interface Written {
 export class NftHostNetwork implements HostNetwork {
   readonly #options: HostNetworkOptions;
   readonly #runner = new ExclusiveRunner();
+  readonly #tunnel: KernelTunnel;
   #wanted: RouterPart | null = null;
   /** What was written last. Null: nothing that is known for sure, so the next one writes all. */
   #written: Written | null = null;
 
   constructor(options: HostNetworkOptions) {
     this.#options = options;
+    this.#tunnel = new KernelTunnel(options.tunnel ?? { maker: 'off', keyFile: '' }, options.log);
   }
 
   async apply(part: RouterPart): Promise<void> {
@@ -67,7 +72,7 @@ export class NftHostNetwork implements HostNetwork {
   refresh(): Promise<void> {
     return this.#runner.run('links', async () => {
       try {
-        if (this.#wanted) await alignLinks(this.#wanted);
+        if (this.#wanted) await this.#alignLinks(this.#wanted);
       } catch (error) {
         this.#options.log.warn(
           { err: error },
@@ -91,7 +96,7 @@ export class NftHostNetwork implements HostNetwork {
     if (part === null) return false;
     const [rules, links] = await Promise.all([
       this.#healRules(part),
-      this.#runner.run('links', () => alignLinks(this.#wanted ?? part)),
+      this.#runner.run('links', () => this.#alignLinks(this.#wanted ?? part)),
     ]);
     if (links.missing.length > 0) this.#options.onMissing?.(links.missing);
     return rules || links.changed;
@@ -213,6 +218,13 @@ export class NftHostNetwork implements HostNetwork {
     return { text, blocks, seen: new Map(), countedSinceMs: this.#now() };
   }
 
+  /** What goes through the tunnel is sent there when it stands; proxies are on bridges that stand. @returns whether something was not as it should be. */
+  async #alignLinks(part: RouterPart): ReturnType<typeof applyLinks> {
+    const isTunnelChanged = await this.#tunnel.align(part);
+    const links = await applyLinks(part);
+    return { ...links, changed: (await applyProxies(part)) || links.changed || isTunnelChanged };
+  }
+
   #now(): number {
     return (this.#options.clock ?? systemClock).now();
   }
@@ -220,12 +232,6 @@ export class NftHostNetwork implements HostNetwork {
   async #compose(part: RouterPart): Promise<string> {
     return composeRuleset(part, (await this.#options.guarded?.()) ?? [], this.#options.never?.() ?? []);
   }
-}
-
-/** Proxies are on bridges that stand. @returns whether something was not as it should be. */
-async function alignLinks(part: RouterPart): ReturnType<typeof applyLinks> {
-  const links = await applyLinks(part);
-  return { ...links, changed: (await applyProxies(part)) || links.changed };
 }
 
 async function nft(args: readonly string[], input?: string): Promise<string> {

@@ -30,7 +30,17 @@ export function networkText(view: NetworkView): string {
     part('Passes; all else is dropped', ['from', '', 'to', 'port', 'declared by'], flows),
     part('Published', ['endpoint', 'address', 'port', 'protocol', 'guest port', 'hosts'], published),
     part(`Names in ${view.zone}`, ['name', 'type', 'data'], names),
+    encryptionText(view.encryption),
   ].join('');
+}
+
+/** Nothing where nobody asks for it. */
+function encryptionText(encryption: NetworkView['encryption']): string {
+  if (!encryption || encryption.mode === 'off') return '';
+  const { mode, exceptions } = encryption;
+  const how = mode === 'require' ? 'reaches no other host' : 'not encrypted';
+  const lines = exceptions.map(({ host, problem }) => `  ${host}: ${how}, ${problem}\n`);
+  return `\nBetween hosts\n  encrypted${lines.length === 0 ? '' : ', but for'}\n${lines.join('')}`;
 }
 
 const arrowRow = (from: string, flow: Flow) => [

@@ -29,6 +29,11 @@ export interface FleetRecord {
   readonly zone?: string;
   /** Addresses that applications and public machines are reached at, as `192.0.2.200-192.0.2.219/24`. Absent: none. */
   readonly public?: readonly string[];
+  /**
+   * What goes between hosts is encrypted: where both can (`prefer`), or not at all where one cannot (`require`). Of the controller's
+   * configuration, and in no store. Absent: it is not.
+   */
+  readonly encrypt?: 'prefer' | 'require';
   /** Addresses of fence devices that the controller's own secrets name: no guest reaches them. Read when it starts, and in no store. */
   readonly devices?: readonly string[];
 }
@@ -306,6 +311,11 @@ export interface HostRecord {
   readonly guard?: GuardState | null;
   /** Why it takes no VMs: a network of its own overlaps a range of the fleet's; both are named. Absent or null: none does. */
   readonly collision?: string | null;
+  /**
+   * Whether its traffic to other hosts is encrypted; with a problem, it is not. `isAlone`: it has none then, and takes no VMs. Absent or null:
+   * nobody asks for that, or it is on no underlay.
+   */
+  readonly encryption?: { readonly problem: string | null; readonly isAlone: boolean } | null;
   readonly facts: HostFacts | null;
   readonly offer: HostOffer | null;
   readonly bootId: string | null;

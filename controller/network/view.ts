@@ -51,6 +51,11 @@ export interface NetworkView {
   readonly published: readonly PublishedView[];
   /** Hosts that serve endpoints and names. */
   readonly edgeHosts: readonly string[];
+  /** Of what goes between hosts: what is asked for, and which hosts cannot. */
+  readonly encryption: {
+    readonly mode: 'off' | 'prefer' | 'require';
+    readonly exceptions: readonly { readonly host: string; readonly problem: string }[];
+  };
   /** In full. */
   readonly names: readonly { readonly name: string; readonly type: string; readonly data: string }[];
 }
@@ -68,6 +73,14 @@ export function networkView(app: string, world: NetworkWorld): NetworkView | nul
     flows: flowsOf(application),
     published: publishedBy(app, world),
     edgeHosts: [...edgeHostsOf(world)].sort(),
+    encryption: {
+      mode: world.fleet.encrypt ?? 'off',
+      exceptions: [...world.hosts.values()]
+        .flatMap(({ name, encryption }) =>
+          encryption?.problem ? [{ host: name, problem: encryption.problem }] : [],
+        )
+        .sort((one, other) => (one.host < other.host ? -1 : 1)),
+    },
     names: zoneFor(world)
       .records.filter(({ name }) => own(name))
       .map(({ name, type, data }) => ({

@@ -12,6 +12,7 @@ export function candidateOf(record: HostRecord): Candidate | null {
     draining: record.draining,
     heldOff: record.heldOffUntilMs !== null,
     ...(record.collision ? { collision: record.collision } : {}),
+    ...(record.encryption?.isAlone ? { alone: record.encryption.problem ?? 'it cannot encrypt' } : {}),
     architecture: facts.architecture,
     faultDomain: offer.faultDomain.split('/').filter((part) => part !== ''),
     cpus: Math.floor(offer.cpus * offer.cpuRatio),
