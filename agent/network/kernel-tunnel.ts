@@ -100,7 +100,9 @@ async function observeTunnel(name: string, table: number, maker: TunnelMaker): P
           ({ stdout }) => parseLinks(stdout)[0] ?? null,
         )
       : null,
-    has6 ? run('ip', ['-6', '-json', 'rule', 'show']).then(({ stdout }) => rules.parse(documentOf(stdout))) : [],
+    has6
+      ? run('ip', ['-6', '-json', 'rule', 'show']).then(({ stdout }) => rules.parse(documentOf(stdout)))
+      : [],
     // A table that nothing was ever in is none.
     has6
       ? run('ip', ['-6', '-json', 'route', 'show', 'table', String(table)]).then(

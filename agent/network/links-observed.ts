@@ -29,7 +29,8 @@ const links = z.array(link);
 export type ObservedLink = z.infer<typeof link>;
 
 /** @param text of `ip -json -details address show`. */
-export const parseLinks = (text: string): readonly ObservedLink[] => links.parse(JSON.parse(text.trim() || '[]'));
+export const parseLinks = (text: string): readonly ObservedLink[] =>
+  links.parse(JSON.parse(text.trim() || '[]'));
 
 const routes = z.array(
   z.object({ dst: z.string(), dev: z.string().optional(), gateway: z.string().optional() }),

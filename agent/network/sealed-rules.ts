@@ -27,7 +27,9 @@ export const sealedSources = (part: BackbonePart): readonly string[] =>
 
 /** Of VXLAN that goes out. @param vxlan what this fleet's packets are known by. */
 export function sealedChains(part: BackbonePart, vxlan: string): readonly string[] {
-  const rules = aboutSealed(part, 'daddr').map((to) => `oifname != ${device(part)} ${to} ${vxlan} counter drop`);
+  const rules = aboutSealed(part, 'daddr').map(
+    (to) => `oifname != ${device(part)} ${to} ${vxlan} counter drop`,
+  );
   if (rules.length === 0) return [];
   return [composeChain('sealed', 'type filter hook output priority filter; policy accept;', rules)];
 }

@@ -52,7 +52,9 @@ const trial = (program: string, args: readonly string[]): Promise<string | null>
   );
 
 const programProblem = async () =>
-  (await trial('wg', ['--version'])) === null ? null : 'the program wg is not there (Debian: wireguard-tools)';
+  (await trial('wg', ['--version'])) === null
+    ? null
+    : 'the program wg is not there (Debian: wireguard-tools)';
 
 async function makerProblem(fleet: string, maker: TunnelMaker): Promise<string | null> {
   if (maker === 'kernel') return kernelProblem(fleet);

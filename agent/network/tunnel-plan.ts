@@ -12,6 +12,11 @@ const RULE_PRIORITY = 4789;
 /** Keys are agreed upon anew every two minutes while there is traffic: who is heard, was heard within this time. */
 const HANDSHAKE_LIMIT_S = 180;
 const KINDS: Readonly<Record<TunnelMaker, string>> = { kernel: 'wireguard', userspace: 'tun' };
+/**
+ * WireGuard sends an empty packet when this is set, and that is what it is for: a host that has a session with what this device was before, or
+ * with this host before it was started anew, has a new one at once, and not when it has waited for an answer for 15 s. Longer there is not.
+ */
+const RARELY_S = 65_535;
 /** In one call of `wg`. */
 const MOST_CHANGES = 64;
 
@@ -96,7 +101,10 @@ function addressLines({ name, family }: WantedTunnel, link: ObservedLink | null)
   return [['address', 'replace', `${PLACEHOLDER}/32`, 'dev', name, 'scope', 'link']];
 }
 
-/** Peers that are not wanted go before any comes: an address is one peer's at a time. */
+/**
+ * Peers that are not wanted go before any comes: an address is one peer's at a time. Where the device itself was another one, all come anew:
+ * the others have sessions with what it was.
+ */
 function configurationLines(
   { name, port, peers }: WantedTunnel,
   key: TunnelKey,
@@ -105,10 +113,11 @@ function configurationLines(
 ): readonly string[][] {
   const isOwn = has?.publicKey === key.publicKey && has.port === port && !has.isMarked;
   const wanted = new Set(peers.map(({ publicKey }) => publicKey));
-  const present = new Map((has?.peers ?? []).map((peer) => [peer.publicKey, peer]));
+  const found = (has?.peers ?? []).filter((peer) => !isOwn || !wanted.has(peer.publicKey));
+  const present = new Map((isOwn ? has.peers : []).map((peer) => [peer.publicKey, peer]));
   const changes = [
     ...(isOwn ? [] : [['private-key', key.file, 'listen-port', String(port), 'fwmark', '0']]),
-    ...[...present.keys()].filter((each) => !wanted.has(each)).map((each) => ['peer', each, 'remove']),
+    ...found.map(({ publicKey }) => ['peer', publicKey, 'remove']),
     ...peers.filter((peer) => !isAsWanted(peer, present.get(peer.publicKey), nowS)).map(peerArguments),
   ];
   const calls = Array.from({ length: Math.ceil(changes.length / MOST_CHANGES) }, (_, index) =>
@@ -119,7 +128,7 @@ function configurationLines(
 
 const peerArguments = ({ publicKey, allowed, endpoint }: WantedPeer) => [
   ...['peer', publicKey, 'preshared-key', '/dev/null'],
-  ...['endpoint', endpoint, 'allowed-ips', allowed],
+  ...['endpoint', endpoint, 'allowed-ips', allowed, 'persistent-keepalive', String(RARELY_S)],
 ];
 
 /** One that was heard from another address lately has it for a reason: WireGuard follows who proves that he has the key. */

@@ -47,7 +47,9 @@ export function backboneGoalOf(host: string, { fleet, hosts }: NetworkWorld): Ba
   if (!sealed.has(host)) return { ...shared, self, others: fleet.encrypt === 'require' ? [] : others };
   return {
     ...{ ...shared, tunnel, self },
-    others: others.flatMap((router) => sealed.get(router.host) ?? (fleet.encrypt === 'require' ? [] : router)),
+    others: others.flatMap(
+      (router) => sealed.get(router.host) ?? (fleet.encrypt === 'require' ? [] : router),
+    ),
   };
 }
 
@@ -92,10 +94,7 @@ function makeBackbone(fleet: FleetRecord, hosts: readonly HostRecord[]): Backbon
   };
 }
 
-function withKeys(
-  routers: readonly RouterOf[],
-  hosts: readonly HostRecord[],
-): ReadonlyMap<string, RouterOf> {
+function withKeys(routers: readonly RouterOf[], hosts: readonly HostRecord[]): ReadonlyMap<string, RouterOf> {
   const encryption = encryptionOf(hosts);
   return new Map(
     routers.flatMap((router) => {

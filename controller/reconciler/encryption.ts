@@ -2,7 +2,10 @@ import type { FleetRecord, HostRecord } from '../model/records.ts';
 import { derived } from './derived.ts';
 
 /** Host on an underlay → by which key others encrypt what they send it, or why they cannot. One of the two is null. */
-export type Encryption = ReadonlyMap<string, { readonly publicKey: string | null; readonly problem: string | null }>;
+export type Encryption = ReadonlyMap<
+  string,
+  { readonly publicKey: string | null; readonly problem: string | null }
+>;
 
 /** What hosts say of their keys. A key is one host's: one that two have protects neither from the other. */
 export const encryptionOf = (hosts: readonly HostRecord[]): Encryption => derived(hosts, collect);

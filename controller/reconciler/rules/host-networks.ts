@@ -1,5 +1,5 @@
-import { isSameDocument } from '../../../agent/kit/same-document.ts';
 import { overlap, range6Of, SERVICE_OFFSET } from '../../../agent/kit/addressing.ts';
+import { isSameDocument } from '../../../agent/kit/same-document.ts';
 import type { FleetRecord, HostRecord } from '../../model/records.ts';
 import type { Draft } from '../draft.ts';
 import { describeStanding, encryptionOf, standingOf } from '../encryption.ts';

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { tableName, tunnelDevice } from '../../../agent/network/names.ts';
+import { tableName, tapName, tunnelDevice } from '../../../agent/network/names.ts';
 import type { RouterPart } from '../../../agent/network/router-part.ts';
 import type { RouterOf, UnderlayOffer } from '../../../agent/protocol/index.ts';
 import { waitFor } from '../../support/wait-for.ts';
@@ -40,7 +40,10 @@ function shapedPart(host: string, { sealed, six = false, without = [] }: Shape):
   const part = partOf(host, guests);
   if (!part.backbone) throw new TypeError('it has a backbone');
   const isSealed = sealed.includes(host);
-  const at = (router: RouterOf): RouterOf => ({ ...router, underlay: (six ? underlay6Of : underlayOf)(router.host) });
+  const at = (router: RouterOf): RouterOf => ({
+    ...router,
+    underlay: (six ? underlay6Of : underlayOf)(router.host),
+  });
   const others = part.backbone.others.filter((each) => !without.includes(each.host)).map(at);
   const mtu = sealed.length === 0 ? MTU.plain : six ? MTU.six : MTU.four;
   return {
@@ -58,7 +61,9 @@ function shapedPart(host: string, { sealed, six = false, without = [] }: Shape):
 }
 
 const apply = (shape: Shape, hosts: readonly string[] = HOSTS) =>
-  Promise.all(hosts.map((host) => stage.host(host).router.ask({ do: 'apply', part: shapedPart(host, shape) })));
+  Promise.all(
+    hosts.map((host) => stage.host(host).router.ask({ do: 'apply', part: shapedPart(host, shape) })),
+  );
 const ALL: Shape = { sealed: HOSTS };
 const NONE: Shape = { sealed: [] };
 
@@ -66,7 +71,10 @@ const reaches = async (from: string, to: readonly (readonly [string, number])[],
   const worker = stage.guests.get(from) ?? stage.host(from).programs;
   return worker.ask<boolean[]>({ do: 'connect', targets: to, limit });
 };
-const both = ({ address, address6 }: Guest, port: number) => [[address, port] as const, [address6, port] as const];
+const both = ({ address, address6 }: Guest, port: number) => [
+  [address, port] as const,
+  [address6, port] as const,
+];
 const expectReached = async (from: string, to: Guest, port: number) =>
   expect(await reaches(from, both(to, port), ANSWERS_S), `${from} → ${to.id}`).toEqual([true, true]);
 const expectUnreached = async (from: string, to: Guest, port: number) =>
@@ -198,6 +206,9 @@ test.each([
 
 test('packets as large as guests are told pass whole, and guests that were told more learn what is left', async () => {
   await apply(ALL);
+  // A veth takes nothing that is larger than its own MTU; the TAP of a real guest does.
+  for (const { host, address } of guests)
+    await stage.run(host, ['ip', 'link', 'set', tapName(FLEET, address), 'mtu', String(MTU.plain)]);
   const whole = { whole: true };
   for (const [from, to] of [
     ['crm/web-0', 'crm/db-1'],
@@ -220,7 +231,9 @@ test('packets as large as guests are told pass whole, and guests that were told 
   ] as const)
     for (const host of [guestOf(to).address, guestOf(to).address6]) {
       await stage.guest(from).ask({ do: 'hold', host, port, limit: ANSWERS_S });
-      expect(await stage.guest(from).ask({ do: 'exchange', host, port, size: 300_000, limit: 60 })).toBe(true);
+      expect(await stage.guest(from).ask({ do: 'exchange', host, port, size: 300_000, limit: 60 })).toBe(
+        true,
+      );
     }
 });
 
@@ -248,7 +261,11 @@ test('a guest reaches nothing of the tunnel', async () => {
   const placeholder = '169.254.47.89';
   expect(await reaches('h1', [[placeholder, 80]], ANSWERS_S)).toEqual([true]);
   expect(
-    await reaches('crm/web-0', [[placeholder, 80] as const, ...HOSTS.map((host) => [underlayOf(host), 80] as const)], SILENCE_S),
+    await reaches(
+      'crm/web-0',
+      [[placeholder, 80] as const, ...HOSTS.map((host) => [underlayOf(host), 80] as const)],
+      SILENCE_S,
+    ),
   ).toEqual([false, false, false, false]);
 });
 
@@ -316,8 +333,20 @@ test.each([
   expect(await counted('vxlan')).toBe(plain);
 });
 
-test('without the tunnel what should go through it goes nowhere, until there is one again', async () => {
+test('without rules everything goes through the tunnel, and without that nowhere', async () => {
   await apply(ALL);
+  const plain = await counted('vxlan');
+  await stage.run('h1', ['nft', 'delete', 'table', 'inet', tableName(FLEET)]);
+  await expectReached('crm/web-0', guestOf('crm/db-1'), 5432);
+  await stage.run('h1', ['ip', 'link', 'delete', device]);
+  await expectUnreached('crm/web-0', guestOf('crm/db-1'), 5432);
+  expect(await counted('vxlan')).toBe(plain);
+  expect(await heal('h1')).toBe(true);
+  await expectAllReached();
+});
+
+test('over IPv6 rules keep back what has lost the tunnel', async () => {
+  await apply({ ...ALL, six: true });
   const plain = await counted('vxlan');
   await stage.run('h1', ['ip', 'link', 'delete', device]);
   await expectUnreached('crm/web-0', guestOf('crm/db-1'), 5432);

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Goal } from '../../../agent/protocol/index.ts';
+import type { FleetRecord } from '../../../controller/model/records.ts';
 import { GoalDispatch } from '../../../controller/reconciler/goal-dispatch.ts';
 import { PREFIXES } from '../../../controller/reconciler/world.ts';
 import { WorldCache } from '../../../controller/reconciler/world-cache.ts';
@@ -17,7 +18,7 @@ import {
 } from './any-fabric.ts';
 
 const APPS = ['crm', 'shop'];
-const FLEET_RECORD = { uuid: FLEET, epoch: 1, range: '10.128.0.0/10' };
+const FLEET_RECORD: FleetRecord = { uuid: FLEET, epoch: 1, range: '10.128.0.0/10' };
 
 const anyChange = fc.oneof(
   fc.record({ of: fc.constant('host' as const), host: fc.nat(3), value: fc.option(anyHost, { freq: 6 }) }),
@@ -107,11 +108,15 @@ class Records {
 class Line {
   readonly cache = new WorldCache();
   readonly goals = new Map<string, Omit<Goal, 'revision' | 'atMs'>>();
-  readonly dispatch = new GoalDispatch(
-    { sendGoal: (host, { revision: _revision, atMs: _atMs, ...goal }) => void this.goals.set(host, goal) },
-    FLEET_RECORD,
-    this.cache,
-  );
+  readonly dispatch: GoalDispatch;
+
+  constructor(encrypt: FleetRecord['encrypt']) {
+    this.dispatch = new GoalDispatch(
+      { sendGoal: (host, { revision: _revision, atMs: _atMs, ...goal }) => void this.goals.set(host, goal) },
+      encrypt ? { ...FLEET_RECORD, encrypt } : FLEET_RECORD,
+      this.cache,
+    );
+  }
 }
 
 test('goals that follow changes are those that would be made from scratch', () => {
@@ -120,9 +125,10 @@ test('goals that follow changes are those that would be made from scratch', () =
       anyDeclared,
       anyDeclared,
       fc.array(anyChange, { minLength: 1, maxLength: 25 }),
-      (crm, shop, changes) => {
+      fc.constantFrom(undefined, 'prefer' as const, 'require' as const),
+      (crm, shop, changes, encrypt) => {
         const records = new Records();
-        const line = new Line();
+        const line = new Line(encrypt);
         const take = (batches: readonly (readonly Change[])[]) => {
           for (const batch of batches) {
             line.dispatch.follow(line.cache.apply(batch));
@@ -134,14 +140,14 @@ test('goals that follow changes are those that would be made from scratch', () =
             records.change({
               of: 'host',
               host: index,
-              value: { underlay: true, mtu: 1_500, edge: name === 'h1', label: undefined },
+              value: { underlay: true, mtu: 1_500, edge: name === 'h1', label: undefined, key: undefined },
             }),
           );
         take(records.declare(0, crm));
         take(records.declare(1, shop));
         for (const any of changes) {
           take(records.change(any));
-          const scratch = new Line();
+          const scratch = new Line(encrypt);
           scratch.cache.load(
             [...records.values].map(([key, value]) => ({ key, value, revision: 1 })),
             records.revision,

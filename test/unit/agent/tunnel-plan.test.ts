@@ -58,7 +58,7 @@ test('a tunnel is made with the key that is in a file, and with a peer for each 
   const made = plan(sealedPart(), nothing);
   expect(made.isMade).toBe(true);
   expect(lines(made.configure)).toEqual([
-    `set wgf1ee private-key ${KEY.file} listen-port 51821 fwmark 0 peer ${keyOf('2')} preshared-key /dev/null endpoint 192.0.2.11:51821 allowed-ips 192.0.2.11/32`,
+    `set wgf1ee private-key ${KEY.file} listen-port 51821 fwmark 0 peer ${keyOf('2')} preshared-key /dev/null endpoint 192.0.2.11:51821 allowed-ips 192.0.2.11/32 persistent-keepalive 65535`,
   ]);
   expect(lines(made.after)).toEqual([
     'address replace 169.254.47.89/32 dev wgf1ee scope link',
@@ -71,7 +71,9 @@ test('a tunnel is made with the key that is in a file, and with a peer for each 
 test('over IPv6 what is bound to the device is led there', () => {
   const made = plan(sealedPart(true), nothing);
   const table = tunnelTable(FLEET);
-  expect(lines(made.configure)[0]).toContain('endpoint [2001:db8:1::b]:51821 allowed-ips 2001:db8:1::b/128');
+  expect(lines(made.configure)[0]).toContain(
+    'endpoint [2001:db8:1::11]:51821 allowed-ips 2001:db8:1::11/128',
+  );
   expect(lines(made.after).slice(2)).toEqual([
     `-6 route replace default dev wgf1ee table ${table}`,
     `-6 rule add oif wgf1ee lookup ${table} priority 4789`,
@@ -85,15 +87,26 @@ test.each([
   ['another key', dump(['secret', keyOf('x'), '51821', 'off'], PEER), 'private-key'],
   ['another port', dump(['secret', KEY.publicKey, '7', 'off'], PEER), 'listen-port 51821'],
   ['a mark', dump(['secret', KEY.publicKey, '51821', '0x1'], PEER), 'fwmark 0'],
-  ['a peer of nobody', dump(OWN, PEER, [keyOf('9'), ...PEER.slice(1)]), `peer ${keyOf('9')} remove`],
   ['no peer', dump(OWN), `peer ${keyOf('2')} preshared-key`],
   ['a peer with more addresses', dump(OWN, PEER.with(3, '0.0.0.0/0')), 'allowed-ips 192.0.2.11/32'],
   ['a second key', dump(OWN, PEER.with(1, keyOf('s'))), 'preshared-key /dev/null'],
-  ['a silent peer elsewhere', dump(OWN, PEER.with(2, '10.9.9.9:1').with(4, '0')), 'endpoint 192.0.2.11:51821'],
+  [
+    'a silent peer elsewhere',
+    dump(OWN, PEER.with(2, '10.9.9.9:1').with(4, '0')),
+    'endpoint 192.0.2.11:51821',
+  ],
 ])('%s is put right', (_what, configuration, said) => {
   const made = plan(sealedPart(), { ...whole, configuration });
   expect(lines(made.configure).join()).toContain(said);
+  // Hosts that have a session with what the device was have a new one at once.
+  expect(lines(made.configure).join()).toContain(`peer ${keyOf('2')} `);
   expect(made.isMade).toBe(false);
+});
+
+test('a peer of nobody goes, and the others stay as they are', () => {
+  const configuration = dump(OWN, PEER, [keyOf('9'), ...PEER.slice(1)]);
+  const made = plan(sealedPart(), { ...whole, configuration });
+  expect(lines(made.configure)).toEqual([`set wgf1ee peer ${keyOf('9')} remove`]);
 });
 
 test('a peer that is heard from another address keeps it', () => {
@@ -131,7 +144,9 @@ test('VXLAN’s packets to who encrypts are bound to the tunnel, and go nowhere 
   expect(without.join()).not.toContain('192.0.2.11');
   expect(without.join()).toContain('192.0.2.12');
   const { forwards } = planLinks('f1ee', wanted, { ...observed, links: [link()] });
-  expect(forwards).toContain('fdb replace 52:54:ff:00:00:03 dev wxf1ee dst 192.0.2.11 via wgf1ee self permanent');
+  expect(forwards).toContain(
+    'fdb replace 52:54:ff:00:00:03 dev wxf1ee dst 192.0.2.11 via wgf1ee self permanent',
+  );
   expect(forwards).toContain('fdb replace 52:54:ff:00:00:04 dev wxf1ee dst 192.0.2.12 self permanent');
 });
 
@@ -203,5 +218,7 @@ test('a goal of an older controller encrypts nothing, and what is no key is refu
   const [first] = older.others;
   const forged = { ...older, others: [{ ...first, publicKey: `${'a'.repeat(43)}; rm` }] };
   expect(backboneGoal.safeParse(forged).success).toBe(false);
-  expect(backboneGoal.safeParse({ ...older, others: [{ ...first, publicKey: keyOf('a') }] }).success).toBe(true);
+  expect(backboneGoal.safeParse({ ...older, others: [{ ...first, publicKey: keyOf('a') }] }).success).toBe(
+    true,
+  );
 });

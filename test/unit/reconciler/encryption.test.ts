@@ -31,7 +31,12 @@ function hostAt(name: string, last: number, encryption: Said, more: Partial<Host
 }
 
 /** The first two can, the third cannot, and the agent of the fourth is older than that. */
-const ALL = [hostAt('a', 2, can('a')), hostAt('b', 3, can('b')), hostAt('c', 4, cannot), hostAt('d', 5, undefined)];
+const ALL = [
+  hostAt('a', 2, can('a')),
+  hostAt('b', 3, can('b')),
+  hostAt('c', 4, cannot),
+  hostAt('d', 5, undefined),
+];
 
 function worldOf(fleet: FleetRecord, hosts: readonly HostRecord[] = ALL) {
   const nothing = { applications: new Map(), networks: new Map(), vms: new Map() };
@@ -110,8 +115,14 @@ test('what a host cannot is said of it, once, and until it can or nobody asks', 
     ['host-unencrypted', 'd'],
   ]);
   expect(followed(fleetOf('prefer'), hosts).draft.changes).toBe(0);
-  const mended = hosts.map((host) => (host.name === 'c' ? { ...hostAt('c', 4, can('c')), encryption: host.encryption ?? null } : host));
-  expect(followed(fleetOf('prefer'), mended).draft.writes().events.map(({ kind }) => kind)).toEqual(['host-encrypted']);
+  const mended = hosts.map((host) =>
+    host.name === 'c' ? { ...hostAt('c', 4, can('c')), encryption: host.encryption ?? null } : host,
+  );
+  expect(
+    followed(fleetOf('prefer'), mended)
+      .draft.writes()
+      .events.map(({ kind }) => kind),
+  ).toEqual(['host-encrypted']);
   const off = followed(fleetOf(), hosts);
   expect(off.hosts.map(({ encryption }) => encryption)).toEqual([null, null, null, null]);
 });
@@ -143,7 +154,16 @@ test('who asks about a connection is told that it may not go', () => {
   const { hosts } = followed(fleetOf('require'));
   const guest = (name: string, host: string) => [
     `crm/${name}`,
-    { id: `crm/${name}`, app: 'crm', role: name.split('-')[0], index: 0, host, networkId: 'crm/web', address: '10.128.0.10', state: 'ready' },
+    {
+      id: `crm/${name}`,
+      app: 'crm',
+      role: name.split('-')[0],
+      index: 0,
+      host,
+      networkId: 'crm/web',
+      address: '10.128.0.10',
+      state: 'ready',
+    },
   ];
   const role = (endpoints: unknown, from = {}) => ({ endpoints, ...from });
   const application = {
