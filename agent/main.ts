@@ -26,6 +26,7 @@ import { MigrationDialler } from './migrations/direct/dialler.ts';
 import type { MigrationKeeper } from './migrations/keeper.ts';
 import { withNames } from './names/edge-part.ts';
 import { watchKernel } from './network/kernel-monitor.ts';
+import { KernelTunnel } from './network/kernel-tunnel.ts';
 import { NftHostNetwork } from './network/nft-host-network.ts';
 import { TunnelAbility } from './network/tunnel-ability.ts';
 import { collectFacts, hasCpuQuota, readBootId } from './observer/facts.ts';
@@ -131,7 +132,8 @@ async function run({ log, configuration, paths, identity }: Parts): Promise<void
   });
   const base: Base = { configuration, fleet, driver, disks, cache, paths, clock, log };
   const onChange = () => observer.changed();
-  const tunnel = { maker: configuration.wireguard, keyFile: paths.tunnelKey };
+  const tunnelSettings = { maker: configuration.wireguard, keyFile: paths.tunnelKey };
+  const tunnel = new KernelTunnel(tunnelSettings, log);
   const underlay = new UnderlayWatch(
     {
       fleet,
@@ -143,7 +145,7 @@ async function run({ log, configuration, paths, identity }: Parts): Promise<void
         ),
       ),
     },
-    new TunnelAbility(fleet, tunnel),
+    new TunnelAbility(fleet, tunnelSettings, () => tunnel.problem),
   );
   await underlay.look();
   const network = new NftHostNetwork({

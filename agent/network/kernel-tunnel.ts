@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { WeftError } from '../kit/errors.ts';
 import { exec } from '../kit/exec.ts';
 import { exists } from '../kit/exists.ts';
 import type { Logger } from '../kit/log.ts';
@@ -37,6 +38,11 @@ export class KernelTunnel {
     this.#log = log;
   }
 
+  /** Why it is not as it should be; null: it is, as far as is known. */
+  get problem(): string | null {
+    return this.#problem;
+  }
+
   /**
    * Brings it in line with a goal. Never fails: without it what should go through it goes nowhere, and all else goes on; what it could not
    * do is tried again with the next look.
@@ -49,7 +55,7 @@ export class KernelTunnel {
       this.#problem = null;
       return changed;
     } catch (error) {
-      const problem = String(error);
+      const problem = WeftError.from(error).message;
       if (problem !== this.#problem)
         this.#log.warn({ err: error }, 'the tunnel between hosts could not be brought in line; trying again');
       this.#problem = problem;

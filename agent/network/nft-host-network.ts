@@ -11,7 +11,7 @@ import type { HostNetwork } from './contract.ts';
 import { applyLinks } from './kernel-links.ts';
 import { applyProxies } from './kernel-proxies.ts';
 import { ensureSetting } from './kernel-setting.ts';
-import { KernelTunnel, type TunnelSettings } from './kernel-tunnel.ts';
+import type { KernelTunnel } from './kernel-tunnel.ts';
 import { tableName } from './names.ts';
 import { type Blocks, readBlocks } from './nft-blocks.ts';
 import type { RouterPart } from './router-part.ts';
@@ -33,7 +33,7 @@ export interface HostNetworkOptions {
   /** Addresses and prefixes that no guest reaches: this host's own, the controller, devices. */
   readonly never?: () => readonly string[];
   /** Absent: nothing is encrypted here, whatever a goal says, and what should be goes nowhere. */
-  readonly tunnel?: TunnelSettings;
+  readonly tunnel?: Pick<KernelTunnel, 'align'>;
   /** Bridges that should be there and are not, as a look has found; some may be in the making. */
   readonly onMissing?: (bridges: readonly string[]) => void;
   /** Absent: the system's. */
@@ -53,14 +53,12 @@ interface Written {
 export class NftHostNetwork implements HostNetwork {
   readonly #options: HostNetworkOptions;
   readonly #runner = new ExclusiveRunner();
-  readonly #tunnel: KernelTunnel;
   #wanted: RouterPart | null = null;
   /** What was written last. Null: nothing that is known for sure, so the next one writes all. */
   #written: Written | null = null;
 
   constructor(options: HostNetworkOptions) {
     this.#options = options;
-    this.#tunnel = new KernelTunnel(options.tunnel ?? { maker: 'off', keyFile: '' }, options.log);
   }
 
   async apply(part: RouterPart): Promise<void> {
@@ -220,7 +218,7 @@ export class NftHostNetwork implements HostNetwork {
 
   /** What goes through the tunnel is sent there when it stands; proxies are on bridges that stand. @returns whether something was not as it should be. */
   async #alignLinks(part: RouterPart): ReturnType<typeof applyLinks> {
-    const isTunnelChanged = await this.#tunnel.align(part);
+    const isTunnelChanged = (await this.#options.tunnel?.align(part)) === true;
     const links = await applyLinks(part);
     return { ...links, changed: (await applyProxies(part)) || links.changed || isTunnelChanged };
   }

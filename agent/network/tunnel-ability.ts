@@ -3,7 +3,7 @@ import { WeftError } from '../kit/errors.ts';
 import { exec } from '../kit/exec.ts';
 import type { UnderlayOffer } from '../protocol/index.ts';
 import type { TunnelSettings } from './kernel-tunnel.ts';
-import { fleetPrefix, tunnelDevice } from './names.ts';
+import { fleetPrefix } from './names.ts';
 import { openTunnelKey } from './tunnel-key.ts';
 import type { TunnelMaker } from './tunnel-plan.ts';
 
@@ -11,20 +11,25 @@ const LIMIT_MS = 10_000;
 /** Of looks at what was missing: a module or a program may come later. */
 const LOOKS_BETWEEN_TRIES = 6;
 
+const LONGEST = 1_024;
+
 /** What this host says of WireGuard to its fleet. */
 type Encryption = NonNullable<UnderlayOffer['encryption']>;
 
-/** Whether this host can encrypt, found by trying. Once it can, it is taken to go on with that. */
+/** Whether this host can encrypt, found by trying. Once it can, it is taken to go on with that, and says what is in the way. */
 export class TunnelAbility {
   readonly #fleet: string;
   readonly #settings: TunnelSettings;
+  readonly #trouble: () => string | null;
   /** Null: it can. Undefined: it was not tried. */
   #problem: string | null | undefined;
   #looks = 0;
 
-  constructor(fleet: string, settings: TunnelSettings) {
+  /** @param trouble with the tunnel that there is, or should be; null: none. */
+  constructor(fleet: string, settings: TunnelSettings, trouble: () => string | null) {
     this.#fleet = fleet;
     this.#settings = settings;
+    this.#trouble = trouble;
   }
 
   async look(): Promise<Encryption> {
@@ -35,14 +40,14 @@ export class TunnelAbility {
     if (this.#problem) return cannot(this.#problem);
     try {
       const { publicKey } = await openTunnelKey(keyFile);
-      return { publicKey, problem: null };
+      return { publicKey, problem: this.#trouble()?.slice(0, LONGEST) ?? null };
     } catch (error) {
       return cannot(`its key could not be made: ${WeftError.from(error).message}`);
     }
   }
 }
 
-const cannot = (problem: string): Encryption => ({ publicKey: null, problem: problem.slice(0, 1_024) });
+const cannot = (problem: string): Encryption => ({ publicKey: null, problem: problem.slice(0, LONGEST) });
 
 /** @returns null: it runs. */
 const trial = (program: string, args: readonly string[]): Promise<string | null> =>
@@ -66,9 +71,8 @@ async function makerProblem(fleet: string, maker: TunnelMaker): Promise<string |
   );
 }
 
-/** By a device that is there, or one that is made for the trial and goes at once. */
+/** By a device that is made for the trial, and goes at once. */
 async function kernelProblem(fleet: string): Promise<string | null> {
-  if ((await trial('wg', ['show', tunnelDevice(fleet), 'public-key'])) === null) return null;
   const device = `wg${fleetPrefix(fleet)}-try`;
   // Of an agent that was killed in its trial.
   await trial('ip', ['link', 'delete', 'dev', device]);

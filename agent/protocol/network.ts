@@ -212,7 +212,10 @@ export const underlayOffer = z.object({
   own: z.array(ipAddress).max(1_024).optional(),
   /** Those of its networks that its guests never reach: libvirt's own. */
   closed: z.array(z.string().max(64)).max(64).optional(),
-  /** By which key the others encrypt what they send here; null with the problem why it cannot be encrypted. Absent: its agent is older. */
+  /**
+   * By which key the others encrypt what they send here; null with the problem why it cannot be. With both, it is to be encrypted, and does not
+   * go for now. Absent: its agent is older.
+   */
   encryption: z
     .object({ publicKey: wireguardKey.nullable(), problem: z.string().max(1_024).nullable() })
     .optional(),

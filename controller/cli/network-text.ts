@@ -37,9 +37,10 @@ export function networkText(view: NetworkView): string {
 /** Nothing where nobody asks for it. */
 function encryptionText(encryption: NetworkView['encryption']): string {
   if (!encryption || encryption.mode === 'off') return '';
-  const { mode, exceptions } = encryption;
-  const how = mode === 'require' ? 'reaches no other host' : 'not encrypted';
-  const lines = exceptions.map(({ host, problem }) => `  ${host}: ${how}, ${problem}\n`);
+  const lines = encryption.exceptions.map(
+    ({ host, state, problem }) =>
+      `  ${host}: ${state === 'open' ? 'not encrypted' : 'reaches no other host'}, ${problem}\n`,
+  );
   return `\nBetween hosts\n  encrypted${lines.length === 0 ? '' : ', but for'}\n${lines.join('')}`;
 }
 

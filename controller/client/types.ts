@@ -229,7 +229,10 @@ export interface HostRow {
   /** Null: it has none. */
   readonly guard: GuardState | null;
   /** Whether its traffic to other hosts is encrypted; null, or absent of an older controller: nobody asks for it. */
-  readonly encryption?: { readonly problem: string | null; readonly isAlone: boolean } | null;
+  readonly encryption?: {
+    readonly state: 'encrypted' | 'broken' | 'open' | 'alone';
+    readonly problem: string | null;
+  } | null;
   readonly faultDomain: string | null;
   readonly cpus: number | null;
   readonly memoryMiB: number | null;
@@ -356,7 +359,11 @@ export interface NetworkView {
   /** Of what goes between hosts. Absent: the controller is older. */
   readonly encryption?: {
     readonly mode: 'off' | 'prefer' | 'require';
-    readonly exceptions: readonly { readonly host: string; readonly problem: string }[];
+    readonly exceptions: readonly {
+      readonly host: string;
+      readonly state: 'encrypted' | 'broken' | 'open' | 'alone';
+      readonly problem: string;
+    }[];
   };
   readonly names: readonly { readonly name: string; readonly type: string; readonly data: string }[];
 }

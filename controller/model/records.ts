@@ -254,6 +254,16 @@ export interface LeaseEvidence {
   readonly marginMs: number;
 }
 
+/**
+ * `encrypted`, to hosts that can. `broken`: likewise, but its tunnel does not stand. `open`: it is not encrypted. `alone`: it may go only encrypted, and
+ * cannot be; the host takes no VMs.
+ */
+export interface EncryptionStanding {
+  readonly state: 'encrypted' | 'broken' | 'open' | 'alone';
+  /** Null: it is encrypted. */
+  readonly problem: string | null;
+}
+
 /** `hosts/{host}` */
 export interface HostRecord {
   readonly name: string;
@@ -311,11 +321,8 @@ export interface HostRecord {
   readonly guard?: GuardState | null;
   /** Why it takes no VMs: a network of its own overlaps a range of the fleet's; both are named. Absent or null: none does. */
   readonly collision?: string | null;
-  /**
-   * Whether its traffic to other hosts is encrypted; with a problem, it is not. `isAlone`: it has none then, and takes no VMs. Absent or null:
-   * nobody asks for that, or it is on no underlay.
-   */
-  readonly encryption?: { readonly problem: string | null; readonly isAlone: boolean } | null;
+  /** How its traffic to other hosts goes, where it is to be encrypted. Absent or null: nobody asks for that, or it is on no underlay. */
+  readonly encryption?: EncryptionStanding | null;
   readonly facts: HostFacts | null;
   readonly offer: HostOffer | null;
   readonly bootId: string | null;

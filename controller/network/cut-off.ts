@@ -12,7 +12,7 @@ export function notCarried(
 ): string | null {
   const problemOf = (host: string) => {
     const standing = hosts.get(host)?.encryption;
-    return standing?.isAlone ? (standing.problem ?? 'it cannot encrypt') : null;
+    return standing?.state === 'alone' ? (standing.problem ?? 'it cannot encrypt') : null;
   };
   const isCarried = (one: string, other: string) =>
     one === other || (problemOf(one) === null && problemOf(other) === null);

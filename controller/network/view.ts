@@ -1,6 +1,6 @@
 import { guestAddress6, subnet6Of } from '../../agent/kit/addressing.ts';
 import { listAddresses, publicAddressOf } from '../model/public-address.ts';
-import type { VmRecord } from '../model/records.ts';
+import type { EncryptionStanding, VmRecord } from '../model/records.ts';
 import type { Endpoint } from '../model/service.ts';
 import { zoneOf } from '../model/zone.ts';
 import { reachableEdges } from '../reconciler/edge-endpoints.ts';
@@ -54,7 +54,11 @@ export interface NetworkView {
   /** Of what goes between hosts: what is asked for, and which hosts cannot. */
   readonly encryption: {
     readonly mode: 'off' | 'prefer' | 'require';
-    readonly exceptions: readonly { readonly host: string; readonly problem: string }[];
+    readonly exceptions: readonly {
+      readonly host: string;
+      readonly state: EncryptionStanding['state'];
+      readonly problem: string;
+    }[];
   };
   /** In full. */
   readonly names: readonly { readonly name: string; readonly type: string; readonly data: string }[];
@@ -77,7 +81,7 @@ export function networkView(app: string, world: NetworkWorld): NetworkView | nul
       mode: world.fleet.encrypt ?? 'off',
       exceptions: [...world.hosts.values()]
         .flatMap(({ name, encryption }) =>
-          encryption?.problem ? [{ host: name, problem: encryption.problem }] : [],
+          encryption?.problem ? [{ host: name, ...encryption, problem: encryption.problem }] : [],
         )
         .sort((one, other) => (one.host < other.host ? -1 : 1)),
     },

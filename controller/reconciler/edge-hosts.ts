@@ -7,7 +7,7 @@ const LABEL = 'edge';
 export function edgeHosts(hosts: readonly HostRecord[]): ReadonlySet<string> {
   const able = hosts.filter(
     ({ offer, encryption }) =>
-      offer?.edge === true && offer.labels[LABEL] !== 'false' && encryption?.isAlone !== true,
+      offer?.edge === true && offer.labels[LABEL] !== 'false' && encryption?.state !== 'alone',
   );
   const chosen = able.filter(({ offer }) => offer?.labels[LABEL] === 'true');
   return new Set((chosen.length > 0 ? chosen : able).map(({ name }) => name));
@@ -17,5 +17,5 @@ export function edgeHosts(hosts: readonly HostRecord[]): ReadonlySet<string> {
 export const edgePart = (host: HostRecord | undefined): unknown => [
   host?.offer?.edge,
   host?.offer?.labels[LABEL],
-  host?.encryption?.isAlone === true,
+  host?.encryption?.state === 'alone',
 ];

@@ -49,7 +49,7 @@ const WATCH = `table inet watch {
 interface HostRow {
   readonly name: string;
   readonly notes: readonly string[];
-  readonly encryption: { readonly problem: string | null; readonly isAlone: boolean } | null;
+  readonly encryption: { readonly state: string; readonly problem: string | null } | null;
 }
 
 describe('a fleet whose hosts have to encrypt', () => {
@@ -79,9 +79,9 @@ describe('a fleet whose hosts have to encrypt', () => {
     const hosts = await golden.weft.json<HostRow[]>(['host', 'ls']);
     const of = (name: string | undefined) => hosts.find((host) => host.name === name);
     for (const name of [FIRST, SECOND])
-      expect(of(name)?.encryption).toEqual({ problem: null, isAlone: false });
+      expect(of(name)?.encryption).toEqual({ state: 'encrypted', problem: null });
     const problem = 'its agent.yaml says wireguard: off';
-    expect(of(THIRD)?.encryption).toEqual({ problem, isAlone: true });
+    expect(of(THIRD)?.encryption).toEqual({ state: 'alone', problem });
     expect(of(THIRD)?.notes.join()).toContain(problem);
     expect(rows.map(({ host }) => host)).not.toContain(THIRD);
     expect(await golden.weft.ok(['net', 'sealed'])).toContain(`${THIRD}: reaches no other host, ${problem}`);

@@ -11,6 +11,10 @@ const LAST_NUMBER = 1_000;
 const unnumbered = (hosts: readonly HostRecord[]): readonly HostRecord[] =>
   hosts.filter(({ number, offer }) => number === undefined && offer?.underlay !== undefined);
 
+/** Hosts of which it is said how they encrypt. */
+const judged = (hosts: readonly HostRecord[]): readonly HostRecord[] =>
+  hosts.filter(({ encryption }) => (encryption ?? null) !== null);
+
 /** Hosts with an underlay, or of which something is said that has to do with one. */
 const underlying = (hosts: readonly HostRecord[]): readonly HostRecord[] =>
   hosts.filter(
@@ -35,9 +39,11 @@ export function followHostNetworks(draft: Draft): void {
 }
 
 function followEncryption(draft: Draft): void {
+  const concerned = draft.of('hosts', draft.world.fleet.encrypt === undefined ? judged : underlying);
+  if (concerned.length === 0) return;
   const encryption = encryptionOf(draft.all('hosts'));
-  for (const host of draft.of('hosts', underlying)) {
-    const standing = standingOf(draft.world.fleet, host.name, encryption);
+  for (const host of concerned) {
+    const standing = standingOf(draft.world.fleet, encryption.get(host.name));
     const before = host.encryption ?? null;
     if (isSameDocument(standing, before)) continue;
     draft.put('hosts', host.name, { ...host, encryption: standing });

@@ -7,6 +7,7 @@ import type { RouterPart } from '../../../agent/network/router-part.ts';
 import type { RouterOf, UnderlayOffer } from '../../../agent/protocol/index.ts';
 import { waitFor } from '../../support/wait-for.ts';
 import { aGuest, FLEET, type Guest, HOSTS, partOf, routerOf, underlay6Of, underlayOf } from './fleet.ts';
+import { forgedVxlan } from './forged-vxlan.ts';
 import { Stage } from './stage.ts';
 
 const PORT = 51_821;
@@ -145,30 +146,16 @@ afterAll(async () => {
   await rm(keys, { recursive: true, force: true });
 });
 
-/** A frame of the router of the second host to that of the first, in a packet of VXLAN: a guest's datagram to another guest. */
-function forgedVxlan(text: string): string {
-  const [from, to] = [guestOf('crm/web-1'), guestOf('crm/db-0')];
-  const bytes = (hex: string) => Buffer.from(hex.replaceAll(/[: ]/g, ''), 'hex');
-  const four = (address: string) => Buffer.from(address.split('.').map(Number));
-  const word = (number: number) => Buffer.from([number >> 8, number & 0xff]);
-  const datagram = Buffer.concat([word(1000), word(514), word(8 + text.length), word(0), Buffer.from(text)]);
-  const head = Buffer.concat([
-    ...[bytes('4500'), word(20 + datagram.length), bytes('0000 4000 4011 0000')],
-    ...[four(from.address), four(to.address)],
-  ]);
-  let sum = 0;
-  for (let at = 0; at < head.length; at += 2) sum += head.readUInt16BE(at);
-  head.writeUInt16BE(~((sum & 0xffff) + (sum >>> 16)) & 0xffff, 10);
-  return Buffer.concat([
-    ...[bytes('08000000'), bytes('f1ffff00'), bytes(routerOf('h1').mac), bytes(routerOf('h2').mac)],
-    ...[bytes('0800'), head, datagram],
-  ]).toString('latin1');
-}
 /** From the second host's own address, beside its tunnel, with its own rules out of the way. */
 async function sendForged(text: string): Promise<void> {
   await stage.run('h2', ['nft', 'delete', 'table', 'inet', tableName(FLEET)]);
   await stage.host('h2').programs.ask({
-    ...{ do: 'datagram', host: underlayOf('h1'), port: 4789, text: forgedVxlan(text) },
+    ...{
+      do: 'datagram',
+      host: underlayOf('h1'),
+      port: 4789,
+      text: forgedVxlan(guestOf('crm/web-1'), guestOf('crm/db-0'), text),
+    },
   });
   await heal('h2');
 }
@@ -352,6 +339,26 @@ test('over IPv6 rules keep back what has lost the tunnel', async () => {
   await expectUnreached('crm/web-0', guestOf('crm/db-1'), 5432);
   expect(await counted('vxlan')).toBe(plain);
   expect(await heal('h1')).toBe(true);
+  await expectAllReached();
+});
+
+test('what is in the way is told, until it is out of it', async () => {
+  await apply(NONE);
+  const { router } = stage.host('h1');
+  const told = async () =>
+    (await router.ask<UnderlayOffer['encryption']>({ do: 'ability', fleet: FLEET }))?.problem;
+  // Somebody else has the port.
+  await stage.runAt('h1', ['wireguard-go', 'theirs']);
+  await wg('h1', 'set', 'theirs', 'listen-port', String(PORT));
+  await stage.run('h1', ['ip', 'link', 'set', 'theirs', 'up']);
+  await apply(ALL);
+  const heardOf = async () => {
+    await heal('h1');
+    return (await told()) ?? '';
+  };
+  await waitFor('the port to be said to be taken', heardOf, (text) => text.includes('in use'), 30_000);
+  await stage.run('h1', ['ip', 'link', 'delete', 'theirs']);
+  await waitFor('nothing to be in the way', heardOf, (text) => text === '', 30_000);
   await expectAllReached();
 });
 

@@ -105,10 +105,10 @@ test('over IPv6 the tunnel takes more', () => {
 test('what a host cannot is said of it, once, and until it can or nobody asks', () => {
   const { hosts, draft } = followed(fleetOf('prefer'));
   expect(hosts.map(({ encryption }) => encryption)).toEqual([
-    { problem: null, isAlone: false },
-    { problem: null, isAlone: false },
-    { problem: 'its kernel has no WireGuard', isAlone: false },
-    { problem: 'its agent is older than that', isAlone: false },
+    { state: 'encrypted', problem: null },
+    { state: 'encrypted', problem: null },
+    { state: 'open', problem: 'its kernel has no WireGuard' },
+    { state: 'open', problem: 'its agent is older than that' },
   ]);
   expect(draft.writes().events.map(({ kind, subject }) => [kind, subject])).toEqual([
     ['host-unencrypted', 'c'],
@@ -125,6 +125,15 @@ test('what a host cannot is said of it, once, and until it can or nobody asks', 
   ).toEqual(['host-encrypted']);
   const off = followed(fleetOf(), hosts);
   expect(off.hosts.map(({ encryption }) => encryption)).toEqual([null, null, null, null]);
+});
+
+test('a host whose tunnel does not stand is named, and nothing goes to it in the open', () => {
+  const broken = { publicKey: keyOf('b'), problem: 'its port is taken' };
+  const all = [hostAt('a', 2, can('a')), hostAt('b', 3, broken)];
+  const { hosts, draft } = followed(fleetOf('prefer'), all);
+  expect(hosts[1]?.encryption).toEqual({ state: 'broken', problem: 'its port is taken' });
+  expect(draft.writes().events[0]?.message).toContain('its port is taken');
+  expect(backboneGoalOf('a', worldOf(fleetOf('prefer'), hosts))?.others[0]?.publicKey).toBe(keyOf('b'));
 });
 
 test('a key that two hosts have is nobody’s', () => {
@@ -191,8 +200,8 @@ test('who asks about a connection is told that it may not go', () => {
   expect(networkView('crm', world('b'))?.encryption).toEqual({
     mode: 'require',
     exceptions: [
-      { host: 'c', problem: 'its kernel has no WireGuard' },
-      { host: 'd', problem: 'its agent is older than that' },
+      { host: 'c', state: 'alone', problem: 'its kernel has no WireGuard' },
+      { host: 'd', state: 'alone', problem: 'its agent is older than that' },
     ],
   });
 });
