@@ -88,6 +88,8 @@ const agentConfiguration = z.strictObject({
   stateFolder: z.string().startsWith('/').default('/var/lib/weft/agent'),
   /** By which other hosts reach this one, for guests' traffic; by default that by which it reaches its controller. */
   underlay: z.union([z.ipv4(), z.ipv6()]).optional(),
+  /** By what guests' traffic between hosts is encrypted, where the controller asks for that; `off`: not on this host. */
+  wireguard: z.enum(['kernel', 'userspace', 'off']).default('kernel'),
   libvirtUri: z.string().default('qemu:///system'),
   /** How long an instance that the controller no longer names is kept before it is removed. */
   reapAfterMs: z.number().int().min(0).default(10_000),

@@ -26,7 +26,9 @@ import { MigrationDialler } from './migrations/direct/dialler.ts';
 import type { MigrationKeeper } from './migrations/keeper.ts';
 import { withNames } from './names/edge-part.ts';
 import { watchKernel } from './network/kernel-monitor.ts';
+import { KernelTunnel } from './network/kernel-tunnel.ts';
 import { NftHostNetwork } from './network/nft-host-network.ts';
+import { TunnelAbility } from './network/tunnel-ability.ts';
 import { collectFacts, hasCpuQuota, readBootId } from './observer/facts.ts';
 import { Observer } from './observer/observer.ts';
 import { dialBytes } from './session/bytes.ts';
@@ -49,7 +51,7 @@ import { createNames } from './wiring/names.ts';
 import { Offers, POOLS_EVERY_MS } from './wiring/offers.ts';
 import { disksOf, filePoolsOf, rbdPoolsOf } from './wiring/pools.ts';
 import { streamServer } from './wiring/streams.ts';
-import { UnderlayWatch } from './wiring/underlay.ts';
+import { lookWith, UnderlayWatch } from './wiring/underlay.ts';
 
 /** Of a connection to the controller for bytes. */
 const DIAL_LIMIT_MS = 20_000;
@@ -130,8 +132,12 @@ async function run({ log, configuration, paths, identity }: Parts): Promise<void
   });
   const base: Base = { configuration, fleet, driver, disks, cache, paths, clock, log };
   const onChange = () => observer.changed();
+  const tunnelSettings = { maker: configuration.wireguard, keyFile: paths.tunnelKey };
+  const tunnel = new KernelTunnel(tunnelSettings, log);
+  const ability = new TunnelAbility(fleet, tunnelSettings, () => tunnel.problem);
   const underlay = new UnderlayWatch({
     ...{ fleet, clock, log },
+    lookAt: lookWith(ability),
     file: paths.underlay,
     address: configuration.underlay ?? null,
     controller: () => identity.current.controller,
@@ -148,6 +154,7 @@ async function run({ log, configuration, paths, identity }: Parts): Promise<void
     onMissing: (bridges) => executor.remakeBridges(bridges),
     isMaking: (bridge) => executor.isMakingBridge(bridge),
     never: () => underlay.latest.never,
+    tunnel,
   });
   const backups = new BackupKeeper({
     fleet,

@@ -53,7 +53,10 @@ async function run(configuration: ControllerConfiguration): Promise<void> {
     const own = ownAddresses([opened.range, range6Of(opened.uuid)]);
     return [...new Set([...(await devices.look()), ...own])].sort();
   };
-  const fleetRecord = { ...opened, zone, devices: await closed() };
+  const fleetRecord = {
+    ...{ ...opened, zone, devices: await closed() },
+    ...(configuration.encrypt === 'off' ? {} : { encrypt: configuration.encrypt }),
+  };
   const authority = await Authority.open(pki, fleetRecord.uuid, clock.now());
   const names = [...new Set([listen.host, agents.host, 'localhost', '127.0.0.1', hostname()])];
   const tls = await authority.issueServer(names, clock.now());

@@ -10,6 +10,8 @@ export class AgentPaths {
   readonly names: string;
   /** What is known of the underlay, and of names there. */
   readonly underlay: string;
+  /** The private key of the tunnel between hosts. */
+  readonly tunnelKey: string;
 
   constructor(stateFolder: string) {
     this.identity = join(stateFolder, 'identity');
@@ -18,6 +20,7 @@ export class AgentPaths {
     this.accelerator = join(stateFolder, 'accelerator.json');
     this.names = join(stateFolder, 'names');
     this.underlay = join(stateFolder, 'underlay.json');
+    this.tunnelKey = join(stateFolder, 'wireguard.key');
   }
 
   /** Seed and console log of a VM. The id's form is checked where goals enter. */

@@ -3,6 +3,7 @@ import { is4, isPrefix, serviceAddress } from './addresses.ts';
 import { backboneDevice, bridgeName, fleetPrefix, hexOf4, tableName } from './names.ts';
 import { composeChain, composeSet, composeTableText, verdicts } from './nft-text.ts';
 import type { BackbonePart } from './router-part.ts';
+import { nothingElse, sealedChains, sealedSources, unforwarded } from './sealed-rules.ts';
 
 /** Never reached from a guest, whatever else is: a cloud's own services for this host, and what is on its own links. */
 const NEVER = ['169.254.0.0/16', 'fe80::/10'];
@@ -35,6 +36,7 @@ export function composeInetTable(
     ...guardedSets(part, guarded, never),
     ...earlyChains(part, bridges),
     ...vxlanChains(part),
+    ...sealedChains(part, vxlanOf(part)),
     composeChain('flows', null, [
       'ip saddr . ip daddr . meta l4proto . th dport @flows4 accept',
       'ip saddr . ip daddr . meta l4proto . th dport @endpoints4 accept',
@@ -69,6 +71,7 @@ export function composeInetTable(
     ]),
     composeChain('to-fleet', null, [...ANSWERS, 'counter drop']),
     composeChain('forward', FILTER('forward'), [
+      ...unforwarded(part),
       `iifname ${bridges} goto from-guest`,
       `iifname ${device} goto from-backbone`,
       `oifname ${bridges} goto to-fleet`,
@@ -100,6 +103,7 @@ export function composeInetTable(
     ]),
     composeChain('input', FILTER('input'), [
       `${vxlanOf(part)} goto vxlan`,
+      ...nothingElse(part),
       `iifname ${bridges} goto guest-input`,
       `iifname ${device} goto backbone-input`,
     ]),
@@ -354,6 +358,7 @@ function vxlanChains(part: BackbonePart): readonly string[] {
       ]),
     ),
     composeChain('vxlan', null, [
+      ...sealedSources(part),
       ...verdicts('ip saddr', from(4)),
       ...verdicts('ip6 saddr', from(6)),
       'counter drop',

@@ -31,6 +31,10 @@ const link = z.object({
 const links = z.array(link);
 export type ObservedLink = z.infer<typeof link>;
 
+/** @param text of `ip -json -details address show`. */
+export const parseLinks = (text: string): readonly ObservedLink[] =>
+  links.parse(JSON.parse(text.trim() || '[]'));
+
 const routes = z.array(
   z.object({ dst: z.string(), dev: z.string().optional(), gateway: z.string().optional() }),
 );
@@ -42,6 +46,7 @@ const forwards = z.array(
     mac: z.string(),
     ifname: z.string(),
     dst: z.string().optional(),
+    viaIf: z.string().optional(),
     master: z.string().optional(),
     flags: z.array(z.string()).default([]),
     state: z.string().optional(),
@@ -59,6 +64,8 @@ export interface ObservedLinks {
     readonly device: string;
     readonly mac: string;
     readonly via: string | null;
+    /** The device that it is bound to; one that is gone has no name but its number: `if12`. */
+    readonly through: string | null;
   }[];
   /** Devices on which IPv6 is off. */
   readonly without6: ReadonlySet<string>;
@@ -87,10 +94,11 @@ export async function observeLinks(devices: readonly string[]): Promise<Observed
     neighbours: near.flatMap(({ dst, dev, lladdr }) =>
       dev === undefined || lladdr === undefined ? [] : [{ device: dev, address: dst, mac: lladdr }],
     ),
-    forwards: forwarded.flatMap(({ mac, ifname, dst, master, flags, state }) => {
+    forwards: forwarded.flatMap(({ mac, ifname, dst, viaIf, master, flags, state }) => {
       const isTunnelled = dst !== undefined && flags.includes('self');
       if (!isTunnelled && (master === undefined || state !== 'static')) return [];
-      return [{ device: ifname, mac, via: isTunnelled ? dst : null }];
+      const through = isTunnelled ? (viaIf ?? null) : null;
+      return [{ device: ifname, mac, via: isTunnelled ? dst : null, through }];
     }),
     without6: new Set(off.flat()),
     has6,

@@ -230,24 +230,28 @@ function forwardLines(context: Context): readonly string[] {
   const onVxlans = context.observed.forwards.filter(({ device }) => !isBridge(context, device));
   const { missing, surplus } = differences(
     context,
-    // Behind a port that is on no bridge yet there is nothing.
-    context.wanted.forwards.filter(({ device, via }) => via !== null || hasMaster(context, device)),
+    // Behind a port that is on no bridge yet there is nothing, and without a tunnel there is no way to who is behind it.
+    context.wanted.forwards.filter(
+      ({ device, via, through }) =>
+        (via !== null || hasMaster(context, device)) && (through === null || context.found.has(through)),
+    ),
     onVxlans,
-    ({ device, mac, via }) => `${device} ${mac} ${via}`,
+    ({ device, mac, via, through }) => `${device} ${mac} ${via} ${through}`,
   );
   const isReplaced = new Set(missing.map(({ device, mac, via }) => `${device} ${mac} ${via === null}`));
   return [
     ...surplus
       .filter(({ device, mac, via }) => !isReplaced.has(`${device} ${mac} ${via === null}`))
-      .map(({ device, mac, via }) =>
+      .map(({ device, mac, via, through }) =>
         via === null
           ? `fdb delete ${mac} dev ${device} master static`
-          : `fdb delete ${mac} dev ${device} dst ${via} self`,
+          : // The device that it is bound to may be gone: what is sent to that hardware address goes as a whole.
+            `fdb delete ${mac} dev ${device}${through === null ? ` dst ${via}` : ''} self`,
       ),
-    ...missing.map(({ device, mac, via }) =>
+    ...missing.map(({ device, mac, via, through }) =>
       via === null
         ? `fdb replace ${mac} dev ${device} master static`
-        : `fdb replace ${mac} dev ${device} dst ${via} self permanent`,
+        : `fdb replace ${mac} dev ${device} dst ${via}${through === null ? '' : ` via ${through}`} self permanent`,
     ),
   ];
 }

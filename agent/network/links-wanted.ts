@@ -1,7 +1,8 @@
-import type { NetworkGoal } from '../protocol/index.ts';
+import type { NetworkGoal, RouterOf } from '../protocol/index.ts';
 import { canonical6, is4, prefixLength } from './addresses.ts';
-import { backboneDevice, bridgeName, meshDevice, tapName } from './names.ts';
+import { backboneDevice, bridgeName, meshDevice, tapName, tunnelDevice } from './names.ts';
 import { type BackbonePart, hasBackbone, type RouterPart } from './router-part.ts';
+import { tunnelOverhead } from './tunnel-wanted.ts';
 
 export interface WantedVxlan {
   readonly name: string;
@@ -48,6 +49,8 @@ export interface WantedForward {
   readonly device: string;
   readonly mac: string;
   readonly via: string | null;
+  /** The device by which it goes there, and by no other one; null: as the host's routes have it. */
+  readonly through: string | null;
 }
 
 /** Everything of a fleet in this host's kernel that is not libvirt's and no rule. Addresses are written as the kernel prints them. */
@@ -98,6 +101,12 @@ const addressOf = (device: string, address: string, cidr: string): WantedAddress
   prefix: prefixLength(cidr),
 });
 
+/** VXLAN's packets to a host with which this one encrypts are bound to the tunnel: without it they go nowhere. */
+const wayTo = (fleet: string, { underlay, publicKey }: RouterOf): Pick<WantedForward, 'via' | 'through'> => ({
+  via: underlay,
+  through: publicKey === undefined ? null : tunnelDevice(fleet),
+});
+
 /** All routers know each other by name: nothing is asked for, learned or flooded. */
 function backboneLinks({ fleet, backbone, router }: BackbonePart): Omit<WantedLinks, 'bridges'> {
   const { vni, port, mtu, self, others } = backbone;
@@ -122,26 +131,32 @@ function backboneLinks({ fleet, backbone, router }: BackbonePart): Omit<WantedLi
       { device, address, mac },
       { device, address: canonical6(address6), mac },
     ]),
-    forwards: others.map(({ mac, underlay }) => ({ device, mac, via: underlay })),
+    forwards: others.map((other) => ({ device, mac: other.mac, ...wayTo(fleet, other) })),
   };
 }
+
+/**
+ * A guest that was started before there was a tunnel sends packets that are too large for it. They are let in as far as the VXLAN, which
+ * answers that guest with the size that the tunnel takes; a bridge would drop them without a word.
+ */
+const meshMtu = ({ backbone }: BackbonePart): number => backbone.mtu + tunnelOverhead(backbone);
 
 /** Guests of a mesh on other hosts: each is known by its address, and behind which host it is. */
 function meshLinks(part: BackbonePart): Pick<WantedLinks, 'vxlans' | 'neighbours' | 'forwards'> {
   const { fleet, backbone, networks } = part;
-  const underlays = new Map(backbone.others.map(({ host, underlay }) => [host, underlay]));
+  const ways = new Map(backbone.others.map((other) => [other.host, wayTo(fleet, other)]));
   const meshed = networks.flatMap((network) => {
     if (network.mesh === undefined) return [];
     const peers = network.mesh.peers.flatMap((peer) => {
-      const via = underlays.get(peer.host);
-      return via === undefined ? [] : [{ ...peer, via }];
+      const way = ways.get(peer.host);
+      return way === undefined ? [] : [{ ...peer, way }];
     });
     const device = meshDevice(fleet, network);
     return [{ device, bridge: bridgeName(fleet, network), vni: network.mesh.vni, peers }];
   });
   return {
     vxlans: meshed.map(({ device, bridge, vni }) => ({
-      ...{ name: device, vni, port: backbone.port, local: backbone.self.underlay, mtu: backbone.mtu },
+      ...{ name: device, vni, port: backbone.port, local: backbone.self.underlay, mtu: meshMtu(part) },
       ...{ mac: null, master: bridge },
     })),
     neighbours: meshed.flatMap(({ bridge, peers }) =>
@@ -151,9 +166,9 @@ function meshLinks(part: BackbonePart): Pick<WantedLinks, 'vxlans' | 'neighbours
       ]),
     ),
     forwards: meshed.flatMap(({ device, peers }) =>
-      peers.flatMap(({ mac, via }) => [
-        { device, mac, via },
-        { device, mac, via: null },
+      peers.flatMap(({ mac, way }) => [
+        { device, mac, ...way },
+        { device, mac, via: null, through: null },
       ]),
     ),
   };

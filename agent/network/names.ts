@@ -17,6 +17,9 @@ export const backboneDevice = (fleet: string) => `wx${fleetPrefix(fleet)}`;
 export const meshDevice = (fleet: string, network: Pick<NetworkGoal, 'number'>) =>
   `wv${fleetPrefix(fleet)}-${network.number}`;
 
+/** WireGuard between the hosts, below their VXLANs. */
+export const tunnelDevice = (fleet: string) => `wg${fleetPrefix(fleet)}`;
+
 /** A guest's interface, from its address: 15 characters, so that its rules can be there before it is. */
 export const tapName = (fleet: string, address: string) => `wt${fleetPrefix(fleet)}-${hexOf4(address)}`;
 

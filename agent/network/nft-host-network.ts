@@ -13,6 +13,7 @@ import { KernelConnections } from './kernel-connections.ts';
 import { applyLinks } from './kernel-links.ts';
 import { applyProxies } from './kernel-proxies.ts';
 import { ensureSetting } from './kernel-setting.ts';
+import type { KernelTunnel } from './kernel-tunnel.ts';
 import { observeLinks } from './links-observed.ts';
 import { tableName } from './names.ts';
 import { type Blocks, readBlocks } from './nft-blocks.ts';
@@ -35,6 +36,8 @@ export interface HostNetworkOptions {
   readonly guarded?: () => Promise<readonly string[]>;
   /** Addresses and prefixes that no guest reaches: this host's own, the controller, devices. */
   readonly never?: () => readonly string[];
+  /** Absent: nothing is encrypted here, whatever a goal says, and what should be goes nowhere. */
+  readonly tunnel?: Pick<KernelTunnel, 'align'>;
   /** Bridges that should be there and are not, as a look has found; some may be in the making. */
   readonly onMissing?: (bridges: readonly string[]) => void;
   /** Whether libvirt is just making a bridge of this name. */
@@ -77,7 +80,7 @@ export class NftHostNetwork implements HostNetwork {
   refresh(): Promise<void> {
     return this.#runner.run('links', async () => {
       try {
-        if (this.#wanted) await alignLinks(this.#wanted, this.#options.isMaking);
+        if (this.#wanted) await this.#alignLinks(this.#wanted);
       } catch (error) {
         this.#options.log.warn(
           { err: error },
@@ -101,7 +104,7 @@ export class NftHostNetwork implements HostNetwork {
     if (part === null) return false;
     const [rules, links] = await Promise.all([
       this.#healRules(part),
-      this.#runner.run('links', () => alignLinks(this.#wanted ?? part, this.#options.isMaking)),
+      this.#runner.run('links', () => this.#alignLinks(this.#wanted ?? part)),
     ]);
     if (links.missing.length > 0) this.#options.onMissing?.(links.missing);
     return rules || links.changed;
@@ -240,6 +243,13 @@ export class NftHostNetwork implements HostNetwork {
     return { text, blocks, seen: new Map(), countedSinceMs: this.#now() };
   }
 
+  /** What goes through the tunnel is sent there when it stands; proxies are on bridges that stand. @returns whether something was not as it should be. */
+  async #alignLinks(part: RouterPart): ReturnType<typeof applyLinks> {
+    const isTunnelChanged = (await this.#options.tunnel?.align(part)) === true;
+    const links = await applyLinks(part, this.#options.isMaking);
+    return { ...links, changed: (await applyProxies(part)) || links.changed || isTunnelChanged };
+  }
+
   #now(): number {
     return (this.#options.clock ?? systemClock).now();
   }
@@ -247,15 +257,6 @@ export class NftHostNetwork implements HostNetwork {
   async #compose(part: RouterPart): Promise<string> {
     return composeRuleset(part, (await this.#options.guarded?.()) ?? [], this.#options.never?.() ?? []);
   }
-}
-
-/** Proxies are on bridges that stand. @returns whether something was not as it should be. */
-async function alignLinks(
-  part: RouterPart,
-  isMaking?: (bridge: string) => boolean,
-): ReturnType<typeof applyLinks> {
-  const links = await applyLinks(part, isMaking);
-  return { ...links, changed: (await applyProxies(part)) || links.changed };
 }
 
 async function nft(args: readonly string[], input?: string): Promise<string> {

@@ -99,7 +99,7 @@ function sourceTo(address: string): Promise<string | null> {
   });
 }
 
-const isOfFleet = (prefix: string, { ifname }: ObservedLink) => new RegExp(`^w[bxvt]${prefix}`).test(ifname);
+const isOfFleet = (prefix: string, { ifname }: ObservedLink) => new RegExp(`^w[bxvtg]${prefix}`).test(ifname);
 
 function networksOf(links: readonly ObservedLink[]): readonly string[] {
   const all = links.flatMap(({ addr_info: addresses }) =>

@@ -2,6 +2,9 @@ import { z } from 'zod';
 import { cidrv4, cidrv6, count, digest, ipAddress, ipv4, ipv6, mac, name, port } from './primitives.ts';
 import { probe } from './probe.ts';
 
+/** A public key of WireGuard: 32 bytes in base64, as `wg` writes them. */
+export const wireguardKey = z.string().regex(/^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$/);
+
 /**
  * A router of the fleet: one host's place on the backbone, the one VXLAN that all hosts' routers share. What a guest sends to
  * another subnet, or to another host, goes from its host's router to that of the other.
@@ -16,6 +19,8 @@ export const routerOf = z.object({
   mac,
   /** A load balancer runs there, whose connections come from the router's addresses. */
   edge: z.boolean(),
+  /** What goes between it and this host is encrypted, to this key, and comes by no other way. Absent: it is not encrypted, or the controller is older. */
+  publicKey: wireguardKey.optional(),
 });
 export type RouterOf = z.infer<typeof routerOf>;
 
@@ -34,8 +39,10 @@ export const backboneGoal = z.object({
   cidr6: cidrv6,
   /** Addresses and prefixes that no guest reaches, whatever is declared: hosts', the controller's, fence devices', public ones. Absent: the controller is older. */
   outOfReach: z.array(z.string().max(64)).optional(),
+  /** WireGuard, below VXLAN: its UDP port, and its device's MTU. Absent: nothing of this host is encrypted. */
+  tunnel: z.object({ port, mtu: z.number().int().min(1_280).max(65_535) }).optional(),
   self: routerOf,
-  /** All others. */
+  /** All others that this one exchanges packets with. */
   others: z.array(routerOf),
 });
 export type BackboneGoal = z.infer<typeof backboneGoal>;
@@ -205,5 +212,12 @@ export const underlayOffer = z.object({
   own: z.array(ipAddress).max(1_024).optional(),
   /** Those of its networks that its guests never reach: libvirt's own. */
   closed: z.array(z.string().max(64)).max(64).optional(),
+  /**
+   * By which key the others encrypt what they send here; null with the problem why it cannot be. With both, it is to be encrypted, and does not
+   * go for now. Absent: its agent is older.
+   */
+  encryption: z
+    .object({ publicKey: wireguardKey.nullable(), problem: z.string().max(1_024).nullable() })
+    .optional(),
 });
 export type UnderlayOffer = z.infer<typeof underlayOffer>;

@@ -7,6 +7,7 @@ import { repeat } from '../kit/repeat.ts';
 import { isSameDocument } from '../kit/same-document.ts';
 import { LastAddresses } from '../network/last-addresses.ts';
 import { lastingOf, type SeenUnderlay, seenOf } from '../network/lasting-underlay.ts';
+import type { TunnelAbility } from '../network/tunnel-ability.ts';
 import { hostOf, lookAtUnderlay, type Underlay, type UnderlayOptions } from '../network/underlay.ts';
 import { underlayOffer } from '../protocol/index.ts';
 
@@ -129,6 +130,14 @@ export class UnderlayWatch {
     }
   }
 }
+
+/** Where others reach this host, and whether it can encrypt what goes to them. */
+export const lookWith =
+  (ability: Pick<TunnelAbility, 'look'>) =>
+  async (options: UnderlayOptions): Promise<Underlay> => {
+    const { offer, ...beside } = await lookAtUnderlay(options);
+    return { ...beside, offer: offer && { ...offer, encryption: await ability.look() } };
+  };
 
 /** What is not there, or is damaged, is nothing. */
 async function read(file: string): Promise<Kept | null> {

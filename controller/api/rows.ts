@@ -1,5 +1,6 @@
 import type { Fleet } from '../fleet/contract.ts';
 import type { HostMode, HostRecord, VmRecord } from '../model/records.ts';
+import { describeStanding } from '../reconciler/encryption.ts';
 import { describeApart } from '../reconciler/rules/apart-pools.ts';
 
 /** A row of `weft ps --json`. */
@@ -59,6 +60,7 @@ export function hostRow(record: HostRecord, vms: number, fleet: Fleet) {
       ? [`its doctor has found ${doctor.count}, ${errors} of them errors: weft host doctor ${record.name}`]
       : [];
   const guard = guardNotes(record);
+  const unencrypted = describeStanding(record.encryption);
   const apart = Object.entries(record.apartPools ?? {}).map(([pool, each]) => describeApart(pool, each));
   return {
     name: record.name,
@@ -74,6 +76,8 @@ export function hostRow(record: HostRecord, vms: number, fleet: Fleet) {
     heldOffUntilMs: record.heldOffUntilMs,
     fenceDevices: record.offer?.fence.length ?? 0,
     guard: record.guard ?? null,
+    /** Whether its traffic to other hosts is encrypted; null: nobody asks for it. */
+    encryption: record.encryption ?? null,
     faultDomain: record.offer?.faultDomain ?? null,
     cpus: record.offer?.cpus ?? null,
     memoryMiB: record.offer?.memoryMiB ?? null,
@@ -84,6 +88,7 @@ export function hostRow(record: HostRecord, vms: number, fleet: Fleet) {
     notes: [
       ...(record.facts?.notes ?? []),
       ...(record.collision ? [`it takes no VMs: ${record.collision}`] : []),
+      ...(unencrypted === null ? [] : [unencrypted]),
       ...rollNotes(record),
       ...guard,
       ...apart,

@@ -30,7 +30,18 @@ export function networkText(view: NetworkView): string {
     part('Passes; all else is dropped', ['from', '', 'to', 'port', 'declared by'], flows),
     part('Published', ['endpoint', 'address', 'port', 'protocol', 'guest port', 'hosts'], published),
     part(`Names in ${view.zone}`, ['name', 'type', 'data'], names),
+    encryptionText(view.encryption),
   ].join('');
+}
+
+/** Nothing where nobody asks for it. */
+function encryptionText(encryption: NetworkView['encryption']): string {
+  if (!encryption || encryption.mode === 'off') return '';
+  const lines = encryption.exceptions.map(
+    ({ host, state, problem }) =>
+      `  ${host}: ${state === 'open' ? 'not encrypted' : 'reaches no other host'}, ${problem}\n`,
+  );
+  return `\nBetween hosts\n  encrypted${lines.length === 0 ? '' : ', but for'}\n${lines.join('')}`;
 }
 
 const arrowRow = (from: string, flow: Flow) => [

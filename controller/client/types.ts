@@ -228,6 +228,11 @@ export interface HostRow {
   readonly fenceDevices: number;
   /** Null: it has none. */
   readonly guard: GuardState | null;
+  /** Whether its traffic to other hosts is encrypted; null, or absent of an older controller: nobody asks for it. */
+  readonly encryption?: {
+    readonly state: 'encrypted' | 'broken' | 'open' | 'alone';
+    readonly problem: string | null;
+  } | null;
   readonly faultDomain: string | null;
   readonly cpus: number | null;
   readonly memoryMiB: number | null;
@@ -351,5 +356,14 @@ export interface NetworkView {
     readonly addresses: readonly string[];
   }[];
   readonly edgeHosts: readonly string[];
+  /** Of what goes between hosts. Absent: the controller is older. */
+  readonly encryption?: {
+    readonly mode: 'off' | 'prefer' | 'require';
+    readonly exceptions: readonly {
+      readonly host: string;
+      readonly state: 'encrypted' | 'broken' | 'open' | 'alone';
+      readonly problem: string;
+    }[];
+  };
   readonly names: readonly { readonly name: string; readonly type: string; readonly data: string }[];
 }

@@ -29,6 +29,11 @@ export interface FleetRecord {
   readonly zone?: string;
   /** Addresses that applications and public machines are reached at, as `192.0.2.200-192.0.2.219/24`. Absent: none. */
   readonly public?: readonly string[];
+  /**
+   * What goes between hosts is encrypted: where both can (`prefer`), or not at all where one cannot (`require`). Of the controller's
+   * configuration, and in no store. Absent: it is not.
+   */
+  readonly encrypt?: 'prefer' | 'require';
   /** Addresses of the controller's machine and of fence devices that its own secrets name: no guest reaches them. Looked at again and again, and in no store. */
   readonly devices?: readonly string[];
 }
@@ -259,6 +264,16 @@ export interface LeaseEvidence {
   readonly marginMs: number;
 }
 
+/**
+ * `encrypted`, to hosts that can. `broken`: likewise, but its tunnel does not stand. `open`: it is not encrypted. `alone`: it may go only encrypted, and
+ * cannot be; the host takes no VMs.
+ */
+export interface EncryptionStanding {
+  readonly state: 'encrypted' | 'broken' | 'open' | 'alone';
+  /** Null: it is encrypted. */
+  readonly problem: string | null;
+}
+
 /** `hosts/{host}` */
 export interface HostRecord {
   readonly name: string;
@@ -316,6 +331,8 @@ export interface HostRecord {
   readonly guard?: GuardState | null;
   /** Why it takes no VMs: a network of its own overlaps a range of the fleet's; both are named. Absent or null: none does. */
   readonly collision?: string | null;
+  /** How its traffic to other hosts goes, where it is to be encrypted. Absent or null: nobody asks for that, or it is on no underlay. */
+  readonly encryption?: EncryptionStanding | null;
   readonly facts: HostFacts | null;
   readonly offer: HostOffer | null;
   readonly bootId: string | null;

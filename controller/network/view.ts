@@ -1,5 +1,5 @@
 import { guestAddress6, subnet6Of } from '../../agent/kit/addressing.ts';
-import type { VmRecord } from '../model/records.ts';
+import type { EncryptionStanding, VmRecord } from '../model/records.ts';
 import { zoneOf } from '../model/zone.ts';
 import { publishedBy, reachableEdges, servedAt } from '../reconciler/edge-endpoints.ts';
 import { type DeclaredFlow, flowsOf, networkNameOf, subnetNamesOf } from '../reconciler/flows.ts';
@@ -49,6 +49,15 @@ export interface NetworkView {
   readonly published: readonly PublishedView[];
   /** Hosts that serve endpoints and names. */
   readonly edgeHosts: readonly string[];
+  /** Of what goes between hosts: what is asked for, and which hosts cannot. */
+  readonly encryption: {
+    readonly mode: 'off' | 'prefer' | 'require';
+    readonly exceptions: readonly {
+      readonly host: string;
+      readonly state: EncryptionStanding['state'];
+      readonly problem: string;
+    }[];
+  };
   /** In full. */
   readonly names: readonly { readonly name: string; readonly type: string; readonly data: string }[];
 }
@@ -66,6 +75,14 @@ export function networkView(app: string, world: NetworkWorld): NetworkView | nul
     flows: flowsOf(application),
     published: publishedViews(app, world),
     edgeHosts: [...edgeHostsOf(world)].sort(),
+    encryption: {
+      mode: world.fleet.encrypt ?? 'off',
+      exceptions: [...world.hosts.values()]
+        .flatMap(({ name, encryption }) =>
+          encryption?.problem ? [{ host: name, ...encryption, problem: encryption.problem }] : [],
+        )
+        .sort((one, other) => (one.host < other.host ? -1 : 1)),
+    },
     names: zoneFor(world)
       .records.filter(({ name }) => own(name))
       .map(({ name, type, data }) => ({

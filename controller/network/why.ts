@@ -4,6 +4,7 @@ import { WeftError } from '../../agent/kit/errors.ts';
 import { servingEdges } from '../reconciler/edge-endpoints.ts';
 import { type DeclaredFlow, flowsOf } from '../reconciler/flows.ts';
 import type { NetworkWorld } from '../reconciler/network-world.ts';
+import { notCarried } from './cut-off.ts';
 import { type End, endOf, guestsOf } from './ends.ts';
 import { obstacleOf } from './obstacle.ts';
 import { type GuestView, guestView, publishedViews } from './view.ts';
@@ -36,9 +37,14 @@ type Inside = Exclude<End, { kind: 'world' }>;
 /** Whether a connection passes, by what is declared. @throws WeftError `not-found` for an end that there is not, `bad-request`. */
 export function whyOf(question: Question, world: NetworkWorld): WhyAnswer {
   const [from, to] = [endOf(question.from, world), endOf(question.to, world)];
-  const verdict = decide(from, to, question, world);
+  const declared = decide(from, to, question, world);
   const edges = from.kind === 'world' ? edgesOf(world) : [];
   const own = [...guestsOf(from), ...guestsOf(to)].flatMap(({ host }) => host ?? []);
+  const obstacle =
+    declared.allowed && to.kind !== 'world'
+      ? notCarried(from.kind === 'world' ? edges : placesOf(guestsOf(from)), placesOf(guestsOf(to)), world)
+      : null;
+  const verdict = obstacle === null ? declared : { ...declared, allowed: false, reason: obstacle };
   return {
     ...verdict,
     question,
@@ -47,6 +53,9 @@ export function whyOf(question: Question, world: NetworkWorld): WhyAnswer {
     to: guestsOf(to).map((vm) => guestView(vm, world)),
   };
 }
+
+const placesOf = (guests: ReturnType<typeof guestsOf>): readonly string[] =>
+  guests.flatMap(({ host }) => host ?? []);
 
 function decide(from: End, to: End, question: Question, world: NetworkWorld): Verdict {
   if (from.kind === 'world') {

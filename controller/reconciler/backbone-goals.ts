@@ -12,6 +12,7 @@ import type { BackboneGoal, RouterOf } from '../../agent/protocol/index.ts';
 import type { FleetRecord, HostRecord } from '../model/records.ts';
 import { derived } from './derived.ts';
 import { edgeHosts, edgePart } from './edge-hosts.ts';
+import { encryptionOf } from './encryption.ts';
 import { listOf } from './listed-map.ts';
 import type { NetworkWorld } from './network-world.ts';
 import { outOfReach, outOfReachPart } from './out-of-reach.ts';
@@ -21,23 +22,38 @@ import { underlayHolders } from './underlay-holders.ts';
 const VXLAN_PORT = 4789;
 /** What VXLAN adds over an underlay of IPv4 and of IPv6: outer headers, and the inner frame's. */
 const OVERHEAD = { v4: 50, v6: 70 };
+/** What WireGuard adds below that: outer headers, and 32 bytes of its own. */
+const TUNNEL_OVERHEAD = { v4: 60, v6: 80 };
+/** Of WireGuard: the one after what it is mostly used with. */
+const TUNNEL_PORT = 51_821;
 const ETHERNET_MTU = 1_500;
 /** IPv6 carries no less. */
 const LEAST_MTU = 1_280;
 
 interface Backbone {
-  readonly shared: Omit<BackboneGoal, 'self' | 'others'>;
+  readonly shared: Omit<BackboneGoal, 'self' | 'others' | 'tunnel'>;
   readonly routers: readonly RouterOf[];
   /** Names of the hosts that others send to. */
   readonly holders: ReadonlySet<string>;
+  readonly tunnel: NonNullable<BackboneGoal['tunnel']>;
+  /** The same routers with their keys, of hosts that encrypt. */
+  readonly sealed: ReadonlyMap<string, RouterOf>;
 }
 
 /** A host's place on the backbone. Undefined: it has none, for nobody knows where it is on the underlay. */
 export function backboneGoalOf(host: string, { fleet, hosts }: NetworkWorld): BackboneGoal | undefined {
-  const { shared, routers, holders } = derived(listOf(hosts), backboneOf(fleet));
+  const { shared, routers, holders, tunnel, sealed } = derived(listOf(hosts), backboneOf(fleet));
   const self = routers.find((router) => router.host === host);
   if (!self) return undefined;
-  return { ...shared, self, others: routers.filter((router) => router !== self && holders.has(router.host)) };
+  const others = routers.filter((router) => router !== self && holders.has(router.host));
+  // What must not go unencrypted goes nowhere: a host that cannot encrypt has its rules, and no others.
+  if (!sealed.has(host)) return { ...shared, self, others: fleet.encrypt === 'require' ? [] : others };
+  return {
+    ...{ ...shared, tunnel, self },
+    others: others.flatMap(
+      (router) => sealed.get(router.host) ?? (fleet.encrypt === 'require' ? [] : router),
+    ),
+  };
 }
 
 /** Fleet → how its backbone is made from its hosts: one function for each, by which the answer is remembered. */
@@ -67,30 +83,54 @@ function makeBackbone(fleet: FleetRecord, hosts: readonly HostRecord[]): Backbon
       ];
     })
     .sort((one, other) => (one.host < other.host ? -1 : 1));
-  const mtu = mtuOf(hosts);
+  const { mtu, tunnelMtu } = mtusOf(fleet, hosts);
   const ranges = { range, range6: range6Of(uuid), cidr, cidr6 };
-  const closed = outOfReach(fleet, hosts);
-  const never = closed.length > 0 ? { outOfReach: [...closed] } : {};
+  // Of those that others have nothing to do with as well.
+  const underlays = fleet.encrypt === 'require' ? routers.map(({ underlay }) => underlay) : [];
+  const closed = [...new Set([...outOfReach(fleet, hosts), ...underlays])].sort();
+  const never = closed.length > 0 ? { outOfReach: closed } : {};
   return {
     shared: { vni: backboneVni(uuid), port: VXLAN_PORT, mtu, ...ranges, ...never },
     routers,
     holders: underlayHolders(hosts),
+    tunnel: { port: TUNNEL_PORT, mtu: tunnelMtu },
+    sealed: fleet.encrypt === undefined ? new Map() : withKeys(routers, hosts),
   };
 }
 
-/** All hosts' guests have the same: what one sends must reach any other in one piece. */
-function mtuOf(hosts: readonly HostRecord[]): number {
+function withKeys(routers: readonly RouterOf[], hosts: readonly HostRecord[]): ReadonlyMap<string, RouterOf> {
+  const encryption = encryptionOf(hosts);
+  return new Map(
+    routers.flatMap((router) => {
+      const publicKey = encryption.get(router.host)?.publicKey;
+      return publicKey ? [[router.host, { ...router, publicKey }] as const] : [];
+    }),
+  );
+}
+
+/**
+ * All hosts' guests have the same: what one sends must reach any other in one piece. Where encryption is asked for it is counted, whether a
+ * host can or not: a guest learns it when it starts, and no host that comes or goes changes it.
+ */
+function mtusOf(
+  { encrypt }: FleetRecord,
+  hosts: readonly HostRecord[],
+): { readonly mtu: number; readonly tunnelMtu: number } {
   const underlays = hosts.flatMap(({ number, offer }) =>
     number !== undefined && offer?.underlay ? [offer.underlay] : [],
   );
-  const overhead = underlays.some(({ address }) => address.includes(':')) ? OVERHEAD.v6 : OVERHEAD.v4;
+  const family = underlays.some(({ address }) => address.includes(':')) ? 'v6' : 'v4';
+  const below = encrypt === undefined ? 0 : TUNNEL_OVERHEAD[family];
   const least = underlays.reduce((mtu, each) => Math.min(mtu, each.mtu), Number.POSITIVE_INFINITY);
-  return Math.max(LEAST_MTU, (Number.isFinite(least) ? least : ETHERNET_MTU) - overhead);
+  const whole = Number.isFinite(least) ? least : ETHERNET_MTU;
+  const mtu = Math.max(LEAST_MTU, whole - below - OVERHEAD[family]);
+  return { mtu, tunnelMtu: mtu + OVERHEAD[family] };
 }
 
 /** What of a host's record is in all hosts' backbones. */
 export const routerPart = (host: HostRecord | undefined): unknown => [
   ...[host?.number, host?.offer?.underlay?.address, host?.offer?.underlay?.mtu],
+  host?.offer?.underlay?.encryption?.publicKey,
   edgePart(host),
   outOfReachPart(host),
 ];

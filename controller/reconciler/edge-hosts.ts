@@ -3,9 +3,12 @@ import type { HostRecord } from '../model/records.ts';
 /** A host's label that says whether it is to be an edge host. */
 const LABEL = 'edge';
 
-/** Hosts that can serve endpoints to the world, and are not told not to; where one is told to, only those that are. */
+/** Hosts that can serve endpoints to the world, reach the guests of others, and are not told not to; where one is told to, only those that are. */
 export function edgeHosts(hosts: readonly HostRecord[]): ReadonlySet<string> {
-  const able = hosts.filter(({ offer }) => offer?.edge === true && offer.labels[LABEL] !== 'false');
+  const able = hosts.filter(
+    ({ offer, encryption }) =>
+      offer?.edge === true && offer.labels[LABEL] !== 'false' && encryption?.state !== 'alone',
+  );
   const chosen = able.filter(({ offer }) => offer?.labels[LABEL] === 'true');
   return new Set((chosen.length > 0 ? chosen : able).map(({ name }) => name));
 }
@@ -14,4 +17,5 @@ export function edgeHosts(hosts: readonly HostRecord[]): ReadonlySet<string> {
 export const edgePart = (host: HostRecord | undefined): unknown => [
   host?.offer?.edge,
   host?.offer?.labels[LABEL],
+  host?.encryption?.state === 'alone',
 ];

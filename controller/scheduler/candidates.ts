@@ -12,6 +12,9 @@ export function candidateOf(record: HostRecord): Candidate | null {
     draining: record.draining,
     heldOff: record.heldOffUntilMs !== null,
     ...(record.collision ? { collision: record.collision } : {}),
+    ...(record.encryption?.state === 'alone'
+      ? { alone: record.encryption.problem ?? 'it cannot encrypt' }
+      : {}),
     architecture: facts.architecture,
     faultDomain: offer.faultDomain.split('/').filter((part) => part !== ''),
     cpus: Math.floor(offer.cpus * offer.cpuRatio),

@@ -10,6 +10,8 @@ export interface Candidate {
   readonly draining: boolean;
   /** Which of its networks overlaps which of the fleet's ranges; absent or null: none does. */
   readonly collision?: string | null;
+  /** Why it cannot encrypt what has to be, and so reaches no other host; absent: it can, or need not. */
+  readonly alone?: string;
   readonly architecture: string;
   /** From site to power, then the host itself. */
   readonly faultDomain: readonly string[];

@@ -1,6 +1,8 @@
 import { overlap, range6Of, SERVICE_OFFSET } from '../../../agent/kit/addressing.ts';
+import { isSameDocument } from '../../../agent/kit/same-document.ts';
 import type { FleetRecord, HostRecord } from '../../model/records.ts';
 import type { Draft } from '../draft.ts';
+import { describeStanding, encryptionOf, standingOf } from '../encryption.ts';
 
 /** The one before is where the fleet's name servers are reached. */
 const FIRST_NUMBER = SERVICE_OFFSET + 1;
@@ -9,11 +11,18 @@ const LAST_NUMBER = 1_000;
 const unnumbered = (hosts: readonly HostRecord[]): readonly HostRecord[] =>
   hosts.filter(({ number, offer }) => number === undefined && offer?.underlay !== undefined);
 
-/** Hosts with an underlay, or that are said to collide. */
-const underlying = (hosts: readonly HostRecord[]): readonly HostRecord[] =>
-  hosts.filter(({ offer, collision }) => offer?.underlay !== undefined || (collision ?? null) !== null);
+/** Hosts of which it is said how they encrypt. */
+const judged = (hosts: readonly HostRecord[]): readonly HostRecord[] =>
+  hosts.filter(({ encryption }) => (encryption ?? null) !== null);
 
-/** Gives hosts their place on the backbone, and finds those whose own networks are where the fleet's are to be. */
+/** Hosts with an underlay, or of which something is said that has to do with one. */
+const underlying = (hosts: readonly HostRecord[]): readonly HostRecord[] =>
+  hosts.filter(
+    ({ offer, collision, encryption }) =>
+      offer?.underlay !== undefined || (collision ?? null) !== null || (encryption ?? null) !== null,
+  );
+
+/** Gives hosts their place on the backbone, and finds those whose own networks are where the fleet's are to be, and those that do not encrypt. */
 export function followHostNetworks(draft: Draft): void {
   numberHosts(draft);
   for (const host of draft.of('hosts', underlying)) {
@@ -25,6 +34,30 @@ export function followHostNetworks(draft: Draft): void {
       host.name,
       collision ?? 'none of its networks overlaps the fleet’s ranges any more',
     );
+  }
+  followEncryption(draft);
+}
+
+function followEncryption(draft: Draft): void {
+  const concerned = draft.of('hosts', draft.world.fleet.encrypt === undefined ? judged : underlying);
+  if (concerned.length === 0) return;
+  const encryption = encryptionOf(draft.all('hosts'));
+  for (const host of concerned) {
+    const standing = standingOf(draft.world.fleet, encryption.get(host.name));
+    const before = host.encryption ?? null;
+    if (isSameDocument(standing, before)) continue;
+    draft.put('hosts', host.name, { ...host, encryption: standing });
+    const problem = describeStanding(standing);
+    // That all is as it was asked for from the start is no news.
+    if (problem !== null) draft.tell('host-unencrypted', host.name, problem);
+    else if (before !== null && before.problem !== null)
+      draft.tell(
+        'host-encrypted',
+        host.name,
+        standing === null
+          ? 'nobody asks any more for what it could not encrypt'
+          : 'what goes between its guests and other hosts is encrypted',
+      );
   }
 }
 

@@ -4,11 +4,16 @@ import type { Filter } from '../contract.ts';
 export const hostState: Filter = {
   name: 'host-state',
   accepts: ({ only }, { host }) =>
-    host.state === 'up' && ((!host.draining && !host.heldOff && !host.collision) || only === host.name),
+    host.state === 'up' &&
+    ((!host.draining && !host.heldOff && !host.collision && !host.alone) || only === host.name),
   reason: (_request, { host }) =>
     host.state !== 'up'
       ? `the host is ${host.state}`
       : host.draining
         ? 'the host is draining'
-        : (host.collision ?? 'the host has gone down several times within the hour and has yet to stay'),
+        : host.collision
+          ? host.collision
+          : host.alone
+            ? `what goes between hosts has to be encrypted, and ${host.alone}`
+            : 'the host has gone down several times within the hour and has yet to stay',
 };

@@ -2,22 +2,30 @@ import { createInterface } from 'node:readline';
 import { systemClock } from '../../../agent/kit/clock.ts';
 import { exec } from '../../../agent/kit/exec.ts';
 import { watchKernel } from '../../../agent/network/kernel-monitor.ts';
+import { KernelTunnel, type TunnelSettings } from '../../../agent/network/kernel-tunnel.ts';
 import { NftHostNetwork } from '../../../agent/network/nft-host-network.ts';
 import type { RouterPart } from '../../../agent/network/router-part.ts';
+import { TunnelAbility } from '../../../agent/network/tunnel-ability.ts';
 import type { RuleQuestion } from '../../../agent/protocol/index.ts';
 import { UnderlayWatch } from '../../../agent/wiring/underlay.ts';
 
 /** A host's network room alone, in its own namespace: goals come as lines, and each is answered when its rules and links are there. */
 const guarded: readonly string[] = JSON.parse(process.argv[2] ?? '[]');
+/** Absent: it encrypts nothing. */
+const settings: TunnelSettings | null = JSON.parse(process.argv[3] ?? 'null');
+const log = { info: () => undefined, warn: (fields: unknown) => console.error(fields) } as never;
+const tunnel = settings && new KernelTunnel(settings, log);
 const network = new NftHostNetwork({
-  log: { info: () => undefined, warn: (fields: unknown) => console.error(fields) } as never,
+  log,
   guarded: async () => guarded,
+  ...(tunnel === null ? {} : { tunnel }),
 });
 
 type Request = { readonly id: number } & (
   | { readonly do: 'apply'; readonly part: RouterPart }
   | { readonly do: 'nft'; readonly text: string }
   | { readonly do: 'heal' }
+  | { readonly do: 'ability'; readonly fleet: string }
   | { readonly do: 'counters'; readonly fleet: string; readonly question: RuleQuestion }
   | { readonly do: 'watch' }
   | { readonly do: 'underlay'; readonly fleet: string; readonly file: string; readonly controller: string }
@@ -54,6 +62,8 @@ async function work(request: Request): Promise<unknown> {
     }
     case 'counters':
       return network.counters(request.fleet, request.question);
+    case 'ability':
+      return settings && new TunnelAbility(request.fleet, settings, () => tunnel?.problem ?? null).look();
     case 'heal':
       return network.heal();
     case 'underlay':

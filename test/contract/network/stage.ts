@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { exec } from '../../../agent/kit/exec.ts';
-import { bridgeName, tapName } from '../../../agent/network/names.ts';
+import { bridgeName, tapName, tunnelDevice } from '../../../agent/network/names.ts';
 import {
   cidrOf,
   DEVICE,
@@ -31,6 +31,12 @@ export const GATEWAY6 = '2001:db8:1::1';
 /** Prefixes of the hosts' own links. */
 export const GUARDED = ['192.0.2.0/24', '2001:db8:1::/64'];
 
+/** Hosts of one machine have devices of one name, and so the sockets of wireguard-go would be one. */
+const OWN_SOCKETS = [
+  ...['unshare', '--mount', 'sh', '-c'],
+  ...['mkdir -p /run/wireguard && mount -t tmpfs tmpfs /run/wireguard && exec "$@"', 'sh'],
+];
+
 /**
  * Hosts as namespaces on one underlay, with bridges as libvirt would make them, and guests as namespaces on them: real kernel, no QEMU.
  * Every namespace carries the stage's own name.
@@ -39,8 +45,15 @@ export class Stage {
   readonly #name = `wnt${process.pid}`;
   readonly #namespaces: string[] = [];
   readonly #workers: Worker[] = [];
+  readonly #tunnelKeys: string | null;
   readonly hosts = new Map<string, { readonly router: Worker; readonly programs: Worker }>();
   readonly guests = new Map<string, Worker>();
+  #world: Worker | null = null;
+
+  /** @param tunnelKeys folder of the hosts' private keys; absent: they encrypt nothing. */
+  constructor(tunnelKeys: string | null = null) {
+    this.#tunnelKeys = tunnelKeys;
+  }
 
   namespace(what: string): string {
     return `${this.#name}-${what.replace('/', '-')}`;
@@ -59,22 +72,23 @@ export class Stage {
         (each) => `address add ${each} dev lo`,
       ),
     ]);
-    await this.#program('world').ready;
+    this.#world = this.#program('world');
+    await this.#world.ready;
     await Promise.all(hosts.map((host) => this.#addHost(host)));
   }
 
   /** @param suffix of the name, where a guest is at two places. */
-  async addGuest(guest: Guest, suffix = ''): Promise<Worker> {
+  async addGuest(guest: Guest, suffix = '', mtu = 1450): Promise<Worker> {
     const name = `${guest.id}${suffix}`;
     const tap = tapName(FLEET, guest.address);
     await this.addNamespace(name);
     await this.#batch(guest.host, [
       `link add ${tap} type veth peer name eth0 netns ${this.namespace(name)}`,
-      `link set ${tap} mtu 1450 master ${bridgeName(FLEET, { number: numberOfRole(guest.role) })}`,
+      `link set ${tap} mtu ${mtu} master ${bridgeName(FLEET, { number: numberOfRole(guest.role) })}`,
       `link set ${tap} up`,
     ]);
     await this.#batch(name, [
-      `link set eth0 address ${guest.mac} mtu 1450`,
+      `link set eth0 address ${guest.mac} mtu ${mtu}`,
       'link set eth0 up',
       `address add ${guest.address}/22 dev eth0`,
       `address add ${guest.address6}/64 dev eth0 nodad`,
@@ -85,6 +99,12 @@ export class Stage {
     await worker.ready;
     this.guests.set(name, worker);
     return worker;
+  }
+
+  /** What the hosts' underlay is on. */
+  get world(): Worker {
+    if (!this.#world) throw new Error('the stage is not open');
+    return this.#world;
   }
 
   guest(name: string): Worker {
@@ -115,8 +135,17 @@ export class Stage {
     this.hosts.set(host, { router: await this.#startRouter(host), programs });
   }
 
+  /** Where a host's own programs are, with its sockets. */
+  async runAt(host: string, command: readonly string[]): Promise<string> {
+    return this.run(host, ['nsenter', `--mount=/proc/${this.host(host).router.pid}/ns/mnt`, ...command]);
+  }
+
   async close(): Promise<void> {
     await Promise.all(this.#workers.map((worker) => worker.end()));
+    // What keeps it ends with it.
+    if (this.#tunnelKeys !== null)
+      for (const host of this.hosts.keys())
+        await this.run(host, ['ip', 'link', 'delete', tunnelDevice(FLEET)]).catch(() => undefined);
     for (const namespace of this.#namespaces)
       await exec('ip', ['netns', 'delete', namespace], { timeoutMs: 30_000, okExitCodes: [0, 1] });
   }
@@ -141,7 +170,13 @@ export class Stage {
   }
 
   async #startRouter(host: string): Promise<Worker> {
-    const program = [process.execPath, '--import', 'tsx', here('./host.ts'), JSON.stringify(GUARDED)];
+    const program = [
+      ...(this.#tunnelKeys === null ? [] : OWN_SOCKETS),
+      ...[process.execPath, '--import', 'tsx', here('./host.ts'), JSON.stringify(GUARDED)],
+      ...(this.#tunnelKeys === null
+        ? []
+        : [JSON.stringify({ maker: 'userspace', keyFile: `${this.#tunnelKeys}/${host}.key` })]),
+    ];
     const router = this.#keep(new Worker(this.namespace(host), program));
     await router.ready;
     return router;

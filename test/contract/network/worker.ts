@@ -32,6 +32,11 @@ export class Worker {
     });
   }
 
+  /** Of its program, in whose namespaces it is. */
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
   ask<T>(request: Readonly<Record<string, unknown>>): Promise<T> {
     const id = this.#next++;
     return new Promise<T>((resolve, reject) => {

@@ -53,11 +53,15 @@ export const anyHost = fc.record({
   mtu: fc.constantFrom(1_500, 9_000),
   edge: fc.constantFrom(undefined, true, false),
   label: fc.constantFrom(undefined, 'true', 'false'),
+  /** Two hosts may have one. */
+  key: fc.constantFrom(undefined, null, 'a', 'b', 'c'),
 });
-export type AnyHost = typeof anyHost extends fc.Arbitrary<infer T> ? T : never;
+type AnyHost = Omit<typeof anyHost extends fc.Arbitrary<infer T> ? T : never, 'key'> & {
+  readonly key?: string | null | undefined;
+};
 
 export function hostOf(name: string, any: AnyHost): HostRecord {
-  const { underlay, isElsewhere, state, mtu, edge, label } = any;
+  const { underlay, isElsewhere, state, mtu, edge, label, key } = any;
   const host = aHost(name);
   const { offer } = host;
   if (!offer) throw new TypeError('it offers something');
@@ -68,12 +72,24 @@ export function hostOf(name: string, any: AnyHost): HostRecord {
     number: at + 1,
     offer: {
       ...offer,
-      ...(underlay ? { underlay: { address, mtu, networks: ['192.168.7.0/24'] } } : {}),
+      ...(underlay
+        ? {
+            underlay: {
+              ...{ address, mtu, networks: ['192.168.7.0/24'] },
+              ...(key === undefined ? {} : { encryption: encryptionBy(key) }),
+            },
+          }
+        : {}),
       ...(edge === undefined ? {} : { edge }),
       labels: label === undefined ? {} : { edge: label },
     },
   };
 }
+
+const encryptionBy = (key: string | null) =>
+  key === null
+    ? { publicKey: null, problem: 'it has no WireGuard' }
+    : { publicKey: `${key.repeat(42)}A=`, problem: null };
 
 export const applicationOf = (name: string, declared: AnyDeclared): ApplicationRecord =>
   anApplication(name, declared);

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Goal } from '../../../agent/protocol/index.ts';
 import type { ApplicationRecord } from '../../../controller/model/index.ts';
+import type { FleetRecord } from '../../../controller/model/records.ts';
 import { GoalDispatch } from '../../../controller/reconciler/goal-dispatch.ts';
 import { withoutMachine } from '../../../controller/reconciler/retired.ts';
 import { PREFIXES } from '../../../controller/reconciler/world.ts';
@@ -19,7 +20,7 @@ import {
 } from './any-fabric.ts';
 
 const APPS = ['crm', 'shop'];
-const FLEET_RECORD = { uuid: FLEET, epoch: 1, range: '10.128.0.0/10' };
+const FLEET_RECORD: FleetRecord = { uuid: FLEET, epoch: 1, range: '10.128.0.0/10' };
 
 const anyChange = fc.oneof(
   fc.record({ of: fc.constant('host' as const), host: fc.nat(3), value: fc.option(anyHost, { freq: 6 }) }),
@@ -137,11 +138,15 @@ class Records {
 class Line {
   readonly cache = new WorldCache();
   readonly goals = new Map<string, Omit<Goal, 'revision' | 'atMs'>>();
-  readonly dispatch = new GoalDispatch(
-    { sendGoal: (host, { revision: _revision, atMs: _atMs, ...goal }) => void this.goals.set(host, goal) },
-    FLEET_RECORD,
-    this.cache,
-  );
+  readonly dispatch: GoalDispatch;
+
+  constructor(encrypt: FleetRecord['encrypt']) {
+    this.dispatch = new GoalDispatch(
+      { sendGoal: (host, { revision: _revision, atMs: _atMs, ...goal }) => void this.goals.set(host, goal) },
+      encrypt ? { ...FLEET_RECORD, encrypt } : FLEET_RECORD,
+      this.cache,
+    );
+  }
 }
 
 test('goals that follow changes are those that would be made from scratch', () => {
@@ -150,9 +155,10 @@ test('goals that follow changes are those that would be made from scratch', () =
       anyDeclared,
       anyDeclared,
       fc.array(anyChange, { minLength: 1, maxLength: 25 }),
-      (crm, shop, changes) => {
+      fc.constantFrom(undefined, 'prefer' as const, 'require' as const),
+      (crm, shop, changes, encrypt) => {
         const records = new Records();
-        const line = new Line();
+        const line = new Line(encrypt);
         const take = (batches: readonly (readonly Change[])[]) => {
           for (const batch of batches) {
             line.dispatch.follow(line.cache.apply(batch));
@@ -171,6 +177,7 @@ test('goals that follow changes are those that would be made from scratch', () =
                 mtu: 1_500,
                 edge: name === 'h1',
                 label: undefined,
+                key: undefined,
               },
             }),
           );
@@ -178,7 +185,7 @@ test('goals that follow changes are those that would be made from scratch', () =
         take(records.declare(1, shop));
         for (const any of changes) {
           take(records.change(any));
-          const scratch = new Line();
+          const scratch = new Line(encrypt);
           scratch.cache.load(
             [...records.values].map(([key, value]) => ({ key, value, revision: 1 })),
             records.revision,

@@ -50,6 +50,8 @@ test('of two applications that want one public port at the same moment one has i
     ['crm', 'shop'].map((name) => operations.apply(name, model(name, '{type: input, port: 80}'), {})),
   );
   expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected']);
+});
+
 describe('a public port is still another application’s', () => {
   const known = async (app: string) => (await store.get(`apps/${app}`))?.value as ApplicationRecord;
   const ask = async (port: number) =>

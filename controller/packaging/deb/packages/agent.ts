@@ -15,9 +15,9 @@ export const agentPackage: PackageDescription = {
   ]),
   recommends: [
     ...['apparmor', 'conntrack', 'haproxy', 'keepalived', 'knot', 'knot-dnsutils'],
-    ...['libvirt-clients', 'ovmf', 'qemu-block-extra'],
+    ...['libvirt-clients', 'ovmf', 'qemu-block-extra', 'wireguard-tools'],
   ],
-  suggests: ['nfs-common', 'ceph-common'],
+  suggests: ['nfs-common', 'ceph-common', 'wireguard-go'],
   programs: [
     {
       command: 'usr/sbin/weft-agent',
