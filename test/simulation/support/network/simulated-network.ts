@@ -62,6 +62,10 @@ export class SimulatedNetwork implements HostNetwork {
     return true;
   }
 
+  async mayRemake(): Promise<boolean> {
+    return true;
+  }
+
   async remove(): Promise<void> {
     this.#options.kernel.applied = null;
   }
