@@ -29,12 +29,15 @@ export async function goldenLab(
     quickDown?: boolean;
     /** How long hosts have to find each other in a shared pool, seconds: of a test that waits for one not to be found. */
     beatGraceSeconds?: number;
+    /** Program that obtains certificates. */
+    certificateHook?: string;
   } = {},
 ): Promise<GoldenLab> {
-  const { recipes = ['tiny'], quickDown = false, beatGraceSeconds, ...up } = options;
+  const { recipes = ['tiny'], quickDown = false, beatGraceSeconds, certificateHook, ...up } = options;
   const controller = [
     ...(quickDown ? [] : ['--down-after', '20']),
     ...(beatGraceSeconds === undefined ? [] : ['--beat-grace', String(beatGraceSeconds)]),
+    ...(certificateHook === undefined ? [] : ['--certificate-hook', certificateHook]),
   ];
   const lab = await Lab.up({ name, hosts: 3, controller, ...up });
   const folder = await mkdtemp(join(tmpdir(), 'weft-system-'));
