@@ -44,6 +44,20 @@ export function certificateRoutes(api: Api, context: ApiContext): void {
       return { ...row };
     },
   );
+  api.post(
+    '/v1/certificates/:name/renew',
+    {
+      schema: {
+        description: 'Has the hook obtain another one now, also after failures that it would wait for.',
+        params,
+        response: { 200: nothing },
+      },
+    },
+    async ({ params: { name: each } }) => {
+      await certificates.renew(each);
+      return {};
+    },
+  );
   api.delete(
     '/v1/certificates/:name',
     {

@@ -19,9 +19,12 @@ export const renewalMs = ({
 }: Pick<KeptCertificate, 'notBeforeMs' | 'notAfterMs'>): number =>
   notAfterMs - Math.floor((notAfterMs - notBeforeMs) / 3);
 
+type Known = Pick<CertificateRecord, 'kept' | 'askedAtMs'>;
+export const NOTHING: Known = { kept: null };
+
 /** Why a certificate is to be obtained, whatever was tried; null: it is as it should be, or nobody says for which names it is to be. */
 export function whyWanted(
-  kept: KeptCertificate | null,
+  { kept, askedAtMs = 0 }: Known,
   { names }: Pick<CertificateUse, 'names'>,
   nowMs: number,
 ): string | null {
@@ -29,12 +32,17 @@ export function whyWanted(
   if (!kept) return 'there is none';
   const missing = uncovered(names, kept.names);
   if (missing.length > 0) return `it is not for ${missing.join(', ')}`;
+  if (askedAtMs > kept.putAtMs) return 'it was asked for';
   return nowMs >= renewalMs(kept) ? 'less than a third of its life is left' : null;
 }
 
+/** Failures make it wait, but not for what was asked for since. */
+const waitsUntilMs = ({ attempt, askedAtMs = 0 }: CertificateRecord, { names }: CertificateUse): number =>
+  attempt && isSameDocument(attempt.names, names) && askedAtMs <= attempt.failedAtMs ? attempt.nextAtMs : 0;
+
 /**
  * What the hook is to obtain now, and when the next look is due; null: no such time. After a failure it waits, unless other names are wanted
- * by now. Pure.
+ * by now, or it was asked for. Pure.
  */
 export function planObtaining(
   records: readonly CertificateRecord[],
@@ -45,9 +53,10 @@ export function planObtaining(
   const due: Due[] = [];
   const times: number[] = [];
   for (const [name, use] of uses) {
-    const { kept = null, attempt = null } = known.get(name) ?? {};
-    const why = whyWanted(kept, use, nowMs);
-    const waits = attempt && isSameDocument(attempt.names, use.names) ? attempt.nextAtMs : 0;
+    const record = known.get(name);
+    const kept = record?.kept ?? null;
+    const why = whyWanted(record ?? NOTHING, use, nowMs);
+    const waits = record ? waitsUntilMs(record, use) : 0;
     if (why === null) {
       if (kept && use.names.length > 0) times.push(renewalMs(kept));
     } else if (waits > nowMs) times.push(waits);

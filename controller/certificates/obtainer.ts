@@ -7,7 +7,7 @@ import { isSameDocument } from '../../agent/kit/same-document.ts';
 import type { ApplicationRecord, CertificateRecord } from '../model/records.ts';
 import { change, read } from '../store/change.ts';
 import type { Store } from '../store/contract.ts';
-import { type Due, planObtaining, whyWanted } from './due.ts';
+import { type Due, NOTHING, planObtaining, whyWanted } from './due.ts';
 import { HOOK_NAME, type Hook, reasonOf } from './hook.ts';
 import { usesOf } from './uses.ts';
 
@@ -118,7 +118,7 @@ export class Obtainer {
   async #confirm({ name, names }: Due): Promise<void> {
     const { store, clock } = this.#options;
     const { value } = await read<CertificateRecord>(store, keyOf(name));
-    const why = whyWanted(value?.kept ?? null, { names }, clock.now());
+    const why = whyWanted(value ?? NOTHING, { names }, clock.now());
     if (why !== null)
       throw new WeftError(
         'command-failed',
@@ -153,7 +153,7 @@ export class Obtainer {
       const failures = before + 1;
       const nextAtMs = failedAtMs + backOffMs(AGAIN, failures);
       const next: CertificateRecord = {
-        ...{ name, kept: value?.kept ?? null },
+        ...{ kept: null, ...value, name },
         attempt: { failures, failedAtMs, message, nextAtMs, names },
       };
       return { answer: undefined, transaction: { checks: [check], puts: [{ key: check.key, value: next }] } };

@@ -1,7 +1,7 @@
 import { uncovered } from '../model/dns-names.ts';
 import type { ApplicationRecord, CertificateRecord } from '../model/records.ts';
 import { answersChallenges, challengePort } from '../reconciler/edge-challenges.ts';
-import { renewalMs, whyWanted } from './due.ts';
+import { NOTHING, renewalMs, whyWanted } from './due.ts';
 import { type CertificateUse, usesOf } from './uses.ts';
 
 /** A row of `weft certificate ls`. */
@@ -32,7 +32,8 @@ export function certificateRows(
   const uses = usesOf(applications);
   const names = new Set([...known.keys(), ...uses.keys()]);
   return [...names].sort().map((name) => {
-    const { kept = null, attempt = null } = known.get(name) ?? {};
+    const record: CertificateRecord = { ...NOTHING, ...known.get(name), name };
+    const { kept, attempt = null } = record;
     const use = uses.get(name) ?? UNUSED;
     const isHooks = hasHook && use.names.length > 0;
     return {
@@ -40,10 +41,10 @@ export function certificateRows(
       kept,
       ...{ endpoints: use.endpoints, wanted: use.names },
       renewalMs: kept && isHooks ? renewalMs(kept) : null,
-      attempt: isHooks && whyWanted(kept, use, nowMs) !== null ? attempt : null,
+      attempt: isHooks && whyWanted(record, use, nowMs) !== null ? attempt : null,
       notes: [
         ...ownNotes(kept, use, nowMs),
-        ...hookNotes({ name, kept, attempt }, use, { hasHook, nowMs }),
+        ...hookNotes(record, use, { hasHook, nowMs }),
         ...(isHooks ? challengeNotes(use, applications) : []),
       ],
     };
@@ -51,12 +52,9 @@ export function certificateRows(
 }
 
 /** Why an endpoint's certificate is not there, or not as it should be, where the hook has failed to obtain it; null: it has not. Pure. */
-export function attemptText(
-  { name, kept, attempt }: CertificateRecord,
-  use: CertificateUse,
-  nowMs: number,
-): string | null {
-  if (!attempt || whyWanted(kept, use, nowMs) === null) return null;
+export function attemptText(record: CertificateRecord, use: CertificateUse, nowMs: number): string | null {
+  const { name, attempt } = record;
+  if (!attempt || whyWanted(record, use, nowMs) === null) return null;
   return `certificate ${name} could not be obtained (${attempt.failures} in a row): ${attempt.message}; it is tried again at ${momentOf(attempt.nextAtMs)}`;
 }
 
@@ -81,7 +79,7 @@ function hookNotes(
   use: CertificateUse,
   { hasHook, nowMs }: { readonly hasHook: boolean; readonly nowMs: number },
 ): readonly string[] {
-  if (whyWanted(record.kept, use, nowMs) === null) return [];
+  if (whyWanted(record, use, nowMs) === null) return [];
   if (!hasHook)
     return [
       'nobody obtains it: weft-controller has no --certificate-hook. Put it there with: weft certificate put',

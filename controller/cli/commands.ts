@@ -6,7 +6,7 @@ import {
   machineRestore,
   machineSnapshot,
 } from './commands/backups.ts';
-import { certificateLs, certificatePut, certificateRm } from './commands/certificates.ts';
+import { certificateLs, certificatePut, certificateRenew, certificateRm } from './commands/certificates.ts';
 import { challengeLs, challengePut, challengeRm } from './commands/challenges.ts';
 import { consoleCommand } from './commands/console.ts';
 import { deleteCommand } from './commands/delete.ts';
@@ -52,6 +52,7 @@ export const COMMANDS: readonly (readonly [path: string, command: Command])[] = 
   ['net trace', netTrace],
   ['certificate ls', certificateLs],
   ['certificate put', certificatePut],
+  ['certificate renew', certificateRenew],
   ['certificate rm', certificateRm],
   ['certificate challenge ls', challengeLs],
   ['certificate challenge put', challengePut],

@@ -103,6 +103,9 @@ export class WeftClient {
   putCertificate(name: string, given: { certificate: string; key?: string }) {
     return this.#transport.json<CertificateRow>('PUT', `/v1/certificates/${encode(name)}`, given);
   }
+  renewCertificate(name: string) {
+    return this.#transport.json<object>('POST', `/v1/certificates/${encode(name)}/renew`);
+  }
   removeCertificate(name: string, options: { force: boolean }) {
     return this.#transport.json<object>(
       'DELETE',

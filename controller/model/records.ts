@@ -497,6 +497,8 @@ export interface CertificateRecord {
   readonly kept: KeptCertificate | null;
   /** How the controller's hook failed to obtain it. Absent or null: it has not, since it was last obtained. */
   readonly attempt?: FailedAttempt | null;
+  /** When somebody asked for another one, whatever is left of its life. Absent: nobody has. */
+  readonly askedAtMs?: number;
 }
 
 /** Tries of the hook that came to nothing, in a row. */

@@ -52,6 +52,21 @@ export class CertificateOperations {
     });
   }
 
+  /** Has the hook obtain another one now. @throws WeftError `conflict` where it obtains none of this name. */
+  async renew(name: string): Promise<void> {
+    const { entries } = await this.#store.list('apps/');
+    const use = usesOf(entries.map((entry) => entry.value as ApplicationRecord)).get(name);
+    if (!this.hasHook || !use || use.names.length === 0)
+      throw new WeftError(
+        'conflict',
+        this.hasHook
+          ? `no endpoint says for which names certificate ${name} is to be, so the hook does not obtain it`
+          : `weft-controller has no --certificate-hook, so nobody obtains certificate ${name}`,
+        { remedy: `Put it there: weft certificate put ${name} --file FILE` },
+      );
+    await this.#change(name, (record) => ({ ...record, askedAtMs: this.#clock.now() }));
+  }
+
   /** @throws WeftError `not-found`; `conflict` while an endpoint names it, unless `force`. */
   remove(name: string, { force = false } = {}): Promise<void> {
     return this.#runner.run(name, async () => {
@@ -91,11 +106,16 @@ export class CertificateOperations {
     return taken;
   }
 
-  #note(name: string, kept: KeptCertificate): Promise<KeptCertificate> {
+  async #note(name: string, kept: KeptCertificate): Promise<KeptCertificate> {
+    await this.#change(name, (record) => ({ ...record, kept }));
+    return kept;
+  }
+
+  #change(name: string, to: (record: CertificateRecord) => CertificateRecord): Promise<void> {
     return change(this.#store, async () => {
       const { value, check } = await read<CertificateRecord>(this.#store, keyOf(name));
-      const next: CertificateRecord = { ...value, name, kept };
-      return { answer: kept, transaction: { checks: [check], puts: [{ key: check.key, value: next }] } };
+      const next = to(value ?? { name, kept: null });
+      return { answer: undefined, transaction: { checks: [check], puts: [{ key: check.key, value: next }] } };
     });
   }
 }

@@ -60,6 +60,17 @@ export const certificatePut: Command = {
   },
 };
 
+export const certificateRenew: Command = {
+  usage: '<name>',
+  summary: 'have the controller’s hook obtain another one now, also where it waits after failures',
+  async run(context, [name = '']) {
+    await (await context.client()).renewCertificate(name);
+    context.say(`${name}: the hook obtains another one. See: weft certificate ls`);
+    if (context.json) context.print(json({ asked: name }));
+    return 0;
+  },
+};
+
 export const certificateRm: Command = {
   usage: '<name>',
   summary: 'remove a certificate that no endpoint uses',

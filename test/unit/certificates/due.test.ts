@@ -83,6 +83,15 @@ test('after a failure it waits, unless other names are wanted by now', () => {
   expect(planned(failed, ['shop.example.com'], 20).due).toHaveLength(1);
 });
 
+test('what was asked for is due whatever is left of its life, and whatever failed before; and waits again after it has failed', () => {
+  const names = ['shop.example.org'];
+  const attempt = { failures: 2, failedAtMs: 10, message: 'no', nextAtMs: 600, names };
+  const asked = record({ askedAtMs: 20, attempt });
+  expect(planned([asked], names, 30).due).toMatchObject([{ why: 'it was asked for' }]);
+  expect(planned([{ ...asked, attempt: { ...attempt, failedAtMs: 30 } }], names, 40).due).toEqual([]);
+  expect(planned([{ ...asked, kept: kept({ putAtMs: 20 }) }], names, 40).due).toEqual([]);
+});
+
 test('a star is one label', () => {
   expect(uncovered(['a.b.example', 'b.example', 'x.a.b.example', '*.b.example'], ['*.b.example'])).toEqual([
     ...['b.example', 'x.a.b.example'],

@@ -32,13 +32,17 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
-const declare = () =>
+const declare = (certificateNames: readonly string[] = []) =>
   store.transact({
     puts: [
       {
         key: 'apps/crm',
         value: anApplication('crm', {
-          roles: { web: aRole({ endpoints: { https: { ...AN_INPUT, port: 443, certificate: 'shop' } } }) },
+          roles: {
+            web: aRole({
+              endpoints: { https: { ...AN_INPUT, port: 443, certificate: 'shop', certificateNames } },
+            }),
+          },
         }),
       },
     ],
@@ -70,6 +74,18 @@ test('one that an endpoint uses is removed by force only; then file and record a
   await operations.remove('shop', { force: true });
   expect(await readdir(join(folder, 'certificates'))).toEqual([]);
   expect(await store.get('certificates/shop')).toBeNull();
+});
+
+test('another one is asked for where there is somebody to obtain it', async () => {
+  expect((await refusal(operations.renew('shop'))).message).toContain('has no --certificate-hook');
+  const hooked = new CertificateOperations({ store, files, clock: new VirtualClock(NOW_MS), hasHook: true });
+  await declare();
+  expect((await refusal(hooked.renew('shop'))).message).toContain('no endpoint says for which names');
+  await declare(['shop.example.org']);
+  await hooked.put('shop', text, 'ann');
+  await hooked.renew('shop');
+  const record = (await store.get('certificates/shop'))?.value;
+  expect(record).toMatchObject({ askedAtMs: NOW_MS, kept: { by: 'ann' } });
 });
 
 test('a file that has no record, or another one, is taken in by the next controller; what is none is left', async () => {
