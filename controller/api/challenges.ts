@@ -1,7 +1,6 @@
 import { z } from 'zod';
+import { challengeRows } from '../certificates/challenge-rows.ts';
 import type { ApplicationRecord, ChallengeRecord, HostRecord } from '../model/records.ts';
-import { challengeEndpoints } from '../reconciler/edge-challenges.ts';
-import { servingEdges } from '../reconciler/edge-endpoints.ts';
 import type { ApiContext } from './context.ts';
 import { nothing } from './schemas.ts';
 import type { Api } from './server.ts';
@@ -12,8 +11,9 @@ const challengeRow = z.object({
   /** Where it is answered. */
   endpoints: z.array(z.string()),
   hosts: z.array(z.object({ host: z.string(), answers: z.boolean() })),
+  /** Public addresses of these endpoints that no edge host has yet. */
+  awaited: z.array(z.string()),
 });
-type ChallengeRow = z.infer<typeof challengeRow>;
 
 const params = z.object({ token: z.string().max(128) });
 
@@ -42,7 +42,7 @@ export function challengeRoutes(api: Api, { challenges, store, fleet }: ApiConte
     async ({ params: { token }, body }) => {
       await challenges.put(token, body.authorization);
       const row = (await rows()).find((each) => each.token === token);
-      return row ?? { token, untilMs: 0, endpoints: [], hosts: [] };
+      return row ?? { token, untilMs: 0, endpoints: [], hosts: [], awaited: [] };
     },
   );
   api.delete(
@@ -54,25 +54,21 @@ export function challengeRoutes(api: Api, { challenges, store, fleet }: ApiConte
     },
   );
 
-  async function rows(): Promise<ChallengeRow[]> {
+  async function rows() {
     const [records, applications, hosts] = await Promise.all([
       store.list('challenges/'),
       store.list('apps/'),
       store.list('hosts/'),
     ]);
-    const endpoints = challengeEndpoints(applications.entries.map(({ value }) => value as ApplicationRecord));
-    const edges = servingEdges(hosts.entries.map(({ value }) => value as HostRecord));
-    const links = new Map(fleet.hosts().map((link) => [link.name, link]));
-    return records.entries.map(({ value }) => {
-      const { token, untilMs } = value as ChallengeRecord;
-      return {
-        ...{ token, untilMs, endpoints: [...endpoints] },
-        hosts: edges.map(({ name }) => {
-          const { connected, report } = links.get(name) ?? {};
-          const answers = connected === true && report?.edge?.challenges?.includes(token) === true;
-          return { host: name, answers };
-        }),
-      };
-    });
+    const found = challengeRows(
+      records.entries.map(({ value }) => value as ChallengeRecord),
+      applications.entries.map(({ value }) => value as ApplicationRecord),
+      hosts.entries.map(({ value }) => value as HostRecord),
+      fleet.hosts(),
+    );
+    return found.map((row) => ({
+      ...row,
+      ...{ endpoints: [...row.endpoints], hosts: [...row.hosts], awaited: [...row.awaited] },
+    }));
   }
 }

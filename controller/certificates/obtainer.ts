@@ -12,7 +12,7 @@ import { HOOK_NAME, type Hook, reasonOf } from './hook.ts';
 import { usesOf } from './uses.ts';
 
 /** Certification authorities count failures by the hour. */
-const AGAIN: BackOff = { firstMs: 5 * 60_000, maximumMs: 12 * 3_600_000, factor: 2 };
+const AGAIN: BackOff = { firstMs: 2 * 60_000, maximumMs: 12 * 3_600_000, factor: 2 };
 /** Times far away are looked at again on the way. */
 const LOOK_AT_LEAST_EVERY_MS = 3_600_000;
 /** After a look that failed itself. */

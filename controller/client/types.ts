@@ -389,4 +389,6 @@ export interface ChallengeRow {
   /** Endpoints at port 80 where it is answered. */
   readonly endpoints: readonly string[];
   readonly hosts: readonly { readonly host: string; readonly answers: boolean }[];
+  /** Public addresses of these endpoints that no edge host has yet. */
+  readonly awaited: readonly string[];
 }
