@@ -170,4 +170,22 @@ describe('the certificate of an endpoint', () => {
       expect.stringContaining('is used by shop/web/https'),
     ]);
   }, 300_000);
+
+  test('is obtained anew when it is asked for: first what the client has, then another one', async () => {
+    const put = (await rowOf())?.kept?.fingerprint;
+    const renewed = async (than: string | undefined) => {
+      await golden.weft.ok(['certificate', 'renew', 'shop']);
+      const row = await waitFor(
+        'another one',
+        rowOf,
+        (found) => found?.kept?.fingerprint !== than || found?.attempt != null,
+      );
+      expect(row?.attempt ?? null).toBeNull();
+      return row?.kept?.fingerprint;
+    };
+    const first = await renewed(put);
+    const second = await renewed(first);
+    expect(new Set([put, first, second]).size).toBe(3);
+    await untilServed(second, (await acme?.root()) ?? '');
+  }, 300_000);
 });
