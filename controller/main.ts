@@ -61,8 +61,7 @@ async function run(configuration: ControllerConfiguration): Promise<void> {
   const tokens = new Tokens(store);
   const secrets = new FileSecretsStore(join(state, 'secrets'));
   const certificateFiles = new CertificateFolder(join(state, 'secrets', 'certificates'));
-  const { certificateHook } = configuration;
-  const hook = certificateHook === null ? null : await openHook(certificateHook, join(state, 'secrets'));
+  const hook = await openHook(configuration.certificateHook, join(state, 'secrets'));
   const certificates = new CertificateOperations({
     ...{ store, files: certificateFiles, clock, hasHook: hook !== null },
   });

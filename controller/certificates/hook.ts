@@ -28,18 +28,23 @@ export interface Hook {
 
 /**
  * A program of the operator's, run as it is, without a shell: `PROGRAM NAME DNS-NAME…`.
- * @param secrets the controller's folder of secrets.
+ * @param program null: there is none, and nothing is left of one that there was. @param secrets the controller's folder of secrets.
  * @throws WeftError `set-up` where it cannot be run.
  */
-export async function openHook(program: string, secrets: string): Promise<Hook> {
+export async function openHook(program: string | null, secrets: string): Promise<Hook | null> {
+  const workFolder = join(secrets, WORK);
+  await rm(workFolder, { recursive: true, force: true });
+  const clientConfig = join(secrets, HOOK_CLIENT_CONFIG);
+  if (program === null) {
+    await rm(clientConfig, { force: true });
+    return null;
+  }
   await access(program, constants.X_OK).catch(() => {
     throw new WeftError('set-up', `--certificate-hook ${program}: there is no program that can be run`, {
       remedy: 'Give its whole path, and make it executable: chmod 755 PROGRAM',
     });
   });
-  const workFolder = join(secrets, WORK);
-  await rm(workFolder, { recursive: true, force: true });
-  return new ProgramHook(program, workFolder, join(secrets, HOOK_CLIENT_CONFIG));
+  return new ProgramHook(program, workFolder, clientConfig);
 }
 
 /** Names were checked where they came in, and none begins like an option. */
