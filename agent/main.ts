@@ -192,6 +192,7 @@ async function run({ log, configuration, paths, identity }: Parts): Promise<void
   const names = createNames(base, onChange);
   const edgeMissing = await missingForEdge();
   const edge = createEdge(base, {
+    link,
     missing: edgeMissing,
     ownAddress: () => underlay.latest.offer?.address ?? null,
     onChange,

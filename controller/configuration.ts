@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { prefixProblem } from '../agent/kit/addressing.ts';
 import { WeftError } from '../agent/kit/errors.ts';
@@ -25,6 +26,8 @@ export interface ControllerConfiguration {
   readonly encrypt: (typeof ENCRYPT)[number];
   /** Addresses that applications and public machines are reached at, as `192.0.2.200-192.0.2.219/24`. */
   readonly publicRanges: readonly string[];
+  /** Program that obtains certificates of endpoints; an absolute path. Null: somebody puts them there. */
+  readonly certificateHook: string | null;
 }
 
 export interface Address {
@@ -52,6 +55,8 @@ export const USAGE = `usage: weft-controller [options]
                                machines that are public, with the prefix of their link: 192.0.2.200-192.0.2.219/24; default
                                none, and edge hosts' own are used. With a range of IPv6 beside one of IPv4
                                (2001:db8::200-2001:db8::2ff/64) each gets one of both
+  --certificate-hook PROGRAM   obtains and renews certificates of endpoints that say for which names, as PROGRAM NAME DNS-NAME…;
+                               default none
 `;
 
 /** @returns null when only the usage was asked for. @throws WeftError `usage`. */
@@ -72,6 +77,7 @@ export function readConfiguration(args: readonly string[]): ControllerConfigurat
         zone: { type: 'string' },
         encrypt: { type: 'string', default: 'off' },
         public: { type: 'string', multiple: true, default: [] },
+        'certificate-hook': { type: 'string' },
         help: { type: 'boolean', default: false },
       },
     });
@@ -91,6 +97,7 @@ export function readConfiguration(args: readonly string[]): ControllerConfigurat
       zone: values.zone ?? null,
       encrypt: parseEncrypt(values.encrypt),
       publicRanges: parsePublicRanges(values.public),
+      certificateHook: values['certificate-hook'] === undefined ? null : resolve(values['certificate-hook']),
     };
   } catch (error) {
     throw new WeftError('usage', (error as Error).message, { remedy: 'See --help.' });

@@ -13,6 +13,9 @@ import { FileBlobStore } from '../images/blob-store.ts';
 import { DEFAULT_RECIPE_CACHE } from '../images/recipes/build-recipe.ts';
 import { createApi } from './api/server.ts';
 import { StoreCatalogue } from './catalogue/store-catalogue.ts';
+import { CertificateFolder } from './certificates/certificate-folder.ts';
+import { HOOK_CLIENT_CONFIG, HOOK_NAME, openHook } from './certificates/hook.ts';
+import { Obtainer } from './certificates/obtainer.ts';
 import { type ControllerConfiguration, readConfiguration, USAGE } from './configuration.ts';
 import { CephBlocklist } from './fencing/ceph-blocklist.ts';
 import { DeviceAddresses } from './fencing/device-addresses.ts';
@@ -25,6 +28,8 @@ import { FleetServer } from './fleet/fleet-server.ts';
 import { Leases } from './fleet/leases.ts';
 import { Tokens } from './fleet/tokens.ts';
 import { DEFAULT_ZONE, parseZone } from './model/zone.ts';
+import { CertificateOperations } from './operations/certificates.ts';
+import { ChallengeOperations } from './operations/challenges.ts';
 import { createOperations } from './operations/index.ts';
 import { ownAddresses } from './own-addresses.ts';
 import { ownDomains } from './own-domains.ts';
@@ -62,6 +67,12 @@ async function run(configuration: ControllerConfiguration): Promise<void> {
   const tls = await authority.issueServer(names, clock.now());
   const tokens = new Tokens(store);
   const secrets = new FileSecretsStore(join(state, 'secrets'));
+  const certificateFiles = new CertificateFolder(join(state, 'secrets', 'certificates'));
+  const hook = await openHook(configuration.certificateHook, join(state, 'secrets'));
+  const certificates = new CertificateOperations({
+    ...{ store, files: certificateFiles, clock, hasHook: hook !== null },
+  });
+  for (const name of await certificates.recover()) log.info({ name }, 'a certificate that was there is kept');
   const blobs = new FileBlobStore(join(state, 'blobs'));
   const catalogue = new StoreCatalogue({
     store,
@@ -81,6 +92,7 @@ async function run(configuration: ControllerConfiguration): Promise<void> {
     tokens,
     store,
     secrets,
+    certificates: certificateFiles,
     blobs,
     leases,
     clock,
@@ -120,6 +132,8 @@ async function run(configuration: ControllerConfiguration): Promise<void> {
       version: CONTROLLER_VERSION,
       store,
       operations,
+      certificates,
+      challenges: new ChallengeOperations({ store, clock }),
       catalogue,
       fleet,
       secrets,
@@ -130,6 +144,7 @@ async function run(configuration: ControllerConfiguration): Promise<void> {
     },
     { key: tls.key, cert: tls.certificate },
   );
+  const obtainer = hook && new Obtainer({ store, hook, certificates, clock, log });
   const collect = async () => {
     try {
       const gone = await catalogue.collectUploads();
@@ -149,7 +164,7 @@ async function run(configuration: ControllerConfiguration): Promise<void> {
     void (async () => {
       stopCollecting();
       stopClosing();
-      await reconciler.stop();
+      await Promise.all([reconciler.stop(), obtainer?.close()]);
       await Promise.allSettled([api.close(), fleet.close(), fencer.close(), catalogue.close()]);
       await store.close();
       process.exit(0);
@@ -161,7 +176,7 @@ async function run(configuration: ControllerConfiguration): Promise<void> {
   await reconciler.start();
   await fleet.listen(agents.port, agents.host);
   await api.listen({ port: listen.port, host: listen.host });
-  const token = await adminToken(join(state, 'secrets', 'admin-token'));
+  const token = await keptToken(join(state, 'secrets', 'admin-token'));
   await tokens.addApi(token, 'admin', clock.now());
   const url = `https://${listen.host}:${listen.port}`;
   if (configuration.clientConfig !== null)
@@ -170,6 +185,13 @@ async function run(configuration: ControllerConfiguration): Promise<void> {
       stringify({ controller: url, ca: authority.ca, token }),
       0o600,
     );
+  if (obtainer) {
+    const file = join(state, 'secrets', HOOK_CLIENT_CONFIG);
+    const own = await keptToken(join(state, 'secrets', 'hook-token'));
+    await tokens.addApi(own, HOOK_NAME, clock.now());
+    await writeFileAtomic(file, stringify({ controller: url, ca: authority.ca, token: own }), 0o600);
+    await obtainer.start();
+  }
   if (configuration.joinTokenFile !== null)
     await writeFileAtomic(
       configuration.joinTokenFile,
@@ -182,8 +204,8 @@ async function run(configuration: ControllerConfiguration): Promise<void> {
   );
 }
 
-/** The first user's token, made once: a restart changes nothing for who uses it. */
-async function adminToken(file: string): Promise<string> {
+/** The first user's token, or the hook's, made once: a restart changes nothing for who uses it. */
+async function keptToken(file: string): Promise<string> {
   const known = await readFile(file, 'utf8').catch(() => null);
   if (known !== null) return known.trim();
   const token = randomBytes(32).toString('base64url');

@@ -2,13 +2,43 @@ import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
-/** `fingerprint`: it can be served, and is another one when this is. */
-export type CertificateSeen = { readonly fingerprint: string } | { readonly problem: string };
+/** `file`: it can be served from there; it is another one when `fingerprint` is. */
+export type CertificateSeen =
+  | { readonly file: string; readonly fingerprint: string }
+  | { readonly problem: string };
+
+export interface CertificatePlaces {
+  /** Folder of those that an operator has put on this host. */
+  readonly own: string;
+  /** Folder of those that the controller keeps. */
+  readonly delivered: string;
+}
+
+/**
+ * The certificate to serve. One that the controller keeps goes before one of this host's own of the same name, which would go on after every
+ * renewal; until it has come for the first time, the own one does.
+ * @param isKept the controller keeps one of this name. @param late why it has not come; null: nothing is known against it.
+ */
+export async function findCertificate(
+  { own, delivered }: CertificatePlaces,
+  name: string,
+  isKept: boolean,
+  late: string | null,
+): Promise<CertificateSeen> {
+  const here = () => lookAtCertificate(own, name);
+  if (!isKept) return here();
+  const [first, second] = [await lookAtCertificate(delivered, name), await here()];
+  if ('file' in first) return first;
+  if ('file' in second) return second;
+  return {
+    problem: `certificate ${name}: it has not come from the controller yet${late === null ? '' : `: ${late}`}`,
+  };
+}
 
 const OTHERS_MAY_READ = 0o077;
 
-/** Looks whether a certificate of this host's folder can be served: a PEM file with the certificate, what signs it, and its key. */
-export async function lookAtCertificate(folder: string, name: string): Promise<CertificateSeen> {
+/** Looks whether a certificate of a folder can be served: a PEM file with the certificate, what signs it, and its key. */
+async function lookAtCertificate(folder: string, name: string): Promise<CertificateSeen> {
   const path = join(folder, `${name}.pem`);
   const bad = (why: string) => ({ problem: `certificate ${name}: ${why}` });
   try {
@@ -20,7 +50,7 @@ export async function lookAtCertificate(folder: string, name: string): Promise<C
     const key = keyIn(text);
     if (key === null) return bad(`there is no key without a passphrase in ${path}`);
     if (!certificate.checkPrivateKey(key)) return bad(`the key in ${path} is not that of the certificate`);
-    return { fingerprint: `${certificate.fingerprint256}@${mtimeMs}` };
+    return { file: path, fingerprint: `${certificate.fingerprint256}@${mtimeMs}` };
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     return bad(code === 'ENOENT' ? `${path} is not there` : message);

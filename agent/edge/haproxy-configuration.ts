@@ -1,10 +1,17 @@
 import { requestPath } from '../kit/request-path.ts';
-import type { Backend, Probe, PublishedEndpoint } from '../protocol/index.ts';
+import {
+  type Backend,
+  CHALLENGE_PATH,
+  isChallengeEndpoint,
+  type Probe,
+  type PublishedEndpoint,
+} from '../protocol/index.ts';
+import { CHALLENGES_FILE } from './challenges.ts';
 
 /** Where a load balancer's files are. */
 export interface HaproxyPlaces {
-  /** Folder of certificates, `NAME.pem` each with its key. */
-  readonly certificates: string;
+  /** Where a certificate is, with its key. */
+  readonly certificateFile: (name: string) => string;
   /** Socket of a worker, through which the next one takes over what listens. */
   readonly workerSocket: string;
   /** An empty folder, where workers are locked in. */
@@ -53,6 +60,8 @@ export const frontendsOf = (endpoints: readonly PublishedEndpoint[], places: Hap
 
 const beginning = ({ workerSocket, empty }: HaproxyPlaces, frontends: string): readonly string[] => [
   'global',
+  // Files without a folder are beside this one.
+  '  default-path config',
   '  user haproxy',
   '  group haproxy',
   `  chroot ${quoted(empty)}`,
@@ -73,23 +82,27 @@ const beginning = ({ workerSocket, empty }: HaproxyPlaces, frontends: string): r
   '  retries 3',
 ];
 
-function frontOf(endpoint: PublishedEndpoint, { certificates }: HaproxyPlaces): readonly string[] {
+function frontOf(endpoint: PublishedEndpoint, { certificateFile }: HaproxyPlaces): readonly string[] {
   const { id, addresses, port, protocol, certificate } = endpoint;
   const tls =
     certificate === undefined
       ? ''
-      : ` ssl crt ${quoted(`${certificates}/${certificate}.pem`)}${protocol === 'http' ? ' alpn h2,http/1.1' : ''}`;
+      : ` ssl crt ${quoted(certificateFile(certificate))}${protocol === 'http' ? ' alpn h2,http/1.1' : ''}`;
   // Shared addresses may be another host's now: `transparent` listens on what is not here.
   const binds = addresses.map((address) => `  bind ${bracketed(address)}:${port} transparent${tls}`);
   return [
     `listen ${proxyOf(id)}`,
     `  mode ${protocol}`,
     ...binds,
+    ...(isChallengeEndpoint(endpoint) ? [CHALLENGE_RULE] : []),
     ...(protocol === 'http' ? httpOptions(certificate !== undefined) : []),
     ...checkOf(endpoint.probe),
     `  default-server ${serverKeywords(endpoint)}`,
   ];
 }
+
+/** What is not among the challenges is the backends' to answer. */
+const CHALLENGE_RULE = `  http-request return status 200 content-type text/plain lf-string %[path,map_str(${CHALLENGES_FILE})] if { path_beg ${CHALLENGE_PATH} } { path,map_str(${CHALLENGES_FILE}) -m found }`;
 
 const httpOptions = (isTls: boolean): readonly string[] => [
   '  option forwardfor',

@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto';
-import { mkdir, rename } from 'node:fs/promises';
+import { mkdir, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeFileAtomic } from '../kit/atomic-file.ts';
 import type { Clock } from '../kit/clock.ts';
 import { WeftError } from '../kit/errors.ts';
 import { exec } from '../kit/exec.ts';
-import type { PublishedEndpoint } from '../protocol/index.ts';
+import { type Challenge, isChallengeEndpoint, type PublishedEndpoint } from '../protocol/index.ts';
 import { planBackends } from './backend-plan.ts';
+import { CHALLENGES_FILE, challengesText, parseChallenges, planChallenges } from './challenges.ts';
 import { Daemon } from './daemon.ts';
 import {
   composeHaproxyConfiguration,
@@ -36,7 +37,7 @@ const COMMANDS_AT_ONCE = 24;
 export interface HaproxyOptions {
   /** Ours alone. */
   readonly folder: string;
-  readonly certificates: string;
+  readonly certificateFile: HaproxyPlaces['certificateFile'];
   readonly clock: Clock;
   readonly onExit: () => void;
 }
@@ -52,17 +53,19 @@ export class Haproxy {
   readonly #clock: Clock;
   readonly #file: string;
   readonly #master: string;
+  readonly #challengesFile: string;
   readonly #places: HaproxyPlaces;
   readonly #daemon: Daemon;
   readonly #restarts = new Restarts();
 
-  constructor({ folder, certificates, clock, onExit }: HaproxyOptions) {
+  constructor({ folder, certificateFile, clock, onExit }: HaproxyOptions) {
     this.#clock = clock;
     const { haproxy: server } = edgeServers(folder);
     this.#file = server.mark;
     this.#master = join(folder, 'master.sock');
+    this.#challengesFile = join(folder, CHALLENGES_FILE);
     this.#places = {
-      certificates,
+      certificateFile,
       workerSocket: join(folder, 'worker.sock'),
       empty: join(folder, 'empty'),
     };
@@ -88,10 +91,16 @@ export class Haproxy {
   }
 
   /**
-   * Makes it run with exactly these frontends and backends. @param edition what else of certificates makes another configuration.
+   * Makes it run with exactly these frontends, backends and challenges. @param edition what else of certificates makes another configuration.
    * @returns null: it does.
    */
-  async keep(endpoints: readonly PublishedEndpoint[], edition: string): Promise<Refused | null> {
+  async keep(
+    endpoints: readonly PublishedEndpoint[],
+    edition: string,
+    challenges: readonly Challenge[] = [],
+  ): Promise<Refused | null> {
+    // A worker that comes reads them from the file.
+    await this.#writeChallenges(challenges);
     const frontends = createHash('sha256')
       .update(`${frontendsOf(endpoints, this.#places)}\n${edition}`)
       .digest('hex');
@@ -110,7 +119,13 @@ export class Haproxy {
       if (not) return not;
     }
     await this.#tellBackends(endpoints);
+    if (endpoints.some(isChallengeEndpoint)) await this.#tellChallenges(challenges);
     return null;
+  }
+
+  /** Tokens of the challenges that new connections are answered. */
+  async challenges(): Promise<readonly string[]> {
+    return [...(await this.#challenges())].map(([token]) => token).sort();
   }
 
   /** Of all workers: those that came before keep their connections. The current one's are first. */
@@ -160,6 +175,27 @@ export class Haproxy {
     }
     const { lines } = composeHaproxyConfiguration(endpoints, this.#places, frontends);
     return refusedLines(await this.#daemon.logSince(from), lines);
+  }
+
+  async #writeChallenges(challenges: readonly Challenge[]): Promise<void> {
+    const text = challengesText(challenges);
+    const now = await readFile(this.#challengesFile, 'utf8').catch(() => null);
+    if (now !== text) await writeFileAtomic(this.#challengesFile, text, 0o600);
+  }
+
+  async #tellChallenges(challenges: readonly Challenge[]): Promise<void> {
+    const commands = planChallenges(challenges, await this.#challenges());
+    const worker = await this.#worker();
+    for (let at = 0; at < commands.length; at += COMMANDS_AT_ONCE)
+      await askHaproxy(
+        this.#master,
+        commands.slice(at, at + COMMANDS_AT_ONCE).map((command) => `@!${worker} ${command}`),
+      );
+  }
+
+  async #challenges(): Promise<ReadonlyMap<string, string>> {
+    const worker = await this.#worker();
+    return parseChallenges(await askHaproxy(this.#master, [`@!${worker} show map ${CHALLENGES_FILE}`]));
   }
 
   async #tellBackends(endpoints: readonly PublishedEndpoint[]): Promise<void> {

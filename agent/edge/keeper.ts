@@ -6,8 +6,9 @@ import { Passes } from '../kit/passes.ts';
 import { repeat } from '../kit/repeat.ts';
 import { isSameDocument } from '../kit/same-document.ts';
 import { type EdgeGoal, type EdgeReport, type PublishedEndpoint, saySameOfEdge } from '../protocol/index.ts';
-import { type CertificateSeen, lookAtCertificate } from './certificates.ts';
+import { type CertificatePlaces, type CertificateSeen, findCertificate } from './certificates.ts';
 import { chooseEndpoints } from './choose.ts';
+import { type CertificateFetch, DeliveredCertificates } from './delivered-certificates.ts';
 import { reportEndpoints } from './edge-report.ts';
 import { Haproxy } from './haproxy.ts';
 import { addressesHere, Keepalived } from './keepalived.ts';
@@ -24,8 +25,10 @@ const ROUNDS = 4;
 export interface EdgeKeeperOptions {
   /** Ours alone: configurations, sockets, logs. */
   readonly folder: string;
-  /** `NAME.pem`, put there by an operator. */
+  /** `NAME.pem`, put there by an operator; those that the controller keeps are in `folder`. */
   readonly certificates: string;
+  /** Of one that the controller keeps. */
+  readonly fetchCertificate: CertificateFetch;
   readonly ownAddress: () => string | null;
   /** Programs that this host lacks to be an edge host. */
   readonly missing: readonly string[];
@@ -50,9 +53,15 @@ export class EdgeKeeper {
   readonly #haproxy: Haproxy;
   readonly #keepalived: Keepalived;
   readonly #passes: Passes;
+  readonly #places: CertificatePlaces;
+  readonly #delivered: DeliveredCertificates;
+  /** Where each certificate was found that can be served. */
+  readonly #files = new Map<string, string>();
   /** Undefined: no goal has come yet, and nothing is touched. */
   #goal: EdgeGoal | null | undefined;
   #seen: Seen | null = null;
+  /** A certificate has come since. */
+  #isSeenStale = false;
   /** Endpoint → why HAProxy did not take it. */
   readonly #refused = new Map<PublishedEndpoint['id'], { readonly why: string; readonly untilMs: number }>();
   #report: EdgeReport | null = null;
@@ -65,7 +74,16 @@ export class EdgeKeeper {
     this.#options = options;
     const { folder, certificates, clock, ownAddress } = options;
     const onExit = () => this.#passes.wake();
-    this.#haproxy = new Haproxy({ folder, certificates, clock, onExit });
+    this.#places = { own: certificates, delivered: join(folder, 'certificates') };
+    this.#delivered = new DeliveredCertificates({
+      ...{ folder: this.#places.delivered, fetch: options.fetchCertificate, clock, log: options.log },
+      onChange: () => {
+        this.#isSeenStale = true;
+        this.#passes.wake();
+      },
+    });
+    const certificateFile = (name: string) => this.#files.get(name) ?? join(this.#places.own, `${name}.pem`);
+    this.#haproxy = new Haproxy({ folder, certificateFile, clock, onExit });
     this.#keepalived = new Keepalived({ folder, clock, ownAddress, onExit });
     this.#passes = new Passes(
       () => this.#pass(),
@@ -83,6 +101,7 @@ export class EdgeKeeper {
     this.#goal = goal ?? null;
     this.#refused.clear();
     this.#isAtRest = false;
+    this.#delivered.follow(goal?.certificates ?? []);
     this.#passes.wake();
   }
 
@@ -95,7 +114,7 @@ export class EdgeKeeper {
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#stop?.();
-    await this.#passes.running;
+    await Promise.all([this.#passes.running, this.#delivered.close()]);
   }
 
   async #pass(): Promise<void> {
@@ -104,6 +123,7 @@ export class EdgeKeeper {
     try {
       await mkdir(this.#options.folder, { recursive: true, mode: 0o700 });
       const failed = await this.#serve(goal ?? { addresses: [], endpoints: [] });
+      await this.#delivered.tidy();
       const isEmpty = goal === null || goal.endpoints.length + goal.addresses.length === 0;
       await this.#tell(isEmpty ? null : goal, failed);
       this.#isAtRest =
@@ -138,7 +158,7 @@ export class EdgeKeeper {
       const offered = goal.endpoints.filter(({ id }) => !refused.has(id));
       const { served, failed } = chooseEndpoints(offered, { certificates, listeners, isOurs });
       const all = new Map([...failed, ...refused]);
-      const not = served.length === 0 ? null : await this.#haproxy.keep(served, edition);
+      const not = served.length === 0 ? null : await this.#haproxy.keep(served, edition, goal.challenges);
       if (served.length === 0 && this.#haproxy.isRunning) this.#haproxy.stop();
       if (not === null) return all;
       const untilMs = this.#options.clock.now() + REFUSED_FOR_MS;
@@ -159,12 +179,17 @@ export class EdgeKeeper {
   async #look(goal: EdgeGoal): Promise<Seen> {
     const nowMs = this.#options.clock.now();
     const seen = this.#seen;
-    if (seen?.goal === goal && nowMs - seen.atMs < SURROUNDINGS_EVERY_MS) return seen;
+    const isFresh = seen?.goal === goal && nowMs - seen.atMs < SURROUNDINGS_EVERY_MS;
+    if (isFresh && !this.#isSeenStale) return seen;
+    this.#isSeenStale = false;
+    const kept = new Set(goal.certificates?.map(({ name }) => name));
     const names = [...new Set(goal.endpoints.flatMap(({ certificate }) => certificate ?? []))].sort();
-    const looks = names.map(
-      async (name) => [name, await lookAtCertificate(this.#options.certificates, name)] as const,
-    );
+    const looks = names.map(async (name) => {
+      const late = this.#delivered.problemOf(name);
+      return [name, await findCertificate(this.#places, name, kept.has(name), late)] as const;
+    });
     const certificates = new Map(await Promise.all(looks));
+    for (const [name, found] of certificates) if ('file' in found) this.#files.set(name, found.file);
     const listeners = await listListeners();
     this.#seen = { atMs: nowMs, goal, certificates, listeners, own: new Set(this.#haproxy.processes) };
     return this.#seen;
@@ -181,11 +206,13 @@ export class EdgeKeeper {
     const isServing = goal.endpoints.length > failed.size || this.#haproxy.isRunning;
     const workers = isServing ? await this.#haproxy.statistics().catch(() => []) : [];
     const here = addressesHere();
+    const challenges = isServing && goal.challenges ? await this.#haproxy.challenges().catch(() => []) : [];
     return {
       endpoints: reportEndpoints(goal.endpoints, workers, failed),
       held: goal.addresses
         .flatMap(({ address, address6 }) => (address6 ? [address, address6.address] : [address]))
         .filter((address) => here.has(address)),
+      ...(challenges.length > 0 ? { challenges: [...challenges] } : {}),
       missing: [...this.#options.missing],
     };
   }

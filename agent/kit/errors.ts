@@ -7,6 +7,7 @@ export const ERROR_CODES = {
   'invalid-model': { http: 422, exit: 1 },
   'invalid-image': { http: 422, exit: 1 },
   'invalid-package': { http: 422, exit: 1 },
+  'invalid-certificate': { http: 422, exit: 1 },
   unauthorized: { http: 401, exit: 1 },
   forbidden: { http: 403, exit: 1 },
   'not-found': { http: 404, exit: 1 },

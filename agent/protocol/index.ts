@@ -1,4 +1,5 @@
 export * from './backups.ts';
+export * from './challenges.ts';
 export * from './doctor.ts';
 export * from './edge-news.ts';
 export * from './frames.ts';

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { challenge, challengeToken, MAXIMUM_CHALLENGES } from './challenges.ts';
 import { cidrv4, cidrv6, count, digest, ipAddress, ipv4, ipv6, mac, name, port } from './primitives.ts';
 import { probe } from './probe.ts';
 
@@ -125,7 +126,7 @@ export const publishedEndpoint = z.object({
   addresses: z.array(ipAddress).min(1),
   port,
   protocol: z.enum(['tcp', 'http']),
-  /** Name of a certificate, with its key, in the host's folder of certificates: TLS ends here. */
+  /** Name of a certificate: TLS ends here. It is one of the goal's, or in the host's own folder. */
   certificate: name.optional(),
   /** Backends are told the client's address by the PROXY protocol, version 2. */
   proxyProtocol: z.boolean(),
@@ -135,10 +136,18 @@ export const publishedEndpoint = z.object({
 });
 export type PublishedEndpoint = z.infer<typeof publishedEndpoint>;
 
+/** A certificate with its key, by the digest of the file that has both: what is secret is in no goal. */
+export const wantedCertificate = z.object({ name, digest });
+export type WantedCertificate = z.infer<typeof wantedCertificate>;
+
 /** What an edge host serves to the world. */
 export const edgeGoal = z.object({
   addresses: z.array(sharedAddress),
   endpoints: z.array(publishedEndpoint),
+  /** Certificates that the controller keeps, of those that the endpoints name; what is in them, keys too, is fetched by `digest`. Absent: none. */
+  certificates: z.array(wantedCertificate).optional(),
+  /** What is answered where ACME servers come to by HTTP-01. Absent: nothing. */
+  challenges: z.array(challenge).max(MAXIMUM_CHALLENGES).optional(),
 });
 export type EdgeGoal = z.infer<typeof edgeGoal>;
 
@@ -184,6 +193,8 @@ export const edgeReport = z.object({
       }),
     )
     .max(4_096),
+  /** Challenges that its load balancer answers now. Absent: none, or the agent is older. */
+  challenges: z.array(challengeToken).max(MAXIMUM_CHALLENGES).optional(),
   /** Shared addresses that this host has now. */
   held: z.array(ipAddress).max(512),
   /** The name server answers, with the goal's records. Absent: it has none to serve. */

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { uuid } from './primitives.ts';
+import { digest, uuid } from './primitives.ts';
 
 /**
  * HTTPS beside the WebSocket, on the agents' port, all but `join` with the host's client certificate:
@@ -9,6 +9,7 @@ import { uuid } from './primitives.ts';
  * GET  /agent/v1/session                           WebSocket: hello → welcome, then goal ⇄ report
  * GET  /agent/v1/blobs/{digest}                    bytes; Range honoured; 404 when unknown
  * GET  /agent/v1/vms/{app}/{name}/secrets?incarnation=N   vmSecrets; only to the host the VM is placed on
+ * GET  /agent/v1/certificates/{name}?digest=D       certificateFile; only to a host whose goal names it, as it is now
  * GET  /agent/v1/streams/{streamId}                WebSocket, binary frames: raw bytes of a console or SSH connection;
  *                                                  `Upgrade: weft-bytes`, bytes as they are: of a migration that comes here
  * GET  /agent/v1/migrations/{app}/{name}/{incarnation}/{channel}   `Upgrade: weft-bytes`: to the host that this machine is handed over to;
@@ -42,6 +43,10 @@ export const vmSecrets = z.object({
   hostPublicKey: z.string(),
 });
 export type VmSecrets = z.infer<typeof vmSecrets>;
+
+/** A certificate of endpoints, what signs it, and its key, in one PEM file. Kept in files of mode 0600 only. */
+export const certificateFile = z.object({ digest, pem: z.string().max(262_144) });
+export type CertificateFile = z.infer<typeof certificateFile>;
 
 /** A join token as printed: `weft1.<base64url of this JSON>`. */
 export const joinTokenPayload = z.object({

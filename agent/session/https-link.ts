@@ -3,7 +3,13 @@ import { Agent, type RequestOptions, request } from 'node:https';
 import type { Readable } from 'node:stream';
 import { WeftError } from '../kit/errors.ts';
 import { readText } from '../kit/read-text.ts';
-import { type JoinResponse, joinResponse, type VmSecrets, vmSecrets } from '../protocol/index.ts';
+import {
+  certificateFile,
+  type JoinResponse,
+  joinResponse,
+  type VmSecrets,
+  vmSecrets,
+} from '../protocol/index.ts';
 import type { ControllerLink } from './contract.ts';
 import type { Identity } from './identity.ts';
 import { splitAddress } from './join.ts';
@@ -61,6 +67,12 @@ export class HttpsLink implements ControllerLink {
     for (const other of this.#secrets.keys()) if (other.startsWith(`${vmId}@`)) this.#secrets.delete(other);
     this.#secrets.set(key, secrets);
     return secrets;
+  }
+
+  /** @returns PEM of a certificate that this host's goal names, with its key; by whoever asks it is kept in a file of mode 0600. */
+  async fetchCertificate(name: string, digest: string, signal: AbortSignal): Promise<string> {
+    const path = `/agent/v1/certificates/${encodeURIComponent(name)}?digest=${encodeURIComponent(digest)}`;
+    return certificateFile.parse(await this.#json('GET', path, null, signal)).pem;
   }
 
   async renew(csr: string): Promise<JoinResponse> {

@@ -2,6 +2,7 @@ import { access, constants } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AgentConfiguration } from '../configuration.ts';
 import { EdgeKeeper, edgeFolders } from '../edge/keeper.ts';
+import type { HttpsLink } from '../session/https-link.ts';
 import type { Base } from './base.ts';
 
 const PROGRAMS = ['haproxy', 'keepalived'];
@@ -29,8 +30,14 @@ export interface EdgeParts {
   /** This host's address on the underlay; null: not known yet. */
   readonly ownAddress: () => string | null;
   readonly onChange: () => void;
+  readonly link: Pick<HttpsLink, 'fetchCertificate'>;
 }
 
 /** Who serves the world from this host. */
-export const createEdge = ({ configuration, clock, log }: Base, parts: EdgeParts): EdgeKeeper =>
-  new EdgeKeeper({ ...edgeFolders(configuration.stateFolder), ...parts, clock, log });
+export const createEdge = ({ configuration, clock, log }: Base, { link, ...parts }: EdgeParts): EdgeKeeper =>
+  new EdgeKeeper({
+    ...edgeFolders(configuration.stateFolder),
+    ...parts,
+    fetchCertificate: (name, digest, signal) => link.fetchCertificate(name, digest, signal),
+    ...{ clock, log },
+  });

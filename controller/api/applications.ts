@@ -1,9 +1,9 @@
 import { z } from 'zod';
 import { WeftError } from '../../agent/kit/errors.ts';
-import type { ApplicationRecord, HostRecord, VmRecord } from '../model/records.ts';
+import type { ApplicationRecord, CertificateRecord, HostRecord, VmRecord } from '../model/records.ts';
 import type { UploadedPackages } from '../operations/contract.ts';
 import type { ApiContext } from './context.ts';
-import { endpointRow, endpointRows } from './endpoint-rows.ts';
+import { endpointRow, endpointRows, lateCertificates } from './endpoint-rows.ts';
 import { appParams, digest, document, name, nothing } from './schemas.ts';
 import type { Api } from './server.ts';
 
@@ -27,6 +27,15 @@ export function applicationRoutes(api: Api, context: ApiContext): void {
         }),
       ),
     );
+
+  const late = async () => {
+    const [certificates, all] = await Promise.all([store.list('certificates/'), store.list('apps/')]);
+    return lateCertificates(
+      certificates.entries.map(({ value }) => value as CertificateRecord),
+      all.entries.map(({ value }) => value as ApplicationRecord),
+      clock.now(),
+    );
+  };
 
   api.put(
     '/v1/applications/:app',
@@ -97,6 +106,7 @@ export function applicationRoutes(api: Api, context: ApiContext): void {
         hosts.entries.map(({ value }) => value as HostRecord),
         vms.entries.map(({ value }) => value as VmRecord),
         fleet.hosts(),
+        await late(),
       );
       return { ...application, endpoints };
     },

@@ -6,6 +6,8 @@ import type { Fleet } from '../fleet/contract.ts';
 import type { SecretsStore } from '../fleet/secrets-contract.ts';
 import type { Tokens } from '../fleet/tokens.ts';
 import type { FleetRecord } from '../model/records.ts';
+import type { CertificateOperations } from '../operations/certificates.ts';
+import type { ChallengeOperations } from '../operations/challenges.ts';
 import type { Operations } from '../operations/contract.ts';
 import type { Store } from '../store/contract.ts';
 
@@ -16,6 +18,8 @@ export interface ApiContext {
   readonly version: string;
   readonly store: Store;
   readonly operations: Operations;
+  readonly certificates: CertificateOperations;
+  readonly challenges: ChallengeOperations;
   readonly catalogue: Catalogue;
   readonly fleet: Fleet;
   readonly secrets: SecretsStore;

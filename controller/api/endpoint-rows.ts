@@ -1,8 +1,10 @@
 import { z } from 'zod';
 import type { EdgeReport } from '../../agent/protocol/index.ts';
+import { attemptText } from '../certificates/rows.ts';
+import { usesOf } from '../certificates/uses.ts';
 import type { HostLink } from '../fleet/contract.ts';
 import { publicAddressOf } from '../model/public-address.ts';
-import type { ApplicationRecord, HostRecord, VmRecord } from '../model/records.ts';
+import type { ApplicationRecord, CertificateRecord, HostRecord, VmRecord } from '../model/records.ts';
 import { servingEdges } from '../reconciler/edge-endpoints.ts';
 import { endpointsOf } from '../reconciler/edge-goals.ts';
 
@@ -39,12 +41,32 @@ type Links = readonly Pick<HostLink, 'name' | 'connected' | 'report'>[];
 const NOBODY =
   'no edge host is up: one needs haproxy and keepalived, and an address that others reach, and not the label edge: "false"';
 
+/** Name of a certificate → why the hook has not obtained it. */
+type LateCertificates = ReadonlyMap<string, string>;
+
+/** What is to be told at the endpoints that want these certificates. Pure. */
+export function lateCertificates(
+  certificates: readonly CertificateRecord[],
+  applications: readonly ApplicationRecord[],
+  nowMs: number,
+): LateCertificates {
+  const uses = usesOf(applications);
+  return new Map(
+    certificates.flatMap((record) => {
+      const use = uses.get(record.name);
+      const text = use ? attemptText(record, use, nowMs) : null;
+      return text === null ? [] : [[record.name, text] as const];
+    }),
+  );
+}
+
 /** What an application publishes, and how that goes. Pure. @param vms the application's. */
 export function endpointRows(
   application: ApplicationRecord,
   hosts: readonly HostRecord[],
   vms: readonly VmRecord[],
   links: Links,
+  late: LateCertificates = new Map(),
 ): EndpointRow[] {
   const edges = servingEdges(hosts);
   const own = edges.flatMap(({ offer }) => offer?.underlay?.address ?? []);
@@ -53,38 +75,43 @@ export function endpointRows(
       connected && report?.edge ? [[name, report.edge] as const] : [],
     ),
   );
-  return endpointsOf(application, own, vms).map(({ id, addresses, port, protocol, backends }) => {
-    const shared = publicAddressOf(application, id.split('/')[1] ?? '')?.address;
-    const holder = edges.find(({ name }) => shared !== undefined && reports.get(name)?.held.includes(shared));
-    const seen = edges.map(({ name }) => ({
-      host: name,
-      endpoint: reports.get(name)?.endpoints.find((each) => each.id === id),
-    }));
-    const serving = seen.flatMap(({ endpoint }) => (endpoint?.state === 'served' ? [endpoint] : []));
-    const problems = seen.flatMap(({ host, endpoint }) =>
-      endpoint?.state === 'served' ? [] : [`${host}: ${endpoint?.reason ?? 'it has not said so yet'}`],
-    );
-    // Nobody who comes to a shared address gets to the hosts that do not have it.
-    const reached = holder ? seen.filter(({ host }) => host === holder.name) : seen;
-    const reason = edges.length === 0 ? NOBODY : problems.join('; ');
-    return {
-      ...{ id, addresses, port, protocol },
-      state: reached.some(({ endpoint }) => endpoint?.state === 'served') ? 'served' : 'failed',
-      ...(reason === '' ? {} : { reason }),
-      host: holder?.name ?? null,
-      connections: sum(serving, 'connections'),
-      bytesIn: sum(serving, 'bytesIn'),
-      bytesOut: sum(serving, 'bytesOut'),
-      backends: backends.map(({ name, address, state }) => {
-        const found = serving.map((endpoint) => endpoint.backends.find((each) => each.name === name));
-        const isUp = found.length > 0 && found.every((each) => each?.state === 'up');
-        return {
-          ...{ name, address, state: state === 'draining' ? state : isUp ? 'up' : 'down' },
-          sessions: found.reduce((total, each) => total + (each?.sessions ?? 0), 0),
-        };
-      }),
-    };
-  });
+  return endpointsOf(application, own, vms).map(
+    ({ id, addresses, port, protocol, certificate, backends }) => {
+      const shared = publicAddressOf(application, id.split('/')[1] ?? '')?.address;
+      const holder = edges.find(
+        ({ name }) => shared !== undefined && reports.get(name)?.held.includes(shared),
+      );
+      const seen = edges.map(({ name }) => ({
+        host: name,
+        endpoint: reports.get(name)?.endpoints.find((each) => each.id === id),
+      }));
+      const serving = seen.flatMap(({ endpoint }) => (endpoint?.state === 'served' ? [endpoint] : []));
+      const problems = seen.flatMap(({ host, endpoint }) =>
+        endpoint?.state === 'served' ? [] : [`${host}: ${endpoint?.reason ?? 'it has not said so yet'}`],
+      );
+      // Nobody who comes to a shared address gets to the hosts that do not have it.
+      const reached = holder ? seen.filter(({ host }) => host === holder.name) : seen;
+      const isLate = certificate === undefined ? undefined : late.get(certificate);
+      const reason = [edges.length === 0 ? NOBODY : problems.join('; '), isLate].filter(Boolean).join('; ');
+      return {
+        ...{ id, addresses, port, protocol },
+        state: reached.some(({ endpoint }) => endpoint?.state === 'served') ? 'served' : 'failed',
+        ...(reason === '' ? {} : { reason }),
+        host: holder?.name ?? null,
+        connections: sum(serving, 'connections'),
+        bytesIn: sum(serving, 'bytesIn'),
+        bytesOut: sum(serving, 'bytesOut'),
+        backends: backends.map(({ name, address, state }) => {
+          const found = serving.map((endpoint) => endpoint.backends.find((each) => each.name === name));
+          const isUp = found.length > 0 && found.every((each) => each?.state === 'up');
+          return {
+            ...{ name, address, state: state === 'draining' ? state : isUp ? 'up' : 'down' },
+            sessions: found.reduce((total, each) => total + (each?.sessions ?? 0), 0),
+          };
+        }),
+      };
+    },
+  );
 }
 
 const sum = (endpoints: readonly Seen[], field: 'connections' | 'bytesIn' | 'bytesOut'): number =>

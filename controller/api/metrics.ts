@@ -1,5 +1,6 @@
 import { Registry } from 'prom-client';
-import type { HostRecord } from '../model/records.ts';
+import type { CertificateRecord, HostRecord } from '../model/records.ts';
+import { measureCertificates } from './certificate-metrics.ts';
 import type { ApiContext } from './context.ts';
 import { measureEndpoints } from './endpoint-metrics.ts';
 import type { Api } from './server.ts';
@@ -11,16 +12,23 @@ export function metricsRoutes(api: Api, { store, fleet }: ApiContext): void {
     {
       schema: {
         description:
-          'Figures in Prometheus’ text format: of each published endpoint on each edge host, sessions, connections, bytes and backends.',
+          'Figures in Prometheus’ text format: of each published endpoint on each edge host, sessions, connections, bytes and backends; of each certificate, when it ends.',
       },
     },
     async (_request, reply) => {
-      const { entries } = await store.list('hosts/');
+      const [{ entries }, certificates] = await Promise.all([
+        store.list('hosts/'),
+        store.list('certificates/'),
+      ]);
       const registry = new Registry();
       measureEndpoints(
         registry,
         entries.map(({ value }) => value as HostRecord),
         fleet.hosts(),
+      );
+      measureCertificates(
+        registry,
+        certificates.entries.map(({ value }) => value as CertificateRecord),
       );
       return reply.type(registry.contentType).send(await registry.metrics());
     },

@@ -13,6 +13,8 @@ import { ERROR_CODES, WeftError } from '../../agent/kit/errors.ts';
 import { PROTOCOL_VERSION } from '../../agent/protocol/index.ts';
 import { applicationRoutes } from './applications.ts';
 import { backupRoutes } from './backups.ts';
+import { certificateRoutes } from './certificates.ts';
+import { challengeRoutes } from './challenges.ts';
 import type { ApiContext } from './context.ts';
 import { dossierRoutes } from './dossier.ts';
 import { eventRoutes } from './events.ts';
@@ -44,6 +46,8 @@ declare module 'fastify' {
 const RESOURCES: readonly ((api: Api, context: ApiContext) => void)[] = [
   applicationRoutes,
   networkRoutes,
+  certificateRoutes,
+  challengeRoutes,
   vmRoutes,
   dossierRoutes,
   pictureRoutes,

@@ -6,6 +6,8 @@ import {
   machineRestore,
   machineSnapshot,
 } from './commands/backups.ts';
+import { certificateLs, certificatePut, certificateRenew, certificateRm } from './commands/certificates.ts';
+import { challengeLs, challengePut, challengeRm } from './commands/challenges.ts';
 import { consoleCommand } from './commands/console.ts';
 import { deleteCommand } from './commands/delete.ts';
 import { events } from './commands/events.ts';
@@ -48,6 +50,13 @@ export const COMMANDS: readonly (readonly [path: string, command: Command])[] = 
   ['net show', netShow],
   ['net why', netWhy],
   ['net trace', netTrace],
+  ['certificate ls', certificateLs],
+  ['certificate put', certificatePut],
+  ['certificate renew', certificateRenew],
+  ['certificate rm', certificateRm],
+  ['certificate challenge ls', challengeLs],
+  ['certificate challenge put', challengePut],
+  ['certificate challenge rm', challengeRm],
   ['machine backup', machineBackup],
   ['machine snapshot', machineSnapshot],
   ['machine backups', machineBackups],

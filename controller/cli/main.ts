@@ -9,6 +9,8 @@ const USAGE_EXIT = 2;
 const GROUPS: Readonly<Record<string, string>> = {
   image: 'golden images: ls, inspect, import, build, rm',
   net: 'the network of an application: APP, why A B:PORT, trace A B:PORT',
+  certificate: 'certificates of endpoints: ls, put, renew, rm, challenge',
+  challenge: 'what ACME servers are answered by HTTP-01: ls, put, rm',
   machine: 'machines: backup, snapshot, backups, restore, backup-rm',
   host: 'hypervisor hosts: ls, token, drain, undrain, fence-test, confirm-dead, rm',
 };

@@ -7,6 +7,8 @@ import type {
   ApplicationDetail,
   ApplicationRow,
   BackupRow,
+  CertificateRow,
+  ChallengeRow,
   ConnectionQuestion,
   DeviceTestRow,
   Dossier,
@@ -92,6 +94,33 @@ export class WeftClient {
   whyConnection({ from, to, port, protocol }: ConnectionQuestion) {
     const query = new URLSearchParams({ from, to, port: String(port), protocol });
     return this.#transport.json<WhyAnswer>('GET', `/v1/network/why?${query}`);
+  }
+
+  listCertificates() {
+    return this.#transport.json<readonly CertificateRow[]>('GET', '/v1/certificates');
+  }
+  /** @param given PEM. */
+  putCertificate(name: string, given: { certificate: string; key?: string }) {
+    return this.#transport.json<CertificateRow>('PUT', `/v1/certificates/${encode(name)}`, given);
+  }
+  renewCertificate(name: string) {
+    return this.#transport.json<object>('POST', `/v1/certificates/${encode(name)}/renew`);
+  }
+  removeCertificate(name: string, options: { force: boolean }) {
+    return this.#transport.json<object>(
+      'DELETE',
+      `/v1/certificates/${encode(name)}${options.force ? '?force=true' : ''}`,
+    );
+  }
+
+  putChallenge(token: string, authorization: string) {
+    return this.#transport.json<ChallengeRow>('PUT', `/v1/challenges/${encode(token)}`, { authorization });
+  }
+  listChallenges() {
+    return this.#transport.json<readonly ChallengeRow[]>('GET', '/v1/challenges');
+  }
+  removeChallenge(token: string) {
+    return this.#transport.json<object>('DELETE', `/v1/challenges/${encode(token)}`);
   }
 
   listVms(app?: string) {

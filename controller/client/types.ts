@@ -367,3 +367,42 @@ export interface NetworkView {
   };
   readonly names: readonly { readonly name: string; readonly type: string; readonly data: string }[];
 }
+
+/** A certificate with which load balancers end TLS. */
+export interface CertificateRow {
+  readonly name: string;
+  /** Null: the controller has none. */
+  readonly kept: {
+    readonly names: readonly string[];
+    readonly issuer: string;
+    readonly notBeforeMs: number;
+    readonly notAfterMs: number;
+    readonly fingerprint: string;
+    readonly putAtMs: number;
+    readonly by: string;
+  } | null;
+  readonly endpoints: readonly string[];
+  /** DNS names that these want it to be for; empty: somebody puts it there. */
+  readonly wanted: readonly string[];
+  /** From when on the controller's hook replaces it; null: it does not. */
+  readonly renewalMs: number | null;
+  /** Tries of the hook that came to nothing. */
+  readonly attempt?: {
+    readonly failures: number;
+    readonly failedAtMs: number;
+    readonly message: string;
+    readonly nextAtMs: number;
+  } | null;
+  readonly notes: readonly string[];
+}
+
+/** What an ACME server is answered by HTTP-01. */
+export interface ChallengeRow {
+  readonly token: string;
+  readonly untilMs: number;
+  /** Endpoints at port 80 where it is answered. */
+  readonly endpoints: readonly string[];
+  readonly hosts: readonly { readonly host: string; readonly answers: boolean }[];
+  /** Public addresses of these endpoints that no edge host has yet. */
+  readonly awaited: readonly string[];
+}

@@ -2,8 +2,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { TLSSocket } from 'node:tls';
 import { ERROR_CODES, WeftError } from '../../agent/kit/errors.ts';
 import { readText } from '../../agent/kit/read-text.ts';
-import { joinRequest, renewRequest } from '../../agent/protocol/index.ts';
+import { type Goal, joinRequest, renewRequest } from '../../agent/protocol/index.ts';
 import { sendBlob } from './blob-response.ts';
+import { certificateForHost } from './certificates.ts';
 import { hostOf } from './host-identity.ts';
 import { certify, join } from './join.ts';
 import type { FleetServerOptions } from './options.ts';
@@ -11,9 +12,14 @@ import { secretsForHost } from './vm-secrets.ts';
 
 const MAXIMUM_BODY_BYTES = 64 * 1024;
 
-/** Answers one plain request of an agent: join, renewal, a blob, keys. @param onJoined told before a host that joined is answered. */
+interface RequestOptions extends FleetServerOptions {
+  /** The newest goal of a host; null: none yet. */
+  readonly goalOf: (host: string) => Goal | null;
+}
+
+/** Answers one plain request of an agent: join, renewal, a blob, keys, certificates. @param onJoined told before a host that joined is answered. */
 export async function answerAgent(
-  options: FleetServerOptions,
+  options: RequestOptions,
   request: IncomingMessage,
   response: ServerResponse,
   onJoined: (host: string) => void,
@@ -29,7 +35,7 @@ export async function answerAgent(
 }
 
 async function route(
-  options: FleetServerOptions,
+  options: RequestOptions,
   request: IncomingMessage,
   response: ServerResponse,
   onJoined: (host: string) => void,
@@ -52,6 +58,12 @@ async function route(
   }
   const blob = /^GET \/agent\/v1\/blobs\/(.+)$/.exec(asked)?.[1];
   if (blob !== undefined) return sendBlob(blobs, decodeURIComponent(blob), request, response);
+  const certificate = /^GET \/agent\/v1\/certificates\/([a-z0-9-]{1,64})$/.exec(asked)?.[1];
+  if (certificate !== undefined) {
+    const asks = { host: host.name, name: certificate, digest: url.searchParams.get('digest') };
+    const goal = options.goalOf(host.name);
+    return sendJson(response, 200, await certificateForHost(goal, options.certificates, asks));
+  }
   const vmId = /^GET \/agent\/v1\/vms\/([^/]+\/[^/]+)\/secrets$/.exec(asked)?.[1];
   if (vmId === undefined) throw new WeftError('not-found', `there is no ${asked}`);
   const incarnation = Number(url.searchParams.get('incarnation'));

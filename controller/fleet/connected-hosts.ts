@@ -40,6 +40,11 @@ export class ConnectedHosts {
     return this.#hosts.get(name)?.link;
   }
 
+  /** What it is to have; null: that is not known yet. */
+  goal(name: string): Goal | null {
+    return this.#hosts.get(name)?.goal ?? null;
+  }
+
   onEvent(listener: (event: FleetEvent) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);

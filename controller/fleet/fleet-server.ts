@@ -52,8 +52,11 @@ export class FleetServer implements Fleet {
         rejectUnauthorized: false,
       },
       (request, response) =>
-        void answerAgent(options, request, response, (host) =>
-          this.#hosts.end(host, 'this host has joined anew'),
+        void answerAgent(
+          { ...options, goalOf: (host) => this.#hosts.goal(host) },
+          request,
+          response,
+          (host) => this.#hosts.end(host, 'this host has joined anew'),
         ),
     );
     this.#server.on('upgrade', (request, socket, head) => void this.#upgrade(request, socket, head));

@@ -1,6 +1,7 @@
 import type { Clock } from '../../agent/kit/clock.ts';
 import type { Logger } from '../../agent/kit/log.ts';
 import type { BlobStore } from '../../images/contract.ts';
+import type { CertificateFiles } from '../certificates/contract.ts';
 import type { FleetRecord } from '../model/records.ts';
 import type { Store } from '../store/contract.ts';
 import type { Authority } from './authority.ts';
@@ -17,6 +18,7 @@ export interface FleetServerOptions {
   readonly tokens: Tokens;
   readonly store: Store;
   readonly secrets: SecretsStore;
+  readonly certificates: Pick<CertificateFiles, 'read'>;
   readonly blobs: BlobStore;
   readonly leases: Leases;
   readonly clock: Clock;

@@ -501,6 +501,52 @@ export interface BackupRecord {
   readonly restore: RestoreRecord | null;
 }
 
+/** What is known of a certificate that the controller keeps. Its file, with the key, is among the secrets. */
+export interface KeptCertificate {
+  /** Of the file. */
+  readonly digest: string;
+  /** DNS names that it is for. */
+  readonly names: readonly string[];
+  readonly issuer: string;
+  readonly notBeforeMs: number;
+  readonly notAfterMs: number;
+  /** SHA-256 of its DER, hex: what browsers show. */
+  readonly fingerprint: string;
+  readonly putAtMs: number;
+  /** Who put it there. */
+  readonly by: string;
+}
+
+/** `certificates/{name}`: with which load balancers end TLS. */
+export interface CertificateRecord {
+  readonly name: string;
+  /** Null: there is none yet. */
+  readonly kept: KeptCertificate | null;
+  /** How the controller's hook failed to obtain it. Absent or null: it has not, since it was last obtained. */
+  readonly attempt?: FailedAttempt | null;
+  /** When somebody asked for another one, whatever is left of its life. Absent: nobody has. */
+  readonly askedAtMs?: number;
+}
+
+/** Tries of the hook that came to nothing, in a row. */
+export interface FailedAttempt {
+  readonly failures: number;
+  readonly failedAtMs: number;
+  readonly message: string;
+  /** Not tried again before. */
+  readonly nextAtMs: number;
+  /** For which names it was tried. */
+  readonly names: readonly string[];
+}
+
+/** `challenges/{token}`: what an ACME server is to be answered by HTTP-01; both are public. */
+export interface ChallengeRecord {
+  readonly token: string;
+  readonly authorization: string;
+  /** It goes then, should nobody remove it. */
+  readonly untilMs: number;
+}
+
 /** `tokens/join/{sha256}` and `tokens/api/{sha256}`: only hashes are kept. */
 export interface TokenRecord {
   readonly createdAtMs: number;

@@ -129,10 +129,18 @@ const resolveEndpoint = (endpoint: EndpointDocument): Endpoint => ({
   targetPort: endpoint.targetPort ?? endpoint.port,
   from: endpoint.from ?? [],
   ...(endpoint.probe ? { probe: resolveProbe(endpoint.probe) } : {}),
-  ...(endpoint.certificate === undefined ? {} : { certificate: endpoint.certificate }),
+  ...resolveCertificate(endpoint.certificate),
   ...(endpoint.proxyProtocol === true ? { proxyProtocol: true } : {}),
   ...(endpoint.drain === undefined ? {} : { drainMs: durationOr(endpoint.drain, 0) }),
 });
+
+function resolveCertificate(
+  certificate: EndpointDocument['certificate'],
+): Pick<Endpoint, 'certificate' | 'certificateNames'> {
+  if (certificate === undefined) return {};
+  if (typeof certificate === 'string') return { certificate };
+  return { certificate: certificate.name, certificateNames: [...new Set(certificate.names)] };
+}
 
 function resolveProbe(probe: ProbeDocument): Probe {
   const times = {

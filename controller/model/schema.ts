@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { prefixProblem } from '../../agent/kit/addressing.ts';
 import { NAME_PATTERN } from '../../agent/kit/names.ts';
 import { parseBackupRef } from './backup-ids.ts';
+import { isDnsName } from './dns-names.ts';
 import { parseDurationMs, parseMebibytes } from './units.ts';
 
 /** What a user may write. Shapes only; what needs more than one place to judge is in `checks.ts`. */
@@ -76,6 +77,21 @@ const probe = z
     },
   );
 
+const certificateWithNames = z.strictObject({
+  name,
+  names: z
+    .array(
+      z
+        .string()
+        .refine(isDnsName, { error: 'must be a DNS name in lower case: shop.example.org, *.example.org' }),
+    )
+    .min(1)
+    .max(100),
+});
+const certificate = z.union([name, certificateWithNames], {
+  error: 'must be the name of a certificate (a DNS label, at most 40 characters), or {name, names}',
+});
+
 const endpoint = z.strictObject({
   type: z.enum(['input', 'internal', 'instance']),
   protocol: z.enum(['tcp', 'http', 'udp']).optional(),
@@ -89,7 +105,7 @@ const endpoint = z.strictObject({
     })
     .max(100)
     .optional(),
-  certificate: name.optional(),
+  certificate: certificate.optional(),
   proxyProtocol: z.boolean().optional(),
   drain: duration.optional(),
 });
@@ -177,6 +193,7 @@ export function keysAt(path: readonly PropertyKey[]): readonly string[] {
   if (first === 'machines' && path.length === 2) return Object.keys(machine.shape);
   if (first === 'machines' && third === 'backup') return Object.keys(backup.shape);
   if (third === 'endpoints' && path.length === 4) return Object.keys(endpoint.shape);
+  if (third === 'endpoints' && fifth === 'certificate') return Object.keys(certificateWithNames.shape);
   if (third === 'endpoints' && fifth === 'probe') return ['http', 'tcp', 'exec', 'interval', 'timeout'];
   if (first !== 'roles') return third === 'size' ? ['cpus', 'memory', 'disk', 'cpuQuota'] : [];
   if (path.length === 2) return Object.keys(role.shape);

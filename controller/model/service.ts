@@ -57,6 +57,8 @@ export interface Endpoint {
   readonly from: readonly string[];
   /** Name of the certificate with which the load balancer ends TLS. */
   readonly certificate?: string;
+  /** DNS names that the certificate is to be for, where the controller's hook is to obtain it. Absent: somebody puts it there. */
+  readonly certificateNames?: readonly string[];
   readonly proxyProtocol?: true;
   /** How long connections of an instance that goes may last. Absent: the load balancer's default. */
   readonly drainMs?: number;

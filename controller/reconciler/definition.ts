@@ -20,7 +20,13 @@ export function roleDefinition(role: Role, applicationPackage: PackageRef | null
 
 /** In this order of its fields it was digested before there were others. */
 function inside(endpoint: Endpoint) {
-  const { certificate: _certificate, proxyProtocol: _proxyProtocol, drainMs: _drainMs, ...made } = endpoint;
+  const {
+    certificate: _certificate,
+    certificateNames: _certificateNames,
+    proxyProtocol: _proxyProtocol,
+    drainMs: _drainMs,
+    ...made
+  } = endpoint;
   return made;
 }
 

@@ -4,6 +4,8 @@ import { derived } from './derived.ts';
 import { listOf } from './listed-map.ts';
 import { KINDS, type Kind, PREFIXES, type RecordOf, type World } from './world.ts';
 
+const NONE: ReadonlyMap<string, never> = new Map<string, never>();
+
 export type PlannedEvent = Omit<EventRecord, 'sequence' | 'atMs'>;
 
 /** What a plan writes: all of it in one transaction. */
@@ -27,6 +29,8 @@ export class Draft {
     incarnations: new Map(),
     fencing: new Map(),
     backups: new Map(),
+    certificates: new Map(),
+    challenges: new Map(),
   };
   /** What `all` has answered since the last change of that kind. */
   readonly #all: { [K in Kind]: readonly RecordOf[K][] | null } = {
@@ -39,6 +43,8 @@ export class Draft {
     incarnations: null,
     fencing: null,
     backups: null,
+    certificates: null,
+    challenges: null,
   };
   readonly #events: PlannedEvent[] = [];
   /** Counts what was put and deleted. */
@@ -53,7 +59,7 @@ export class Draft {
     const changes = this.#changes[kind];
     const changed = changes.size === 0 ? undefined : changes.get(key);
     if (changed !== undefined) return changed ?? undefined;
-    return (this.world[kind] as ReadonlyMap<string, RecordOf[K]>).get(key);
+    return this.#records(kind).get(key);
   }
 
   /** All records of a kind, as they are now; what is put afterwards is not among them. The same list as long as nothing of it changes. */
@@ -70,8 +76,12 @@ export class Draft {
     return derived(this.all(kind), workOut);
   }
 
+  #records<K extends Kind>(kind: K): ReadonlyMap<string, RecordOf[K]> {
+    return (this.world[kind] ?? NONE) as ReadonlyMap<string, RecordOf[K]>;
+  }
+
   #merged<K extends Kind>(kind: K): readonly RecordOf[K][] {
-    const records = this.world[kind] as ReadonlyMap<string, RecordOf[K]>;
+    const records = this.#records(kind);
     const changes = this.#changes[kind];
     // Most passes change nothing of most kinds.
     if (changes.size === 0) return listOf(records);
@@ -107,7 +117,7 @@ export class Draft {
     const deletes: string[] = [];
     for (const kind of KINDS)
       for (const [key, record] of this.#changes[kind]) {
-        const stored = (this.world[kind] as ReadonlyMap<string, unknown>).get(key);
+        const stored: unknown = this.#records(kind).get(key);
         if (record === null) {
           if (stored !== undefined) deletes.push(PREFIXES[kind] + key);
         } else if (!isSameDocument(record, stored)) {

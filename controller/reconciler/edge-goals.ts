@@ -3,11 +3,12 @@ import { isApart, type PublicAddress } from '../model/public-address.ts';
 import type { ApplicationRecord, HostRecord, VmRecord } from '../model/records.ts';
 import type { Endpoint } from '../model/service.ts';
 import { derived } from './derived.ts';
+import { challengesFor } from './edge-challenges.ts';
 import { endpointsOfVm, publishedBy, publishes, reachableEdges, servedAt } from './edge-endpoints.ts';
 import { listOf } from './listed-map.ts';
 import type { NetworkWorld } from './network-world.ts';
 
-type EdgeWorld = Pick<NetworkWorld, 'applications' | 'hosts' | 'vms'>;
+type EdgeWorld = Pick<NetworkWorld, 'applications' | 'hosts' | 'vms' | 'certificates' | 'challenges'>;
 
 /** Of the first host; the others have one less each, and each application begins with another one. */
 const HIGHEST_PRIORITY = 200;
@@ -27,16 +28,32 @@ export function edgeGoalOf(host: string, world: EdgeWorld): EdgeGoal | undefined
     // One that is deleted is served for as long as connections to it may end in their own time.
     ({ name, deleting }) => !deleting || vms.get(name)?.some(isEnding),
   );
+  const endpoints = applications.flatMap((application) =>
+    endpointsOf(application, [underlay], vms.get(application.name) ?? []),
+  );
   return {
     addresses: applications.flatMap(sharedBy).map((shared) => ({
       ...shared,
       priority: priorityOf(host, edges, shared.routerId),
       peers: peersOf(host, edges),
     })),
-    endpoints: applications.flatMap((application) =>
-      endpointsOf(application, [underlay], vms.get(application.name) ?? []),
-    ),
+    endpoints,
+    ...certificatesOf(endpoints, world.certificates),
+    ...challengesFor(endpoints, world.challenges),
   };
+}
+
+/** Those that the controller keeps, of what these endpoints name. */
+function certificatesOf(
+  endpoints: readonly PublishedEndpoint[],
+  certificates: EdgeWorld['certificates'],
+): Pick<EdgeGoal, 'certificates'> {
+  const names = new Set(endpoints.flatMap(({ certificate }) => certificate ?? []));
+  const kept = [...names].sort().flatMap((name) => {
+    const digest = certificates?.get(name)?.kept?.digest;
+    return digest === undefined ? [] : [{ name, digest }];
+  });
+  return kept.length === 0 ? {} : { certificates: kept };
 }
 
 /** Its own address, and those of its public machines. That of a machine that is on its way out is kept for it, and served no more. */

@@ -1,5 +1,11 @@
 import { isSameDocument } from '../../agent/kit/same-document.ts';
-import type { ApplicationRecord, HostRecord, VmRecord } from '../model/records.ts';
+import type {
+  ApplicationRecord,
+  CertificateRecord,
+  ChallengeRecord,
+  HostRecord,
+  VmRecord,
+} from '../model/records.ts';
 import { endpointsOfVm, placesPart, publishedBy, publishes } from './edge-endpoints.ts';
 import { backendsOf, isEnding } from './edge-goals.ts';
 import { edgePart } from './edge-hosts.ts';
@@ -23,6 +29,8 @@ function partOf(kind: Changed[number]['kind'], record: unknown, cache: WorldCach
   if (kind === 'hosts') return hostPart(record as HostRecord);
   if (kind === 'applications') return applicationPart(record as ApplicationRecord);
   if (kind === 'vms') return vmPart(record as VmRecord, cache);
+  if (kind === 'certificates') return (record as CertificateRecord).kept?.digest;
+  if (kind === 'challenges') return (record as ChallengeRecord).authorization;
   return null;
 }
 

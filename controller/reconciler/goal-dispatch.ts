@@ -138,6 +138,8 @@ export class GoalDispatch {
       sharedMachines: derived(vms, machinesOnSharedPools),
       moving: derived(vms, movingLive),
       backups: cache.records('backups'),
+      certificates: cache.records('certificates'),
+      challenges: cache.records('challenges'),
       spares: this.#spares,
     };
     return (host) => goalOf(host, this.#vmsOf(host), peersOfApplication, world);

@@ -13,7 +13,15 @@ import type { World } from './world.ts';
 
 type GoalWorld = Pick<
   World,
-  'fleet' | 'applications' | 'networks' | 'tombstones' | 'hosts' | 'vms' | 'backups'
+  | 'fleet'
+  | 'applications'
+  | 'networks'
+  | 'tombstones'
+  | 'hosts'
+  | 'vms'
+  | 'backups'
+  | 'certificates'
+  | 'challenges'
 > & {
   /** Those of `vms` that are machines on pools that hosts share; absent: they are looked for. */
   readonly sharedMachines?: readonly VmRecord[];

@@ -246,6 +246,8 @@ export class Reconciler {
       fencing: cache.records('fencing'),
       leaseAges: this.#leaseAges(),
       backups: cache.records('backups'),
+      certificates: cache.records('certificates'),
+      challenges: cache.records('challenges'),
       live: this.#liveHosts.of(
         this.#options.fleet.hosts(),
         (link) => this.#goals.acknowledged(link),

@@ -4,7 +4,10 @@ import { listOf } from './listed-map.ts';
 import type { World } from './world.ts';
 
 /** What the network's part of goals is made from. Its records never change: what follows from one may be kept by `derived`. */
-export type NetworkWorld = Pick<World, 'fleet' | 'applications' | 'networks' | 'hosts' | 'vms'>;
+export type NetworkWorld = Pick<
+  World,
+  'fleet' | 'applications' | 'networks' | 'hosts' | 'vms' | 'certificates' | 'challenges'
+>;
 
 /** Names of the hosts that serve endpoints and names to the world. */
 export const edgeHostsOf = ({ hosts }: Pick<NetworkWorld, 'hosts'>): ReadonlySet<string> =>

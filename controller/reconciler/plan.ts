@@ -6,6 +6,7 @@ import { forgetRetired } from './retired.ts';
 import { followApartPools } from './rules/apart-pools.ts';
 import { followSchedules, nextBackupMs } from './rules/backup-schedule.ts';
 import { followBackups } from './rules/backups.ts';
+import { forgetChallenges, nextChallengeMs } from './rules/challenges.ts';
 import { followCopiedDisks } from './rules/copied-disks.ts';
 import { finishDepartures } from './rules/departures.ts';
 import { followDrains } from './rules/drains.ts';
@@ -99,6 +100,7 @@ export function plan(world: World, nowMs: number, settings: PlanSettings): Plan 
   releaseKeptAddresses(draft);
   followPublishing(draft);
   followNaming(draft);
+  forgetChallenges(draft);
   followModes(draft);
   followSchedules(draft);
   const { live, listeningSinceMs } = world;
@@ -112,6 +114,7 @@ export function plan(world: World, nowMs: number, settings: PlanSettings): Plan 
     nextPoolPeersMs(draft, settings.beatGraceMs),
     nextHandOverMs(draft),
     nextDrainMs(draft),
+    nextChallengeMs(draft),
   ]);
   const silenceMs = nextSilenceMs(draft.all('hosts'), live, listeningSinceMs, settings);
   return {

@@ -16,6 +16,8 @@ export class WorldCache {
     incarnations: new ListedMap(),
     fencing: new ListedMap(),
     backups: new ListedMap(),
+    certificates: new ListedMap(),
+    challenges: new ListedMap(),
   };
   /** Host → the VMs that are, or are to be, on it. */
   readonly #vmsOn = new Map<string, Set<string>>();

@@ -2,6 +2,8 @@ import type { Failure, Hello, NamesGoal, Report } from '../../agent/protocol/ind
 import type {
   ApplicationRecord,
   BackupRecord,
+  CertificateRecord,
+  ChallengeRecord,
   ClaimsRecord,
   FencingRecord,
   FleetRecord,
@@ -54,6 +56,10 @@ export interface World {
   /** How long ago each host was granted its last lease, ms, by a clock that nobody sets. Absent: there are no leases. */
   readonly leaseAges?: ReadonlyMap<string, number>;
   readonly backups: ReadonlyMap<string, BackupRecord>;
+  /** Absent: there are none. */
+  readonly certificates?: ReadonlyMap<string, CertificateRecord>;
+  /** Absent: there are none. */
+  readonly challenges?: ReadonlyMap<string, ChallengeRecord>;
   readonly live: ReadonlyMap<string, LiveHost>;
   /** Absent: none was sent. */
   readonly zones?: SeenZones;
@@ -72,6 +78,8 @@ export const KINDS = [
   'incarnations',
   'fencing',
   'backups',
+  'certificates',
+  'challenges',
 ] as const;
 export type Kind = (typeof KINDS)[number];
 
@@ -86,6 +94,8 @@ export const PREFIXES: Readonly<Record<Kind, string>> = {
   incarnations: 'incarnations/',
   fencing: 'fencing/',
   backups: 'backups/',
+  certificates: 'certificates/',
+  challenges: 'challenges/',
 };
 
 export interface RecordOf {
@@ -98,4 +108,6 @@ export interface RecordOf {
   incarnations: IncarnationsRecord;
   fencing: FencingRecord;
   backups: BackupRecord;
+  certificates: CertificateRecord;
+  challenges: ChallengeRecord;
 }

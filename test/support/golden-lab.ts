@@ -39,13 +39,23 @@ export async function goldenLab(
     beatGraceSeconds?: number;
     /** What goes between hosts is encrypted. */
     encrypt?: 'prefer' | 'require';
+    /** Program that obtains certificates. */
+    certificateHook?: string;
   } = {},
 ): Promise<GoldenLab> {
-  const { recipes = ['tiny'], quickDown = false, beatGraceSeconds, encrypt, ...up } = options;
+  const {
+    recipes = ['tiny'],
+    quickDown = false,
+    beatGraceSeconds,
+    encrypt,
+    certificateHook,
+    ...up
+  } = options;
   const controller = [
     ...(quickDown ? [] : ['--down-after', '20']),
     ...(beatGraceSeconds === undefined ? [] : ['--beat-grace', String(beatGraceSeconds)]),
     ...(encrypt === undefined ? [] : ['--encrypt', encrypt]),
+    ...(certificateHook === undefined ? [] : ['--certificate-hook', certificateHook]),
   ];
   const lab = await Lab.up({ name, hosts: 3, controller, ...up });
   const folder = await mkdtemp(join(tmpdir(), 'weft-system-'));

@@ -18,6 +18,8 @@ export interface InstalledFile {
   readonly source: string;
   /** Left out when this checkout does not have the source. */
   readonly optional?: boolean;
+  /** It is run as it is. */
+  readonly isProgram?: boolean;
 }
 
 export type MaintainerScript = 'postinst' | 'prerm' | 'postrm';

@@ -51,9 +51,9 @@ export function planEntries(
     const page = manualText(name, section, summary, found.helps.get(entry) ?? '', release);
     entries.push(compressed(`usr/share/man/man${section}/${name}.${section}.gz`, page));
   }
-  for (const { path, source } of description.files) {
+  for (const { path, source, isProgram } of description.files) {
     const file = found.sources.get(source);
-    if (file !== undefined) entries.push({ path, mode: 0o644, content: { file } });
+    if (file !== undefined) entries.push({ path, mode: isProgram ? 0o755 : 0o644, content: { file } });
   }
   return entries.sort((one, other) => (one.path < other.path ? -1 : 1));
 }

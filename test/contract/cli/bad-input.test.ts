@@ -2,6 +2,8 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { exec } from '../../../agent/kit/exec.ts';
+import type { Authority } from '../../../controller/fleet/authority.ts';
+import { anAuthority } from '../../support/certificates.ts';
 import { LoneController } from '../../support/lone-controller.ts';
 import { type Item, writeTarGz } from '../../unit/images/archives.ts';
 
@@ -16,6 +18,9 @@ machines:
 const LABEL = 'must be a DNS label: lower-case letters, digits and dashes, a letter first, at most 40';
 const PACK = 'Make it with: tar -C FOLDER -czf crm.tar.gz .';
 const COPY = 'Copy it again from its source, and compare its checksum there.';
+
+const issue = (authority: Authority, nowMs = Date.now()) =>
+  authority.issueServer(['shop.example.org'], nowMs);
 
 interface Refusal {
   readonly code: string;
@@ -64,6 +69,58 @@ describe('bad input at the command line', () => {
       `weft: a problem in weft.yaml; nothing was changed\nweft.yaml:5:58: roles.web.instnaces: unknown key "instnaces"\n  ${remedy}`,
     );
     await nothingIsLeft();
+  });
+
+  test('a certificate is refused by its name when its key is another one’s, and when it has expired', async () => {
+    const authority = await anAuthority();
+    const [one, other] = [await issue(authority), await issue(authority)];
+    const old = await issue(authority, Date.now() - 365 * 86_400_000);
+    await controller.write('one.pem', one.certificate);
+    await controller.write('other.key', other.key);
+    await controller.write('old.pem', `${old.certificate}\n${old.key}`);
+    const put = (file: string, ...more: string[]) => [
+      ...['certificate', 'put', 'shop', '--file', join(controller.folder, file), ...more],
+    ];
+    expect(await forScript(1, put('one.pem', '--key', join(controller.folder, 'other.key')))).toEqual({
+      code: 'invalid-certificate',
+      message: 'certificate shop: the key is not that of the certificate (shop.example.org)',
+      remedy: 'Give the key that the certificate was requested with.',
+    });
+    expect(await forPerson(1, put('old.pem'))).toMatch(
+      /^weft: certificate shop: it has expired on .*\n {2}Renew it, and put the new one\.$/,
+    );
+    expect((await forScript(2, put('absent.pem'))).message).toContain('cannot read');
+    expect((await forScript(2, ['certificate', 'put', 'shop'])).message).toContain('--file FILE');
+    expect(
+      (await forScript(2, ['certificate', 'put', 'Shop', '--file', join(controller.folder, 'old.pem')])).code,
+    ).toBe('bad-request');
+    expect((await forScript(1, ['certificate', 'rm', 'shop'])).code).toBe('not-found');
+    expect(await controller.weft.json(['certificate', 'ls'])).toEqual([]);
+    const token = 'evaGxfADs6pSRb2LAv9IZf17Dt3juxGJ-PCt92wr-oA';
+    expect((await forScript(2, ['certificate', 'challenge', 'put', token, 'no answer'])).code).toBe(
+      'bad-request',
+    );
+    const answer = `${token}.nP1qzpXGymHBrUEepNY9HCsQk7K8KhOypzEt62jcerQ`;
+    expect((await forScript(1, ['certificate', 'challenge', 'put', token, answer])).message).toContain(
+      'port 80',
+    );
+    await controller.write('one.key', one.key);
+    const fromInput = [
+      'certificate',
+      'put',
+      'shop',
+      '--file',
+      '-',
+      '--key',
+      join(controller.folder, 'one.key'),
+    ];
+    const kept = await controller.weft.run(fromInput, { input: one.certificate });
+    expect(kept.stderr).toContain('for shop.example.org, until');
+    expect(await controller.weft.json(['certificate', 'ls'])).toMatchObject([
+      { name: 'shop', kept: { by: 'admin' } },
+    ]);
+    await controller.weft.ok(['certificate', 'rm', 'shop']);
+    expect(await readdir(join(controller.folder, 'state', 'secrets', 'certificates'))).toEqual([]);
   });
 
   test('a name that would be a path is refused before anything is made of it', async () => {

@@ -76,15 +76,17 @@ export class EdgeStage {
       this.#answers.get(id)?.(answer);
       this.#answers.delete(id);
     });
-    await mkdir(this.certificates('a'), { recursive: true });
+    for (const folder of [this.certificates('a'), this.kept()]) await mkdir(folder, { recursive: true });
   }
 
   namespace = (name: string) => `${this.#mark}-${name}`;
   folder = (edge: EdgeName) => join(this.#folder, edge, 'edge');
+  /** What a controller would keep. */
+  kept = () => join(this.#folder, 'kept');
   certificates = (edge: EdgeName) => join(this.#folder, edge, 'certificates');
 
   startKeeper(edge: EdgeName): void {
-    const args = [this.folder(edge), this.certificates(edge), OWN[edge]];
+    const args = [this.folder(edge), this.certificates(edge), OWN[edge], this.kept()];
     const child = start(this.namespace(edge), 'keeper-program.ts', args, (line) =>
       this.#reports.set(edge, JSON.parse(line)),
     );
@@ -129,7 +131,7 @@ export class EdgeStage {
     });
   }
 
-  ask = (host = VIP, port = 80) => this.world<string>('ask', { host, port });
+  ask = (host = VIP, port = 80, path = '/') => this.world<string>('ask', { host, port, path });
 
   /** Pids of a server of an edge host, the first process first. */
   async pidsOf(edge: EdgeName, program: 'haproxy' | 'keepalived'): Promise<number[]> {

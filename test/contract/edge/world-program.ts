@@ -1,4 +1,5 @@
 import { Agent, createServer, get, type Server } from 'node:http';
+import { get as getByTls, Agent as TlsAgent } from 'node:https';
 import { connect, type Server as TcpServer, createServer as tcpServer } from 'node:net';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -11,6 +12,9 @@ interface Command {
   readonly address?: string;
   readonly port?: number;
   readonly host?: string;
+  readonly path?: string;
+  /** Load by HTTPS; by whom a certificate is signed is no matter. */
+  readonly tls?: boolean;
 }
 
 interface Load {
@@ -28,9 +32,10 @@ const REQUEST_LIMIT_MS = 20_000;
 /** Of each client between two requests: what is looked for are failures, not figures. */
 const PAUSE_MS = 5;
 
-function request(host: string, port: number, agent: Agent): Promise<string> {
+function request(host: string, port: number, agent: Agent, path = '/'): Promise<string> {
   return new Promise((resolve, reject) => {
-    const call = get({ host, port, agent, path: '/', timeout: REQUEST_LIMIT_MS }, (answer) => {
+    const ask = agent instanceof TlsAgent ? getByTls : get;
+    const call = ask({ host, port, agent, path, timeout: REQUEST_LIMIT_MS }, (answer) => {
       let text = '';
       answer.on('data', (chunk) => (text += chunk));
       answer.once('end', () =>
@@ -43,10 +48,12 @@ function request(host: string, port: number, agent: Agent): Promise<string> {
   });
 }
 
-function begin(host: string, port: number): Load {
+function begin(host: string, port: number, tls: boolean): Load {
   const load: Load = { ok: 0, failures: [], by: {}, ended: false, workers: [] };
   const loop = async (keepAlive: boolean) => {
-    const agent = new Agent({ keepAlive, maxSockets: 1 });
+    const agent = tls
+      ? new TlsAgent({ keepAlive, maxSockets: 1, rejectUnauthorized: false })
+      : new Agent({ keepAlive, maxSockets: 1 });
     while (!load.ended) {
       try {
         const name = (await request(host, port, agent)).split(' ')[0] ?? '';
@@ -69,7 +76,15 @@ const listening = (server: Server | TcpServer, port: number, address: string) =>
     server.listen(port, address, () => resolve());
   });
 
-async function run({ op, name = '', address = '', port = 80, host = '' }: Command): Promise<unknown> {
+async function run({
+  op,
+  name = '',
+  address = '',
+  port = 80,
+  host = '',
+  path,
+  tls = false,
+}: Command): Promise<unknown> {
   if (op === 'serve') {
     const server = createServer((asked, answer) => answer.end(`${name} ${asked.headers['x-forwarded-for']}`));
     await listening(server, port, address);
@@ -85,14 +100,14 @@ async function run({ op, name = '', address = '', port = 80, host = '' }: Comman
     const server = servers.get(name);
     if (server && 'closeAllConnections' in server) server.closeAllConnections();
     server?.close();
-  } else if (op === 'load') loads.set(name, begin(host, port));
+  } else if (op === 'load') loads.set(name, begin(host, port, tls));
   else if (op === 'end') {
     const load = loads.get(name);
     if (!load) return null;
     load.ended = true;
     await Promise.all(load.workers);
     return { ok: load.ok, failures: load.failures.length, first: load.failures.slice(0, 3), by: load.by };
-  } else if (op === 'ask') return request(host, port, new Agent()).catch((error) => `failed: ${error}`);
+  } else if (op === 'ask') return request(host, port, new Agent(), path).catch((error) => `failed: ${error}`);
   else if (op === 'hold') {
     const socket = connect(port, host);
     held.set(name, socket);

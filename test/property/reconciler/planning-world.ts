@@ -33,6 +33,8 @@ export class PlanningWorld {
     incarnations: new Map(),
     fencing: new Map(),
     backups: new Map(),
+    certificates: new Map(),
+    challenges: new Map(),
   };
   readonly #silent = new Set<string>();
   #reports = new Map<string, Report>();

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { EdgeReport, Report } from '../../../agent/protocol/index.ts';
-import { endpointRows } from '../../../controller/api/endpoint-rows.ts';
+import { endpointRows, lateCertificates } from '../../../controller/api/endpoint-rows.ts';
 import type { HostRecord } from '../../../controller/model/index.ts';
 import { aMachine, anApplication, aRole } from '../../support/builders/application.ts';
 import { aHost } from '../../support/builders/host.ts';
@@ -87,4 +87,18 @@ test('without an edge host the endpoint says so', () => {
   expect(endpointRows(application, down, vms, [])).toMatchObject([
     { state: 'failed', reason: expect.stringContaining('no edge host is up'), addresses: [] },
   ]);
+});
+
+test('an endpoint whose certificate could not be obtained says why, and when it is tried again', () => {
+  const https = { ...HTTP, certificate: 'shop', certificateNames: ['shop.example.org'] };
+  const shop = anApplication('crm', { roles: { web: aRole({ endpoints: { http: https } }) } });
+  const attempt = {
+    ...{ failures: 1, failedAtMs: 0, nextAtMs: 300_000, names: ['shop.example.org'] },
+    message: 'the authority does not answer',
+  };
+  const late = lateCertificates([{ name: 'shop', kept: null, attempt }], [shop], 0);
+  const [row] = endpointRows(shop, hosts, vms, [link('h1', {}), link('h2', {})], late);
+  expect(row?.reason).toBe(
+    'certificate shop could not be obtained (1 in a row): the authority does not answer; it is tried again at 1970-01-01 00:05:00 UTC',
+  );
 });

@@ -70,7 +70,13 @@ test('whoever has a token reads them as text, and nobody else does', async () =>
   const store = new MemoryStore();
   const tokens = new Tokens(store);
   await tokens.addApi('secret-1', 'ann', 0);
-  await store.transact({ puts: [{ key: 'hosts/h1', value: anEdge('h1', 1) }] });
+  const shop = { name: 'shop', kept: { notAfterMs: 86_400_500 } };
+  await store.transact({
+    puts: [
+      { key: 'hosts/h1', value: anEdge('h1', 1) },
+      { key: 'certificates/shop', value: shop },
+    ],
+  });
   const fleet = { hosts: () => [{ name: 'h1', connected: true, report: aReport([SERVED]) }] };
   const [clock, log] = [new VirtualClock(7_000), createLogger('api', 'silent')];
   const context = { version: '0', store, tokens, fleet, clock, log } as unknown as ApiContext;
@@ -83,6 +89,7 @@ test('whoever has a token reads them as text, and nobody else does', async () =>
       expect(answer.headers['content-type']).toContain('text/plain');
       expect(answer.body).toContain('# TYPE weft_endpoint_connections_total counter');
       expect(answer.body).toContain('host="h1"} 7');
+      expect(answer.body).toContain('weft_certificate_not_after_seconds{certificate="shop"} 86400');
     }
   } finally {
     await api.close();

@@ -76,7 +76,7 @@ test('a name that is elsewhere goes first; one that was left half made is taken 
 test('a path that could end its line, a quote or a comment is percent-encoded', () => {
   const check = { type: 'http', path: '/a b"#$\\\'\n  bind 0.0.0.0:22\u00e9' } as const;
   const probe = { check, intervalMs: 1_000, timeoutMs: 500 };
-  const places = { certificates: '/c "d"', workerSocket: '/w', empty: '/e' };
+  const places = { certificateFile: (name: string) => `/c "d"/${name}.pem`, workerSocket: '/w', empty: '/e' };
   const { text, lines } = composeHaproxyConfiguration(
     [endpoint([backend('web-0.1'), backend('web-1.1', 'draining')], { probe, certificate: 'shop' })],
     places,

@@ -65,6 +65,21 @@ test('everything of the network is resolved, and what is not declared is not the
   expect(Object.keys(service.machines.other ?? {}).sort()).toEqual(['image', 'pool', 'size']);
 });
 
+test('a certificate may say its names, and is the one of that name', () => {
+  const endpointOf = (certificate: string) =>
+    resolveService(
+      model({ web: `endpoints: {https: {type: input, port: 443, certificate: ${certificate}}}` }),
+      {},
+    ).roles.web?.endpoints.https;
+  expect(endpointOf('shop')).not.toHaveProperty('certificateNames');
+  expect(
+    endpointOf('{name: shop, names: [shop.example.org, "*.example.org", shop.example.org]}'),
+  ).toMatchObject({
+    certificate: 'shop',
+    certificateNames: ['shop.example.org', '*.example.org'],
+  });
+});
+
 test('a machine may let in the other machines on its own network by name', () => {
   const ends = 'endpoints: {sql: {type: internal, port: 5432, from: [machines]}}';
   expect(problemsOf(model({ web: 'mesh: true' }, { db: ends, other: 'pool: local' }))).toEqual([]);
@@ -76,7 +91,7 @@ test('what routers and load balancers do around an instance is no part of what i
   const plain = role('endpoints: {http: {type: input, port: 443}}');
   expect(
     role(
-      'mesh: true\n    outbound: false\n    endpoints: {http: {type: input, port: 443, certificate: crm, drain: 5s}}',
+      'mesh: true\n    outbound: false\n    endpoints: {http: {type: input, port: 443, certificate: {name: crm, names: [a.example]}, drain: 5s}}',
     ),
   ).toBe(plain);
   expect(role('endpoints: {http: {type: input, port: 444}}')).not.toBe(plain);
@@ -161,6 +176,34 @@ describe('refused, with a place and a fix', () => {
         fix: 'Make its port 8080, and leave targetPort out.',
         message: /where it listens/,
       },
+    ],
+    [
+      'a name of a certificate that is none',
+      model({
+        web: 'endpoints: {a: {type: input, port: 1, certificate: {name: crm, names: [--x.example]}}}',
+      }),
+      {
+        line: 10,
+        path: 'roles.web.endpoints.a.certificate.names.0',
+        message: /must be a DNS name in lower case/,
+      },
+    ],
+    [
+      'a certificate with a misspelt key',
+      model({
+        web: 'endpoints: {a: {type: input, port: 1, certificate: {name: crm, names: [a.example], hosts: []}}}',
+      }),
+      {
+        line: 10,
+        path: 'roles.web.endpoints.a.certificate.hosts',
+        message: /unknown key/,
+        fix: 'Known keys here: name, names.',
+      },
+    ],
+    [
+      'a certificate that is neither',
+      model({ web: 'endpoints: {a: {type: input, port: 1, certificate: Crm}}' }),
+      { line: 10, path: 'roles.web.endpoints.a.certificate', message: /must be a DNS label/ },
     ],
     [
       'a certificate on an internal endpoint',

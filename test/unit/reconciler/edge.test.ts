@@ -3,9 +3,11 @@ import type { EdgeReport, VmReport } from '../../../agent/protocol/index.ts';
 import type { HostRecord, Machine, Role, VmRecord } from '../../../controller/model/index.ts';
 import { Draft } from '../../../controller/reconciler/draft.ts';
 import { edgeGoalOf } from '../../../controller/reconciler/edge-goals.ts';
+import { hostsConcerned } from '../../../controller/reconciler/hosts-concerned.ts';
 import { DEFAULT_SETTINGS, plan } from '../../../controller/reconciler/plan.ts';
 import { followPublicAddresses } from '../../../controller/reconciler/rules/public-addresses.ts';
 import type { World } from '../../../controller/reconciler/world.ts';
+import { WorldCache } from '../../../controller/reconciler/world-cache.ts';
 import { PlanningWorld } from '../../property/reconciler/planning-world.ts';
 import { seenAs, servedAs, withEdgeReports } from '../../property/reconciler/served-world.ts';
 import { aMachine, anApplication, aRole, AN_INPUT as HTTP } from '../../support/builders/application.ts';
@@ -92,6 +94,44 @@ describe('what edge hosts serve', () => {
     });
     expect(web(0)?.steps.find(({ name }) => name === 'publish')).toMatchObject({ status: 'done' });
     expect(web(1)?.steps.find(({ name }) => name === 'publish')).toMatchObject({ status: 'skipped' });
+  });
+
+  test('certificates that the controller keeps by name and digest, and challenges where they are answered', () => {
+    declare({ endpoints: { http: HTTP, https: { ...HTTP, port: 443, certificate: 'shop' } } });
+    settle();
+    const digest = `sha256:${'a'.repeat(64)}`;
+    const challenge = { token: 'a'.repeat(43), authorization: `${'a'.repeat(43)}.${'b'.repeat(43)}` };
+    world.put('certificates/shop', { name: 'shop', kept: { digest, names: [] } });
+    world.put('certificates/other', { name: 'other', kept: { digest, names: [] } });
+    world.put('certificates/late', { name: 'late', kept: null });
+    world.put(`challenges/${challenge.token}`, { ...challenge, untilMs: world.nowMs + 1_000 });
+    expect(edgeGoalOf('h1', snapshot())).toMatchObject({
+      certificates: [{ name: 'shop', digest }],
+      challenges: [challenge],
+    });
+    declare({ endpoints: { https: { ...HTTP, port: 443, certificate: 'late' } } }, 2);
+    const goal = edgeGoalOf('h1', snapshot());
+    expect([goal?.certificates, goal?.challenges]).toEqual([undefined, undefined]);
+    expect(settle()).toBeLessThanOrEqual(world.nowMs + 1_000);
+    settle(1_000);
+    expect(world.records.challenges.size).toBe(0);
+  });
+
+  test('another certificate, or challenge, concerns every host that may serve it; how its hook fared nobody', () => {
+    const cache = new WorldCache();
+    const hostsAfter = (revision: number, key: string, value: unknown) => [
+      ...hostsConcerned(cache.apply([{ revision, key, value }]), cache),
+    ];
+    for (const [index, name] of ['h1', 'h2'].entries())
+      cache.apply([{ revision: 1, key: `hosts/${name}`, value: anEdge(name, index + 1) }]);
+    const kept = { digest: `sha256:${'a'.repeat(64)}`, names: [] };
+    expect(hostsAfter(2, 'certificates/shop', { name: 'shop', kept })).toEqual(['h1', 'h2']);
+    expect(hostsAfter(3, 'certificates/shop', { name: 'shop', kept, attempt: { failures: 1 } })).toEqual([]);
+    expect(hostsAfter(4, 'certificates/shop', null)).toEqual(['h1', 'h2']);
+    expect(hostsAfter(5, 'challenges/x', { token: 'x', authorization: 'x.y', untilMs: 1 })).toEqual([
+      'h1',
+      'h2',
+    ]);
   });
 
   test('where a host is labelled for it, only those', () => {

@@ -15,7 +15,7 @@ export const controllerPackage: PackageDescription = {
     'xz-utils',
     'debian-archive-keyring',
   ]),
-  suggests: ['ipmitool', 'ceph-common'],
+  suggests: ['ipmitool', 'ceph-common', 'dehydrated'],
   programs: [
     {
       command: 'usr/sbin/weft-controller',
@@ -32,6 +32,11 @@ export const controllerPackage: PackageDescription = {
     {
       path: 'usr/share/weft/controller-default',
       source: 'controller/packaging/default',
+    },
+    {
+      path: 'usr/lib/weft/acme-hook',
+      source: 'controller/packaging/acme-hook',
+      isProgram: true,
     },
   ],
   scripts: {

@@ -1,0 +1,85 @@
+import { z } from 'zod';
+import { certificateRows } from '../certificates/rows.ts';
+import type { ApplicationRecord, CertificateRecord } from '../model/records.ts';
+import type { ApiContext } from './context.ts';
+import { document, name, nothing } from './schemas.ts';
+import type { Api } from './server.ts';
+
+const MAXIMUM_CHARACTERS = 128 * 1024;
+const params = z.object({ name });
+
+/** Certificates with which load balancers end TLS. What is secret comes in here, and goes out by no answer. */
+export function certificateRoutes(api: Api, context: ApiContext): void {
+  const { certificates, clock } = context;
+  api.get(
+    '/v1/certificates',
+    {
+      schema: {
+        description: 'Certificates that are kept or named by endpoints: the rows of weft certificate ls.',
+        response: { 200: z.array(document) },
+      },
+    },
+    async () => (await rowsOf(context)).map((row) => ({ ...row })),
+  );
+  api.put(
+    '/v1/certificates/:name',
+    {
+      schema: {
+        description:
+          'Keeps a certificate with its key, in place of one of the same name; edge hosts take it on.',
+        params,
+        body: z.object({
+          certificate: z
+            .string()
+            .max(MAXIMUM_CHARACTERS)
+            .describe('PEM: the certificate, what signs it, and, unless it is given apart, its key.'),
+          key: z.string().max(MAXIMUM_CHARACTERS).optional().describe('PEM, without a passphrase.'),
+        }),
+        response: { 200: document },
+      },
+    },
+    async ({ params: { name: each }, body, user }) => {
+      await certificates.put(each, `${body.certificate}\n${body.key ?? ''}`, user);
+      const row = (await rowsOf(context)).find((known) => known.name === each);
+      return { ...row };
+    },
+  );
+  api.post(
+    '/v1/certificates/:name/renew',
+    {
+      schema: {
+        description: 'Has the hook obtain another one now, also after failures that it would wait for.',
+        params,
+        response: { 200: nothing },
+      },
+    },
+    async ({ params: { name: each } }) => {
+      await certificates.renew(each);
+      return {};
+    },
+  );
+  api.delete(
+    '/v1/certificates/:name',
+    {
+      schema: {
+        description: 'Removes a certificate that no endpoint names; with force any.',
+        params,
+        querystring: z.object({ force: z.enum(['true', 'false']).optional() }),
+        response: { 200: nothing },
+      },
+    },
+    async ({ params: { name: each }, query }) => {
+      await certificates.remove(each, { force: query.force === 'true' });
+      return {};
+    },
+  );
+
+  async function rowsOf({ store }: ApiContext) {
+    const [records, applications] = await Promise.all([store.list('certificates/'), store.list('apps/')]);
+    return certificateRows(
+      records.entries.map(({ value }) => value as CertificateRecord),
+      applications.entries.map(({ value }) => value as ApplicationRecord),
+      { hasHook: certificates.hasHook, nowMs: clock.now() },
+    );
+  }
+}
