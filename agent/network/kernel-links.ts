@@ -5,7 +5,7 @@ import { observeLinks } from './links-observed.ts';
 import { isNothing, planLinks } from './links-plan.ts';
 import { composeLinks } from './links-wanted.ts';
 import { fleetPrefix } from './names.ts';
-import { hasBackbone, type RouterPart } from './router-part.ts';
+import { isRouting, type RouterPart } from './router-part.ts';
 
 const LIMIT_MS = 30_000;
 const IP6 = '/proc/sys/net/ipv6/conf';
@@ -27,7 +27,7 @@ export async function applyLinks(part: RouterPart): Promise<LinksApplied> {
   const found = new Set(observed.links.map(({ ifname }) => ifname));
   const missing = wanted.bridges.map(({ name }) => name).filter((name) => !found.has(name));
   const plan = planLinks(fleetPrefix(part.fleet), wanted, observed);
-  if (hasBackbone(part)) await enableForwarding(observed.has6);
+  if (isRouting(part)) await enableForwarding(observed.has6);
   if (isNothing(plan)) return { changed: false, missing };
   await batch('ip', plan.links);
   for (const device of plan.enable6) {

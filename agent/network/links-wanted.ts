@@ -1,7 +1,7 @@
 import type { NetworkGoal } from '../protocol/index.ts';
 import { canonical6, is4, prefixLength } from './addresses.ts';
 import { backboneDevice, bridgeName, meshDevice, tapName } from './names.ts';
-import { type BackbonePart, hasBackbone, type RouterPart } from './router-part.ts';
+import { type BackbonePart, hasBackbone, isRouting, type RouterPart } from './router-part.ts';
 
 export interface WantedVxlan {
   readonly name: string;
@@ -65,21 +65,16 @@ export function composeLinks(part: RouterPart): WantedLinks {
   const gateways = part.networks.map((network) =>
     addressOf(bridgeName(part.fleet, network), network.gateway, network.cidr),
   );
-  if (!hasBackbone(part))
-    return { vxlans: [], bridges, addresses: gateways, routes: [], neighbours: [], forwards: [] };
+  const gateways6 = isRouting(part) ? part.networks.flatMap((network) => gateway6Of(part, network)) : [];
+  if (!hasBackbone(part)) {
+    const addresses = [...gateways, ...gateways6];
+    return { vxlans: [], bridges, addresses, routes: [], neighbours: [], forwards: [] };
+  }
   const [backbone, meshes] = [backboneLinks(part), meshLinks(part)];
   return {
     vxlans: [...backbone.vxlans, ...meshes.vxlans],
     bridges,
-    addresses: [
-      ...backbone.addresses,
-      ...gateways,
-      ...part.networks.flatMap((network) =>
-        network.gateway6 && network.cidr6
-          ? [addressOf(bridgeName(part.fleet, network), network.gateway6, network.cidr6)]
-          : [],
-      ),
-    ],
+    addresses: [...backbone.addresses, ...gateways, ...gateways6],
     routes: backbone.routes,
     neighbours: [...backbone.neighbours, ...meshes.neighbours],
     forwards: [...backbone.forwards, ...meshes.forwards],
@@ -91,6 +86,11 @@ const bridgeOf = ({ fleet, backbone }: RouterPart, network: NetworkGoal): Wanted
   mtu: backbone?.mtu ?? null,
   taps: network.leases.map(({ address }) => tapName(fleet, address)),
 });
+
+const gateway6Of = ({ fleet }: RouterPart, network: NetworkGoal): readonly WantedAddress[] =>
+  network.gateway6 && network.cidr6
+    ? [addressOf(bridgeName(fleet, network), network.gateway6, network.cidr6)]
+    : [];
 
 const addressOf = (device: string, address: string, cidr: string): WantedAddress => ({
   device,

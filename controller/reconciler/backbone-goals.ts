@@ -8,7 +8,7 @@ import {
   range6Of,
   subnet6Of,
 } from '../../agent/kit/addressing.ts';
-import type { BackboneGoal, RouterOf } from '../../agent/protocol/index.ts';
+import type { BackboneGoal, RouterGoal, RouterOf } from '../../agent/protocol/index.ts';
 import type { FleetRecord, HostRecord } from '../model/records.ts';
 import { derived } from './derived.ts';
 import { edgeHosts, edgePart } from './edge-hosts.ts';
@@ -35,6 +35,16 @@ export function backboneGoalOf(host: string, { fleet, hosts }: NetworkWorld): Ba
   const self = routers.find((router) => router.host === host);
   if (!self) return undefined;
   return { ...shared, self, others: routers.filter((router) => router !== self) };
+}
+
+/** What guests never reach, of a host that has no place on the backbone: the same as everybody's. */
+export function closedAddresses({ fleet, hosts }: NetworkWorld): NonNullable<RouterGoal['closed']> {
+  const { shared, routers } = derived(listOf(hosts), backboneOf(fleet));
+  const { range, range6, outOfReach: closed = [] } = shared;
+  return {
+    ...{ range, range6 },
+    outOfReach: [...new Set([...closed, ...routers.map(({ underlay }) => underlay)])].sort(),
+  };
 }
 
 /** Fleet → how its backbone is made from its hosts: one function for each, by which the answer is remembered. */

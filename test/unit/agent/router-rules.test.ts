@@ -48,6 +48,27 @@ test('a fleet of an older controller has its table of translation alone, and non
   expect(composeLinks({ fleet: FLEET, networks: part.networks }).vxlans).toEqual([]);
 });
 
+test('without a place on the backbone guests are judged the same, and nothing is there of what comes from other hosts', () => {
+  const { backbone, router, ...rest } = partOf('h1', guests);
+  if (!backbone || !router) throw new TypeError('it has both');
+  const { range, range6, outOfReach = [] } = backbone;
+  const apart = { ...rest, router: { ...router, routes: [], closed: { range, range6, outOfReach } } };
+  const [text, joined] = [apart, part].map((each) => composeRuleset(each, ['192.0.2.0/24'])) as [
+    string,
+    string,
+  ];
+  const chain = (of: string, name: string) => of.match(new RegExp(`  chain ${name} \\{[^}]*\\}`))?.[0];
+  for (const name of ['flows', 'outbound', 'guest-input', 'guest-0a80040a'])
+    expect(chain(text, name)).toBe(chain(joined, name));
+  expect(text).toContain('iifname "wbf1ee-*" goto from-guest');
+  expect(text).toContain('10.128.4.0/22 . 10.128.8.0/22 . tcp . 5432');
+  expect(text.match(/set never4 \{[^}]*elements = \{([^}]*)\}/)?.[1]).toContain('10.128.0.0/10');
+  for (const gone of ['wxf1ee', 'vxlan', 'remote4', 'backbone']) expect(text).not.toContain(gone);
+  const links = composeLinks(apart);
+  expect([links.vxlans, links.routes, links.forwards]).toEqual([[], [], []]);
+  expect(links.addresses).toEqual(composeLinks(part).addresses.filter(({ device }) => device !== 'wxf1ee'));
+});
+
 test('names and addresses are as the kernel takes them', () => {
   expect(tapName(FLEET, '10.128.4.10')).toBe('wtf1ee-0a80040a');
   expect(linkLocalOf('52:54:0a:80:04:0b')).toBe('fe80::5054:aff:fe80:40b');
