@@ -10,6 +10,7 @@ import {
 } from '../../agent/kit/addressing.ts';
 import type { BackboneGoal, RouterGoal, RouterOf } from '../../agent/protocol/index.ts';
 import type { FleetRecord, HostRecord } from '../model/records.ts';
+import { collisionWith } from './collisions.ts';
 import { derived } from './derived.ts';
 import { edgeHosts, edgePart } from './edge-hosts.ts';
 import { listOf } from './listed-map.ts';
@@ -62,8 +63,11 @@ function makeBackbone(fleet: FleetRecord, hosts: readonly HostRecord[]): Backbon
   const cidr6 = subnet6Of(uuid, 0);
   const edges = edgeHosts(hosts);
   const routers = hosts
-    .flatMap(({ name, number, offer }): readonly RouterOf[] => {
+    .flatMap((host): readonly RouterOf[] => {
+      const { name, number, offer } = host;
       if (number === undefined || !offer?.underlay) return [];
+      // Its device would take away what the host lives by; where something else collides, guests that it has go on.
+      if (collisionWith(host, [cidr, cidr6]) !== null) return [];
       const address = addressAt(parseRange(cidr).base + number);
       return [
         {
@@ -94,6 +98,7 @@ function mtuOf(hosts: readonly HostRecord[]): number {
 /** What of a host's record is in all hosts' backbones. */
 export const routerPart = (host: HostRecord | undefined): unknown => [
   ...[host?.number, host?.offer?.underlay?.address, host?.offer?.underlay?.mtu],
+  host?.offer?.underlay?.networks,
   edgePart(host),
   outOfReachPart(host),
 ];

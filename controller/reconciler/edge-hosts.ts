@@ -1,11 +1,17 @@
 import type { HostRecord } from '../model/records.ts';
+import { isColliding } from './collisions.ts';
 
 /** A host's label that says whether it is to be an edge host. */
 const LABEL = 'edge';
 
-/** Hosts that can serve endpoints to the world, and are not told not to; where one is told to, only those that are. */
+/**
+ * Hosts that can serve endpoints to the world, and are not told not to; where one is told to, only those that are. To one whose networks
+ * are the fleet's too, guests would be in the way of what it lives by.
+ */
 export function edgeHosts(hosts: readonly HostRecord[]): ReadonlySet<string> {
-  const able = hosts.filter(({ offer }) => offer?.edge === true && offer.labels[LABEL] !== 'false');
+  const able = hosts.filter(
+    (host) => host.offer?.edge === true && host.offer.labels[LABEL] !== 'false' && !isColliding(host),
+  );
   const chosen = able.filter(({ offer }) => offer?.labels[LABEL] === 'true');
   return new Set((chosen.length > 0 ? chosen : able).map(({ name }) => name));
 }
@@ -14,4 +20,5 @@ export function edgeHosts(hosts: readonly HostRecord[]): ReadonlySet<string> {
 export const edgePart = (host: HostRecord | undefined): unknown => [
   host?.offer?.edge,
   host?.offer?.labels[LABEL],
+  isColliding(host),
 ];

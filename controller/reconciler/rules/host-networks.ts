@@ -1,5 +1,6 @@
-import { overlap, range6Of, SERVICE_OFFSET } from '../../../agent/kit/addressing.ts';
-import type { FleetRecord, HostRecord } from '../../model/records.ts';
+import { range6Of, SERVICE_OFFSET } from '../../../agent/kit/addressing.ts';
+import type { HostRecord } from '../../model/records.ts';
+import { collisionWith, isColliding } from '../collisions.ts';
 import type { Draft } from '../draft.ts';
 
 /** The one before is where the fleet's name servers are reached. */
@@ -11,13 +12,14 @@ const unnumbered = (hosts: readonly HostRecord[]): readonly HostRecord[] =>
 
 /** Hosts with an underlay, or that are said to collide. */
 const underlying = (hosts: readonly HostRecord[]): readonly HostRecord[] =>
-  hosts.filter(({ offer, collision }) => offer?.underlay !== undefined || (collision ?? null) !== null);
+  hosts.filter((host) => host.offer?.underlay !== undefined || isColliding(host));
 
 /** Gives hosts their place on the backbone, and finds those whose own networks are where the fleet's are to be. */
 export function followHostNetworks(draft: Draft): void {
   numberHosts(draft);
+  const { range, uuid } = draft.world.fleet;
   for (const host of draft.of('hosts', underlying)) {
-    const collision = collisionOf(host, draft.world.fleet);
+    const collision = collisionWith(host, [range, range6Of(uuid)]);
     if (collision === (host.collision ?? null)) continue;
     draft.put('hosts', host.name, { ...host, collision });
     draft.tell(
@@ -40,12 +42,4 @@ function numberHosts(draft: Draft): void {
     draft.put('hosts', host.name, { ...host, number });
     number++;
   }
-}
-
-function collisionOf({ offer }: HostRecord, { range, uuid }: FleetRecord): string | null {
-  for (const network of offer?.underlay?.networks ?? [])
-    for (const own of [range, range6Of(uuid)])
-      if (overlap(network, own))
-        return `its network ${network} overlaps ${own}, which is the fleet's for guests`;
-  return null;
 }
