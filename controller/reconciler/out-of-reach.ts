@@ -2,7 +2,10 @@ import { isIP } from 'node:net';
 import type { FleetRecord, HostRecord } from '../model/records.ts';
 
 /** Addresses that no guest of any host reaches, whatever is declared: hosts' own, their controller's, and fence devices'. Sorted. */
-export function outOfReach({ devices }: FleetRecord, hosts: readonly HostRecord[]): readonly string[] {
+export function outOfReach(
+  { devices }: Pick<FleetRecord, 'devices'>,
+  hosts: readonly HostRecord[],
+): readonly string[] {
   const all = hosts.flatMap(({ offer }) => [...(offer?.underlay?.own ?? []), ...devicesOf(offer)]);
   return [...new Set([...(devices ?? []), ...all])].sort();
 }
