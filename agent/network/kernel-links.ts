@@ -19,14 +19,15 @@ export interface LinksApplied {
 
 /**
  * Brings the kernel's links, addresses, routes and neighbours in line with a goal.
+ * @param near addresses and prefixes that this host has to reach whatever the fleet has.
  * @throws WeftError `command-failed` with what the kernel refused; what was done until then stays, and the next call goes on from there.
  */
-export async function applyLinks(part: RouterPart): Promise<LinksApplied> {
+export async function applyLinks(part: RouterPart, near: readonly string[]): Promise<LinksApplied> {
   const wanted = composeLinks(part);
   const observed = await observeLinks(wanted.bridges.map(({ name }) => name));
   const found = new Set(observed.links.map(({ ifname }) => ifname));
   const missing = wanted.bridges.map(({ name }) => name).filter((name) => !found.has(name));
-  const plan = planLinks(fleetPrefix(part.fleet), wanted, observed);
+  const plan = planLinks(fleetPrefix(part.fleet), wanted, observed, near);
   if (isRouting(part)) await enableForwarding(observed.has6);
   if (isNothing(plan)) return { changed: false, missing };
   await batch('ip', plan.links);

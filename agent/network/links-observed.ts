@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { exec } from '../kit/exec.ts';
 import { readSetting } from './kernel-setting.ts';
+import type { UnreachableRoute } from './unreachable.ts';
 
 const LIMIT_MS = 10_000;
 
@@ -29,7 +30,13 @@ const links = z.array(link);
 export type ObservedLink = z.infer<typeof link>;
 
 const routes = z.array(
-  z.object({ dst: z.string(), dev: z.string().optional(), gateway: z.string().optional() }),
+  z.object({
+    dst: z.string(),
+    dev: z.string().optional(),
+    gateway: z.string().optional(),
+    type: z.string().optional(),
+    metric: z.number().optional(),
+  }),
 );
 const neighbours = z.array(
   z.object({ dst: z.string(), dev: z.string().optional(), lladdr: z.string().optional() }),
@@ -50,6 +57,8 @@ export interface ObservedLinks {
   readonly links: readonly ObservedLink[];
   /** Of a host to another router: host routes by a gateway. */
   readonly routes: readonly { readonly device: string; readonly to: string; readonly via: string }[];
+  /** Routes to nowhere, whoever made them. */
+  readonly unreachable: readonly UnreachableRoute[];
   /** Permanent ones. */
   readonly neighbours: readonly { readonly device: string; readonly address: string; readonly mac: string }[];
   readonly forwards: readonly {
@@ -80,6 +89,9 @@ export async function observeLinks(devices: readonly string[]): Promise<Observed
       dev === undefined || gateway === undefined || dst.includes('/')
         ? []
         : [{ device: dev, to: dst, via: gateway }],
+    ),
+    unreachable: [...four, ...six].flatMap(({ dst, type, metric }) =>
+      type === 'unreachable' && metric !== undefined ? [{ to: dst, metric }] : [],
     ),
     neighbours: near.flatMap(({ dst, dev, lladdr }) =>
       dev === undefined || lladdr === undefined ? [] : [{ device: dev, address: dst, mac: lladdr }],

@@ -2,6 +2,7 @@ import type { NetworkGoal } from '../protocol/index.ts';
 import { canonical6, is4, prefixLength } from './addresses.ts';
 import { backboneDevice, bridgeName, meshDevice, tapName } from './names.ts';
 import { type BackbonePart, hasBackbone, isRouting, type RouterPart } from './router-part.ts';
+import { unreachableRanges } from './unreachable.ts';
 
 export interface WantedVxlan {
   readonly name: string;
@@ -58,6 +59,8 @@ export interface WantedLinks {
   readonly routes: readonly WantedRoute[];
   readonly neighbours: readonly WantedNeighbour[];
   readonly forwards: readonly WantedForward[];
+  /** Guests' addresses: what of them no other route is for goes nowhere. */
+  readonly unreachable: readonly string[];
 }
 
 export function composeLinks(part: RouterPart): WantedLinks {
@@ -65,10 +68,11 @@ export function composeLinks(part: RouterPart): WantedLinks {
   const gateways = part.networks.map((network) =>
     addressOf(bridgeName(part.fleet, network), network.gateway, network.cidr),
   );
+  const unreachable = unreachableRanges(part);
   const gateways6 = isRouting(part) ? part.networks.flatMap((network) => gateway6Of(part, network)) : [];
   if (!hasBackbone(part)) {
     const addresses = [...gateways, ...gateways6];
-    return { vxlans: [], bridges, addresses, routes: [], neighbours: [], forwards: [] };
+    return { vxlans: [], bridges, addresses, routes: [], neighbours: [], forwards: [], unreachable };
   }
   const [backbone, meshes] = [backboneLinks(part), meshLinks(part)];
   return {
@@ -78,6 +82,7 @@ export function composeLinks(part: RouterPart): WantedLinks {
     routes: backbone.routes,
     neighbours: [...backbone.neighbours, ...meshes.neighbours],
     forwards: [...backbone.forwards, ...meshes.forwards],
+    unreachable,
   };
 }
 
@@ -99,7 +104,11 @@ const addressOf = (device: string, address: string, cidr: string): WantedAddress
 });
 
 /** All routers know each other by name: nothing is asked for, learned or flooded. */
-function backboneLinks({ fleet, backbone, router }: BackbonePart): Omit<WantedLinks, 'bridges'> {
+function backboneLinks({
+  fleet,
+  backbone,
+  router,
+}: BackbonePart): Omit<WantedLinks, 'bridges' | 'unreachable'> {
   const { vni, port, mtu, self, others } = backbone;
   const device = backboneDevice(fleet);
   const routers = new Map(others.map((other) => [other.host, other]));

@@ -67,7 +67,7 @@ export class NftHostNetwork implements HostNetwork {
   refresh(): Promise<void> {
     return this.#runner.run('links', async () => {
       try {
-        if (this.#wanted) await alignLinks(this.#wanted);
+        if (this.#wanted) await this.#alignLinks(this.#wanted);
       } catch (error) {
         this.#options.log.warn(
           { err: error },
@@ -91,7 +91,7 @@ export class NftHostNetwork implements HostNetwork {
     if (part === null) return false;
     const [rules, links] = await Promise.all([
       this.#healRules(part),
-      this.#runner.run('links', () => alignLinks(this.#wanted ?? part)),
+      this.#runner.run('links', () => this.#alignLinks(this.#wanted ?? part)),
     ]);
     if (links.missing.length > 0) this.#options.onMissing?.(links.missing);
     return rules || links.changed;
@@ -213,6 +213,13 @@ export class NftHostNetwork implements HostNetwork {
     return { text, blocks, seen: new Map(), countedSinceMs: this.#now() };
   }
 
+  /** Proxies are on bridges that stand. @returns whether something was not as it should be. */
+  async #alignLinks(part: RouterPart): ReturnType<typeof applyLinks> {
+    const near = [...((await this.#options.guarded?.()) ?? []), ...(this.#options.never?.() ?? [])];
+    const links = await applyLinks(part, near);
+    return { ...links, changed: (await applyProxies(part)) || links.changed };
+  }
+
   #now(): number {
     return (this.#options.clock ?? systemClock).now();
   }
@@ -220,12 +227,6 @@ export class NftHostNetwork implements HostNetwork {
   async #compose(part: RouterPart): Promise<string> {
     return composeRuleset(part, (await this.#options.guarded?.()) ?? [], this.#options.never?.() ?? []);
   }
-}
-
-/** Proxies are on bridges that stand. @returns whether something was not as it should be. */
-async function alignLinks(part: RouterPart): ReturnType<typeof applyLinks> {
-  const links = await applyLinks(part);
-  return { ...links, changed: (await applyProxies(part)) || links.changed };
 }
 
 async function nft(args: readonly string[], input?: string): Promise<string> {

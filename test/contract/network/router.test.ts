@@ -7,6 +7,7 @@ import {
   aGuest,
   DEVICE,
   DEVICE6,
+  EDGE,
   FLEET,
   type Guest,
   gateway6Of,
@@ -381,6 +382,7 @@ test.each([
   ['a table is deleted', ['nft', 'delete', 'table', 'bridge', table]],
   ['a chain is emptied', ['nft', 'flush', 'chain', 'inet', table, 'flows']],
   ['the backbone is deleted', ['ip', 'link', 'delete', device]],
+  ['the end of the guests’ range is deleted', ['ip', 'route', 'flush', 'type', 'unreachable']],
   ['its routes are deleted', ['ip', 'route', 'flush', 'dev', device, 'via', routerOf('h2').address]],
   ['its address is deleted', ['ip', 'address', 'flush', 'dev', device]],
   ['its neighbours are deleted', ['ip', 'neigh', 'flush', 'dev', device, 'nud', 'permanent']],
@@ -421,6 +423,16 @@ test.each([
     [guestOf('crm/db-1').address, 80],
     [guestOf('crm/db-0').address6, 22],
   ]);
+});
+
+test('what is for a guest that nobody knows does not leave by the host’s gateway, and its sender hears so', async () => {
+  for (const host of ['h1', EDGE])
+    for (const address of ['10.140.0.5', 'fd12:3456:789a:99::5']) {
+      const way = stage.run(host, ['ip', 'route', 'get', address]);
+      await expect(way).rejects.toThrow(/unreachable|No route to host/i);
+    }
+  expect(await stage.run('h1', ['ip', 'route', 'get', '203.0.113.1'])).toContain(`via ${GATEWAY}`);
+  expect(await stage.run('h1', ['ip', 'route', 'get', guestOf('crm/db-1').address])).toContain(device);
 });
 
 test('a host that watches its kernel puts things right by itself', async () => {
@@ -473,6 +485,8 @@ test('a host of an older controller has its older table alone, and one without a
   expect(await stage.run('h3', ['ip', 'link'])).not.toContain(device);
   await router.ask({ do: 'apply', part: { fleet: FLEET, networks: [] } });
   expect((await stage.run('h3', ['nft', 'list', 'tables'])).trim()).toBe('');
+  for (const family of ['-4', '-6'])
+    expect(await stage.run('h3', ['ip', family, 'route'])).not.toMatch(/^unreachable 10|^unreachable fd/m);
   await apply(guests);
   await expectMatrix();
 });

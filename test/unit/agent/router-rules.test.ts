@@ -1,8 +1,9 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { hexOf6, linkLocalOf } from '../../../agent/network/addresses.ts';
 import { isNothing, planLinks } from '../../../agent/network/links-plan.ts';
 import { composeLinks } from '../../../agent/network/links-wanted.ts';
 import { tapName } from '../../../agent/network/names.ts';
+import type { RouterPart } from '../../../agent/network/router-part.ts';
 import { composeRuleset } from '../../../agent/network/ruleset.ts';
 import { aGuest, FLEET, partOf } from '../../contract/network/fleet.ts';
 
@@ -13,6 +14,7 @@ const nothing = {
   routes: [],
   neighbours: [],
   forwards: [],
+  unreachable: [],
   without6: new Set<string>(),
   has6: true,
 };
@@ -84,6 +86,44 @@ test('on a host that has nothing yet the backbone is made; what belongs on a bri
   expect(plan.addresses.join()).not.toContain('wbf1ee');
   expect(plan.forwards).toContain('fdb replace 52:54:ff:00:00:03 dev wxf1ee dst 192.0.2.11 self permanent');
   expect(plan.forwards.join()).not.toContain('master');
+});
+
+describe('what is for a guest that nobody knows', () => {
+  const metric = 4_000_061_934;
+  const ranges = ['10.128.0.0/10', 'fd12:3456:789a::/48'];
+  const link = (ifname: string, local: string, prefixlen: number) => ({
+    ...{ ifname, mtu: 1450, flags: ['UP'], addr_info: [{ local, prefixlen }] },
+  });
+  const linesOf = (of: Partial<typeof nothing> = {}, near: readonly string[] = [], to: RouterPart = part) =>
+    planLinks('f1ee', composeLinks(to), { ...nothing, ...of }, near).addresses.filter((line) =>
+      line.includes('unreachable'),
+    );
+  const made = ranges.map((to) => ({ to, metric }));
+
+  test('goes nowhere, and least of all by the host’s own gateway', () => {
+    expect(linesOf()).toEqual(ranges.map((to) => `route replace unreachable ${to} metric ${metric}`));
+    expect(linesOf({ unreachable: made as never })).toEqual([]);
+    expect(linesOf({ has6: false })).toEqual([`route replace unreachable 10.128.0.0/10 metric ${metric}`]);
+    // Its own bridges are in the range, and no others are.
+    expect(linesOf({ links: [link('wbf1ee-1', '10.128.4.1', 22)] as never })).toHaveLength(2);
+  });
+
+  test('is left to the host where it lives by an address in the range itself', () => {
+    const [, six] = ranges.map((to) => `route replace unreachable ${to} metric ${metric}`);
+    expect(linesOf({ links: [link('eth0', '10.130.0.7', 16)] as never })).toEqual([six]);
+    expect(linesOf({}, ['10.191.0.9'])).toEqual([six]);
+    expect(linesOf({ unreachable: made as never }, ['10.191.0.9'])).toEqual([
+      `route delete unreachable 10.128.0.0/10 metric ${metric}`,
+    ]);
+  });
+
+  test('has no route of its own any more where nothing is routed, and somebody else’s stays', () => {
+    const others = [{ to: '10.128.0.0/10', metric: 7 }];
+    const unreachable = [...made, ...others] as never;
+    expect(linesOf({ unreachable }, [], { fleet: FLEET, networks: [] })).toEqual(
+      ranges.map((to) => `route delete unreachable ${to} metric ${metric}`),
+    );
+  });
 });
 
 test('only devices that are the fleet’s go, and a VXLAN of another number is made anew', () => {
