@@ -5,13 +5,21 @@ import type { Logger } from '../kit/log.ts';
 import { Passes } from '../kit/passes.ts';
 import { repeat } from '../kit/repeat.ts';
 import { isSameDocument } from '../kit/same-document.ts';
-import { type EdgeGoal, type EdgeReport, type PublishedEndpoint, saySameOfEdge } from '../protocol/index.ts';
+import {
+  type EdgeGoal,
+  type EdgeReport,
+  type PublishedEndpoint,
+  type SharedAddress,
+  saySameOfEdge,
+} from '../protocol/index.ts';
 import { type CertificateSeen, lookAtCertificate } from './certificates.ts';
 import { chooseEndpoints } from './choose.ts';
-import { reportEndpoints } from './edge-report.ts';
+import { reportEndpoints, servedNow } from './edge-report.ts';
+import { FitAddresses } from './fit-addresses.ts';
 import { Haproxy } from './haproxy.ts';
 import { addressesHere, Keepalived } from './keepalived.ts';
 import { type Listener, listListeners } from './listeners.ts';
+import type { Statistics } from './runtime.ts';
 
 const LOOK_EVERY_MS = 1_000;
 /** Between two looks at certificates and at who listens, while nothing is asked for. */
@@ -44,11 +52,20 @@ interface Seen {
   readonly own: ReadonlySet<number>;
 }
 
+interface Served {
+  /** Id → why it is not served. */
+  readonly failed: ReadonlyMap<string, string>;
+  /** What the load balancer's workers count, the current one's first. */
+  readonly workers: readonly (readonly Statistics[])[];
+}
+
 /** Makes this host serve what its goal says, and tells how that goes. What runs is found out anew at each look: it may have been killed, or be older than this agent. */
 export class EdgeKeeper {
   readonly #options: EdgeKeeperOptions;
   readonly #haproxy: Haproxy;
   readonly #keepalived: Keepalived;
+  /** Null: it is not known yet what was here before. */
+  #fit: FitAddresses | null = null;
   readonly #passes: Passes;
   /** Undefined: no goal has come yet, and nothing is touched. */
   #goal: EdgeGoal | null | undefined;
@@ -103,9 +120,9 @@ export class EdgeKeeper {
     if (goal === undefined || this.#isAtRest) return;
     try {
       await mkdir(this.#options.folder, { recursive: true, mode: 0o700 });
-      const failed = await this.#serve(goal ?? { addresses: [], endpoints: [] });
+      const { failed, workers } = await this.#serve(goal ?? { addresses: [], endpoints: [] });
       const isEmpty = goal === null || goal.endpoints.length + goal.addresses.length === 0;
-      await this.#tell(isEmpty ? null : goal, failed);
+      this.#tell(isEmpty ? null : goal, failed, workers);
       this.#isAtRest =
         isEmpty && goal === this.#goal && !this.#haproxy.isRunning && !this.#keepalived.isRunning;
     } catch (error) {
@@ -113,16 +130,26 @@ export class EdgeKeeper {
     }
   }
 
-  /** @returns id → why it is not served. */
-  async #serve(goal: EdgeGoal): Promise<ReadonlyMap<string, string>> {
+  async #serve(goal: EdgeGoal): Promise<Served> {
     const { missing } = this.#options;
     if (missing.length > 0) {
       const why = `not installed on this host: ${missing.join(', ')}`;
-      return new Map(goal.endpoints.map(({ id }) => [id, why]));
+      return { failed: new Map(goal.endpoints.map(({ id }) => [id, why])), workers: [] };
     }
     const failed = await this.#balance(goal);
-    await this.#keepalived.keep(goal.addresses);
-    return failed;
+    const workers = this.#haproxy.isRunning ? await this.#haproxy.statistics().catch(() => []) : [];
+    await this.#keepalived.keep(this.#fitAddresses(goal, workers));
+    return { failed, workers };
+  }
+
+  #fitAddresses(goal: EdgeGoal, workers: Served['workers']): readonly SharedAddress[] {
+    const nowMs = this.#options.clock.now();
+    if (this.#fit === null) {
+      this.#fit = new FitAddresses();
+      if (this.#keepalived.isRunning) this.#fit.adopt(goal, nowMs);
+    }
+    const served = this.#haproxy.isRunning ? servedNow(goal.endpoints, workers) : new Set<string>();
+    return this.#fit.choose(goal, served, nowMs);
   }
 
   async #balance(goal: EdgeGoal): Promise<ReadonlyMap<string, string>> {
@@ -170,16 +197,14 @@ export class EdgeKeeper {
     return this.#seen;
   }
 
-  async #tell(goal: EdgeGoal | null, failed: ReadonlyMap<string, string>): Promise<void> {
+  #tell(goal: EdgeGoal | null, failed: Served['failed'], workers: Served['workers']): void {
     const before = this.#report;
-    this.#report = goal && (await this.#observe(goal, failed));
+    this.#report = goal && this.#observe(goal, failed, workers);
     const isNews = !saySameOfEdge(before ?? undefined, this.#report ?? undefined);
     if (isNews) this.#options.onChange();
   }
 
-  async #observe(goal: EdgeGoal, failed: ReadonlyMap<string, string>): Promise<EdgeReport> {
-    const isServing = goal.endpoints.length > failed.size || this.#haproxy.isRunning;
-    const workers = isServing ? await this.#haproxy.statistics().catch(() => []) : [];
+  #observe(goal: EdgeGoal, failed: Served['failed'], workers: Served['workers']): EdgeReport {
     const here = addressesHere();
     return {
       endpoints: reportEndpoints(goal.endpoints, workers, failed),

@@ -12,7 +12,7 @@ export const endpointRow = z.object({
   addresses: z.array(z.string()),
   port: z.number(),
   protocol: z.string(),
-  /** `failed`: on none of them; `reason` also says where else it is not. */
+  /** `failed`: not by the host that has its address, or by none where each has its own; `reason` also says where else it is not. */
   state: z.enum(['served', 'failed']),
   reason: z.string().optional(),
   /** The host that has its address now; null: none, or each has its own. */
@@ -55,7 +55,9 @@ export function endpointRows(
   );
   return endpointsOf(application, own, vms).map(({ id, addresses, port, protocol, backends }) => {
     const shared = publicAddressOf(application, id.split('/')[1] ?? '')?.address;
-    const holder = edges.find(({ name }) => shared !== undefined && reports.get(name)?.held.includes(shared));
+    const holders = edges
+      .map(({ name }) => name)
+      .filter((name) => shared !== undefined && reports.get(name)?.held.includes(shared));
     const seen = edges.map(({ name }) => ({
       host: name,
       endpoint: reports.get(name)?.endpoints.find((each) => each.id === id),
@@ -64,12 +66,18 @@ export function endpointRows(
     const problems = seen.flatMap(({ host, endpoint }) =>
       endpoint?.state === 'served' ? [] : [`${host}: ${endpoint?.reason ?? 'it has not said so yet'}`],
     );
-    const reason = edges.length === 0 ? NOBODY : problems.join('; ');
+    const nowhere = shared !== undefined && holders.length === 0 ? [`no edge host has ${shared}`] : [];
+    const reason = edges.length === 0 ? NOBODY : [...nowhere, ...problems].join('; ');
+    const hosts = seen.filter(({ endpoint }) => endpoint?.state === 'served').map(({ host }) => host);
+    const isServed =
+      shared === undefined
+        ? serving.length > 0
+        : holders.length > 0 && holders.every((name) => hosts.includes(name));
     return {
       ...{ id, addresses, port, protocol },
-      state: serving.length > 0 ? 'served' : 'failed',
+      state: isServed ? 'served' : 'failed',
       ...(reason === '' ? {} : { reason }),
-      host: holder?.name ?? null,
+      host: holders[0] ?? null,
       connections: sum(serving, 'connections'),
       bytesIn: sum(serving, 'bytesIn'),
       bytesOut: sum(serving, 'bytesOut'),
