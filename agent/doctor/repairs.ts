@@ -8,7 +8,7 @@ import { WeftError } from '../kit/errors.ts';
 import { VM_ID_PATTERN } from '../kit/names.ts';
 import type { HostLinks, HostNetwork } from '../network/contract.ts';
 import { tableName } from '../network/names.ts';
-import { hasBackbone } from '../network/router-part.ts';
+import { isRouting } from '../network/router-part.ts';
 import type { Goal } from '../protocol/index.ts';
 import type { Repair, RepairArguments, RepairKind } from './findings.ts';
 import { diskOf, HALF_MADE, OWNER, ownerOf } from './look/look-at-pools.ts';
@@ -103,7 +103,7 @@ export class Repairer {
       await network.remove(fleet);
       // A goal that came meanwhile has its table again.
       const wanted = goal();
-      if (wanted && (wanted.networks.length > 0 || hasBackbone(wanted))) await network.apply(wanted);
+      if (wanted && (wanted.networks.length > 0 || isRouting(wanted))) await network.apply(wanted);
     },
   };
 

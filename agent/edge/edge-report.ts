@@ -38,6 +38,17 @@ export function reportEndpoints(
   });
 }
 
+/** Of these endpoints, those at whose ports the current worker listens. Null: it runs, and does not say. @param workers the current one's first. */
+export function servedNow(
+  endpoints: readonly PublishedEndpoint[],
+  workers: readonly (readonly Statistics[])[],
+): ReadonlySet<string> | null {
+  const [current = []] = workers;
+  if (current.length === 0) return null;
+  const fronts = new Set(current.filter(({ name }) => name === 'FRONTEND').map(({ proxy }) => proxy));
+  return new Set(endpoints.map(({ id }) => id).filter((id) => fronts.has(proxyOf(id))));
+}
+
 function stateOf({ state }: Backend, now: Statistics | undefined): BackendState {
   if (state === 'draining') return 'draining';
   return now && /^(UP|no check)/.test(now.status) ? 'up' : 'down';

@@ -128,10 +128,12 @@ export class Haproxy {
     return [...(await this.#challenges())].map(([token]) => token).sort();
   }
 
-  /** Of all workers: those that came before keep their connections. The current one's are first. */
+  /** Of all workers: those that came before keep their connections. The current one's are first, or where a reload came to nothing, those of the last. */
   async statistics(): Promise<readonly (readonly Statistics[])[]> {
     const { workers } = await this.#processes();
-    const ordered = [...workers].sort((one, other) => Number(other.isCurrent) - Number(one.isCurrent));
+    const ordered = workers
+      .toReversed()
+      .sort((one, other) => Number(other.isCurrent) - Number(one.isCurrent));
     const all = [];
     for (const { pid } of ordered)
       all.push(parseStatistics(await askHaproxy(this.#master, [`@!${pid} show stat`]).catch(() => '')));

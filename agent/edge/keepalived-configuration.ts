@@ -25,6 +25,8 @@ export function composeKeepalivedConfiguration(
     const all = shared.address6 ? [shared, shared.address6] : [shared];
     const advertised = all.filter(({ address }) => isOfOwnFamily(address));
     const others = all.filter(({ address }) => !isOfOwnFamily(address));
+    // A goal that gives away what this host lives by would take it from the host in the end.
+    if (all.some(({ address }) => address === own)) return [];
     if (advertised.length === 0 || !shared.peers.every(isOfOwnFamily)) return [];
     return [
       [

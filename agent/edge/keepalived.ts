@@ -82,10 +82,11 @@ export class Keepalived {
   /** Removes what the last configuration has put on this host; it is nobody's while no process of ours runs. */
   async #giveUp(): Promise<void> {
     const text = await readFile(this.#file, 'utf8').catch(() => '');
+    const own = this.#options.ownAddress();
     for (const [, address, prefix, link] of text.matchAll(
       /^ {4}(\S+)\/(\d+) dev (\S+)(?: preferred_lft 0)?$/gm,
     ))
-      if (address && link && addressesHere().has(address))
+      if (address && address !== own && link && addressesHere().has(address))
         await exec('ip', ['address', 'delete', `${address}/${prefix}`, 'dev', link], {
           timeoutMs: LIMIT_MS,
           okExitCodes: [0, NOT_THERE],

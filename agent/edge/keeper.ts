@@ -5,14 +5,22 @@ import type { Logger } from '../kit/log.ts';
 import { Passes } from '../kit/passes.ts';
 import { repeat } from '../kit/repeat.ts';
 import { isSameDocument } from '../kit/same-document.ts';
-import { type EdgeGoal, type EdgeReport, type PublishedEndpoint, saySameOfEdge } from '../protocol/index.ts';
+import {
+  type EdgeGoal,
+  type EdgeReport,
+  type PublishedEndpoint,
+  type SharedAddress,
+  saySameOfEdge,
+} from '../protocol/index.ts';
 import { type CertificatePlaces, type CertificateSeen, findCertificate } from './certificates.ts';
 import { chooseEndpoints } from './choose.ts';
 import { type CertificateFetch, DeliveredCertificates } from './delivered-certificates.ts';
-import { reportEndpoints } from './edge-report.ts';
+import { reportEndpoints, servedNow } from './edge-report.ts';
+import { FitAddresses } from './fit-addresses.ts';
 import { Haproxy } from './haproxy.ts';
 import { addressesHere, Keepalived } from './keepalived.ts';
 import { type Listener, listListeners } from './listeners.ts';
+import type { Statistics } from './runtime.ts';
 
 const LOOK_EVERY_MS = 1_000;
 /** Between two looks at certificates and at who listens, while nothing is asked for. */
@@ -47,11 +55,22 @@ interface Seen {
   readonly own: ReadonlySet<number>;
 }
 
+interface Served {
+  /** Id → why it is not served. */
+  readonly failed: ReadonlyMap<string, string>;
+  /** What the load balancer's workers count, the current one's first. */
+  readonly workers: readonly (readonly Statistics[])[];
+  /** Tokens that are answered. */
+  readonly challenges: readonly string[];
+}
+
 /** Makes this host serve what its goal says, and tells how that goes. What runs is found out anew at each look: it may have been killed, or be older than this agent. */
 export class EdgeKeeper {
   readonly #options: EdgeKeeperOptions;
   readonly #haproxy: Haproxy;
   readonly #keepalived: Keepalived;
+  /** Null: it is not known yet what was here before. */
+  #fit: FitAddresses | null = null;
   readonly #passes: Passes;
   readonly #places: CertificatePlaces;
   readonly #delivered: DeliveredCertificates;
@@ -122,10 +141,10 @@ export class EdgeKeeper {
     if (goal === undefined || this.#isAtRest) return;
     try {
       await mkdir(this.#options.folder, { recursive: true, mode: 0o700 });
-      const failed = await this.#serve(goal ?? { addresses: [], endpoints: [] });
+      const served = await this.#serve(goal ?? { addresses: [], endpoints: [] });
       await this.#delivered.tidy();
       const isEmpty = goal === null || goal.endpoints.length + goal.addresses.length === 0;
-      await this.#tell(isEmpty ? null : goal, failed);
+      this.#tell(isEmpty ? null : goal, served);
       this.#isAtRest =
         isEmpty && goal === this.#goal && !this.#haproxy.isRunning && !this.#keepalived.isRunning;
     } catch (error) {
@@ -133,16 +152,28 @@ export class EdgeKeeper {
     }
   }
 
-  /** @returns id → why it is not served. */
-  async #serve(goal: EdgeGoal): Promise<ReadonlyMap<string, string>> {
+  async #serve(goal: EdgeGoal): Promise<Served> {
     const { missing } = this.#options;
     if (missing.length > 0) {
       const why = `not installed on this host: ${missing.join(', ')}`;
-      return new Map(goal.endpoints.map(({ id }) => [id, why]));
+      return { failed: new Map(goal.endpoints.map(({ id }) => [id, why])), workers: [], challenges: [] };
     }
     const failed = await this.#balance(goal);
-    await this.#keepalived.keep(goal.addresses);
-    return failed;
+    const workers = this.#haproxy.isRunning ? await this.#haproxy.statistics().catch(() => []) : [];
+    await this.#keepalived.keep(this.#fitAddresses(goal, workers));
+    const isAsked = this.#haproxy.isRunning && goal.challenges !== undefined;
+    const challenges = isAsked ? await this.#haproxy.challenges().catch(() => []) : [];
+    return { failed, workers, challenges };
+  }
+
+  #fitAddresses(goal: EdgeGoal, workers: Served['workers']): readonly SharedAddress[] {
+    const nowMs = this.#options.clock.now();
+    if (this.#fit === null) {
+      this.#fit = new FitAddresses();
+      if (this.#keepalived.isRunning) this.#fit.adopt(goal, nowMs);
+    }
+    const served = this.#haproxy.isRunning ? servedNow(goal.endpoints, workers) : new Set<string>();
+    return this.#fit.choose(goal, served, nowMs);
   }
 
   async #balance(goal: EdgeGoal): Promise<ReadonlyMap<string, string>> {
@@ -195,18 +226,15 @@ export class EdgeKeeper {
     return this.#seen;
   }
 
-  async #tell(goal: EdgeGoal | null, failed: ReadonlyMap<string, string>): Promise<void> {
+  #tell(goal: EdgeGoal | null, served: Served): void {
     const before = this.#report;
-    this.#report = goal && (await this.#observe(goal, failed));
+    this.#report = goal && this.#observe(goal, served);
     const isNews = !saySameOfEdge(before ?? undefined, this.#report ?? undefined);
     if (isNews) this.#options.onChange();
   }
 
-  async #observe(goal: EdgeGoal, failed: ReadonlyMap<string, string>): Promise<EdgeReport> {
-    const isServing = goal.endpoints.length > failed.size || this.#haproxy.isRunning;
-    const workers = isServing ? await this.#haproxy.statistics().catch(() => []) : [];
+  #observe(goal: EdgeGoal, { failed, workers, challenges }: Served): EdgeReport {
     const here = addressesHere();
-    const challenges = isServing && goal.challenges ? await this.#haproxy.challenges().catch(() => []) : [];
     return {
       endpoints: reportEndpoints(goal.endpoints, workers, failed),
       held: goal.addresses

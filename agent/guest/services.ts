@@ -52,6 +52,12 @@ function siteOf(vm: VmGoal, site: NonNullable<Workload['site']>, systemd: boolea
         throw new WeftError('task-failed', `image ${vm.image.name} has busybox httpd, which cannot proxy`, {
           remedy: 'Use an image with nginx, such as debian, or leave proxy out.',
         });
+      if (site.proxyProtocol)
+        throw new WeftError(
+          'task-failed',
+          `image ${vm.image.name} has busybox httpd, which knows no PROXY protocol`,
+          { remedy: 'Use an image with nginx, such as debian, or leave proxyProtocol out.' },
+        );
       return service('site', `exec busybox httpd -f -p ${site.port} -h ${quote(root)}`, systemd);
     case 'none':
       throw new WeftError('task-failed', `image ${vm.image.name} has no web server for a site`, {
@@ -71,13 +77,21 @@ function nginx(root: string | null, site: NonNullable<Workload['site']>): string
       : root === null
         ? `location / { ${proxy} }`
         : `location / { try_files $uri @role; }\n  location @role { ${proxy} }`;
-  const text = `server {
-  listen ${site.port} default_server;
-  ${root === null ? '' : `root ${nginxString(root)};`}
+  const flags = site.proxyProtocol ? 'default_server proxy_protocol' : 'default_server';
+  // Only load balancers reach the port, and its host, which speaks for itself.
+  const client = site.proxyProtocol
+    ? '  set_real_ip_from 0.0.0.0/0;\n  set_real_ip_from ::/0;\n  real_ip_header proxy_protocol;\n'
+    : '';
+  const head = `server {\n  listen ${site.port} ${flags};\n`;
+  const listen6 = `  listen [::]:${site.port} ${flags} ipv6only=on;\n`;
+  const rest = `${client}  ${root === null ? '' : `root ${nginxString(root)};`}
   ${location}
 }
 `;
-  return `printf %s ${quote(text)} >/etc/nginx/conf.d/weft.conf
+  return `site=/etc/nginx/conf.d/weft.conf
+printf %s ${quote(head)} >$site
+[ ! -e /proc/net/if_inet6 ] || printf %s ${quote(listen6)} >>$site
+printf %s ${quote(rest)} >>$site
 rm -f /etc/nginx/sites-enabled/default
 nginx -t -q
 nginx -s reload 2>/dev/null || nginx

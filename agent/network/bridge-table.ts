@@ -2,7 +2,7 @@ import type { NetworkGoal } from '../protocol/index.ts';
 import { hexOf6, linkLocalOf } from './addresses.ts';
 import { fleetPrefix, hexOf4, meshDevice, tableName, tapName } from './names.ts';
 import { composeChain, composeSet, composeTableText, verdicts } from './nft-text.ts';
-import type { BackbonePart } from './router-part.ts';
+import type { RoutingPart } from './router-part.ts';
 import { sharedSubnets } from './shared-subnets.ts';
 
 type Lease = NetworkGoal['leases'][number];
@@ -11,7 +11,7 @@ type Lease = NetworkGoal['leases'][number];
  * What a guest may send at all, judged where it enters its bridge: under its own addresses only, and nothing that a router or a
  * server of addresses says. Between the ports of a bridge nothing passes, but in a mesh.
  */
-export function composeBridgeTable(part: BackbonePart): string {
+export function composeBridgeTable(part: RoutingPart): string {
   const { fleet, networks } = part;
   const prefix = fleetPrefix(fleet);
   const [taps, meshes] = [`"wt${prefix}-*"`, `"wv${prefix}-*"`];
@@ -90,7 +90,7 @@ function guestRules({ mac, address, address6 }: Lease, isShared: boolean): reado
   ];
 }
 
-function meshSets({ fleet, networks }: BackbonePart): readonly string[] {
+function meshSets({ fleet, networks }: RoutingPart): readonly string[] {
   const meshed = networks.flatMap((network) => (network.mesh ? [{ ...network, mesh: network.mesh }] : []));
   const ports = meshed.flatMap((network) => [
     meshDevice(fleet, network),

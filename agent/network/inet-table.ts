@@ -1,8 +1,8 @@
-import type { Flow, NetworkGoal, RouterOf } from '../protocol/index.ts';
+import type { BackboneGoal, Flow, NetworkGoal, RouterOf } from '../protocol/index.ts';
 import { is4, isPrefix, serviceAddress } from './addresses.ts';
 import { backboneDevice, bridgeName, fleetPrefix, hexOf4, tableName } from './names.ts';
 import { composeChain, composeSet, composeTableText, verdicts } from './nft-text.ts';
-import type { BackbonePart } from './router-part.ts';
+import type { BackbonePart, RoutingPart } from './router-part.ts';
 import { nothingElse, sealedChains, sealedSources, unforwarded } from './sealed-rules.ts';
 
 /** Never reached from a guest, whatever else is: a cloud's own services for this host, and what is on its own links. */
@@ -19,24 +19,25 @@ const FILTER = (hook: string) => `type filter hook ${hook} priority filter; poli
 /**
  * The router and firewall of this host. Other tables' traffic is not judged: every chain looks at interfaces of the fleet only.
  * @param guarded prefixes of this host's own links: reached where a subnet's outbound names them. @param never out of guests' reach,
- * whatever is declared.
+ * whatever is declared. Without a place on the backbone there is none of what comes and goes there, and all else is the same.
  */
 export function composeInetTable(
-  part: BackbonePart,
+  part: RoutingPart,
   guarded: readonly string[],
   never: readonly string[],
 ): string {
-  const { fleet, backbone } = part;
+  const { fleet } = part;
+  const joined = part.backbone ? { ...part, backbone: part.backbone } : null;
+  const onBackbone = (...lines: readonly string[]) => (joined ? lines : []);
   const bridges = `"wb${fleetPrefix(fleet)}-*"`;
   const device = `"${backboneDevice(fleet)}"`;
   return composeTableText('inet', tableName(fleet), [
     ...guestSets(part),
-    ...remoteSets(part),
+    ...(joined ? remoteSets(joined) : []),
     ...flowSets(part),
     ...guardedSets(part, guarded, never),
-    ...earlyChains(part, bridges),
-    ...vxlanChains(part),
-    ...sealedChains(part, vxlanOf(part)),
+    ...earlyChains(fleet, joined, bridges),
+    ...(joined ? [...vxlanChains(joined), ...sealedChains(joined, vxlanOf(joined))] : []),
     composeChain('flows', null, [
       'ip saddr . ip daddr . meta l4proto . th dport @flows4 accept',
       'ip saddr . ip daddr . meta l4proto . th dport @endpoints4 accept',
@@ -59,23 +60,17 @@ export function composeInetTable(
       'iifname . ip6 saddr != @guests6 counter drop',
       ...ANSWERS,
       `oifname ${bridges} goto flows`,
-      `oifname ${device} goto flows`,
+      ...onBackbone(`oifname ${device} goto flows`),
       'goto outbound',
     ]),
-    composeChain('from-backbone', null, [
-      'ether saddr . ip saddr != @remote4 counter drop',
-      'ether saddr . ip6 saddr != @remote6 counter drop',
-      ...ANSWERS,
-      `oifname ${bridges} goto flows`,
-      'counter drop',
-    ]),
+    ...(joined ? backboneChains(joined, bridges) : []),
     composeChain('to-fleet', null, [...ANSWERS, 'counter drop']),
     composeChain('forward', FILTER('forward'), [
-      ...unforwarded(part),
+      ...(joined ? unforwarded(joined) : []),
       `iifname ${bridges} goto from-guest`,
-      `iifname ${device} goto from-backbone`,
+      ...onBackbone(`iifname ${device} goto from-backbone`),
       `oifname ${bridges} goto to-fleet`,
-      `oifname ${device} goto to-fleet`,
+      ...onBackbone(`oifname ${device} goto to-fleet`),
     ]),
     composeChain('guest-input', null, [
       'icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, mld-listener-report, mld2-listener-report } accept',
@@ -91,36 +86,52 @@ export function composeInetTable(
       'iifname . ip6 daddr @gateways6 icmpv6 type echo-request accept',
       'counter drop',
     ]),
-    composeChain('backbone-input', null, [
-      'ether saddr . ip saddr != @remote4 counter drop',
-      'ether saddr . ip6 saddr != @remote6 counter drop',
-      'ct state established,related accept',
-      `ip saddr ${backbone.cidr} udp dport 53 accept`,
-      `ip saddr ${backbone.cidr} tcp dport 53 accept`,
-      `ip saddr ${backbone.cidr} icmp type echo-request accept`,
-      `ip6 saddr ${backbone.cidr6} icmpv6 type echo-request accept`,
-      'counter drop',
-    ]),
     composeChain('input', FILTER('input'), [
-      `${vxlanOf(part)} goto vxlan`,
-      ...nothingElse(part),
+      ...(joined ? [`${vxlanOf(joined)} goto vxlan`, ...nothingElse(joined)] : []),
       `iifname ${bridges} goto guest-input`,
-      `iifname ${device} goto backbone-input`,
+      ...onBackbone(`iifname ${device} goto backbone-input`),
     ]),
-    composeChain('output', 'type nat hook output priority -100; policy accept;', resolverRules(part)),
+    composeChain(
+      'output',
+      'type nat hook output priority -100; policy accept;',
+      joined ? resolverRules(joined) : [],
+    ),
     composeChain(
       'postrouting',
       'type nat hook postrouting priority srcnat; policy accept;',
-      translatedPrefixes(part).map((from) => `${from} oifname != ${bridges} oifname != ${device} masquerade`),
+      translatedPrefixes(part).map(
+        (from) => `${from} oifname != ${bridges}${joined ? ` oifname != ${device}` : ''} masquerade`,
+      ),
     ),
   ]);
 }
 
-const named = (part: BackbonePart, network: Pick<NetworkGoal, 'number'>) =>
+/** What comes from other hosts' routers. */
+const backboneChains = ({ backbone }: BackbonePart, bridges: string): readonly string[] => [
+  composeChain('from-backbone', null, [
+    'ether saddr . ip saddr != @remote4 counter drop',
+    'ether saddr . ip6 saddr != @remote6 counter drop',
+    ...ANSWERS,
+    `oifname ${bridges} goto flows`,
+    'counter drop',
+  ]),
+  composeChain('backbone-input', null, [
+    'ether saddr . ip saddr != @remote4 counter drop',
+    'ether saddr . ip6 saddr != @remote6 counter drop',
+    'ct state established,related accept',
+    `ip saddr ${backbone.cidr} udp dport 53 accept`,
+    `ip saddr ${backbone.cidr} tcp dport 53 accept`,
+    `ip saddr ${backbone.cidr} icmp type echo-request accept`,
+    `ip6 saddr ${backbone.cidr6} icmpv6 type echo-request accept`,
+    'counter drop',
+  ]),
+];
+
+const named = (part: RoutingPart, network: Pick<NetworkGoal, 'number'>) =>
   `"${bridgeName(part.fleet, network)}"`;
 
 /** Guests and gateways of this host, by the bridge on which they are. */
-function guestSets(part: BackbonePart): readonly string[] {
+function guestSets(part: RoutingPart): readonly string[] {
   const { networks } = part;
   const on = (network: NetworkGoal, address: string) => `${named(part, network)} . ${address}`;
   const guests = (pick: (lease: NetworkGoal['leases'][number]) => readonly string[]) =>
@@ -172,9 +183,9 @@ function remoteSets({ backbone, router }: BackbonePart): readonly string[] {
 }
 
 /** Thousands of flows are one look-up. Those to single guests are apart: elements of an interval set must not lie in one another. */
-function flowSets({ backbone, router }: BackbonePart): readonly string[] {
+function flowSets({ backbone, router }: RoutingPart): readonly string[] {
   const subnets = new Map((router?.subnets ?? []).map((subnet) => [subnet.id, subnet]));
-  const edges = backbone.others.filter(({ edge }) => edge);
+  const edges = (backbone?.others ?? []).filter(({ edge }) => edge);
   const sources = (flow: Flow, family: 4 | 6): readonly string[] =>
     flow.from.flatMap((id) => {
       if (id === 'edge') return edges.map((each: RouterOf) => (family === 4 ? each.address : each.address6));
@@ -228,18 +239,17 @@ const isSingle = ({ address, address6 }: Flow) => address !== undefined || addre
 
 /** What guests never reach: the fleet's own range but by a flow, hosts, the controller, fence devices; and what is beside this host. */
 function guardedSets(
-  { backbone }: BackbonePart,
+  { backbone, router }: RoutingPart,
   guarded: readonly string[],
   never: readonly string[],
 ): readonly string[] {
+  const { range, range6, outOfReach = [] } = backbone ?? router?.closed ?? {};
   const closed = [
     ...NEVER,
-    backbone.range,
-    backbone.range6,
-    backbone.cidr,
-    backbone.cidr6,
-    ...[backbone.self, ...backbone.others].map(({ underlay }) => underlay),
-    ...(backbone.outOfReach ?? []),
+    ...(range === undefined ? [] : [range]),
+    ...(range6 === undefined ? [] : [range6]),
+    ...(backbone ? underlaysOf(backbone) : []),
+    ...outOfReach,
     ...never,
   ];
   const of = (all: readonly string[], family: 4 | 6) =>
@@ -253,9 +263,14 @@ function guardedSets(
   ];
 }
 
+const underlaysOf = ({ cidr, cidr6, self, others }: BackboneGoal): readonly string[] => [
+  ...[cidr, cidr6],
+  ...[self, ...others].map(({ underlay }) => underlay),
+];
+
 const isWhole = (prefix: string) => prefix.endsWith('/0');
 
-function outboundRules(part: BackbonePart): readonly string[] {
+function outboundRules(part: RoutingPart): readonly string[] {
   const rules = (isWanted: (prefix: string) => boolean) =>
     (part.router?.outbound ?? []).flatMap(({ subnet, allow }) => {
       const network = part.networks.find(({ id }) => id === subnet);
@@ -286,7 +301,7 @@ function outboundRules(part: BackbonePart): readonly string[] {
   ];
 }
 
-function translatedPrefixes({ networks, router }: BackbonePart): readonly string[] {
+function translatedPrefixes({ networks, router }: RoutingPart): readonly string[] {
   const out = new Set((router?.outbound ?? []).map(({ subnet }) => subnet));
   return networks
     .filter(({ id }) => out.has(id))
@@ -295,7 +310,7 @@ function translatedPrefixes({ networks, router }: BackbonePart): readonly string
 }
 
 /** With br_netfilter this chain sees bridged frames too; the bridge's own table has judged them. */
-const meshRules = (part: BackbonePart): readonly string[] =>
+const meshRules = (part: RoutingPart): readonly string[] =>
   part.networks
     .filter(({ mesh }) => mesh !== undefined)
     .map((network) => `iifname ${named(part, network)} oifname ${named(part, network)} accept`);
@@ -313,22 +328,25 @@ const vxlanOf = (part: BackbonePart) =>
  * Frames that a bridge does not pass on (802.1D: to 01:80:c2:00:00:00 and the like) come in by the port itself, past all that looks at bridges.
  * And guests of one subnet reach each other by their router, which tells them of no shorter way.
  */
-function earlyChains(part: BackbonePart, bridges: string): readonly string[] {
-  const { underlay } = part.backbone.self;
-  const family = is4(underlay) ? 'ip' : 'ip6';
+function earlyChains(fleet: string, joined: BackbonePart | null, bridges: string): readonly string[] {
   const hook = (name: string) => `type filter hook ${name} priority raw; policy accept;`;
-  const untracked = (own: string) => `${family} ${own} ${underlay} ${vxlanOf(part)} notrack accept`;
+  const untracked = (own: string) => (joined ? [untrackedRule(joined, own)] : []);
   return [
     composeChain('early-in', hook('prerouting'), [
-      untracked('daddr'),
-      ...['wt', 'wv'].map((port) => `iifname "${port}${fleetPrefix(part.fleet)}-*" counter drop`),
+      ...untracked('daddr'),
+      ...['wt', 'wv'].map((port) => `iifname "${port}${fleetPrefix(fleet)}-*" counter drop`),
     ]),
     composeChain('early-out', hook('output'), [
-      untracked('saddr'),
+      ...untracked('saddr'),
       `oifname ${bridges} icmp type redirect counter drop`,
       `oifname ${bridges} icmpv6 type nd-redirect counter drop`,
     ]),
   ];
+}
+
+function untrackedRule(part: BackbonePart, own: string): string {
+  const { underlay } = part.backbone.self;
+  return `${is4(underlay) ? 'ip' : 'ip6'} ${own} ${underlay} ${vxlanOf(part)} notrack accept`;
 }
 
 /**

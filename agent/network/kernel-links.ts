@@ -5,7 +5,7 @@ import { observeLinks } from './links-observed.ts';
 import { isNothing, planLinks } from './links-plan.ts';
 import { composeLinks } from './links-wanted.ts';
 import { fleetPrefix } from './names.ts';
-import { hasBackbone, type RouterPart } from './router-part.ts';
+import { isRouting, type RouterPart } from './router-part.ts';
 
 const LIMIT_MS = 30_000;
 const IP6 = '/proc/sys/net/ipv6/conf';
@@ -19,10 +19,12 @@ export interface LinksApplied {
 
 /**
  * Brings the kernel's links, addresses, routes and neighbours in line with a goal.
+ * @param near addresses and prefixes that this host has to reach whatever the fleet has.
  * @throws WeftError `command-failed` with what the kernel refused; what was done until then stays, and the next call goes on from there.
  */
 export async function applyLinks(
   part: RouterPart,
+  near: readonly string[],
   isMaking: (bridge: string) => boolean = () => false,
 ): Promise<LinksApplied> {
   const wanted = composeLinks(part);
@@ -32,8 +34,8 @@ export async function applyLinks(
   const observed = await observeLinks([...bridges, ...wanted.addresses.map(({ device }) => device)]);
   const found = new Set(observed.links.map(({ ifname }) => ifname));
   const missing = bridges.filter((name) => !found.has(name));
-  const plan = planLinks(fleetPrefix(part.fleet), wanted, observed, making);
-  if (hasBackbone(part)) await enableForwarding(observed.has6);
+  const plan = planLinks(fleetPrefix(part.fleet), wanted, observed, near, making);
+  if (isRouting(part)) await enableForwarding(observed.has6);
   if (isNothing(plan)) return { changed: false, missing };
   const failures: unknown[] = [];
   // What comes or goes in this very moment is one line; the others are done all the same.

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { exec } from '../kit/exec.ts';
 import { hasIp6, readSetting } from './kernel-setting.ts';
+import type { UnreachableRoute } from './unreachable.ts';
 
 const LIMIT_MS = 10_000;
 
@@ -36,7 +37,13 @@ export const parseLinks = (text: string): readonly ObservedLink[] =>
   links.parse(JSON.parse(text.trim() || '[]'));
 
 const routes = z.array(
-  z.object({ dst: z.string(), dev: z.string().optional(), gateway: z.string().optional() }),
+  z.object({
+    dst: z.string(),
+    dev: z.string().optional(),
+    gateway: z.string().optional(),
+    type: z.string().optional(),
+    metric: z.number().optional(),
+  }),
 );
 const neighbours = z.array(
   z.object({ dst: z.string(), dev: z.string().optional(), lladdr: z.string().optional() }),
@@ -58,6 +65,8 @@ export interface ObservedLinks {
   readonly links: readonly ObservedLink[];
   /** Of a host to another router: host routes by a gateway. */
   readonly routes: readonly { readonly device: string; readonly to: string; readonly via: string }[];
+  /** Routes to nowhere, whoever made them. */
+  readonly unreachable: readonly UnreachableRoute[];
   /** Permanent ones. */
   readonly neighbours: readonly { readonly device: string; readonly address: string; readonly mac: string }[];
   readonly forwards: readonly {
@@ -90,6 +99,9 @@ export async function observeLinks(devices: readonly string[]): Promise<Observed
       dev === undefined || gateway === undefined || dst.includes('/')
         ? []
         : [{ device: dev, to: dst, via: gateway }],
+    ),
+    unreachable: [...four, ...six].flatMap(({ dst, type, metric }) =>
+      type === 'unreachable' && metric !== undefined ? [{ to: dst, metric }] : [],
     ),
     neighbours: near.flatMap(({ dst, dev, lladdr }) =>
       dev === undefined || lladdr === undefined ? [] : [{ device: dev, address: dst, mac: lladdr }],

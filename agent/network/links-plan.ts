@@ -1,6 +1,7 @@
 import { is4 } from './addresses.ts';
 import type { ObservedLink, ObservedLinks } from './links-observed.ts';
 import type { WantedBridge, WantedLinks, WantedVxlan } from './links-wanted.ts';
+import { possibleRanges, unreachableMetric } from './unreachable.ts';
 
 /** What is to be done, in this order. Lines are those of `ip -batch` and `bridge -batch`. */
 export interface LinkPlan {
@@ -14,12 +15,13 @@ export interface LinkPlan {
 /**
  * From what there is to what should be. Only devices whose name is the fleet's are touched: VXLANs come and go here, bridges and
  * guests' interfaces are libvirt's and are only put right. What hangs on a device that is not there yet waits for it.
- * @param prefix of the fleet's names. @param making names of the bridges that libvirt may be just making.
+ * @param prefix of the fleet's names. @param near addresses and prefixes that this host has to reach whatever the fleet has. @param making names of the bridges that libvirt may be just making.
  */
 export function planLinks(
   prefix: string,
   wanted: WantedLinks,
   observed: ObservedLinks,
+  near: readonly string[] = [],
   making: ReadonlySet<string> = new Set(),
 ): LinkPlan {
   const halfMade = halfMadeOf(wanted, observed, making);
@@ -58,7 +60,12 @@ export function planLinks(
         ? [device]
         : [],
     ),
-    addresses: [...addressLines(context), ...neighbourLines(context), ...routeLines(context)],
+    addresses: [
+      ...addressLines(context),
+      ...neighbourLines(context),
+      ...routeLines(context),
+      ...unreachableLines(prefix, context, near),
+    ],
     forwards: forwardLines(context),
   };
 }
@@ -223,6 +230,21 @@ function routeLines(context: Context): readonly string[] {
       .filter(({ to }) => !isReplaced.has(to))
       .map(({ device, to }) => `route delete ${whole(to)} dev ${device}`),
     ...missing.map(({ device, to, via }) => `route replace ${whole(to)} via ${via} dev ${device}`),
+  ];
+}
+
+/** Where guests' addresses are somebody else's too, this host keeps its ways to them. */
+function unreachableLines(prefix: string, context: Context, near: readonly string[]): readonly string[] {
+  const { wanted, observed } = context;
+  const metric = unreachableMetric(prefix);
+  const isOfFleet = (name: string) => new RegExp(`^w[bxvt]${prefix}(-|$)`).test(name);
+  const ranges = possible(context, wanted.unreachable, (range) => range.split('/')[0] ?? '');
+  const wants = possibleRanges(ranges, observed.links, isOfFleet, near);
+  const has = observed.unreachable.filter((each) => each.metric === metric).map(({ to }) => to);
+  const line = (what: string) => (to: string) => `route ${what} unreachable ${to} metric ${metric}`;
+  return [
+    ...has.filter((to) => !wants.includes(to)).map(line('delete')),
+    ...wants.filter((to) => !has.includes(to)).map(line('replace')),
   ];
 }
 

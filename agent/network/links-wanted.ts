@@ -1,8 +1,9 @@
 import type { NetworkGoal, RouterOf } from '../protocol/index.ts';
 import { canonical6, is4, prefixLength } from './addresses.ts';
 import { backboneDevice, bridgeName, meshDevice, tapName, tunnelDevice } from './names.ts';
-import { type BackbonePart, hasBackbone, type RouterPart } from './router-part.ts';
+import { type BackbonePart, hasBackbone, isRouting, type RouterPart } from './router-part.ts';
 import { tunnelOverhead } from './tunnel-wanted.ts';
+import { unreachableRanges } from './unreachable.ts';
 
 export interface WantedVxlan {
   readonly name: string;
@@ -61,6 +62,8 @@ export interface WantedLinks {
   readonly routes: readonly WantedRoute[];
   readonly neighbours: readonly WantedNeighbour[];
   readonly forwards: readonly WantedForward[];
+  /** Guests' addresses: what of them no other route is for goes nowhere. */
+  readonly unreachable: readonly string[];
 }
 
 export function composeLinks(part: RouterPart): WantedLinks {
@@ -68,24 +71,21 @@ export function composeLinks(part: RouterPart): WantedLinks {
   const gateways = part.networks.map((network) =>
     addressOf(bridgeName(part.fleet, network), network.gateway, network.cidr),
   );
-  if (!hasBackbone(part))
-    return { vxlans: [], bridges, addresses: gateways, routes: [], neighbours: [], forwards: [] };
+  const unreachable = unreachableRanges(part);
+  const gateways6 = isRouting(part) ? part.networks.flatMap((network) => gateway6Of(part, network)) : [];
+  if (!hasBackbone(part)) {
+    const addresses = [...gateways, ...gateways6];
+    return { vxlans: [], bridges, addresses, routes: [], neighbours: [], forwards: [], unreachable };
+  }
   const [backbone, meshes] = [backboneLinks(part), meshLinks(part)];
   return {
     vxlans: [...backbone.vxlans, ...meshes.vxlans],
     bridges,
-    addresses: [
-      ...backbone.addresses,
-      ...gateways,
-      ...part.networks.flatMap((network) =>
-        network.gateway6 && network.cidr6
-          ? [addressOf(bridgeName(part.fleet, network), network.gateway6, network.cidr6)]
-          : [],
-      ),
-    ],
+    addresses: [...backbone.addresses, ...gateways, ...gateways6],
     routes: backbone.routes,
     neighbours: [...backbone.neighbours, ...meshes.neighbours],
     forwards: [...backbone.forwards, ...meshes.forwards],
+    unreachable,
   };
 }
 
@@ -94,6 +94,11 @@ const bridgeOf = ({ fleet, backbone }: RouterPart, network: NetworkGoal): Wanted
   mtu: backbone?.mtu ?? null,
   taps: network.leases.map(({ address }) => tapName(fleet, address)),
 });
+
+const gateway6Of = ({ fleet }: RouterPart, network: NetworkGoal): readonly WantedAddress[] =>
+  network.gateway6 && network.cidr6
+    ? [addressOf(bridgeName(fleet, network), network.gateway6, network.cidr6)]
+    : [];
 
 const addressOf = (device: string, address: string, cidr: string): WantedAddress => ({
   device,
@@ -108,7 +113,11 @@ const wayTo = (fleet: string, { underlay, publicKey }: RouterOf): Pick<WantedFor
 });
 
 /** All routers know each other by name: nothing is asked for, learned or flooded. */
-function backboneLinks({ fleet, backbone, router }: BackbonePart): Omit<WantedLinks, 'bridges'> {
+function backboneLinks({
+  fleet,
+  backbone,
+  router,
+}: BackbonePart): Omit<WantedLinks, 'bridges' | 'unreachable'> {
   const { vni, port, mtu, self, others } = backbone;
   const device = backboneDevice(fleet);
   const routers = new Map(others.map((other) => [other.host, other]));

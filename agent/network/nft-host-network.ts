@@ -246,7 +246,8 @@ export class NftHostNetwork implements HostNetwork {
   /** What goes through the tunnel is sent there when it stands; proxies are on bridges that stand. @returns whether something was not as it should be. */
   async #alignLinks(part: RouterPart): ReturnType<typeof applyLinks> {
     const isTunnelChanged = (await this.#options.tunnel?.align(part)) === true;
-    const links = await applyLinks(part, this.#options.isMaking);
+    const near = [...((await this.#options.guarded?.()) ?? []), ...(this.#options.never?.() ?? [])];
+    const links = await applyLinks(part, near, this.#options.isMaking);
     return { ...links, changed: (await applyProxies(part)) || links.changed || isTunnelChanged };
   }
 

@@ -3,7 +3,7 @@ import { composeInetTable } from './inet-table.ts';
 import { tableName } from './names.ts';
 import { composeTable } from './nft-table.ts';
 import { composeTableRemoval } from './nft-text.ts';
-import { hasBackbone, type RouterPart } from './router-part.ts';
+import { isRouting, type RouterPart } from './router-part.ts';
 
 /** All that a fleet may have, by family: `ip` is of a controller, or of an agent, that is older. */
 export const FAMILIES = ['ip', 'inet', 'bridge'] as const;
@@ -18,7 +18,7 @@ export function composeRuleset(
   never: readonly string[] = [],
 ): string {
   const name = tableName(part.fleet);
-  if (!hasBackbone(part))
+  if (!isRouting(part))
     return `${composeTableRemoval('inet', name)}${composeTableRemoval('bridge', name)}${composeTable(part.fleet, part.networks)}`;
   return `${composeRulesetRemoval(part.fleet)}${composeInetTable(part, guarded, never)}${composeBridgeTable(part)}`;
 }

@@ -1,7 +1,7 @@
 import { overlap } from '../kit/addressing.ts';
 import { canonical6 } from './addresses.ts';
 import { bridgeName } from './names.ts';
-import { hasBackbone, type RouterPart } from './router-part.ts';
+import { isRouting, type RouterPart } from './router-part.ts';
 
 /** Of one bridge: whether the router answers there for guests of the same subnet, and for which IPv6 addresses. */
 export interface WantedProxy {
@@ -23,7 +23,7 @@ export const sharedSubnets = ({ router }: Pick<RouterPart, 'router'>): ReadonlyS
  * them, and judges what comes as it does between subnets. For IPv6 the kernel has to be told each address.
  */
 export function composeProxies(part: RouterPart): readonly WantedProxy[] {
-  if (!hasBackbone(part)) return [];
+  if (!isRouting(part)) return [];
   const shared = sharedSubnets(part);
   return part.networks.map((network) => {
     const isOn = shared.has(network.id);

@@ -64,6 +64,8 @@ export const endpoint = z.object({
   port,
   targetPort: port,
   probe: probe.optional(),
+  /** Its server wants the PROXY protocol's header first, of whoever connects. Absent: no, or an older controller. */
+  proxyProtocol: z.boolean().optional(),
   /** Roles of the same application that may connect; internal endpoints only. */
   from: z.array(name),
 });
@@ -88,7 +90,15 @@ export const workload = z.object({
   /** Supervised command line for the guest's /bin/sh. */
   start: z.string().max(16_384).nullable(),
   env: z.record(z.string(), z.string()),
-  site: z.object({ root: z.string().optional(), proxyPort: port.optional(), port }).nullable(),
+  site: z
+    .object({
+      root: z.string().optional(),
+      proxyPort: port.optional(),
+      port,
+      /** As of the endpoint at that port. */
+      proxyProtocol: z.boolean().optional(),
+    })
+    .nullable(),
   endpoints: z.array(endpoint),
 });
 export type Workload = z.infer<typeof workload>;

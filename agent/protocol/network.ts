@@ -52,6 +52,14 @@ export type BackboneGoal = z.infer<typeof backboneGoal>;
 export const guestRoute = z.object({ address: ipv4, address6: ipv6, host: name });
 export type GuestRoute = z.infer<typeof guestRoute>;
 
+/** What guests never reach but by a flow, or not at all, as a backbone's goal has it: of a host that is on none. */
+const closedAddresses = z.object({
+  range: cidrv4,
+  range6: cidrv6,
+  /** Hosts' addresses, the controller's, fence devices'. */
+  outOfReach: z.array(z.string().max(64)),
+});
+
 /** Traffic that a declared endpoint lets through; answers are let through with it. */
 export const flow = z.object({
   /** What declares it: `crm/web/admin`, `crm/web` of a mesh, or `crm/db/sql` of a machine. */
@@ -80,6 +88,8 @@ export const routerGoal = z.object({
   outbound: z.array(
     z.object({ subnet: z.string(), allow: z.union([z.literal('all'), z.array(z.string())]) }),
   ),
+  /** Absent: the host has a place on the backbone, whose goal says the same, or the controller is older. */
+  closed: closedAddresses.optional(),
   /** Where guests' resolvers ask for the fleet's names. Absent: nobody serves them. */
   resolver: z
     .object({

@@ -14,7 +14,7 @@ export const endpointRow = z.object({
   addresses: z.array(z.string()),
   port: z.number(),
   protocol: z.string(),
-  /** `failed`: on none of them, or not on the one that has its address; `reason` also says where else it is not. */
+  /** `failed`: not by the host that has its address, or by none where each has its own; `reason` also says where else it is not. */
   state: z.enum(['served', 'failed']),
   reason: z.string().optional(),
   /** The host that has its address now; null: none, or each has its own. */
@@ -78,9 +78,9 @@ export function endpointRows(
   return endpointsOf(application, own, vms).map(
     ({ id, addresses, port, protocol, certificate, backends }) => {
       const shared = publicAddressOf(application, id.split('/')[1] ?? '')?.address;
-      const holder = edges.find(
-        ({ name }) => shared !== undefined && reports.get(name)?.held.includes(shared),
-      );
+      const holders = edges
+        .map(({ name }) => name)
+        .filter((name) => shared !== undefined && reports.get(name)?.held.includes(shared));
       const seen = edges.map(({ name }) => ({
         host: name,
         endpoint: reports.get(name)?.endpoints.find((each) => each.id === id),
@@ -89,15 +89,21 @@ export function endpointRows(
       const problems = seen.flatMap(({ host, endpoint }) =>
         endpoint?.state === 'served' ? [] : [`${host}: ${endpoint?.reason ?? 'it has not said so yet'}`],
       );
-      // Nobody who comes to a shared address gets to the hosts that do not have it.
-      const reached = holder ? seen.filter(({ host }) => host === holder.name) : seen;
+      const nowhere = shared !== undefined && holders.length === 0 ? [`no edge host has ${shared}`] : [];
       const isLate = certificate === undefined ? undefined : late.get(certificate);
-      const reason = [edges.length === 0 ? NOBODY : problems.join('; '), isLate].filter(Boolean).join('; ');
+      const unserved = edges.length === 0 ? NOBODY : [...nowhere, ...problems].join('; ');
+      const reason = [unserved, isLate].filter(Boolean).join('; ');
+      const hosts = seen.filter(({ endpoint }) => endpoint?.state === 'served').map(({ host }) => host);
+      // Nobody who comes to a shared address gets to the hosts that do not have it.
+      const isServed =
+        shared === undefined
+          ? serving.length > 0
+          : holders.length > 0 && holders.every((name) => hosts.includes(name));
       return {
         ...{ id, addresses, port, protocol },
-        state: reached.some(({ endpoint }) => endpoint?.state === 'served') ? 'served' : 'failed',
+        state: isServed ? 'served' : 'failed',
         ...(reason === '' ? {} : { reason }),
-        host: holder?.name ?? null,
+        host: holders[0] ?? null,
         connections: sum(serving, 'connections'),
         bytesIn: sum(serving, 'bytesIn'),
         bytesOut: sum(serving, 'bytesOut'),

@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { formatAddress, overlap, range6Of } from '../../agent/kit/addressing.ts';
 import { writeFileAtomic } from '../../agent/kit/atomic-file.ts';
 import { WeftError } from '../../agent/kit/errors.ts';
+import { parsePublicRange } from '../model/public-ranges.ts';
 import type { FleetRecord } from '../model/records.ts';
 import type { Store } from '../store/contract.ts';
 
@@ -11,7 +13,7 @@ const RANGE = '10.128.0.0/10';
  * The fleet's record. A copy lies beside the authority's keys, so that a store that was lost or restored is noticed: the
  * fleet keeps its UUID, its epoch grows, and hosts obey only the newer one.
  * @param guestRange what was asked for; null: what it has. @throws `conflict` when guests have addresses of another range.
- * @param publicRanges as they are configured now.
+ * @param publicRanges as they are configured now. @throws `usage` when one is on a link of guests.
  */
 export async function openFleet(
   store: Store,
@@ -22,6 +24,7 @@ export async function openFleet(
   const stored = (await store.get('fleet'))?.value as FleetRecord | undefined;
   const copy = await readCopy(copyFile);
   const { public: _before, ...decided } = await withRange(store, decide(stored ?? null, copy), guestRange);
+  for (const range of publicRanges) requireApart(range, decided);
   const fleet: FleetRecord = publicRanges.length === 0 ? decided : { ...decided, public: publicRanges };
   if (JSON.stringify(copy) !== JSON.stringify(fleet))
     await writeFileAtomic(copyFile, `${JSON.stringify(fleet)}\n`);
@@ -34,6 +37,18 @@ export function decide(stored: FleetRecord | null, copy: FleetRecord | null): Fl
   if (stored && copy) return stored.epoch < copy.epoch ? { ...copy, epoch: copy.epoch + 1 } : stored;
   if (copy) return { ...copy, epoch: copy.epoch + 1 };
   return stored ?? { uuid: randomUUID(), epoch: 1, range: RANGE };
+}
+
+/** Public addresses are of the hosts' own link: with the guests' on it as well, either would be in the way of the other. */
+function requireApart(text: string, { range, uuid }: FleetRecord): void {
+  const parsed = parsePublicRange(text);
+  if (!parsed) return;
+  const link = `${formatAddress(parsed.family, parsed.first)}/${parsed.prefix}`;
+  const guests = [range, range6Of(uuid)].find((each) => overlap(each, link));
+  if (guests !== undefined)
+    throw new WeftError('usage', `--public ${text} is of a link that overlaps ${guests}, the guests’ range`, {
+      remedy: 'Name addresses of the hosts’ own network, or choose another --guest-range.',
+    });
 }
 
 async function withRange(store: Store, fleet: FleetRecord, range: string | null): Promise<FleetRecord> {

@@ -8,8 +8,9 @@ import {
   range6Of,
   subnet6Of,
 } from '../../agent/kit/addressing.ts';
-import type { BackboneGoal, RouterOf } from '../../agent/protocol/index.ts';
+import type { BackboneGoal, RouterGoal, RouterOf } from '../../agent/protocol/index.ts';
 import type { FleetRecord, HostRecord } from '../model/records.ts';
+import { collisionWith } from './collisions.ts';
 import { derived } from './derived.ts';
 import { edgeHosts, edgePart } from './edge-hosts.ts';
 import { encryptionOf } from './encryption.ts';
@@ -56,6 +57,16 @@ export function backboneGoalOf(host: string, { fleet, hosts }: NetworkWorld): Ba
   };
 }
 
+/** What guests never reach, of a host that has no place on the backbone: the same as everybody's. */
+export function closedAddresses({ fleet, hosts }: NetworkWorld): NonNullable<RouterGoal['closed']> {
+  const { shared, routers } = derived(listOf(hosts), backboneOf(fleet));
+  const { range, range6, outOfReach: closed = [] } = shared;
+  return {
+    ...{ range, range6 },
+    outOfReach: [...new Set([...closed, ...routers.map(({ underlay }) => underlay)])].sort(),
+  };
+}
+
 /** Fleet → how its backbone is made from its hosts: one function for each, by which the answer is remembered. */
 const makers = new WeakMap<FleetRecord, (hosts: readonly HostRecord[]) => Backbone>();
 
@@ -71,8 +82,11 @@ function makeBackbone(fleet: FleetRecord, hosts: readonly HostRecord[]): Backbon
   const cidr6 = subnet6Of(uuid, 0);
   const edges = edgeHosts(hosts);
   const routers = hosts
-    .flatMap(({ name, number, offer }): readonly RouterOf[] => {
+    .flatMap((host): readonly RouterOf[] => {
+      const { name, number, offer } = host;
       if (number === undefined || !offer?.underlay) return [];
+      // Its device would take away what the host lives by; where something else collides, guests that it has go on.
+      if (collisionWith(host, [cidr, cidr6]) !== null) return [];
       const address = addressAt(parseRange(cidr).base + number);
       return [
         {
@@ -131,6 +145,7 @@ function mtusOf(
 export const routerPart = (host: HostRecord | undefined): unknown => [
   ...[host?.number, host?.offer?.underlay?.address, host?.offer?.underlay?.mtu],
   host?.offer?.underlay?.encryption?.publicKey,
+  host?.offer?.underlay?.networks,
   edgePart(host),
   outOfReachPart(host),
 ];

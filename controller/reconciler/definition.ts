@@ -13,21 +13,24 @@ export function roleDefinition(role: Role, applicationPackage: PackageRef | null
     ...made
   } = role;
   const endpoints = Object.fromEntries(
-    Object.entries(made.endpoints).map(([name, each]) => [name, inside(each)]),
+    Object.entries(made.endpoints).map(([name, each]) => [name, inside(each, made.site !== null)]),
   );
   return digestOf({ ...made, endpoints, package: made.package ?? applicationPackage });
 }
 
-/** In this order of its fields it was digested before there were others. */
-function inside(endpoint: Endpoint) {
+/** In this order of its fields it was digested before there were others. @param isServed by Weft's own web server. */
+function inside(endpoint: Endpoint, isServed: boolean) {
   const {
     certificate: _certificate,
     certificateNames: _certificateNames,
-    proxyProtocol: _proxyProtocol,
+    proxyProtocol,
     drainMs: _drainMs,
     ...made
   } = endpoint;
-  return made;
+  // Its web server, and what looks whether it works, go by it from its start.
+  const isProbed = made.probe !== undefined && made.probe.check.type !== 'exec';
+  const isPart = proxyProtocol === true && (isServed || isProbed);
+  return isPart ? { ...made, proxyProtocol } : made;
 }
 
 /** What a machine is made from; its disk stays whatever becomes of the rest. */

@@ -239,13 +239,14 @@ function workloadOf(role: Role | null, record: VmRecord, application: Applicatio
             ...(role.site.root === null ? {} : { root: role.site.root }),
             ...(role.site.proxyPort === null ? {} : { proxyPort: role.site.proxyPort }),
             port: listening.targetPort,
+            ...(listening.proxyProtocol ? { proxyProtocol: true } : {}),
           }
         : null,
     endpoints,
   };
 }
 
-/** What of an endpoint the guest's own host looks at: how it is published is a load balancer's business. */
+/** What of an endpoint the guest's own host looks at, and sets up: how it is published is a load balancer's business. */
 const guestsEndpoint = (name: string, endpoint: Endpoint): Workload['endpoints'][number] => ({
   name,
   type: endpoint.type === 'internal' ? 'internal' : 'input',
@@ -254,6 +255,7 @@ const guestsEndpoint = (name: string, endpoint: Endpoint): Workload['endpoints']
   targetPort: endpoint.targetPort,
   from: [...endpoint.from],
   ...(endpoint.probe ? { probe: endpoint.probe } : {}),
+  ...(endpoint.proxyProtocol === true ? { proxyProtocol: true } : {}),
 });
 
 const hasEndpoints = ({ service }: ApplicationRecord): boolean =>

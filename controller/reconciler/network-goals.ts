@@ -2,6 +2,7 @@ import { address6At, guestAddress6, subnet6Of, vniOf } from '../../agent/kit/add
 import type { Goal, NetworkGoal } from '../../agent/protocol/index.ts';
 import type { NetworkRecord, VmRecord } from '../model/records.ts';
 import { backboneGoalOf } from './backbone-goals.ts';
+import { isColliding } from './collisions.ts';
 import { edgeGoalOf } from './edge-goals.ts';
 import { guestsBySubnet } from './guest-places.ts';
 import { namesGoalOf } from './names-goals.ts';
@@ -14,7 +15,9 @@ type NetworkParts = Pick<Goal, 'networks' | 'backbone' | 'router' | 'edge' | 'na
 /** What a host's goal says of the network. @param guests VMs that are on it, or come to it. */
 export function networkPartsOf(host: string, guests: readonly VmRecord[], world: NetworkWorld): NetworkParts {
   const ids = [...new Set(guests.map(({ networkId }) => networkId))].sort();
-  const backbone = backboneGoalOf(host, world);
+  // What collides takes nothing new: of its guests' ways there are only those of guests that it has.
+  const isApart = guests.length === 0 && isColliding(world.hosts.get(host));
+  const backbone = isApart ? undefined : backboneGoalOf(host, world);
   const edge = edgeGoalOf(host, world);
   const names = namesGoalOf(host, world);
   return {

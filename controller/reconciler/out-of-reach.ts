@@ -8,7 +8,7 @@ import type { FleetRecord, HostRecord } from '../model/records.ts';
  * @returns sorted, none twice.
  */
 export function outOfReach(
-  { devices = [], public: ranges = [] }: FleetRecord,
+  { devices = [], public: ranges = [] }: Pick<FleetRecord, 'devices' | 'public'>,
   hosts: readonly HostRecord[],
 ): readonly string[] {
   const shared = ranges.flatMap((text) => parsePublicRange(text) ?? []);

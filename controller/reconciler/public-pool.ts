@@ -1,10 +1,32 @@
-import { formatAddress } from '../../agent/kit/addressing.ts';
+import { bitsOf, familyOf, formatAddress } from '../../agent/kit/addressing.ts';
 import { listAddresses, type PublicAddress } from '../model/public-address.ts';
 import { isInRange, type PublicRange } from '../model/public-ranges.ts';
-import type { ApplicationRecord } from '../model/records.ts';
+import type { ApplicationRecord, HostRecord } from '../model/records.ts';
+import { outOfReach } from './out-of-reach.ts';
 
 /** VRRP counts virtual routers in a byte. */
 const MOST_ROUTERS = 255;
+
+/** Addresses that are somebody's, however they are written. */
+export interface OwnAddresses {
+  /** Where hosts are on the underlay: never an application's. */
+  readonly underlays: ReadonlySet<string>;
+  /** All that hosts have, their controller and their devices. Those of applications are among them, on the host that has them now. */
+  readonly seen: ReadonlySet<string>;
+}
+
+export function ownAddressesOf(hosts: readonly HostRecord[]): OwnAddresses {
+  const underlays = hosts.flatMap(({ offer }) => offer?.underlay?.address ?? []).map(canonical);
+  return {
+    underlays: new Set(underlays),
+    seen: new Set([...underlays, ...outOfReach({}, hosts).map(canonical)]),
+  };
+}
+
+const canonical = (address: string): string => {
+  const family = familyOf(address);
+  return family === null ? address : formatAddress(family, bitsOf(address));
+};
 
 interface OfFamily {
   readonly address: string;
@@ -16,9 +38,18 @@ export class PublicPool {
   readonly #ranges: readonly PublicRange[];
   readonly #addresses: Set<string>;
   readonly #routers: Set<number>;
+  readonly #own: OwnAddresses;
+  readonly #devices: ReadonlySet<string>;
 
-  constructor(ranges: readonly PublicRange[], applications: readonly ApplicationRecord[]) {
+  constructor(
+    ranges: readonly PublicRange[],
+    applications: readonly ApplicationRecord[],
+    own: OwnAddresses,
+    devices: readonly string[],
+  ) {
     this.#ranges = ranges;
+    this.#own = own;
+    this.#devices = new Set(devices.map(canonical));
     const taken = applications.flatMap(({ public: own, publicMachines }) => [
       ...(own ? [own] : []),
       ...Object.values(publicMachines ?? {}),
@@ -28,7 +59,8 @@ export class PublicPool {
   }
 
   /**
-   * What somebody has from now on: what it had, as far as the ranges still have that, and else the first that is free.
+   * What somebody has from now on: what it had, as far as the ranges still have that and no host lives by it, and else the first that is
+   * nobody's, no host's and no device's.
    * @returns null: nothing of IPv4 is free, or no virtual router.
    */
   settle(before: PublicAddress | undefined): PublicAddress | null {
@@ -43,7 +75,7 @@ export class PublicPool {
   }
 
   #kept(family: 4 | 6, address: string | undefined): OfFamily | null {
-    if (address === undefined) return null;
+    if (address === undefined || this.#own.underlays.has(canonical(address))) return null;
     const range = this.#ranges.find((each) => each.family === family && isInRange(each, address));
     return range ? { address, prefix: range.prefix } : null;
   }
@@ -52,9 +84,13 @@ export class PublicPool {
     for (const { first, last, prefix } of this.#ranges.filter((each) => each.family === family))
       for (let value = first; value <= last; value++) {
         const address = formatAddress(family, value);
-        if (!this.#addresses.has(address)) return { address, prefix };
+        if (!this.#isTaken(address)) return { address, prefix };
       }
     return null;
+  }
+
+  #isTaken(address: string): boolean {
+    return this.#addresses.has(address) || this.#own.seen.has(address) || this.#devices.has(address);
   }
 
   #freeRouter(): number | null {

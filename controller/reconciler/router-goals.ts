@@ -1,6 +1,7 @@
 import { guestAddress6, subnet6Of } from '../../agent/kit/addressing.ts';
 import type { Flow, GuestRoute, RouterGoal } from '../../agent/protocol/index.ts';
 import type { NetworkRecord } from '../model/records.ts';
+import { closedAddresses } from './backbone-goals.ts';
 import { counterparts, type DeclaredFlow, EDGE, flowsOf, networkNameOf } from './flows.ts';
 import { guestsBySubnet } from './guest-places.ts';
 import { resolverOf } from './names-goals.ts';
@@ -24,6 +25,7 @@ export function routerGoalOf(
     flows,
     routes: hasBackbone ? routesAt(host, here, world) : [],
     outbound: outboundAt(here, world),
+    ...(hasBackbone ? {} : { closed: closedAddresses(world) }),
     ...(resolver ? { resolver } : {}),
   };
 }

@@ -1,6 +1,6 @@
 import { networkName } from '../../executor/names.ts';
 import { bridgeName, tableName } from '../../network/names.ts';
-import { hasBackbone } from '../../network/router-part.ts';
+import { isRouting } from '../../network/router-part.ts';
 import type { Finding } from '../findings.ts';
 import type { DoctorWorld, Rule } from '../world.ts';
 
@@ -52,7 +52,7 @@ export const loneTables: Rule<Finding> = ({ goal, tables, networks, fleet }) => 
   if (
     goal === null ||
     goal.networks.length > 0 ||
-    hasBackbone(goal) ||
+    isRouting(goal) ||
     networks.some(({ mark }) => mark !== null)
   )
     return [];

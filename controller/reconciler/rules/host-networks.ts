@@ -1,6 +1,7 @@
-import { overlap, range6Of, SERVICE_OFFSET } from '../../../agent/kit/addressing.ts';
+import { range6Of, SERVICE_OFFSET } from '../../../agent/kit/addressing.ts';
 import { isSameDocument } from '../../../agent/kit/same-document.ts';
-import type { FleetRecord, HostRecord } from '../../model/records.ts';
+import type { HostRecord } from '../../model/records.ts';
+import { collisionWith, isColliding } from '../collisions.ts';
 import type { Draft } from '../draft.ts';
 import { describeStanding, encryptionOf, standingOf } from '../encryption.ts';
 
@@ -18,15 +19,15 @@ const judged = (hosts: readonly HostRecord[]): readonly HostRecord[] =>
 /** Hosts with an underlay, or of which something is said that has to do with one. */
 const underlying = (hosts: readonly HostRecord[]): readonly HostRecord[] =>
   hosts.filter(
-    ({ offer, collision, encryption }) =>
-      offer?.underlay !== undefined || (collision ?? null) !== null || (encryption ?? null) !== null,
+    (host) => host.offer?.underlay !== undefined || isColliding(host) || (host.encryption ?? null) !== null,
   );
 
 /** Gives hosts their place on the backbone, and finds those whose own networks are where the fleet's are to be, and those that do not encrypt. */
 export function followHostNetworks(draft: Draft): void {
   numberHosts(draft);
+  const { range, uuid } = draft.world.fleet;
   for (const host of draft.of('hosts', underlying)) {
-    const collision = collisionOf(host, draft.world.fleet);
+    const collision = collisionWith(host, [range, range6Of(uuid)]);
     if (collision === (host.collision ?? null)) continue;
     draft.put('hosts', host.name, { ...host, collision });
     draft.tell(
@@ -73,12 +74,4 @@ function numberHosts(draft: Draft): void {
     draft.put('hosts', host.name, { ...host, number });
     number++;
   }
-}
-
-function collisionOf({ offer }: HostRecord, { range, uuid }: FleetRecord): string | null {
-  for (const network of offer?.underlay?.networks ?? [])
-    for (const own of [range, range6Of(uuid)])
-      if (overlap(network, own))
-        return `its network ${network} overlaps ${own}, which is the fleet's for guests`;
-  return null;
 }

@@ -4,7 +4,7 @@ import { type PublicRange, parsePublicRange } from '../../model/public-ranges.ts
 import type { ApplicationRecord } from '../../model/records.ts';
 import type { Draft } from '../draft.ts';
 import { publishesTogether } from '../edge-endpoints.ts';
-import { PublicPool } from '../public-pool.ts';
+import { ownAddressesOf, PublicPool } from '../public-pool.ts';
 
 type Addresses = Pick<ApplicationRecord, 'public' | 'publicMachines'>;
 
@@ -16,7 +16,8 @@ export function followPublicAddresses(draft: Draft): void {
   const ranges = (draft.world.fleet.public ?? []).flatMap((text) => parsePublicRange(text) ?? []);
   const concerned = draft.of('applications', concernedBy);
   if (concerned.length === 0) return;
-  const pool = new PublicPool(ranges, draft.all('applications'));
+  const own = draft.of('hosts', ownAddressesOf);
+  const pool = new PublicPool(ranges, draft.all('applications'), own, draft.world.fleet.devices ?? []);
   for (const application of concerned) {
     const { public: before, publicMachines: machinesBefore, ...rest } = application;
     const after = addressesOf(draft, application, ranges, pool);

@@ -354,6 +354,38 @@ describe('a shared address', () => {
     );
   });
 
+  it('goes to a host that serves something there, and is on one only when the other can again', async () => {
+    const other = { a: 'b', b: 'a' } as const;
+    const holder: EdgeName = (await stage.hasAddress('a', VIP)) ? 'a' : 'b';
+    await stage.until(holder, 'the address', holds);
+    await stage.until(
+      other[holder],
+      'the other one to serve',
+      (report) => stateOf(report, 'crm/web/http') === 'served',
+    );
+    const blocker = await stage.listenOn(holder, 91);
+    const moved = endpoint({ port: 91 });
+    for (const edge of ['a', 'b'] as const) stage.tell(edge, goalOf(edge, moved));
+    await stage.until(other[holder], 'the address that the other one cannot serve', holds);
+    const left = await stage.until(holder, 'it to be left', (report) => !holds(report));
+    expect(stateOf(left, moved.id)).toBe('failed');
+    await waitFor(
+      'answers at the other one',
+      () => stage.ask(VIP, 91),
+      (answer) => answer.startsWith('web-'),
+      60_000,
+    );
+    blocker.kill('SIGKILL');
+    await stage.until(holder, 'it to serve again', (report) => stateOf(report, moved.id) === 'served');
+    await both(endpoint());
+    await waitFor(
+      'one host to have the address',
+      async () => [await stage.hasAddress('a', VIP), await stage.hasAddress('b', VIP)],
+      ([a, b]) => a !== b,
+      60_000,
+    );
+  });
+
   it('moves when the link of its host goes down, and when its host dies', async () => {
     const other = { a: 'b', b: 'a' } as const;
     const holder: EdgeName = (await stage.hasAddress('a', VIP)) ? 'a' : 'b';

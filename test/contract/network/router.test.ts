@@ -7,6 +7,7 @@ import {
   aGuest,
   DEVICE,
   DEVICE6,
+  EDGE,
   FLEET,
   type Guest,
   gateway6Of,
@@ -64,10 +65,10 @@ const expectUnreached = async (from: string, targets: readonly Target[]) =>
   expect(await reaches(from, targets, SILENCE_S)).toEqual(said(from, targets, 'no'));
 
 /** Everyone tries everyone else, at each port, by both families. */
-async function expectMatrix(): Promise<void> {
+async function expectMatrix(among: readonly Guest[] = guests): Promise<void> {
   await Promise.all(
-    guests.map(async (from) => {
-      const tries = guests
+    among.map(async (from) => {
+      const tries = among
         .filter((to) => to !== from)
         .flatMap((to) => TCP_PORTS.map((port) => ({ to, port, isDeclared: isDeclared(from, to, port) })));
       const targets = (wanted: boolean): Target[] =>
@@ -108,10 +109,8 @@ beforeAll(async () => {
 });
 afterAll(() => stage.close());
 
-test(
-  'what is declared connects, on one host and across hosts, by IPv4 and IPv6, and nothing else does',
-  expectMatrix,
-);
+test('what is declared connects, on one host and across hosts, by IPv4 and IPv6, and nothing else does', () =>
+  expectMatrix());
 
 test('each router tells what it has let through of a flow, and what it has dropped', async () => {
   const [web, db] = [guestOf('crm/web-0'), guestOf('crm/db-1')];
@@ -487,6 +486,7 @@ test.each([
   ['a table is deleted', ['nft', 'delete', 'table', 'bridge', table]],
   ['a chain is emptied', ['nft', 'flush', 'chain', 'inet', table, 'flows']],
   ['the backbone is deleted', ['ip', 'link', 'delete', device]],
+  ['the end of the guests’ range is deleted', ['ip', 'route', 'flush', 'type', 'unreachable']],
   ['its routes are deleted', ['ip', 'route', 'flush', 'dev', device, 'via', routerOf('h2').address]],
   ['its address is deleted', ['ip', 'address', 'flush', 'dev', device]],
   ['its neighbours are deleted', ['ip', 'neigh', 'flush', 'dev', device, 'nud', 'permanent']],
@@ -529,6 +529,16 @@ test.each([
   ]);
 });
 
+test('what is for a guest that nobody knows does not leave by the host’s gateway, and its sender hears so', async () => {
+  for (const host of ['h1', EDGE])
+    for (const address of ['10.140.0.5', 'fd12:3456:789a:99::5']) {
+      const way = stage.run(host, ['ip', 'route', 'get', address]);
+      await expect(way).rejects.toThrow(/unreachable|No route to host/i);
+    }
+  expect(await stage.run('h1', ['ip', 'route', 'get', '203.0.113.1'])).toContain(`via ${GATEWAY}`);
+  expect(await stage.run('h1', ['ip', 'route', 'get', guestOf('crm/db-1').address])).toContain(device);
+});
+
 test('a host that watches its kernel puts things right by itself', async () => {
   await stage.host('h1').router.ask({ do: 'watch' });
   for (const [what, command] of [
@@ -547,7 +557,31 @@ test('a host that watches its kernel puts things right by itself', async () => {
   await expectReached('crm/web-0', [[guestOf('crm/db-1').address, 5432]]);
 });
 
-test('a host without a place on the backbone has its older table alone, and one without anything has none', async () => {
+test('a host that loses its place on the backbone judges its own guests as before, and reaches no other host', async () => {
+  const { router } = stage.host('h1');
+  const { backbone, router: rules, ...rest } = partOf('h1', guests);
+  if (!backbone || !rules) throw new TypeError('it has both');
+  const { range, range6, outOfReach = [] } = backbone;
+  await router.ask({
+    ...{ do: 'apply' },
+    part: { ...rest, router: { ...rules, routes: [], closed: { range, range6, outOfReach } } },
+  });
+  expect(await stage.run('h1', ['ip', 'link'])).not.toContain(device);
+  expect(await router.ask({ do: 'heal' })).toBe(false);
+  await expectMatrix(guests.filter(({ host }) => host === 'h1'));
+  await expectUnreached('shop/web-0', [
+    [guestOf('crm/db-0').address, 22],
+    [gatewayOf('shop/web'), 22],
+    [underlayOf('h1'), 22],
+    [DEVICE, 22],
+  ]);
+  await expectUnreached('crm/web-0', [[guestOf('crm/db-1').address, 5432]]);
+  await expectReached('crm/web-0', [['203.0.113.1', 80]]);
+  await apply(guests);
+  await expectMatrix();
+});
+
+test('a host of an older controller has its older table alone, and one without anything has none', async () => {
   const { router } = stage.host('h3');
   const { networks } = partOf('h3', guests);
   await router.ask({ do: 'apply', part: { fleet: FLEET, networks } });
@@ -555,6 +589,8 @@ test('a host without a place on the backbone has its older table alone, and one 
   expect(await stage.run('h3', ['ip', 'link'])).not.toContain(device);
   await router.ask({ do: 'apply', part: { fleet: FLEET, networks: [] } });
   expect((await stage.run('h3', ['nft', 'list', 'tables'])).trim()).toBe('');
+  for (const family of ['-4', '-6'])
+    expect(await stage.run('h3', ['ip', family, 'route'])).not.toMatch(/^unreachable 10|^unreachable fd/m);
   await apply(guests);
   await expectMatrix();
 });

@@ -1,8 +1,9 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { hexOf6, linkLocalOf } from '../../../agent/network/addresses.ts';
 import { isNothing, planLinks } from '../../../agent/network/links-plan.ts';
 import { composeLinks } from '../../../agent/network/links-wanted.ts';
 import { tapName } from '../../../agent/network/names.ts';
+import type { RouterPart } from '../../../agent/network/router-part.ts';
 import { composeRuleset } from '../../../agent/network/ruleset.ts';
 import { aGuest, FLEET, partOf } from '../../contract/network/fleet.ts';
 
@@ -13,6 +14,7 @@ const nothing = {
   routes: [],
   neighbours: [],
   forwards: [],
+  unreachable: [],
   without6: new Set<string>(),
   has6: true,
 };
@@ -48,6 +50,27 @@ test('a fleet of an older controller has its table of translation alone, and non
   expect(composeLinks({ fleet: FLEET, networks: part.networks }).vxlans).toEqual([]);
 });
 
+test('without a place on the backbone guests are judged the same, and nothing is there of what comes from other hosts', () => {
+  const { backbone, router, ...rest } = partOf('h1', guests);
+  if (!backbone || !router) throw new TypeError('it has both');
+  const { range, range6, outOfReach = [] } = backbone;
+  const apart = { ...rest, router: { ...router, routes: [], closed: { range, range6, outOfReach } } };
+  const [text, joined] = [apart, part].map((each) => composeRuleset(each, ['192.0.2.0/24'])) as [
+    string,
+    string,
+  ];
+  const chain = (of: string, name: string) => of.match(new RegExp(`  chain ${name} \\{[^}]*\\}`))?.[0];
+  for (const name of ['flows', 'outbound', 'guest-input', 'guest-0a80040a'])
+    expect(chain(text, name)).toBe(chain(joined, name));
+  expect(text).toContain('iifname "wbf1ee-*" goto from-guest');
+  expect(text).toContain('10.128.4.0/22 . 10.128.8.0/22 . tcp . 5432');
+  expect(text.match(/set never4 \{[^}]*elements = \{([^}]*)\}/)?.[1]).toContain('10.128.0.0/10');
+  for (const gone of ['wxf1ee', 'vxlan', 'remote4', 'backbone']) expect(text).not.toContain(gone);
+  const links = composeLinks(apart);
+  expect([links.vxlans, links.routes, links.forwards]).toEqual([[], [], []]);
+  expect(links.addresses).toEqual(composeLinks(part).addresses.filter(({ device }) => device !== 'wxf1ee'));
+});
+
 test('names and addresses are as the kernel takes them', () => {
   expect(tapName(FLEET, '10.128.4.10')).toBe('wtf1ee-0a80040a');
   expect(linkLocalOf('52:54:0a:80:04:0b')).toBe('fe80::5054:aff:fe80:40b');
@@ -63,6 +86,44 @@ test('on a host that has nothing yet the backbone is made; what belongs on a bri
   expect(plan.addresses.join()).not.toContain('wbf1ee');
   expect(plan.forwards).toContain('fdb replace 52:54:ff:00:00:03 dev wxf1ee dst 192.0.2.11 self permanent');
   expect(plan.forwards.join()).not.toContain('master');
+});
+
+describe('what is for a guest that nobody knows', () => {
+  const metric = 4_000_061_934;
+  const ranges = ['10.128.0.0/10', 'fd12:3456:789a::/48'];
+  const link = (ifname: string, local: string, prefixlen: number) => ({
+    ...{ ifname, mtu: 1450, flags: ['UP'], addr_info: [{ local, prefixlen }] },
+  });
+  const linesOf = (of: Partial<typeof nothing> = {}, near: readonly string[] = [], to: RouterPart = part) =>
+    planLinks('f1ee', composeLinks(to), { ...nothing, ...of }, near).addresses.filter((line) =>
+      line.includes('unreachable'),
+    );
+  const made = ranges.map((to) => ({ to, metric }));
+
+  test('goes nowhere, and least of all by the host’s own gateway', () => {
+    expect(linesOf()).toEqual(ranges.map((to) => `route replace unreachable ${to} metric ${metric}`));
+    expect(linesOf({ unreachable: made as never })).toEqual([]);
+    expect(linesOf({ has6: false })).toEqual([`route replace unreachable 10.128.0.0/10 metric ${metric}`]);
+    // Its own bridges are in the range, and no others are.
+    expect(linesOf({ links: [link('wbf1ee-1', '10.128.4.1', 22)] as never })).toHaveLength(2);
+  });
+
+  test('is left to the host where it lives by an address in the range itself', () => {
+    const [, six] = ranges.map((to) => `route replace unreachable ${to} metric ${metric}`);
+    expect(linesOf({ links: [link('eth0', '10.130.0.7', 16)] as never })).toEqual([six]);
+    expect(linesOf({}, ['10.191.0.9'])).toEqual([six]);
+    expect(linesOf({ unreachable: made as never }, ['10.191.0.9'])).toEqual([
+      `route delete unreachable 10.128.0.0/10 metric ${metric}`,
+    ]);
+  });
+
+  test('has no route of its own any more where nothing is routed, and somebody else’s stays', () => {
+    const others = [{ to: '10.128.0.0/10', metric: 7 }];
+    const unreachable = [...made, ...others] as never;
+    expect(linesOf({ unreachable }, [], { fleet: FLEET, networks: [] })).toEqual(
+      ranges.map((to) => `route delete unreachable ${to} metric ${metric}`),
+    );
+  });
 });
 
 test('only devices that are the fleet’s go, and a VXLAN of another number is made anew', () => {
@@ -98,12 +159,12 @@ test('a bridge that libvirt is just making is left alone until it has its addres
   const gateway = { local: '10.128.4.1', prefixlen: 22 };
   for (const flags of [[], ['UP']]) {
     const bare = { ...nothing, links: [bridge({ flags, addr_info: [] })], without6: making };
-    expect(linesOn('wbf1ee-1', planLinks('f1ee', wanted, bare, making))).toEqual([]);
+    expect(linesOn('wbf1ee-1', planLinks('f1ee', wanted, bare, [], making))).toEqual([]);
     // Somebody else's work, where libvirt is not at it.
     expect(linesOn('wbf1ee-1', planLinks('f1ee', wanted, bare))).not.toEqual([]);
   }
   const addressed = { ...nothing, links: [bridge({ flags: [], addr_info: [gateway] })] };
-  expect(planLinks('f1ee', wanted, addressed, making).links).toContain('link set dev wbf1ee-1 up');
+  expect(planLinks('f1ee', wanted, addressed, [], making).links).toContain('link set dev wbf1ee-1 up');
 });
 
 test('IPv6 is put on where it is off, also on what is made just now, and nowhere where the kernel has none', () => {

@@ -137,7 +137,15 @@ test('a device of another making, or of which nobody answers, is made anew; one 
 
 test('VXLAN’s packets to who encrypts are bound to the tunnel, and go nowhere while there is none', () => {
   const observed = {
-    ...{ links: [], routes: [], neighbours: [], forwards: [], without6: new Set<string>(), has6: true },
+    ...{
+      links: [],
+      routes: [],
+      neighbours: [],
+      unreachable: [],
+      forwards: [],
+      without6: new Set<string>(),
+      has6: true,
+    },
   };
   const wanted = composeLinks(sealedPart());
   const without = planLinks('f1ee', wanted, observed).forwards;
@@ -165,7 +173,7 @@ test('a binding to a device that is gone is one to another device', () => {
       },
       link(),
     ],
-    ...{ routes: [], neighbours: [], forwards: [bound], without6: new Set<string>(), has6: true },
+    ...{ routes: [], neighbours: [], unreachable: [], forwards: [bound], without6: new Set<string>(), has6: true },
   });
   expect(made.forwards).toContain(
     'fdb replace 52:54:ff:00:00:03 dev wxf1ee dst 192.0.2.11 via wgf1ee self permanent',

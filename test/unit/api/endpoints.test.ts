@@ -46,6 +46,16 @@ test('an endpoint is served where every edge host says so, at the address that t
   ]);
 });
 
+test('at a shared address an endpoint is served when the host that has the address serves it, whatever others do', () => {
+  const failed = { state: 'failed', reason: 'certificate crm: /x/crm.pem is not there' } as const;
+  const [row] = endpointRows(shared, hosts, vms, [link('h1', failed, ['192.0.2.200']), link('h2', {})]);
+  expect(row).toMatchObject({ state: 'failed', host: 'h1', reason: `h1: ${failed.reason}` });
+  const [elsewhere] = endpointRows(shared, hosts, vms, [link('h1', failed), link('h2', {}, ['192.0.2.200'])]);
+  expect(elsewhere).toMatchObject({ state: 'served', host: 'h2', reason: `h1: ${failed.reason}` });
+  const [nowhere] = endpointRows(shared, hosts, vms, [link('h1', {}), link('h2', {})]);
+  expect(nowhere).toMatchObject({ state: 'failed', host: null, reason: 'no edge host has 192.0.2.200' });
+});
+
 test('an endpoint of a public machine is where that machine’s own address is', () => {
   const machine = aMachine({ public: true, endpoints: { web: HTTP } });
   const crm = {

@@ -5,6 +5,7 @@ import { afterEach, expect, test } from 'vitest';
 import { readConfiguration } from '../../../controller/configuration.ts';
 import { openFleet } from '../../../controller/fleet/fleet-record.ts';
 import { MemoryStore } from '../../../controller/store/memory/memory-store.ts';
+import { FLEET } from '../../support/builders/goal.ts';
 
 const folders: string[] = [];
 afterEach(async () => {
@@ -19,6 +20,23 @@ test.each([
   ['10.0.0.0', /must be a network/],
 ])('--guest-range %s is refused', (range, message) => {
   expect(() => readConfiguration(['--guest-range', range])).toThrow(message);
+});
+
+test.each([
+  ['10.128.0.200-10.128.0.210/24', '10.128.0.0/10'],
+  ['10.3.0.200/8', '10.128.0.0/10'],
+  ['fd5e:ed00::200/64', 'fd5e:ed00::/48'],
+])('public addresses %s are refused beside guests of %s', async (range, guests) => {
+  const folder = await mkdtemp(join(tmpdir(), 'weft-range-'));
+  folders.push(folder);
+  const store = new MemoryStore();
+  const fleet = { uuid: FLEET, epoch: 1, range: '10.128.0.0/10' };
+  await store.transact({ puts: [{ key: 'fleet', value: fleet }] });
+  const open = (...ranges: readonly string[]) => openFleet(store, join(folder, 'fleet.json'), null, ranges);
+  await expect(open('192.0.2.200/24', range)).rejects.toThrow(
+    `--public ${range} is of a link that overlaps ${guests}, the guests’ range`,
+  );
+  expect((await open('192.0.2.200/24')).public).toEqual(['192.0.2.200/24']);
 });
 
 test('the range can be chosen as long as nobody has an address of another one', async () => {

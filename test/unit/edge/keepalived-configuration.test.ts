@@ -26,6 +26,13 @@ test('what is not of the underlay’s family goes along with what is', () => {
   ]);
 });
 
+test('the address by which a host is reached is never shared', () => {
+  const own = { address: shared.address, interface: 'eth0' };
+  expect(composeKeepalivedConfiguration([{ ...shared, peers: ['192.0.2.2'] }], own)).not.toContain(
+    'vrrp_instance',
+  );
+});
+
 test('an address of the other family alone, and hosts of both, are left out', () => {
   const own = { address: '2001:db8::1', interface: 'eth0' };
   expect(composeKeepalivedConfiguration([{ ...shared, peers: [] }], own)).not.toContain('vrrp_instance');

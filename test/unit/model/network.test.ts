@@ -94,7 +94,16 @@ test('what routers and load balancers do around an instance is no part of what i
       'mesh: true\n    outbound: false\n    endpoints: {http: {type: input, port: 443, certificate: {name: crm, names: [a.example]}, drain: 5s}}',
     ),
   ).toBe(plain);
+  expect(role('endpoints: {http: {type: input, port: 443, proxyProtocol: true}}')).toBe(plain);
   expect(role('endpoints: {http: {type: input, port: 444}}')).not.toBe(plain);
+});
+
+test('by the PROXY protocol goes what looks at an instance, and the web server that it has from Weft', () => {
+  const role = (text: string) =>
+    roleDefinition(resolveService(model({ web: text }), {}).roles.web as never, null);
+  const of = (more: string) => role(`endpoints: {http: {type: input, port: 443${more}}}`);
+  expect(of(', probe: {http: /}, proxyProtocol: true')).not.toBe(of(', probe: {http: /}'));
+  expect(of(', probe: {exec: x}, proxyProtocol: true')).toBe(of(', probe: {exec: x}'));
 });
 
 describe('refused, with a place and a fix', () => {

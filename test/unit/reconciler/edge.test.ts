@@ -171,6 +171,33 @@ describe('what edge hosts serve', () => {
   });
 });
 
+test('no application gets an address that a host or a device has, and one that has where a host is now gets another', () => {
+  const [first] = [world.records.hosts.get('h1')];
+  if (!first?.offer?.underlay) throw new TypeError('it has an underlay');
+  const own = ['192.0.2.1', '192.0.2.4'];
+  world.put('hosts/h1', { ...first, offer: { ...first.offer, underlay: { ...first.offer.underlay, own } } });
+  ranges = ['192.0.2.1-192.0.2.9/24'];
+  declare();
+  settle();
+  const address = () => world.records.applications.get('crm')?.public?.address;
+  expect(address()).toBe('192.0.2.5');
+  // Its own is seen on the host that has it now.
+  const has = (host: string, at: string) => {
+    const record = world.records.hosts.get(host);
+    if (!record?.offer?.underlay) throw new TypeError('it has an underlay');
+    world.put(`hosts/${host}`, {
+      ...record,
+      offer: { ...record.offer, underlay: { ...record.offer.underlay, address: at, own: [at, '192.0.2.5'] } },
+    });
+  };
+  has('h2', '192.0.2.2');
+  settle();
+  expect(address()).toBe('192.0.2.5');
+  has('h2', '192.0.2.5');
+  settle();
+  expect(address()).toBe('192.0.2.2');
+});
+
 describe('a public machine', () => {
   const ssh = { type: 'input', protocol: 'tcp', port: 22, targetPort: 22, from: [] } as const;
   const publicDb = aMachine({ public: true, endpoints: { ssh } });

@@ -3,6 +3,7 @@ import type { HostRecord, NetworkRecord } from '../../../controller/model/record
 import { backboneGoalOf } from '../../../controller/reconciler/backbone-goals.ts';
 import { Draft } from '../../../controller/reconciler/draft.ts';
 import { edgeHosts } from '../../../controller/reconciler/edge-hosts.ts';
+import { networkPartsOf } from '../../../controller/reconciler/network-goals.ts';
 import { followHostNetworks } from '../../../controller/reconciler/rules/host-networks.ts';
 import { freeNumber, subnetsIn } from '../../../controller/reconciler/subnet-numbers.ts';
 import type { World } from '../../../controller/reconciler/world.ts';
@@ -10,6 +11,7 @@ import { candidateOf } from '../../../controller/scheduler/candidates.ts';
 import { hostState } from '../../../controller/scheduler/filters/host-state.ts';
 import { FLEET } from '../../support/builders/goal.ts';
 import { aHost } from '../../support/builders/host.ts';
+import { aVm } from '../../support/builders/vm.ts';
 
 const fleet = { uuid: FLEET, epoch: 1, range: '10.128.0.0/10' };
 
@@ -99,6 +101,38 @@ test('edge hosts are those that can, or of them those that are chosen', () => {
   const able = [host('a', true), host('b', true, 'false'), host('c', false, 'true'), host('d', true)];
   expect([...edgeHosts(able)]).toEqual(['a', 'd']);
   expect([...edgeHosts([...able, host('e', true, 'true')])]).toEqual(['e']);
+});
+
+test('a host that collides serves nobody, and has a place on the backbone for guests only that it has, if that is not its own network', () => {
+  const at = (name: string, number: number, networks: string[]) => {
+    const host = hostAt(name, `192.168.7.${number}`, { number, networks: ['192.168.7.0/24', ...networks] });
+    return { ...host, offer: { ...host.offer, edge: true } };
+  };
+  const { hosts } = followed(at('a', 2, []), at('b', 3, ['10.130.0.0/16']), at('c', 4, ['10.191.252.0/24']));
+  const world = {
+    ...{ fleet, hosts: new Map(hosts.map((host) => [host.name, host])), applications: new Map() },
+    ...{ networks: new Map(), vms: new Map() },
+  };
+  const guest = aVm();
+  const [free, collides, cut] = ['a', 'b', 'c'].map((name) => networkPartsOf(name, [guest], world));
+  expect([free?.edge !== undefined, collides?.edge, cut?.edge]).toEqual([true, undefined, undefined]);
+  expect(free?.backbone?.others.map(({ host }) => host)).toEqual(['b']);
+  expect([collides?.backbone?.self.edge, cut?.backbone]).toEqual([false, undefined]);
+  expect(cut?.router?.closed?.range).toBe('10.128.0.0/10');
+  expect(networkPartsOf('b', [], world).backbone).toBeUndefined();
+  expect(networkPartsOf('a', [], world).backbone).toBeDefined();
+});
+
+test('the address of a controller or a device among the guests’ is a collision as well', () => {
+  const host = hostAt('a', '192.168.7.1');
+  const own = ['192.168.7.1', '10.128.0.7'];
+  const { hosts } = followed({
+    ...host,
+    offer: { ...host.offer, underlay: { ...host.offer.underlay, own } },
+  });
+  expect(hosts[0]?.collision).toBe(
+    "10.128.0.7, an address of its own, its controller or a fence device, overlaps 10.128.0.0/10, which is the fleet's for guests",
+  );
 });
 
 test('subnets of an application lie together where there is room', () => {

@@ -1,0 +1,24 @@
+import { overlap } from '../../agent/kit/addressing.ts';
+import type { HostRecord } from '../model/records.ts';
+
+/** Its own networks and addresses, and how it reaches its controller and its fence devices, as its agent tells them. */
+const surroundings = ({ offer }: HostRecord): readonly (readonly [what: string, prefix: string])[] => [
+  ...(offer?.underlay?.networks ?? []).map((each) => [`its network ${each}`, each] as const),
+  ...(offer?.underlay?.own ?? []).map(
+    (each) =>
+      [
+        `${each}, an address of its own, its controller or a fence device,`,
+        `${each}/${each.includes(':') ? 128 : 32}`,
+      ] as const,
+  ),
+];
+
+/** What of a host is in ranges of the fleet's, so that guests would be in its way; null: nothing is. */
+export function collisionWith(host: HostRecord, ranges: readonly string[]): string | null {
+  for (const [what, prefix] of surroundings(host))
+    for (const range of ranges)
+      if (overlap(prefix, range)) return `${what} overlaps ${range}, which is the fleet's for guests`;
+  return null;
+}
+
+export const isColliding = (host: HostRecord | undefined): boolean => (host?.collision ?? null) !== null;
