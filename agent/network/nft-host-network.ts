@@ -9,6 +9,7 @@ import { repeat } from '../kit/repeat.ts';
 import type { RuleCounters, RuleQuestion } from '../protocol/index.ts';
 import { areOurs } from './bridge-ports.ts';
 import type { HostNetwork } from './contract.ts';
+import { hasGuestLinks } from './guest-links.ts';
 import { KernelConnections } from './kernel-connections.ts';
 import { applyLinks } from './kernel-links.ts';
 import { applyProxies } from './kernel-proxies.ts';
@@ -256,7 +257,9 @@ export class NftHostNetwork implements HostNetwork {
   }
 
   async #compose(part: RouterPart): Promise<string> {
-    return composeRuleset(part, (await this.#options.guarded?.()) ?? [], this.#options.never?.() ?? []);
+    const isInhabited = part.networks.length === 0 && (await hasGuestLinks(part.fleet));
+    const guarded = (await this.#options.guarded?.()) ?? [];
+    return composeRuleset(part, guarded, this.#options.never?.() ?? [], isInhabited);
   }
 }
 

@@ -581,18 +581,34 @@ test('a host that loses its place on the backbone judges its own guests as befor
   await expectMatrix();
 });
 
-test('a host of an older controller has its older table alone, and one without anything has none', async () => {
+test('a host of an older controller has its older table alone, and goes on with whole ones afterwards', async () => {
   const { router } = stage.host('h3');
   const { networks } = partOf('h3', guests);
   await router.ask({ do: 'apply', part: { fleet: FLEET, networks } });
   expect((await stage.run('h3', ['nft', 'list', 'tables'])).trim()).toBe(`table ip ${table}`);
   expect(await stage.run('h3', ['ip', 'link'])).not.toContain(device);
-  await router.ask({ do: 'apply', part: { fleet: FLEET, networks: [] } });
-  expect((await stage.run('h3', ['nft', 'list', 'tables'])).trim()).toBe('');
-  for (const family of ['-4', '-6'])
-    expect(await stage.run('h3', ['ip', family, 'route'])).not.toMatch(/^unreachable 10|^unreachable fd/m);
   await apply(guests);
   await expectMatrix();
+});
+
+test('to guests that no goal knows any more everything is closed, and where none are left there are no tables', async () => {
+  const { router } = stage.host('h3');
+  const stray = guestOf('shop/web-1');
+  await router.ask({ do: 'apply', part: { fleet: FLEET, networks: [] } });
+  await expectUnreached(stray.id, [
+    [gatewayOf('shop/web'), 22],
+    [underlayOf('h3'), 22],
+    [underlay6Of('h3'), 22],
+    [GATEWAY, 22],
+    [guestOf('shop/db-1').address, 9000],
+  ]);
+  for (const family of ['-4', '-6'])
+    expect(await stage.run('h3', ['ip', family, 'route'])).not.toMatch(/^unreachable 10|^unreachable fd/m);
+  const links = await stage.run('h3', ['ip', '-o', 'link']);
+  for (const [, name = ''] of links.matchAll(/^\d+: (w[bt]f1ee-[^:@]+)/gm))
+    await stage.run('h3', ['ip', 'link', 'delete', name]);
+  expect(await router.ask({ do: 'heal' })).toBe(true);
+  expect((await stage.run('h3', ['nft', 'list', 'tables'])).trim()).toBe('');
 });
 
 const hexOf = (text: string) => Buffer.from(text, 'latin1').toString('hex');
