@@ -97,8 +97,11 @@ export const addressesHere = (): ReadonlySet<string> =>
   new Set(Object.values(networkInterfaces()).flatMap((each) => (each ?? []).map(({ address }) => address)));
 
 function linkOf(own: string | null): OwnLink | null {
-  for (const [name, addresses] of Object.entries(networkInterfaces()))
-    if (own !== null && addresses?.some(({ address }) => address === own))
-      return { address: own, interface: name };
+  for (const [name, addresses] of Object.entries(networkInterfaces())) {
+    const found = addresses?.find(({ address }) => address === own);
+    if (!found) continue;
+    const prefix = Number(found.cidr?.split('/')[1]);
+    return { address: found.address, interface: name, ...(prefix > 0 ? { prefix } : {}) };
+  }
   return null;
 }

@@ -329,6 +329,27 @@ describe('a shared address', () => {
     await both(endpoint());
   });
 
+  it('stays where it is when somebody who is no edge host wants it', async () => {
+    const holder: EdgeName = (await stage.hasAddress('a', VIP)) ? 'a' : 'b';
+    const [shared] = goalOf(holder, endpoint()).addresses;
+    if (!shared) throw new Error('nothing is shared');
+    const came = await stage.countVrrpFromWorld(holder);
+    const peers = [...PEERS.a, ...PEERS.b];
+    const stranger = await stage.startStranger({ ...shared, priority: 254, peers });
+    const ended = new Promise((resolve) => stranger.once('exit', resolve));
+    // Three are enough to take it away, where they are believed.
+    await waitFor('it to be asked for again and again', came, (times) => times > 15, 60_000);
+    expect(await stage.hasAddress(holder, VIP)).toBe(true);
+    stranger.kill('SIGTERM');
+    await ended;
+    await waitFor(
+      'answers',
+      () => stage.ask(),
+      (answer) => answer.startsWith('web-'),
+      60_000,
+    );
+  });
+
   it('is taken up again after keepalived was killed, and left on one host only', async () => {
     const holder: EdgeName = (await stage.hasAddress('a', VIP)) ? 'a' : 'b';
     await stage.until(holder, 'the address', holds);
