@@ -121,6 +121,8 @@ export const report = z.object({
   migrations: z.array(migrationReport).max(4096).optional(),
   /** What this host serves to the world. Absent: it is no edge host. */
   edge: edgeReport.optional(),
+  /** A goal that came and that this agent does not understand: it goes on with the one before. Absent: the newest was taken. */
+  refusedGoal: z.object({ revision: count, reason: z.string().max(1024) }).optional(),
 });
 export type Report = z.infer<typeof report>;
 

@@ -84,6 +84,9 @@ export function hostRow(record: HostRecord, vms: number, fleet: Fleet) {
     notes: [
       ...(record.facts?.notes ?? []),
       ...(record.collision ? [`it takes no VMs: ${record.collision}`] : []),
+      ...(record.refusedGoal
+        ? [`its agent cannot take its goal, and goes on with the one before: ${record.refusedGoal}`]
+        : []),
       ...rollNotes(record),
       ...guard,
       ...apart,

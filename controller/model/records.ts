@@ -306,6 +306,8 @@ export interface HostRecord {
   readonly guard?: GuardState | null;
   /** Why it takes no VMs: a network of its own overlaps a range of the fleet's; both are named. Absent or null: none does. */
   readonly collision?: string | null;
+  /** Why its agent cannot take its goal. Absent or null: it takes them. */
+  readonly refusedGoal?: string | null;
   readonly facts: HostFacts | null;
   readonly offer: HostOffer | null;
   readonly bootId: string | null;

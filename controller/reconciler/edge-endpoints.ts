@@ -5,6 +5,7 @@ import { edgeHosts } from './edge-hosts.ts';
 import { roleOf } from './retired-roles.ts';
 
 const DEFAULT_DRAIN_MS = 30_000;
+const LAST_PORT = 65_535;
 
 /** An endpoint of a VM that is published, as load balancers know it. */
 export interface PublishedAs {
@@ -46,20 +47,21 @@ export const publishedBy = (
     published(made).map(([name, endpoint]) => ({ owner, name, endpoint })),
   );
 
-/** Which endpoints publish this VM: one for all of its role, or one of its own. */
+/**
+ * Which endpoints publish this VM: one for all of its role, or one of its own. An instance that is on its way out may be beyond the last
+ * port, when its endpoint begins at a higher one by now: that one is not published any more.
+ */
 export function endpointsOfVm(
   application: ApplicationRecord | undefined,
   { id, app, role, index }: Pick<VmRecord, 'id' | 'app' | 'role' | 'index'>,
 ): readonly PublishedAs[] {
   const owner = role ?? id.slice(id.indexOf('/') + 1);
   const made = role === null ? application?.service.machines[owner] : roleOf(application, owner);
-  return published(made).map(([name, endpoint]) => {
+  return published(made).flatMap(([name, endpoint]) => {
     const own = endpoint.type === 'instance';
-    return {
-      id: own ? `${app}/${owner}/${name}/${index ?? 0}` : `${app}/${owner}/${name}`,
-      port: own ? endpoint.port + (index ?? 0) : endpoint.port,
-      endpoint,
-    };
+    const port = own ? endpoint.port + (index ?? 0) : endpoint.port;
+    if (port > LAST_PORT) return [];
+    return [{ id: `${app}/${owner}/${name}${own ? `/${index ?? 0}` : ''}`, port, endpoint }];
   });
 }
 

@@ -10,5 +10,6 @@ export const saysTheSame = (one: Report, other: Report): boolean =>
   one.peers === other.peers &&
   one.migrations === other.migrations &&
   saySameOfEdge(one.edge, other.edge) &&
+  one.refusedGoal?.reason === other.refusedGoal?.reason &&
   one.revisionSeen === other.revisionSeen &&
   one.bootId === other.bootId;
