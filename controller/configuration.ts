@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util';
 import { prefixProblem } from '../agent/kit/addressing.ts';
 import { WeftError } from '../agent/kit/errors.ts';
 import { parsePublicRange } from './model/public-ranges.ts';
+import { defaultReservedPorts, type PortRanges, parsePortRanges } from './model/reserved-ports.ts';
 
 export interface ControllerConfiguration {
   readonly state: string;
@@ -21,6 +22,8 @@ export interface ControllerConfiguration {
   readonly zone: string | null;
   /** Addresses that applications and public machines are reached at, as `192.0.2.200-192.0.2.219/24`. */
   readonly publicRanges: readonly string[];
+  /** Ports of edge hosts that no application may have. */
+  readonly reservedPorts: PortRanges;
 }
 
 export interface Address {
@@ -46,6 +49,8 @@ export const USAGE = `usage: weft-controller [options]
                                machines that are public, with the prefix of their link: 192.0.2.200-192.0.2.219/24; default
                                none, and edge hosts' own are used. With a range of IPv6 beside one of IPv4
                                (2001:db8::200-2001:db8::2ff/64) each gets one of both
+  --reserved-ports LIST        ports that edge hosts need for themselves and no application may publish, as 22,7700-7709, or none;
+                               default 22,53,7702-7709,16509,16514 and those of --listen and --agents
 `;
 
 /** @returns null when only the usage was asked for. @throws WeftError `usage`. */
@@ -65,14 +70,15 @@ export function readConfiguration(args: readonly string[]): ControllerConfigurat
         'guest-range': { type: 'string' },
         zone: { type: 'string' },
         public: { type: 'string', multiple: true, default: [] },
+        'reserved-ports': { type: 'string' },
         help: { type: 'boolean', default: false },
       },
     });
     if (values.help) return null;
+    const listen = parseAddress(values.listen);
+    const agents = parseAddress(values.agents);
     return {
-      state: values.state,
-      listen: parseAddress(values.listen),
-      agents: parseAddress(values.agents),
+      ...{ state: values.state, listen, agents },
       clientConfig: values['write-client-config'] ?? null,
       joinTokenFile: values['write-join-token'] ?? null,
       // Hosts send a heartbeat each second: less than three of them is no silence.
@@ -83,6 +89,8 @@ export function readConfiguration(args: readonly string[]): ControllerConfigurat
       guestRange: values['guest-range'] === undefined ? null : parseGuestRange(values['guest-range']),
       zone: values.zone ?? null,
       publicRanges: parsePublicRanges(values.public),
+      reservedPorts:
+        parseReserved(values['reserved-ports']) ?? defaultReservedPorts([listen.port, agents.port]),
     };
   } catch (error) {
     throw new WeftError('usage', (error as Error).message, { remedy: 'See --help.' });
@@ -119,6 +127,14 @@ function parsePublicRanges(options: readonly string[]): readonly string[] {
   if (families.includes(6) && !families.includes(4))
     throw new Error(`--public ${texts.join(',')} is of IPv6 alone: those go along with addresses of IPv4`);
   return texts;
+}
+
+function parseReserved(text: string | undefined): PortRanges | null {
+  if (text === undefined) return null;
+  const ranges = parsePortRanges(text);
+  if (ranges === null)
+    throw new Error(`--reserved-ports ${text} is neither none nor a list such as 22,7700-7709`);
+  return ranges;
 }
 
 function parseSwitch(option: string, text: string): boolean {

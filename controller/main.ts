@@ -86,7 +86,10 @@ async function run(configuration: ControllerConfiguration): Promise<void> {
     clock,
     log,
   });
-  const operations = createOperations({ store, catalogue, fleet, fencer, clock });
+  const operations = createOperations({
+    ...{ store, catalogue, fleet, fencer, clock },
+    reservedPorts: configuration.reservedPorts,
+  });
   const events = new EventLog();
   await events.open(store);
   const reconciler = new Reconciler({

@@ -5,7 +5,13 @@ import type { Logger } from '../kit/log.ts';
 import { Passes } from '../kit/passes.ts';
 import { repeat } from '../kit/repeat.ts';
 import { isSameDocument } from '../kit/same-document.ts';
-import { type EdgeGoal, type EdgeReport, type PublishedEndpoint, saySameOfEdge } from '../protocol/index.ts';
+import {
+  type EdgeGoal,
+  type EdgeReport,
+  MOST_ENDPOINTS,
+  type PublishedEndpoint,
+  saySameOfEdge,
+} from '../protocol/index.ts';
 import { type CertificateSeen, lookAtCertificate } from './certificates.ts';
 import { chooseEndpoints } from './choose.ts';
 import { reportEndpoints } from './edge-report.ts';
@@ -56,6 +62,8 @@ export class EdgeKeeper {
   /** Endpoint → why HAProxy did not take it. */
   readonly #refused = new Map<PublishedEndpoint['id'], { readonly why: string; readonly untilMs: number }>();
   #report: EdgeReport | null = null;
+  /** How many more endpoints there were than are told of. */
+  #omitted = 0;
   /** Nothing is to be served, and nothing of ours runs. */
   #isAtRest = false;
   #stop: (() => void) | null = null;
@@ -181,6 +189,7 @@ export class EdgeKeeper {
     const isServing = goal.endpoints.length > failed.size || this.#haproxy.isRunning;
     const workers = isServing ? await this.#haproxy.statistics().catch(() => []) : [];
     const here = addressesHere();
+    this.#tellOmitted(goal.endpoints.length - MOST_ENDPOINTS);
     return {
       endpoints: reportEndpoints(goal.endpoints, workers, failed),
       held: goal.addresses
@@ -188,6 +197,16 @@ export class EdgeKeeper {
         .filter((address) => here.has(address)),
       missing: [...this.#options.missing],
     };
+  }
+
+  #tellOmitted(count: number): void {
+    if (count === this.#omitted) return;
+    this.#omitted = count;
+    if (count > 0)
+      this.#options.log.warn(
+        { endpoints: count },
+        'the controller is not told how these are served: it takes a report of no more than the others',
+      );
   }
 }
 

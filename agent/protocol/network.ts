@@ -128,6 +128,11 @@ export const publishedEndpoint = z.object({
 });
 export type PublishedEndpoint = z.infer<typeof publishedEndpoint>;
 
+/** Of all applications together: an edge host tells of so many at most, and a controller takes no report of more. */
+export const MOST_ENDPOINTS = 4_096;
+/** Of one endpoint, told by an edge host. */
+export const MOST_BACKENDS = 10_000;
+
 /** What an edge host serves to the world. */
 export const edgeGoal = z.object({
   addresses: z.array(sharedAddress),
@@ -173,10 +178,10 @@ export const edgeReport = z.object({
               sessions: count,
             }),
           )
-          .max(10_000),
+          .max(MOST_BACKENDS),
       }),
     )
-    .max(4_096),
+    .max(MOST_ENDPOINTS),
   /** Shared addresses that this host has now. */
   held: z.array(ipAddress).max(512),
   /** The name server answers, with the goal's records. Absent: it has none to serve. */
