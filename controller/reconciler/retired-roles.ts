@@ -1,9 +1,10 @@
 import type { ApplicationRecord, VmRecord } from '../model/records.ts';
 import type { Role, Service } from '../model/service.ts';
 import type { Draft } from './draft.ts';
+import { takesPortsOf } from './ports-anew.ts';
 
-const publicPorts = ({ endpoints = {} }: Partial<Pick<Role, 'endpoints'>>): readonly number[] =>
-  Object.values(endpoints).flatMap(({ type, port }) => (type === 'internal' ? [] : [port]));
+const isPublished = ({ endpoints }: Pick<Role, 'endpoints'>): boolean =>
+  Object.values(endpoints).some(({ type }) => type !== 'internal');
 
 /** A role as it is declared, or as it was before its last instances began to go. Undefined: there is none. */
 export function roleOf(application: ApplicationRecord | undefined, name: string): Role | undefined {
@@ -18,12 +19,12 @@ export function retiredAfter(
   { roles, machines }: Pick<Service, 'roles' | 'machines'>,
 ): Pick<ApplicationRecord, 'retired'> {
   const known = { ...before?.retired, ...before?.service.roles };
-  const taken = new Set([...Object.values(roles), ...Object.values(machines)].flatMap(publicPorts));
-  const retired = Object.entries(known).filter(([name, role]) => {
-    const ports = publicPorts(role);
-    // A port that is declared anew is served anew, at once: connections to what had it end.
-    return !Object.hasOwn(roles, name) && ports.length > 0 && !ports.some((port) => taken.has(port));
-  });
+  // A name or a port that is declared anew is served anew, at once: connections to what had it end.
+  const isTaken = takesPortsOf({ roles, machines }, before);
+  const isNamed = (name: string) => Object.hasOwn(roles, name) || Object.hasOwn(machines, name);
+  const retired = Object.entries(known).filter(
+    ([name, role]) => !isNamed(name) && isPublished(role) && !isTaken(role),
+  );
   return retired.length === 0 ? {} : { retired: Object.fromEntries(retired) };
 }
 
