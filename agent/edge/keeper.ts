@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Clock } from '../kit/clock.ts';
+import { type Clock, isWithin } from '../kit/clock.ts';
 import type { Logger } from '../kit/log.ts';
 import { Passes } from '../kit/passes.ts';
 import { repeat } from '../kit/repeat.ts';
@@ -60,7 +60,7 @@ export class EdgeKeeper {
   #goal: EdgeGoal | null | undefined;
   #seen: Seen | null = null;
   /** Endpoint → why HAProxy did not take it. */
-  readonly #refused = new Map<PublishedEndpoint['id'], { readonly why: string; readonly untilMs: number }>();
+  readonly #refused = new Map<PublishedEndpoint['id'], { readonly why: string; readonly atMs: number }>();
   #report: EdgeReport | null = null;
   /** How many more endpoints there were than are told of. */
   #omitted = 0;
@@ -149,8 +149,8 @@ export class EdgeKeeper {
       const not = served.length === 0 ? null : await this.#haproxy.keep(served, edition);
       if (served.length === 0 && this.#haproxy.isRunning) this.#haproxy.stop();
       if (not === null) return all;
-      const untilMs = this.#options.clock.now() + REFUSED_FOR_MS;
-      for (const [id, why] of not.endpoints) this.#refused.set(id, { why, untilMs });
+      const atMs = this.#options.clock.now();
+      for (const [id, why] of not.endpoints) this.#refused.set(id, { why, atMs });
       if (not.others !== null || round >= ROUNDS) {
         const why = not.others ?? 'the load balancer does not take it yet';
         return new Map([...served.map(({ id }) => [id, why] as const), ...all]);
@@ -160,14 +160,15 @@ export class EdgeKeeper {
 
   #refusedNow(): ReadonlyMap<string, string> {
     const nowMs = this.#options.clock.now();
-    for (const [id, { untilMs }] of this.#refused) if (untilMs <= nowMs) this.#refused.delete(id);
+    for (const [id, { atMs }] of this.#refused)
+      if (!isWithin(REFUSED_FOR_MS, atMs, nowMs)) this.#refused.delete(id);
     return new Map([...this.#refused].map(([id, { why }]) => [id, why]));
   }
 
   async #look(goal: EdgeGoal): Promise<Seen> {
     const nowMs = this.#options.clock.now();
     const seen = this.#seen;
-    if (seen?.goal === goal && nowMs - seen.atMs < SURROUNDINGS_EVERY_MS) return seen;
+    if (seen?.goal === goal && isWithin(SURROUNDINGS_EVERY_MS, seen.atMs, nowMs)) return seen;
     const names = [...new Set(goal.endpoints.flatMap(({ certificate }) => certificate ?? []))].sort();
     const looks = names.map(
       async (name) => [name, await lookAtCertificate(this.#options.certificates, name)] as const,

@@ -91,6 +91,8 @@ describe('the load balancer of an edge host', () => {
     expect(new Set(answers)).toEqual(new Set(['web-0 10.213.7.3', 'web-1 10.213.7.3']));
     expect(answers[0]).toBe(answers[2]);
     expect(answers[1]).toBe(answers[3]);
+    const lie = { host: VIP, port: 80, forwardedFor: '203.0.113.9' };
+    expect(await stage.world('ask', lie)).toMatch(/^web-\d 10\.213\.7\.3$/);
   });
 
   it('takes backends in and out, and drains them, without a failed request', async () => {
@@ -346,6 +348,34 @@ describe('a shared address', () => {
       'answers',
       () => stage.ask(),
       (answer) => answer.startsWith('web-'),
+      60_000,
+    );
+  });
+
+  it('goes, when agent and keepalived were killed before that was told of it', async () => {
+    const edge: EdgeName = (await stage.hasAddress('a', VIP)) ? 'a' : 'b';
+    const goal = goalOf(edge, endpoint());
+    const [own] = goal.addresses;
+    if (!own) throw new Error('nothing is shared');
+    const other = { ...own, address: OTHER_VIP, address6: undefined, routerId: 43 };
+    stage.tell(edge, { ...goal, addresses: [own, other] });
+    await waitFor('the other address', () => stage.hasAddress(edge, OTHER_VIP), Boolean, 60_000);
+    await stage.killKeeper(edge);
+    for (const pid of await stage.pidsOf(edge, 'keepalived')) process.kill(pid, 'SIGKILL');
+    await stage.writeKeepalived(edge, [own]);
+    stage.startKeeper(edge);
+    stage.tell(edge, goal);
+    await stage.until(edge, 'the load balancer', (report) => stateOf(report, 'crm/web/http') === 'served');
+    await waitFor(
+      'the other address to go',
+      () => stage.hasAddress(edge, OTHER_VIP),
+      (has) => !has,
+      60_000,
+    );
+    await waitFor(
+      'one host to have the address',
+      async () => [await stage.hasAddress('a', VIP), await stage.hasAddress('b', VIP)],
+      ([a, b]) => a !== b,
       60_000,
     );
   });

@@ -187,6 +187,12 @@ export class EdgeStage {
     return spawn('ip', ['netns', 'exec', this.namespace('world'), ...program], { stdio: 'ignore' });
   }
 
+  /** What the agent leaves that has written another configuration, and ends before it has keepalived read that. */
+  writeKeepalived(edge: EdgeName, addresses: readonly SharedAddress[]): Promise<void> {
+    const text = composeKeepalivedConfiguration(addresses, { address: OWN[edge], interface: 'up0' });
+    return writeFile(join(this.folder(edge), 'keepalived.conf'), text);
+  }
+
   /** Begins to count what comes to an edge host from the world by VRRP. */
   async countVrrpFromWorld(edge: EdgeName): Promise<() => Promise<number>> {
     const nft = ['netns', 'exec', this.namespace(edge), 'nft'];

@@ -11,6 +11,8 @@ interface Command {
   readonly address?: string;
   readonly port?: number;
   readonly host?: string;
+  /** What the asker says of itself. */
+  readonly forwardedFor?: string;
 }
 
 interface Load {
@@ -28,9 +30,10 @@ const REQUEST_LIMIT_MS = 20_000;
 /** Of each client between two requests: what is looked for are failures, not figures. */
 const PAUSE_MS = 5;
 
-function request(host: string, port: number, agent: Agent): Promise<string> {
+function request(host: string, port: number, agent: Agent, forwardedFor?: string): Promise<string> {
+  const headers = forwardedFor === undefined ? {} : { 'X-Forwarded-For': forwardedFor };
   return new Promise((resolve, reject) => {
-    const call = get({ host, port, agent, path: '/', timeout: REQUEST_LIMIT_MS }, (answer) => {
+    const call = get({ host, port, agent, headers, path: '/', timeout: REQUEST_LIMIT_MS }, (answer) => {
       let text = '';
       answer.on('data', (chunk) => (text += chunk));
       answer.once('end', () =>
@@ -69,7 +72,8 @@ const listening = (server: Server | TcpServer, port: number, address: string) =>
     server.listen(port, address, () => resolve());
   });
 
-async function run({ op, name = '', address = '', port = 80, host = '' }: Command): Promise<unknown> {
+async function run(command: Command): Promise<unknown> {
+  const { op, name = '', address = '', port = 80, host = '', forwardedFor } = command;
   if (op === 'serve') {
     const server = createServer((asked, answer) => answer.end(`${name} ${asked.headers['x-forwarded-for']}`));
     await listening(server, port, address);
@@ -92,7 +96,8 @@ async function run({ op, name = '', address = '', port = 80, host = '' }: Comman
     load.ended = true;
     await Promise.all(load.workers);
     return { ok: load.ok, failures: load.failures.length, first: load.failures.slice(0, 3), by: load.by };
-  } else if (op === 'ask') return request(host, port, new Agent()).catch((error) => `failed: ${error}`);
+  } else if (op === 'ask')
+    return request(host, port, new Agent(), forwardedFor).catch((error) => `failed: ${error}`);
   else if (op === 'hold') {
     const socket = connect(port, host);
     held.set(name, socket);
