@@ -19,9 +19,10 @@ import { FenceAgents } from './fencing/fence-agent.ts';
 import { DeviceFencer } from './fencing/fencer.ts';
 import { Authority } from './fleet/authority.ts';
 import { FileSecretsStore } from './fleet/file-secrets-store.ts';
-import { openFleet } from './fleet/fleet-record.ts';
+import { openFleet, raiseEpoch } from './fleet/fleet-record.ts';
 import { FleetServer } from './fleet/fleet-server.ts';
 import { Leases } from './fleet/leases.ts';
+import { RevisionMark } from './fleet/revision-mark.ts';
 import { Tokens } from './fleet/tokens.ts';
 import { DEFAULT_ZONE, parseZone } from './model/zone.ts';
 import { createOperations } from './operations/index.ts';
@@ -45,8 +46,10 @@ async function run(configuration: ControllerConfiguration): Promise<void> {
   const store = await SqliteStore.open(join(state, 'weft.db'));
   const { guestRange, publicRanges } = configuration;
   const fenceSecrets = join(state, 'secrets', 'fence');
+  const fleetFile = join(pki, 'fleet.json');
+  const mark = new RevisionMark(join(pki, 'revision'), log);
   const fleetRecord = {
-    ...(await openFleet(store, join(pki, 'fleet.json'), guestRange, publicRanges)),
+    ...(await openFleet(store, fleetFile, guestRange, publicRanges, mark)),
     zone,
     devices: [...new Set([...(await deviceAddresses(fenceSecrets)), ...ownAddresses()])].sort(),
   };
@@ -103,6 +106,8 @@ async function run(configuration: ControllerConfiguration): Promise<void> {
     events,
     clock,
     log,
+    cover: (revision) => mark.cover(revision),
+    raiseEpoch: (above) => raiseEpoch(store, fleetFile, above),
     settings: {
       suspectAfterMs: configuration.downAfterMs / 2,
       downAfterMs: configuration.downAfterMs,

@@ -12,4 +12,5 @@ export const saysTheSame = (one: Report, other: Report): boolean =>
   saySameOfEdge(one.edge, other.edge) &&
   one.refusedGoal?.reason === other.refusedGoal?.reason &&
   one.revisionSeen === other.revisionSeen &&
+  one.epochSeen === other.epochSeen &&
   one.bootId === other.bootId;

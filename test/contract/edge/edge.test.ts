@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { exec } from '../../../agent/kit/exec.ts';
 import type { EdgeGoal, EdgeReport, PublishedEndpoint } from '../../../agent/protocol/network.ts';
 import { waitFor } from '../../support/wait-for.ts';
-import { type EdgeName, EdgeStage, MACHINE_VIP, OTHER_VIP, VIP, VIP6 } from './stage.ts';
+import { DROPPED_VIP, type EdgeName, EdgeStage, MACHINE_VIP, OTHER_VIP, VIP, VIP6 } from './stage.ts';
 
 const stage = new EdgeStage();
 const PEERS = { a: ['10.213.7.2'], b: ['10.213.7.1'] };
@@ -357,9 +357,9 @@ describe('a shared address', () => {
     const goal = goalOf(edge, endpoint());
     const [own] = goal.addresses;
     if (!own) throw new Error('nothing is shared');
-    const other = { ...own, address: OTHER_VIP, address6: undefined, routerId: 43 };
+    const other = { ...own, address: DROPPED_VIP, address6: undefined, routerId: 43 };
     stage.tell(edge, { ...goal, addresses: [own, other] });
-    await waitFor('the other address', () => stage.hasAddress(edge, OTHER_VIP), Boolean, 60_000);
+    await waitFor('the other address', () => stage.hasAddress(edge, DROPPED_VIP), Boolean, 60_000);
     await stage.killKeeper(edge);
     for (const pid of await stage.pidsOf(edge, 'keepalived')) process.kill(pid, 'SIGKILL');
     await stage.writeKeepalived(edge, [own]);
@@ -368,7 +368,7 @@ describe('a shared address', () => {
     await stage.until(edge, 'the load balancer', (report) => stateOf(report, 'crm/web/http') === 'served');
     await waitFor(
       'the other address to go',
-      () => stage.hasAddress(edge, OTHER_VIP),
+      () => stage.hasAddress(edge, DROPPED_VIP),
       (has) => !has,
       60_000,
     );

@@ -16,6 +16,7 @@ export const VIP = '10.213.7.100';
 export const VIP6 = '2001:db8:7::100';
 export const MACHINE_VIP = '10.213.7.102';
 export const OTHER_VIP = '10.213.7.101';
+export const DROPPED_VIP = '10.213.7.103';
 const OWN = { a: '10.213.7.1', b: '10.213.7.2', world: '10.213.7.3' } as const;
 export type EdgeName = 'a' | 'b';
 
