@@ -216,6 +216,7 @@ async function run({ log, configuration, paths, identity }: Parts): Promise<void
       ...{ bootId, configuration, facts, keeper },
       underlay: underlay.latest.offer,
       identity: identity.current,
+      goal: executor.goal,
       pools: offers.pools,
       backupTargets: offers.backups,
       edge: offersEdge(configuration, edgeMissing),

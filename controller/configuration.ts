@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import { prefixProblem } from '../agent/kit/addressing.ts';
 import { WeftError } from '../agent/kit/errors.ts';
 import { parsePublicRange } from './model/public-ranges.ts';
+import { defaultReservedPorts, type PortRanges, parsePortRanges } from './model/reserved-ports.ts';
 
 const ENCRYPT = ['off', 'prefer', 'require'] as const;
 
@@ -28,6 +29,8 @@ export interface ControllerConfiguration {
   readonly publicRanges: readonly string[];
   /** Program that obtains certificates of endpoints; an absolute path. Null: somebody puts them there. */
   readonly certificateHook: string | null;
+  /** Ports of edge hosts that no application may have. */
+  readonly reservedPorts: PortRanges;
 }
 
 export interface Address {
@@ -57,6 +60,8 @@ export const USAGE = `usage: weft-controller [options]
                                (2001:db8::200-2001:db8::2ff/64) each gets one of both
   --certificate-hook PROGRAM   obtains and renews certificates of endpoints that say for which names, as PROGRAM NAME DNS-NAME…;
                                default none
+  --reserved-ports LIST        ports that edge hosts need for themselves and no application may publish, as 22,7700-7709, or none;
+                               default 22,53,7702-7709,16509,16514 and those of --listen and --agents
 `;
 
 /** @returns null when only the usage was asked for. @throws WeftError `usage`. */
@@ -78,14 +83,15 @@ export function readConfiguration(args: readonly string[]): ControllerConfigurat
         encrypt: { type: 'string', default: 'off' },
         public: { type: 'string', multiple: true, default: [] },
         'certificate-hook': { type: 'string' },
+        'reserved-ports': { type: 'string' },
         help: { type: 'boolean', default: false },
       },
     });
     if (values.help) return null;
+    const listen = parseAddress(values.listen);
+    const agents = parseAddress(values.agents);
     return {
-      state: values.state,
-      listen: parseAddress(values.listen),
-      agents: parseAddress(values.agents),
+      ...{ state: values.state, listen, agents },
       clientConfig: values['write-client-config'] ?? null,
       joinTokenFile: values['write-join-token'] ?? null,
       // Hosts send a heartbeat each second: less than three of them is no silence.
@@ -98,6 +104,8 @@ export function readConfiguration(args: readonly string[]): ControllerConfigurat
       encrypt: parseEncrypt(values.encrypt),
       publicRanges: parsePublicRanges(values.public),
       certificateHook: values['certificate-hook'] === undefined ? null : resolve(values['certificate-hook']),
+      reservedPorts:
+        parseReserved(values['reserved-ports']) ?? defaultReservedPorts([listen.port, agents.port]),
     };
   } catch (error) {
     throw new WeftError('usage', (error as Error).message, { remedy: 'See --help.' });
@@ -134,6 +142,14 @@ function parsePublicRanges(options: readonly string[]): readonly string[] {
   if (families.includes(6) && !families.includes(4))
     throw new Error(`--public ${texts.join(',')} is of IPv6 alone: those go along with addresses of IPv4`);
   return texts;
+}
+
+function parseReserved(text: string | undefined): PortRanges | null {
+  if (text === undefined) return null;
+  const ranges = parsePortRanges(text);
+  if (ranges === null)
+    throw new Error(`--reserved-ports ${text} is neither none nor a list such as 22,7700-7709`);
+  return ranges;
 }
 
 function parseSwitch(option: string, text: string): boolean {

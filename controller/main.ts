@@ -23,9 +23,10 @@ import { FenceAgents } from './fencing/fence-agent.ts';
 import { DeviceFencer } from './fencing/fencer.ts';
 import { Authority } from './fleet/authority.ts';
 import { FileSecretsStore } from './fleet/file-secrets-store.ts';
-import { openFleet } from './fleet/fleet-record.ts';
+import { openFleet, raiseEpoch } from './fleet/fleet-record.ts';
 import { FleetServer } from './fleet/fleet-server.ts';
 import { Leases } from './fleet/leases.ts';
+import { RevisionMark } from './fleet/revision-mark.ts';
 import { Tokens } from './fleet/tokens.ts';
 import { DEFAULT_ZONE, parseZone } from './model/zone.ts';
 import { CertificateOperations } from './operations/certificates.ts';
@@ -52,7 +53,9 @@ async function run(configuration: ControllerConfiguration): Promise<void> {
   const store = await SqliteStore.open(join(state, 'weft.db'));
   const { guestRange, publicRanges } = configuration;
   const fenceSecrets = join(state, 'secrets', 'fence');
-  const opened = await openFleet(store, join(pki, 'fleet.json'), guestRange, publicRanges);
+  const fleetFile = join(pki, 'fleet.json');
+  const mark = new RevisionMark(join(pki, 'revision'), log);
+  const opened = await openFleet(store, fleetFile, guestRange, publicRanges, mark);
   const devices = new DeviceAddresses(fenceSecrets);
   const closed = async () => {
     const own = ownAddresses([opened.range, range6Of(opened.uuid)]);
@@ -105,7 +108,10 @@ async function run(configuration: ControllerConfiguration): Promise<void> {
     clock,
     log,
   });
-  const operations = createOperations({ store, catalogue, fleet, fencer, clock });
+  const operations = createOperations({
+    ...{ store, catalogue, fleet, fencer, clock },
+    reservedPorts: configuration.reservedPorts,
+  });
   const events = new EventLog();
   await events.open(store);
   const reconciler = new Reconciler({
@@ -119,6 +125,8 @@ async function run(configuration: ControllerConfiguration): Promise<void> {
     events,
     clock,
     log,
+    cover: (revision) => mark.cover(revision),
+    raiseEpoch: (above) => raiseEpoch(store, fleetFile, above),
     settings: {
       suspectAfterMs: configuration.downAfterMs / 2,
       downAfterMs: configuration.downAfterMs,

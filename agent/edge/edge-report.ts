@@ -1,4 +1,10 @@
-import type { Backend, EdgeReport, PublishedEndpoint } from '../protocol/index.ts';
+import {
+  type Backend,
+  type EdgeReport,
+  MOST_BACKENDS,
+  MOST_ENDPOINTS,
+  type PublishedEndpoint,
+} from '../protocol/index.ts';
 import { proxyOf } from './haproxy-configuration.ts';
 import type { Statistics } from './runtime.ts';
 
@@ -8,15 +14,19 @@ type BackendState = EndpointReport['backends'][number]['state'];
 /** Proxy and name → what each worker has counted; the current worker's is first. */
 type Counted = ReadonlyMap<string, readonly Statistics[]>;
 
-/** How each endpoint is served. @param workers their statistics, the current one's first. @param failed id → why it is not. */
+/**
+ * How each endpoint is served: of the first ones only, where there are more than a controller takes a report of.
+ * @param workers their statistics, the current one's first. @param failed id → why it is not.
+ */
 export function reportEndpoints(
   endpoints: readonly PublishedEndpoint[],
   workers: readonly (readonly Statistics[])[],
   failed: ReadonlyMap<string, string>,
 ): EndpointReport[] {
   const counted = countedBy(workers);
-  return endpoints.map((endpoint) => {
-    const { id, backends } = endpoint;
+  return endpoints.slice(0, MOST_ENDPOINTS).map((endpoint) => {
+    const { id } = endpoint;
+    const backends = endpoint.backends.slice(0, MOST_BACKENDS);
     const front = counted.get(`${proxyOf(id)}/FRONTEND`) ?? [];
     const reason = failed.get(id) ?? (front.length === 0 ? 'the load balancer does not run' : undefined);
     return {

@@ -16,6 +16,8 @@ export interface HaproxyPlaces {
   readonly workerSocket: string;
   /** An empty folder, where workers are locked in. */
   readonly empty: string;
+  /** Of clients, at one endpoint. Absent: as many as it holds in all. */
+  readonly connectionsOfOne?: number;
 }
 
 export interface HaproxyConfiguration {
@@ -26,6 +28,9 @@ export interface HaproxyConfiguration {
 
 /** Environment variable of a worker: it tells with which frontends it runs. */
 export const FRONTENDS_VARIABLE = 'WEFT_FRONTENDS';
+
+/** A connection takes two. */
+export const MOST_FILES = 80_000;
 
 const DEFAULT_PROBE: Probe = { check: { type: 'tcp' }, intervalMs: 2_000, timeoutMs: 2_000 };
 /** Between two checks once one has failed. */
@@ -66,7 +71,7 @@ const beginning = ({ workerSocket, empty }: HaproxyPlaces, frontends: string): r
   '  group haproxy',
   `  chroot ${quoted(empty)}`,
   // It serves as many as the limit of files allows, and takes no memory for more than that.
-  '  fd-hard-limit 80000',
+  `  fd-hard-limit ${MOST_FILES}`,
   // Connections of a worker before this one live on in it, but not in more and more of them.
   '  mworker-max-reloads 64',
   '  ssl-default-bind-options ssl-min-ver TLSv1.2 no-tls-tickets',
@@ -82,7 +87,10 @@ const beginning = ({ workerSocket, empty }: HaproxyPlaces, frontends: string): r
   '  retries 3',
 ];
 
-function frontOf(endpoint: PublishedEndpoint, { certificateFile }: HaproxyPlaces): readonly string[] {
+function frontOf(
+  endpoint: PublishedEndpoint,
+  { certificateFile, connectionsOfOne }: HaproxyPlaces,
+): readonly string[] {
   const { id, addresses, port, protocol, certificate } = endpoint;
   const tls =
     certificate === undefined
@@ -95,6 +103,7 @@ function frontOf(endpoint: PublishedEndpoint, { certificateFile }: HaproxyPlaces
     `  mode ${protocol}`,
     ...binds,
     ...(isChallengeEndpoint(endpoint) ? [CHALLENGE_RULE] : []),
+    ...(connectionsOfOne === undefined ? [] : [`  maxconn ${connectionsOfOne}`]),
     ...(protocol === 'http' ? httpOptions(certificate !== undefined) : []),
     ...checkOf(endpoint.probe),
     `  default-server ${serverKeywords(endpoint)}`,
@@ -105,6 +114,8 @@ function frontOf(endpoint: PublishedEndpoint, { certificateFile }: HaproxyPlaces
 const CHALLENGE_RULE = `  http-request return status 200 content-type text/plain lf-string %[path,map_str(${CHALLENGES_FILE})] if { path_beg ${CHALLENGE_PATH} } { path,map_str(${CHALLENGES_FILE}) -m found }`;
 
 const httpOptions = (isTls: boolean): readonly string[] => [
+  // Who asks is what this load balancer sees: what a client says of that itself is not believed.
+  '  http-request del-header X-Forwarded-For',
   '  option forwardfor',
   `  http-request set-header X-Forwarded-Proto ${isTls ? 'https' : 'http'}`,
   '  timeout http-request 10s',

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { mkdir, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeFileAtomic } from '../kit/atomic-file.ts';
@@ -9,6 +10,7 @@ import { type Challenge, isChallengeEndpoint, type PublishedEndpoint } from '../
 import { planBackends } from './backend-plan.ts';
 import { CHALLENGES_FILE, challengesText, parseChallenges, planChallenges } from './challenges.ts';
 import { Daemon } from './daemon.ts';
+import { connectionsOfOne } from './fair-share.ts';
 import {
   composeHaproxyConfiguration,
   FRONTENDS_VARIABLE,
@@ -33,6 +35,11 @@ const TURN_LIMIT_MS = 10_000;
 const ASK_EVERY_MS = 20;
 /** A line of HAProxy's command line holds 16 KiB. */
 const COMMANDS_AT_ONCE = 24;
+
+function shareOfThisHost(): Pick<HaproxyPlaces, 'connectionsOfOne'> {
+  const share = connectionsOfOne(readFileSync('/proc/self/limits', 'utf8'));
+  return share === undefined ? {} : { connectionsOfOne: share };
+}
 
 export interface HaproxyOptions {
   /** Ours alone. */
@@ -68,6 +75,7 @@ export class Haproxy {
       certificateFile,
       workerSocket: join(folder, 'worker.sock'),
       empty: join(folder, 'empty'),
+      ...shareOfThisHost(),
     };
     this.#daemon = new Daemon({
       server,
@@ -164,9 +172,10 @@ export class Haproxy {
     const from = this.#daemon.logBytes;
     const before = await this.#processes().catch(() => null);
     begin();
-    const untilMs = this.#clock.now() + TURN_LIMIT_MS;
+    // By a clock that is never put back.
+    const untilMs = performance.now() + TURN_LIMIT_MS;
     let hasRun = false;
-    while (this.#clock.now() < untilMs) {
+    while (performance.now() < untilMs) {
       await this.#clock.sleep(ASK_EVERY_MS);
       hasRun ||= this.isRunning;
       if (hasRun && !this.isRunning) break;

@@ -7,6 +7,7 @@ import { exec } from '../kit/exec.ts';
 import type { SharedAddress } from '../protocol/index.ts';
 import { Daemon } from './daemon.ts';
 import { composeKeepalivedConfiguration, type OwnLink } from './keepalived-configuration.ts';
+import { PlacedAddresses, placedBy } from './placed-addresses.ts';
 import { Restarts } from './restarts.ts';
 import { edgeServers } from './servers.ts';
 
@@ -28,6 +29,9 @@ export class Keepalived {
   readonly #file: string;
   readonly #daemon: Daemon;
   readonly #restarts = new Restarts();
+  readonly #placed: PlacedAddresses;
+  /** What was loaded is all that is on this host. */
+  #isSettled = false;
   /** What it was last told to read. Null: that is not known, and it is told anew, which it takes without giving an address up. */
   #loaded: string | null = null;
 
@@ -36,6 +40,7 @@ export class Keepalived {
     const { folder, onExit } = options;
     const { keepalived: server } = edgeServers(folder);
     this.#file = server.mark;
+    this.#placed = new PlacedAddresses(join(folder, 'keepalived.addresses'));
     this.#daemon = new Daemon({
       server,
       arguments: [
@@ -63,8 +68,8 @@ export class Keepalived {
     }
     const text = composeKeepalivedConfiguration(addresses, link);
     if (isRunning) {
-      if (text === this.#loaded) return;
-      await writeFileAtomic(this.#file, text, 0o600);
+      if (text === this.#loaded) return this.#settle(text);
+      await this.#write(text);
       if (this.#daemon.signal('SIGHUP')) this.#loaded = text;
       return;
     }
@@ -73,24 +78,43 @@ export class Keepalived {
     if (!this.#restarts.mayStart(nowMs)) return;
     // One that was killed has left its addresses here, and another host has them by now.
     await this.#giveUp();
-    await writeFileAtomic(this.#file, text, 0o600);
+    await this.#write(text);
     this.#restarts.started(nowMs);
     this.#daemon.start();
     this.#loaded = text;
   }
 
-  /** Removes what the last configuration has put on this host; it is nobody's while no process of ours runs. */
+  /** Whoever ends between two of these steps has the addresses of both configurations removed later on. */
+  async #write(text: string): Promise<void> {
+    this.#isSettled = false;
+    await this.#placed.expect(text);
+    await writeFileAtomic(this.#file, text, 0o600);
+  }
+
+  /** It was told a while ago: once nothing else is there, nothing else is kept in mind, for it may be somebody else's later on. */
+  async #settle(text: string): Promise<void> {
+    if (this.#isSettled) return;
+    const wanted = new Set(placedBy(text).map(({ address }) => address));
+    const here = addressesHere();
+    const left = (await this.#placed.list()).filter(
+      ({ address }) => !wanted.has(address) && here.has(address),
+    );
+    if (left.length > 0) return;
+    await this.#placed.settle(text);
+    this.#isSettled = true;
+  }
+
+  /** Removes what keepalived has put on this host; it is nobody's while no process of ours runs. */
   async #giveUp(): Promise<void> {
     const text = await readFile(this.#file, 'utf8').catch(() => '');
     const own = this.#options.ownAddress();
-    for (const [, address, prefix, link] of text.matchAll(
-      /^ {4}(\S+)\/(\d+) dev (\S+)(?: preferred_lft 0)?$/gm,
-    ))
-      if (address && address !== own && link && addressesHere().has(address))
-        await exec('ip', ['address', 'delete', `${address}/${prefix}`, 'dev', link], {
+    for (const { address, cidr, link } of [...placedBy(text), ...(await this.#placed.list())])
+      if (address !== own && addressesHere().has(address))
+        await exec('ip', ['address', 'delete', cidr, 'dev', link], {
           timeoutMs: LIMIT_MS,
           okExitCodes: [0, NOT_THERE],
         });
+    await this.#placed.forget();
   }
 }
 
@@ -98,8 +122,11 @@ export const addressesHere = (): ReadonlySet<string> =>
   new Set(Object.values(networkInterfaces()).flatMap((each) => (each ?? []).map(({ address }) => address)));
 
 function linkOf(own: string | null): OwnLink | null {
-  for (const [name, addresses] of Object.entries(networkInterfaces()))
-    if (own !== null && addresses?.some(({ address }) => address === own))
-      return { address: own, interface: name };
+  for (const [name, addresses] of Object.entries(networkInterfaces())) {
+    const found = addresses?.find(({ address }) => address === own);
+    if (!found) continue;
+    const prefix = Number(found.cidr?.split('/')[1]);
+    return { address: found.address, interface: name, ...(prefix > 0 ? { prefix } : {}) };
+  }
   return null;
 }

@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Clock } from '../kit/clock.ts';
+import { type Clock, isWithin } from '../kit/clock.ts';
 import type { Logger } from '../kit/log.ts';
 import { Passes } from '../kit/passes.ts';
 import { repeat } from '../kit/repeat.ts';
@@ -8,6 +8,7 @@ import { isSameDocument } from '../kit/same-document.ts';
 import {
   type EdgeGoal,
   type EdgeReport,
+  MOST_ENDPOINTS,
   type PublishedEndpoint,
   type SharedAddress,
   saySameOfEdge,
@@ -82,8 +83,10 @@ export class EdgeKeeper {
   /** A certificate has come since. */
   #isSeenStale = false;
   /** Endpoint → why HAProxy did not take it. */
-  readonly #refused = new Map<PublishedEndpoint['id'], { readonly why: string; readonly untilMs: number }>();
+  readonly #refused = new Map<PublishedEndpoint['id'], { readonly why: string; readonly atMs: number }>();
   #report: EdgeReport | null = null;
+  /** How many more endpoints there were than are told of. */
+  #omitted = 0;
   /** Nothing is to be served, and nothing of ours runs. */
   #isAtRest = false;
   #stop: (() => void) | null = null;
@@ -192,8 +195,8 @@ export class EdgeKeeper {
       const not = served.length === 0 ? null : await this.#haproxy.keep(served, edition, goal.challenges);
       if (served.length === 0 && this.#haproxy.isRunning) this.#haproxy.stop();
       if (not === null) return all;
-      const untilMs = this.#options.clock.now() + REFUSED_FOR_MS;
-      for (const [id, why] of not.endpoints) this.#refused.set(id, { why, untilMs });
+      const atMs = this.#options.clock.now();
+      for (const [id, why] of not.endpoints) this.#refused.set(id, { why, atMs });
       if (not.others !== null || round >= ROUNDS) {
         const why = not.others ?? 'the load balancer does not take it yet';
         return new Map([...served.map(({ id }) => [id, why] as const), ...all]);
@@ -203,14 +206,15 @@ export class EdgeKeeper {
 
   #refusedNow(): ReadonlyMap<string, string> {
     const nowMs = this.#options.clock.now();
-    for (const [id, { untilMs }] of this.#refused) if (untilMs <= nowMs) this.#refused.delete(id);
+    for (const [id, { atMs }] of this.#refused)
+      if (!isWithin(REFUSED_FOR_MS, atMs, nowMs)) this.#refused.delete(id);
     return new Map([...this.#refused].map(([id, { why }]) => [id, why]));
   }
 
   async #look(goal: EdgeGoal): Promise<Seen> {
     const nowMs = this.#options.clock.now();
     const seen = this.#seen;
-    const isFresh = seen?.goal === goal && nowMs - seen.atMs < SURROUNDINGS_EVERY_MS;
+    const isFresh = seen?.goal === goal && isWithin(SURROUNDINGS_EVERY_MS, seen.atMs, nowMs);
     if (isFresh && !this.#isSeenStale) return seen;
     this.#isSeenStale = false;
     const kept = new Set(goal.certificates?.map(({ name }) => name));
@@ -235,6 +239,7 @@ export class EdgeKeeper {
 
   #observe(goal: EdgeGoal, { failed, workers, challenges }: Served): EdgeReport {
     const here = addressesHere();
+    this.#tellOmitted(goal.endpoints.length - MOST_ENDPOINTS);
     return {
       endpoints: reportEndpoints(goal.endpoints, workers, failed),
       held: goal.addresses
@@ -243,6 +248,16 @@ export class EdgeKeeper {
       ...(challenges.length > 0 ? { challenges: [...challenges] } : {}),
       missing: [...this.#options.missing],
     };
+  }
+
+  #tellOmitted(count: number): void {
+    if (count === this.#omitted) return;
+    this.#omitted = count;
+    if (count > 0)
+      this.#options.log.warn(
+        { endpoints: count },
+        'the controller is not told how these are served: it takes a report of no more than the others',
+      );
   }
 }
 

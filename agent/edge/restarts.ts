@@ -1,4 +1,5 @@
 import { backOffMs } from '../kit/back-off.ts';
+import { isWithin } from '../kit/clock.ts';
 
 const WAITS = { firstMs: 250, maximumMs: 30_000, factor: 2 };
 /** What has lived so long has begun well. */
@@ -11,8 +12,9 @@ export class Restarts {
 
   /** @returns false while it is too early. */
   mayStart(nowMs: number): boolean {
-    if (nowMs - this.#lastMs > SETTLED_MS + backOffMs(WAITS, this.#starts)) this.#starts = 0;
-    return this.#starts === 0 || nowMs - this.#lastMs >= backOffMs(WAITS, this.#starts);
+    const waitMs = backOffMs(WAITS, this.#starts);
+    if (!isWithin(SETTLED_MS + waitMs, this.#lastMs, nowMs)) this.#starts = 0;
+    return this.#starts === 0 || !isWithin(waitMs, this.#lastMs, nowMs);
   }
 
   started(nowMs: number): void {

@@ -91,7 +91,7 @@ export class Executor {
     this.#passes.wake();
   }
 
-  report(): Pick<Report, 'revisionSeen' | 'vms' | 'strangers' | 'leaving'> {
+  report(): Pick<Report, 'revisionSeen' | 'epochSeen' | 'vms' | 'strangers' | 'leaving'> {
     return { vms: this.#vms.reports(), ...this.#sightings.report() };
   }
 

@@ -87,10 +87,12 @@ export class GoalNetworks {
    * with an interface that nobody puts back.
    * @param isWanted still, when its turn has come.
    */
-  #tellNames(spec: NetworkSpec, isWanted: () => boolean): Promise<void> {
+  #tellNames(spec: NetworkSpec, made: Made, isWanted: () => boolean): Promise<void> {
     return this.#turns.run('names', async () => {
       if (!isWanted() || !(await this.#host.mayRemake(this.#fleet, spec.bridge))) return;
+      made.isStanding = false;
       await this.#driver.remakeNetwork(spec);
+      made.isStanding = true;
       await this.#host.refresh();
     });
   }
@@ -116,10 +118,11 @@ export class GoalNetworks {
     if (known?.spec === text) return known.done;
     const done = this.#driver.ensureNetwork(spec).then(async ({ resolver }) => {
       // libvirt goes on taking a network for active whose bridge was deleted.
-      if (!(await this.#host.hasBridge(spec.bridge))) await this.#driver.remakeNetwork(spec);
-      else if (spec.resolver && !isSameDocument(resolver, spec.resolver))
-        await this.#tellNames(spec, () => this.#made.get(network.id)?.spec === text);
+      const isThere = await this.#host.hasBridge(spec.bridge);
+      if (!isThere) await this.#driver.remakeNetwork(spec);
       made.isStanding = true;
+      if (isThere && spec.resolver && !isSameDocument(resolver, spec.resolver))
+        await this.#tellNames(spec, made, () => this.#made.get(network.id)?.spec === text);
       await this.#host.hastenResolution(spec.bridge);
       await this.#host.refresh();
     });

@@ -9,7 +9,10 @@ export class Sightings {
   readonly #strangers = new Strangers();
   readonly #unnamedSinceMs = new Map<string, number>();
   /** Revision of the goal that the host was last looked at with, and what was then on its way out. */
-  #looked: { readonly revision: number; readonly leaving: readonly string[] } = { revision: 0, leaving: [] };
+  #looked: { readonly revision: number; readonly epoch: number | null; readonly leaving: readonly string[] } =
+    {
+      ...{ revision: 0, epoch: null, leaving: [] },
+    };
 
   /** When something of ours that the goal does not name was first seen so: domain name or disk path → Unix ms. */
   get unnamedSinceMs(): ReadonlyMap<string, number> {
@@ -26,13 +29,16 @@ export class Sightings {
     this.#quarantine(unnamed(goal, present), nowMs);
     const before = this.report();
     this.#strangers.update(goal, present.domains, present.disks);
-    this.#looked = { revision: goal.revision, leaving: leaving(goal, present, busy) };
+    const { revision, epoch } = goal;
+    this.#looked = { revision, epoch, leaving: leaving(goal, present, busy) };
     return !isSameDocument(this.report(), before);
   }
 
-  report(): Pick<Report, 'revisionSeen' | 'strangers' | 'leaving'> {
+  report(): Pick<Report, 'revisionSeen' | 'epochSeen' | 'strangers' | 'leaving'> {
+    const { revision, epoch } = this.#looked;
     return {
-      revisionSeen: this.#looked.revision,
+      revisionSeen: revision,
+      ...(epoch === null ? {} : { epochSeen: epoch }),
       strangers: [...this.#strangers.list()],
       leaving: [...this.#looked.leaving],
     };

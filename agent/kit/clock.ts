@@ -12,6 +12,13 @@ export interface Clock {
   sleep(delayMs: number, signal?: AbortSignal): Promise<void>;
 }
 
+/**
+ * Whether something was less than `spanMs` ago. The time of day may be put back, by any amount: what then seems to be still to come was long
+ * ago for all that is known.
+ */
+export const isWithin = (spanMs: number, atMs: number, nowMs: number): boolean =>
+  nowMs >= atMs && nowMs - atMs < spanMs;
+
 export const systemClock: Clock = {
   now: () => Date.now(),
   after(delayMs, action) {

@@ -15,7 +15,7 @@ export interface ObserverOptions {
   /** As they were last seen. */
   readonly pools: () => readonly PoolView[];
   readonly clock: Clock;
-  readonly vms: () => Pick<Report, 'revisionSeen' | 'vms' | 'strangers' | 'leaving'>;
+  readonly vms: () => Pick<Report, 'revisionSeen' | 'epochSeen' | 'vms' | 'strangers' | 'leaving'>;
   readonly doctor: () => Report['doctor'];
   readonly backups?: () => readonly BackupReport[];
   readonly peers?: () => PeersSeen | null;

@@ -12,6 +12,7 @@ export * from './network.ts';
 export * from './pools.ts';
 export { PROTOCOL_VERSION } from './primitives.ts';
 export * from './probe.ts';
+export * from './problem.ts';
 export * from './report.ts';
 export * from './rest.ts';
 export * from './rule-counters.ts';

@@ -150,6 +150,11 @@ export type PublishedEndpoint = z.infer<typeof publishedEndpoint>;
 export const wantedCertificate = z.object({ name, digest });
 export type WantedCertificate = z.infer<typeof wantedCertificate>;
 
+/** Of all applications together: an edge host tells of so many at most, and a controller takes no report of more. */
+export const MOST_ENDPOINTS = 4_096;
+/** Of one endpoint, told by an edge host. */
+export const MOST_BACKENDS = 10_000;
+
 /** What an edge host serves to the world. */
 export const edgeGoal = z.object({
   addresses: z.array(sharedAddress),
@@ -199,10 +204,10 @@ export const edgeReport = z.object({
               sessions: count,
             }),
           )
-          .max(10_000),
+          .max(MOST_BACKENDS),
       }),
     )
-    .max(4_096),
+    .max(MOST_ENDPOINTS),
   /** Challenges that its load balancer answers now. Absent: none, or the agent is older. */
   challenges: z.array(challengeToken).max(MAXIMUM_CHALLENGES).optional(),
   /** Shared addresses that this host has now. */

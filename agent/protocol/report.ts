@@ -104,6 +104,8 @@ export const report = z.object({
   bootId: z.string().max(64),
   /** Revision of the newest goal that the host was looked at with: what is reported is true under it. 0 before the first. */
   revisionSeen: count,
+  /** Epoch of that goal. Absent: there was none yet, or the agent is older. */
+  epochSeen: z.number().int().min(1).optional(),
   vms: z.array(vmReport),
   blobs: z.array(digest),
   strangers: z.array(strangerReport),
@@ -121,6 +123,8 @@ export const report = z.object({
   migrations: z.array(migrationReport).max(4096).optional(),
   /** What this host serves to the world. Absent: it is no edge host. */
   edge: edgeReport.optional(),
+  /** A goal that came and that this agent does not understand: it goes on with the one before. Absent: the newest was taken. */
+  refusedGoal: z.object({ revision: count, reason: z.string().max(1024) }).optional(),
 });
 export type Report = z.infer<typeof report>;
 
@@ -199,6 +203,8 @@ export const hello = z.object({
   /** The fleet and the newest epoch this host has obeyed, if any. */
   fleet: uuid.optional(),
   epoch: z.number().int().optional(),
+  /** Of the newest goal of that epoch that this agent has taken in. Absent: it has just begun, or is older. */
+  revision: count.optional(),
   /** Absent: this host has no guard. */
   guard: guardState.optional(),
 });

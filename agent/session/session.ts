@@ -5,8 +5,6 @@ import type { Clock, Timer } from '../kit/clock.ts';
 import type { Logger } from '../kit/log.ts';
 import { readText } from '../kit/read-text.ts';
 import {
-  type ControllerFrame,
-  controllerFrame,
   type ExamineRequest,
   type Goal,
   type Heartbeat,
@@ -18,6 +16,7 @@ import {
   type Welcome,
 } from '../protocol/index.ts';
 import type { Identity } from './identity.ts';
+import { readFrame } from './read-frame.ts';
 
 export interface SessionOptions {
   readonly identity: () => Identity;
@@ -56,6 +55,8 @@ export class Session {
   #lastHeardMs = 0;
   #ownAddress: string | null = null;
   #grantsLeases = false;
+  /** A goal that came since, and that was not understood. */
+  #refusedGoal: Report['refusedGoal'];
 
   constructor(options: SessionOptions) {
     this.#options = options;
@@ -75,7 +76,8 @@ export class Session {
     const socket = this.#socket;
     if (!this.#welcomed || socket?.readyState !== WebSocket.OPEN) return;
     if (socket.bufferedAmount > UNSENT_LIMIT_BYTES) return;
-    socket.send(JSON.stringify({ ...report, sequence: ++this.#sequence }));
+    const refused = this.#refusedGoal === undefined ? {} : { refusedGoal: this.#refusedGoal };
+    socket.send(JSON.stringify({ ...report, ...refused, sequence: ++this.#sequence }));
   }
 
   /** Says hello again: what this host offers has changed. Without a session nothing is to be done: the next one begins with it. */
@@ -127,16 +129,20 @@ export class Session {
 
   #onMessage(text: string): void {
     const { log, onGoal, onOpenStream, onExamine } = this.#options;
-    const frame = parseFrame(text);
-    if (!frame) {
-      log.warn('the controller sent a frame that this agent does not understand');
+    const read = readFrame(text);
+    if ('problem' in read) {
+      log.warn({ reason: read.problem }, 'the controller sent a frame that this agent does not understand');
+      if (read.goalRevision !== null)
+        this.#refusedGoal = { revision: read.goalRevision, reason: read.problem };
       return;
     }
+    const { frame } = read;
     switch (frame.type) {
       case 'welcome':
         this.#onWelcome(frame);
         break;
       case 'goal':
+        this.#refusedGoal = undefined;
         onGoal(frame);
         break;
       case 'open-stream':
@@ -205,15 +211,5 @@ export class Session {
     this.#socket = null;
     if (this.#closed) return;
     this.#redial = this.#options.clock.after(backOffMs(RECONNECT, ++this.#failures), () => this.#dial());
-  }
-}
-
-/** Null for what is no frame of this protocol: an older or newer peer may send kinds that this one does not know. */
-function parseFrame(text: string): ControllerFrame | null {
-  try {
-    const parsed = controllerFrame.safeParse(JSON.parse(text));
-    return parsed.success ? parsed.data : null;
-  } catch {
-    return null;
   }
 }

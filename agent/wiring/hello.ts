@@ -5,6 +5,7 @@ import {
   type BackupTarget,
   COPIES_DISKS,
   COUNTS_RULES,
+  type Goal,
   type Hello,
   MIGRATES_CEPH,
   MIGRATES_LIVE,
@@ -34,6 +35,8 @@ export interface HelloParts {
   readonly configuration: AgentConfiguration;
   readonly facts: Hello['facts'];
   readonly identity: Identity;
+  /** The newest goal that was taken in; null: none yet. */
+  readonly goal: Pick<Goal, 'epoch' | 'revision'> | null;
   /** As they are now; what cannot be used is not offered, and said why. */
   readonly pools: readonly PoolView[];
   readonly backupTargets: readonly BackupTarget[];
@@ -50,6 +53,7 @@ export const composeHello = ({
   configuration,
   facts,
   identity,
+  goal,
   pools,
   backupTargets,
   underlay,
@@ -79,5 +83,6 @@ export const composeHello = ({
   },
   fleet: identity.fleet,
   epoch: identity.epoch,
+  ...(goal?.epoch === identity.epoch ? { revision: goal.revision } : {}),
   ...(keeper === null ? {} : { guard: keeper.state() }),
 });

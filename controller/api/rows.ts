@@ -89,6 +89,9 @@ export function hostRow(record: HostRecord, vms: number, fleet: Fleet) {
       ...(record.facts?.notes ?? []),
       ...(record.collision ? [`it takes no VMs: ${record.collision}`] : []),
       ...(unencrypted === null ? [] : [unencrypted]),
+      ...(record.refusedGoal
+        ? [`its agent cannot take its goal, and goes on with the one before: ${record.refusedGoal}`]
+        : []),
       ...rollNotes(record),
       ...guard,
       ...apart,

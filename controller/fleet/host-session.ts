@@ -8,6 +8,7 @@ import {
   type Goal,
   type Heartbeat,
   type Hello,
+  problemOf,
   type Report,
 } from '../../agent/protocol/index.ts';
 
@@ -72,11 +73,8 @@ export class HostSession {
 
   #onMessage(text: string): void {
     if (this.#closed) return;
-    const frame = parse(text);
-    if (!frame) {
-      this.#options.log.warn({ host: this.#options.host }, 'a host sent a frame that is not understood');
-      return;
-    }
+    const frame = this.#parse(text);
+    if (!frame) return;
     this.#options.onHeard();
     if (frame.type === 'hello') void this.#onHello(frame);
     else if (frame.type === 'heartbeat') {
@@ -85,6 +83,20 @@ export class HostSession {
       this.#lastSequence = frame.sequence;
       this.#options.onReport(frame);
     }
+  }
+
+  #parse(text: string): AgentFrame | null {
+    const { host, log } = this.#options;
+    let reason = 'it is no JSON';
+    try {
+      const { data, error } = agentFrame.safeParse(JSON.parse(text));
+      if (data) return data;
+      reason = problemOf(error);
+    } catch {
+      // Told below.
+    }
+    log.warn({ host, reason }, 'a host sent a frame that is not understood');
+    return null;
   }
 
   async #onHello(hello: Hello): Promise<void> {
@@ -97,14 +109,5 @@ export class HostSession {
     this.#greeted = answer.type === 'welcome';
     this.send(answer);
     if (answer.type === 'refusal') this.end(answer.message);
-  }
-}
-
-function parse(text: string): AgentFrame | null {
-  try {
-    const parsed = agentFrame.safeParse(JSON.parse(text));
-    return parsed.success ? parsed.data : null;
-  } catch {
-    return null;
   }
 }

@@ -59,6 +59,13 @@ export function checkDocument(
     checkSize(['machines', name, 'size'], machine.size);
     if (machine.backup && (parseDurationMs(machine.backup.every) ?? 0) < 60_000)
       add(['machines', name, 'backup', 'every'], 'value', 'must be at least 1m');
+    if (Object.hasOwn(document.roles ?? {}, name))
+      add(
+        ['machines', name],
+        'key',
+        `${name} is also the name of a role: their endpoints would have the same names`,
+        'Choose another name.',
+      );
     const role = roles.find(([roleName]) => new RegExp(`^${roleName}-\\d+$`).test(name))?.[0];
     if (role !== undefined)
       add(

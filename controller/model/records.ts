@@ -333,6 +333,8 @@ export interface HostRecord {
   readonly collision?: string | null;
   /** How its traffic to other hosts goes, where it is to be encrypted. Absent or null: nobody asks for that, or it is on no underlay. */
   readonly encryption?: EncryptionStanding | null;
+  /** Why its agent cannot take its goal. Absent or null: it takes them. */
+  readonly refusedGoal?: string | null;
   readonly facts: HostFacts | null;
   readonly offer: HostOffer | null;
   readonly bootId: string | null;

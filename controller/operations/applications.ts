@@ -4,21 +4,32 @@ import { WeftError } from '../../agent/kit/errors.ts';
 import { ExclusiveRunner } from '../../agent/kit/exclusive-runner.ts';
 import type { Catalogue } from '../catalogue/contract.ts';
 import { type ApplicationRecord, resolveService, type Service } from '../model/index.ts';
+import type { PortRanges } from '../model/reserved-ports.ts';
 import { retiredAfter } from '../reconciler/retired.ts';
 import { change, read } from '../store/change.ts';
 import type { Store } from '../store/contract.ts';
 import { requireBackups } from './backups.ts';
 import { refuseWithoutRoom } from './capacity.ts';
 import type { Operations, PlanPreview, UploadedPackages } from './contract.ts';
+import { refuseTooManyEndpoints } from './endpoint-limit.ts';
 import { readFabric, resolveImages } from './fabric.ts';
 import { forecast } from './forecast.ts';
 import { refuseOtherNetworks } from './machine-networks.ts';
 import { refuseTakenPorts } from './public-ports.ts';
+import { refuseReservedPorts } from './reserved-ports.ts';
 
 /** A role's subnet is a /22. */
 const MOST_INSTANCES = 1000;
 
 type ApplicationOperations = Pick<Operations, 'apply' | 'plan' | 'scale' | 'deleteApplication'>;
+
+interface ApplicationsOptions {
+  readonly store: Store;
+  readonly catalogue: Catalogue;
+  readonly clock: Clock;
+  /** At edge hosts. Absent: none. */
+  readonly reservedPorts?: PortRanges;
+}
 
 export class Applications implements ApplicationOperations {
   readonly #store: Store;
@@ -26,9 +37,11 @@ export class Applications implements ApplicationOperations {
   readonly #clock: Clock;
   /** What one application may have depends on what all others have: ports, room. */
   readonly #changes = new ExclusiveRunner();
+  readonly #reservedPorts: PortRanges;
 
-  constructor({ store, catalogue, clock }: { store: Store; catalogue: Catalogue; clock: Clock }) {
+  constructor({ store, catalogue, clock, reservedPorts = [] }: ApplicationsOptions) {
     this.#store = store;
+    this.#reservedPorts = reservedPorts;
     this.#catalogue = catalogue;
     this.#clock = clock;
   }
@@ -42,7 +55,7 @@ export class Applications implements ApplicationOperations {
       refuseDeleting(known);
       if (known && isDeepStrictEqual(known.service, service))
         return { answer: { generation: known.generation, changed: false } };
-      await refuseTakenPorts(this.#store, service);
+      await this.#refusePorts(service);
       const fabric = await readFabric(this.#store);
       refuseOtherNetworks(fabric, service);
       const nowMs = this.#clock.now();
@@ -70,7 +83,7 @@ export class Applications implements ApplicationOperations {
     const architectures = await resolveImages(this.#catalogue, service);
     const { value: known } = await read<ApplicationRecord>(this.#store, `apps/${app}`);
     refuseDeleting(known);
-    await refuseTakenPorts(this.#store, service);
+    await this.#refusePorts(service);
     const fabric = await readFabric(this.#store);
     refuseOtherNetworks(fabric, service);
     const { steps, refusals } = forecast(fabric, service, architectures, this.#clock.now());
@@ -96,6 +109,7 @@ export class Applications implements ApplicationOperations {
       };
       if (instances > before.instances) {
         await refuseTakenPorts(this.#store, service);
+        await refuseTooManyEndpoints(this.#store, service);
         await this.#refuseWithoutRoom(service);
       }
       const record: ApplicationRecord = { ...known, service, generation: known.generation + 1 };
@@ -121,6 +135,12 @@ export class Applications implements ApplicationOperations {
 
   #change<T>(work: () => ReturnType<Parameters<typeof change<T>>[1]>): Promise<T> {
     return this.#changes.run('', () => change(this.#store, work));
+  }
+
+  async #refusePorts(service: Service): Promise<void> {
+    refuseReservedPorts(service, this.#reservedPorts);
+    await refuseTakenPorts(this.#store, service);
+    await refuseTooManyEndpoints(this.#store, service);
   }
 
   async #refuseWithoutRoom(service: Service): Promise<void> {

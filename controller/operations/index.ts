@@ -2,6 +2,7 @@ import type { Clock } from '../../agent/kit/clock.ts';
 import type { Catalogue } from '../catalogue/contract.ts';
 import type { Fencer } from '../fencing/contract.ts';
 import type { Fleet } from '../fleet/contract.ts';
+import type { PortRanges } from '../model/reserved-ports.ts';
 import type { Store } from '../store/contract.ts';
 import { Applications } from './applications.ts';
 import { Backups } from './backups.ts';
@@ -19,6 +20,8 @@ export interface OperationsOptions {
   readonly fleet: Pick<Fleet, 'forget' | 'hosts'>;
   readonly fencer: Pick<Fencer, 'test'>;
   readonly clock: Clock;
+  /** At edge hosts. Absent: none. */
+  readonly reservedPorts?: PortRanges;
 }
 
 export function createOperations(options: OperationsOptions): Operations {

@@ -6,6 +6,7 @@ import { published } from './published.ts';
 import { machineOf, roleOf } from './retired.ts';
 
 const DEFAULT_DRAIN_MS = 30_000;
+const LAST_PORT = 65_535;
 
 /** An endpoint of a VM that is published, as load balancers know it. */
 export interface PublishedAs {
@@ -59,20 +60,21 @@ export function servedAt(
   return shared.length > 0 ? shared : own;
 }
 
-/** Which endpoints publish this VM: one for all of its role, or one of its own. */
+/**
+ * Which endpoints publish this VM: one for all of its role, or one of its own. An instance that is on its way out may be beyond the last
+ * port, when its endpoint begins at a higher one by now: that one is not published any more.
+ */
 export function endpointsOfVm(
   application: ApplicationRecord | undefined,
   { id, app, role, index }: Pick<VmRecord, 'id' | 'app' | 'role' | 'index'>,
 ): readonly PublishedAs[] {
   const owner = role ?? id.slice(id.indexOf('/') + 1);
   const made = role === null ? machineOf(application, owner) : roleOf(application, owner);
-  return published(made).map(([name, endpoint]) => {
+  return published(made).flatMap(([name, endpoint]) => {
     const own = endpoint.type === 'instance';
-    return {
-      id: own ? `${app}/${owner}/${name}/${index ?? 0}` : `${app}/${owner}/${name}`,
-      port: own ? endpoint.port + (index ?? 0) : endpoint.port,
-      endpoint,
-    };
+    const port = own ? endpoint.port + (index ?? 0) : endpoint.port;
+    if (port > LAST_PORT) return [];
+    return [{ id: `${app}/${owner}/${name}${own ? `/${index ?? 0}` : ''}`, port, endpoint }];
   });
 }
 

@@ -29,6 +29,7 @@ export class GoalDispatch {
   readonly #fleet: Pick<Fleet, 'sendGoal'>;
   #fleetRecord: FleetRecord;
   readonly #cache: WorldCache;
+  readonly #cover: (revision: number) => void;
   readonly #sent = new Map<string, SentGoal>();
   readonly #concerned = new Set<string>();
   /** Zones among what was sent. */
@@ -38,7 +39,14 @@ export class GoalDispatch {
   /** Null: nobody was sent any yet. */
   #spares: SpareImages | null = null;
 
-  constructor(fleet: Pick<Fleet, 'sendGoal'>, fleetRecord: FleetRecord, cache: WorldCache) {
+  /** @param cover called before a revision is told to a host. */
+  constructor(
+    fleet: Pick<Fleet, 'sendGoal'>,
+    fleetRecord: FleetRecord,
+    cache: WorldCache,
+    cover: (revision: number) => void = () => undefined,
+  ) {
+    this.#cover = cover;
     this.#fleet = fleet;
     this.#fleetRecord = fleetRecord;
     this.#cache = cache;
@@ -73,11 +81,17 @@ export class GoalDispatch {
     this.concern([host]);
   }
 
-  /** Ids named by the goal that this host has looked at itself with; null: not known whether it has the newest. */
+  /**
+   * Ids named by the goal that this host has looked at itself with; null: not known whether it has the newest. A higher revision, or another
+   * epoch, is that of a goal of which this store knows nothing: it was restored, and the host has refused what it was sent since.
+   */
   acknowledged({ name, report }: Pick<HostLink, 'name' | 'report'>): ReadonlySet<string> | null {
     const sent = this.#sent.get(name);
-    const seen = sent !== undefined && report !== null && report.revisionSeen >= sent.revision;
-    return seen && !this.#concerned.has(name) ? sent.ids : null;
+    const isSeen =
+      sent !== undefined &&
+      report?.revisionSeen === sent.revision &&
+      (report.epochSeen ?? sent.content.epoch) === sent.content.epoch;
+    return isSeen && !this.#concerned.has(name) ? sent.ids : null;
   }
 
   /** Hosts of which what `acknowledged` says may have changed since this was asked last, but for what they report. */
@@ -107,6 +121,7 @@ export class GoalDispatch {
       }
       const { revision } = this.#cache;
       this.#sent.set(host, { content, revision, ids: new Set(content.vms.map(({ id }) => id)) });
+      this.#cover(revision);
       this.#fleet.sendGoal(host, { ...content, revision, atMs: nowMs });
     }
     this.#concerned.clear();

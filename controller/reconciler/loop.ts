@@ -17,6 +17,7 @@ import { LiveHosts } from './live-hosts.ts';
 import { DEFAULT_SETTINGS, earliest, type Plan, type PlanSettings, plan } from './plan.ts';
 import { isAwaited, isNews } from './report-news.ts';
 import { isKnown, nextSilenceMs } from './rules/hosts.ts';
+import { knowsMore } from './store-age.ts';
 import type { World } from './world.ts';
 import { WorldCache } from './world-cache.ts';
 
@@ -33,6 +34,10 @@ export interface ReconcilerOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly settings?: Partial<PlanSettings>;
+  /** Called before a revision is told to a host. */
+  readonly cover?: (revision: number) => void;
+  /** Makes the fleet's epoch, durably, a higher one than this. Absent: it stays as it is. */
+  readonly raiseEpoch?: (above: number) => Promise<number>;
   /** Another planner in place of the real one. */
   readonly plan?: typeof plan;
 }
@@ -63,6 +68,7 @@ export class Reconciler {
     () => this.#stopped,
   );
   #fleetRecord: FleetRecord;
+  #isRaising = false;
   #timer: Timer | null = null;
   #waitMs: number | null = null;
   #stopped = true;
@@ -77,7 +83,7 @@ export class Reconciler {
     this.#settings = { ...DEFAULT_SETTINGS, ...options.settings };
     this.#images = new ImageResolver(options.catalogue, options.clock);
     this.#listening = new Listening(options.clock, options.log);
-    this.#goals = new GoalDispatch(options.fleet, options.fleetRecord, this.#cache);
+    this.#goals = new GoalDispatch(options.fleet, options.fleetRecord, this.#cache, options.cover);
   }
 
   async start(): Promise<void> {
@@ -141,10 +147,38 @@ export class Reconciler {
     const before = this.#heard.get(host);
     if (event.type === 'report') this.#heard.set(host, event.report);
     else this.#heard.delete(host);
-    if (event.type === 'connected') this.#goals.renew(host);
+    if (event.type === 'connected') {
+      this.#goals.renew(host);
+      if (knowsMore(event.hello, this.#fleetRecord, this.#cache.revision))
+        void this.#raiseEpoch(host, event.hello.epoch ?? 0);
+    }
     // While a pass is on its way, records may be behind what it writes.
     if (this.#passes.running || this.#isNews(event, before)) this.wake();
     else this.#sendGoals(this.#options.clock.now());
+  }
+
+  /** A store that was restored from an older copy is behind its hosts: they obey it again when its goals are of a newer epoch. */
+  async #raiseEpoch(host: string, above: number): Promise<void> {
+    const { raiseEpoch, log } = this.#options;
+    if (!raiseEpoch || this.#isRaising) return;
+    this.#isRaising = true;
+    try {
+      const epoch = await raiseEpoch(above);
+      log.warn(
+        { host, epoch },
+        'this store is older than what a host was told: hosts are told anew, under a new epoch',
+      );
+      this.#fleetRecord = { ...this.#fleetRecord, epoch };
+      this.#goals.adopt(this.#fleetRecord);
+      this.wake();
+    } catch (error) {
+      log.error(
+        { err: error, host },
+        'this store is older than what a host was told, and no new epoch could begin',
+      );
+    } finally {
+      this.#isRaising = false;
+    }
   }
 
   /** Most of what is heard gives a plan nothing to do. That a host was heard at all is looked at when it was not. */

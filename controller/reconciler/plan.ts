@@ -27,6 +27,7 @@ import { followPoolPeers, nextPoolPeersMs } from './rules/pool-peers.ts';
 import { followPublicAddresses } from './rules/public-addresses.ts';
 import { followPublishing } from './rules/publishing.ts';
 import { followReboots } from './rules/reboots.ts';
+import { followRefusedGoals } from './rules/refused-goals.ts';
 import { nextRetryMs, renew } from './rules/renewals.ts';
 import { nextTryMs } from './rules/stays.ts';
 import { followStorageFences, storageLifts } from './rules/storage-fences.ts';
@@ -82,6 +83,7 @@ export function plan(world: World, nowMs: number, settings: PlanSettings): Plan 
   followDrains(draft);
   forgive(draft);
   followPools(draft);
+  followRefusedGoals(draft);
   followPoolPeers(draft, settings.beatGraceMs);
   followApartPools(draft);
   followHandOvers(draft, placement);

@@ -21,8 +21,8 @@ export function isNews(host: string, before: Report | undefined, report: Report,
 
 /** What is told beside its VMs is what was told before; the first time, nothing but which pools are full, as is known. */
 function isRestKnown(host: string, before: Report | undefined, report: Report, cache: WorldCache): boolean {
-  const { vms, revisionSeen, leaving } = report;
-  if (before) return saysTheSame({ ...before, vms, revisionSeen, leaving }, report);
+  const { vms, revisionSeen, epochSeen, leaving } = report;
+  if (before) return saysTheSame({ ...before, vms, revisionSeen, epochSeen, leaving }, report);
   const known = cache.records('hosts').get(host)?.fullPools ?? [];
   return (
     isSameDocument([...known].sort(), [...(report.doctor?.fullPools ?? known)].sort()) && tellsNoMore(report)
@@ -31,7 +31,7 @@ function isRestKnown(host: string, before: Report | undefined, report: Report, c
 
 const USUAL: ReadonlySet<string> = new Set<keyof Report>([
   ...(['type', 'sequence', 'atMs', 'bootId', 'blobs', 'metrics'] as const),
-  ...(['revisionSeen', 'vms', 'leaving', 'doctor'] as const),
+  ...(['revisionSeen', 'epochSeen', 'vms', 'leaving', 'doctor'] as const),
 ]);
 
 /** Nothing is told in any other field. */

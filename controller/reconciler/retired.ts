@@ -1,6 +1,7 @@
 import type { ApplicationRecord, VmRecord } from '../model/records.ts';
 import type { Machine, Role, Service } from '../model/service.ts';
 import type { Draft } from './draft.ts';
+import { takesPortsOf } from './ports-anew.ts';
 import { published } from './published.ts';
 
 /** A role as it is declared, or as it was before its last instances began to go. Undefined: there is none. */
@@ -22,23 +23,22 @@ export function retiredAfter(
   { roles, machines }: Pick<Service, 'roles' | 'machines'>,
 ): Retired {
   const isDeclared = (name: string) => Object.hasOwn(roles, name) || Object.hasOwn(machines, name);
-  const taken = new Set([...Object.values(roles), ...Object.values(machines)].flatMap(portsOf));
   // A port that is declared anew is served anew, at once: connections to what had it end.
-  const isFree = (owner: Role | Machine) => !portsOf(owner).some((port) => taken.has(port));
+  const isTaken = takesPortsOf({ roles, machines }, before);
   const known = { ...before?.retired, ...before?.service.roles };
   const retired = Object.entries(known).filter(
-    ([name, role]) => !isDeclared(name) && portsOf(role).length > 0 && isFree(role),
+    ([name, role]) => !isDeclared(name) && published(role).length > 0 && !isTaken(role),
   );
   const retiredMachines = Object.entries(before?.retiredMachines ?? {}).filter(
-    ([name, machine]) => !isDeclared(name) && (hasOwnAddress(before, name) || isFree(machine)),
+    ([name, machine]) =>
+      !isDeclared(name) &&
+      (hasOwnAddress(before, name) || !isTaken({ endpoints: {}, ...machine, instances: 1 })),
   );
   return {
     ...(retired.length === 0 ? {} : { retired: Object.fromEntries(retired) }),
     ...(retiredMachines.length === 0 ? {} : { retiredMachines: Object.fromEntries(retiredMachines) }),
   };
 }
-
-const portsOf = (owner: Role | Machine): readonly number[] => published(owner).map(([, { port }]) => port);
 
 const hasOwnAddress = (application: ApplicationRecord | null, machine: string): boolean =>
   ownOf(application?.publicMachines, machine) !== undefined;

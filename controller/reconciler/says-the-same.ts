@@ -10,5 +10,7 @@ export const saysTheSame = (one: Report, other: Report): boolean =>
   one.peers === other.peers &&
   one.migrations === other.migrations &&
   saySameOfEdge(one.edge, other.edge) &&
+  one.refusedGoal?.reason === other.refusedGoal?.reason &&
   one.revisionSeen === other.revisionSeen &&
+  one.epochSeen === other.epochSeen &&
   one.bootId === other.bootId;

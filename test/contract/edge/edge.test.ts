@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { exec } from '../../../agent/kit/exec.ts';
 import type { EdgeGoal, EdgeReport, PublishedEndpoint } from '../../../agent/protocol/network.ts';
 import { waitFor } from '../../support/wait-for.ts';
-import { type EdgeName, EdgeStage, MACHINE_VIP, OTHER_VIP, VIP, VIP6 } from './stage.ts';
+import { DROPPED_VIP, type EdgeName, EdgeStage, MACHINE_VIP, OTHER_VIP, VIP, VIP6 } from './stage.ts';
 
 const stage = new EdgeStage();
 const PEERS = { a: ['10.213.7.2'], b: ['10.213.7.1'] };
@@ -91,6 +91,8 @@ describe('the load balancer of an edge host', () => {
     expect(new Set(answers)).toEqual(new Set(['web-0 10.213.7.3', 'web-1 10.213.7.3']));
     expect(answers[0]).toBe(answers[2]);
     expect(answers[1]).toBe(answers[3]);
+    const lie = { host: VIP, port: 80, forwardedFor: '203.0.113.9' };
+    expect(await stage.world('ask', lie)).toMatch(/^web-\d 10\.213\.7\.3$/);
   });
 
   it('takes backends in and out, and drains them, without a failed request', async () => {
@@ -327,6 +329,55 @@ describe('a shared address', () => {
   beforeAll(async () => {
     sharing = ['a', 'b'];
     await both(endpoint());
+  });
+
+  it('stays where it is when somebody who is no edge host wants it', async () => {
+    const holder: EdgeName = (await stage.hasAddress('a', VIP)) ? 'a' : 'b';
+    const [shared] = goalOf(holder, endpoint()).addresses;
+    if (!shared) throw new Error('nothing is shared');
+    const came = await stage.countVrrpFromWorld(holder);
+    const peers = [...PEERS.a, ...PEERS.b];
+    const stranger = await stage.startStranger({ ...shared, priority: 254, peers });
+    const ended = new Promise((resolve) => stranger.once('exit', resolve));
+    // Three are enough to take it away, where they are believed.
+    await waitFor('it to be asked for again and again', came, (times) => times > 15, 60_000);
+    expect(await stage.hasAddress(holder, VIP)).toBe(true);
+    stranger.kill('SIGTERM');
+    await ended;
+    await waitFor(
+      'answers',
+      () => stage.ask(),
+      (answer) => answer.startsWith('web-'),
+      60_000,
+    );
+  });
+
+  it('goes, when agent and keepalived were killed before that was told of it', async () => {
+    const edge: EdgeName = (await stage.hasAddress('a', VIP)) ? 'a' : 'b';
+    const goal = goalOf(edge, endpoint());
+    const [own] = goal.addresses;
+    if (!own) throw new Error('nothing is shared');
+    const other = { ...own, address: DROPPED_VIP, address6: undefined, routerId: 43 };
+    stage.tell(edge, { ...goal, addresses: [own, other] });
+    await waitFor('the other address', () => stage.hasAddress(edge, DROPPED_VIP), Boolean, 60_000);
+    await stage.killKeeper(edge);
+    for (const pid of await stage.pidsOf(edge, 'keepalived')) process.kill(pid, 'SIGKILL');
+    await stage.writeKeepalived(edge, [own]);
+    stage.startKeeper(edge);
+    stage.tell(edge, goal);
+    await stage.until(edge, 'the load balancer', (report) => stateOf(report, 'crm/web/http') === 'served');
+    await waitFor(
+      'the other address to go',
+      () => stage.hasAddress(edge, DROPPED_VIP),
+      (has) => !has,
+      60_000,
+    );
+    await waitFor(
+      'one host to have the address',
+      async () => [await stage.hasAddress('a', VIP), await stage.hasAddress('b', VIP)],
+      ([a, b]) => a !== b,
+      60_000,
+    );
   });
 
   it('is taken up again after keepalived was killed, and left on one host only', async () => {

@@ -2,8 +2,9 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { composeKeepalivedConfiguration } from '../../../agent/edge/keepalived-configuration.ts';
 import { exec } from '../../../agent/kit/exec.ts';
-import type { EdgeGoal, EdgeReport } from '../../../agent/protocol/network.ts';
+import type { EdgeGoal, EdgeReport, SharedAddress } from '../../../agent/protocol/network.ts';
 import { endAll } from '../../support/namespace-processes.ts';
 import { waitFor } from '../../support/wait-for.ts';
 
@@ -15,6 +16,7 @@ export const VIP = '10.213.7.100';
 export const VIP6 = '2001:db8:7::100';
 export const MACHINE_VIP = '10.213.7.102';
 export const OTHER_VIP = '10.213.7.101';
+export const DROPPED_VIP = '10.213.7.103';
 const OWN = { a: '10.213.7.1', b: '10.213.7.2', world: '10.213.7.3' } as const;
 export type EdgeName = 'a' | 'b';
 
@@ -177,6 +179,31 @@ export class EdgeStage {
       30_000,
     );
     return child;
+  }
+
+  /** Somebody in the world who wants an address of the edge hosts, as one that was an edge host once and has never heard that it is none any more. */
+  async startStranger(shared: SharedAddress): Promise<ChildProcess> {
+    const file = join(this.#folder, 'stranger.conf');
+    await writeFile(file, composeKeepalivedConfiguration([shared], { address: OWN.world, interface: 'up0' }));
+    const pids = ['--pid', `${file}.pid`, '--vrrp_pid', `${file}.vrrp`];
+    const program = ['keepalived', '--dont-fork', '--vrrp', '--use-file', file, ...pids];
+    return spawn('ip', ['netns', 'exec', this.namespace('world'), ...program], { stdio: 'ignore' });
+  }
+
+  /** What the agent leaves that has written another configuration, and ends before it has keepalived read that. */
+  writeKeepalived(edge: EdgeName, addresses: readonly SharedAddress[]): Promise<void> {
+    const text = composeKeepalivedConfiguration(addresses, { address: OWN[edge], interface: 'up0' });
+    return writeFile(join(this.folder(edge), 'keepalived.conf'), text);
+  }
+
+  /** Begins to count what comes to an edge host from the world by VRRP. */
+  async countVrrpFromWorld(edge: EdgeName): Promise<() => Promise<number>> {
+    const nft = ['netns', 'exec', this.namespace(edge), 'nft'];
+    const chain = 'chain inet strangers input { type filter hook input priority 0; }';
+    const rule = `rule inet strangers input ip saddr ${OWN.world} ip protocol vrrp counter`;
+    await ip(...nft, `add table inet strangers; add ${chain}; add ${rule}`);
+    return async () =>
+      Number(/packets (\d+)/.exec((await ip(...nft, 'list', 'table', 'inet', 'strangers')).stdout)?.[1]);
   }
 
   link = (edge: EdgeName, state: 'up' | 'down') =>

@@ -15,6 +15,8 @@ interface Command {
   readonly path?: string;
   /** Load by HTTPS; by whom a certificate is signed is no matter. */
   readonly tls?: boolean;
+  /** What the asker says of itself. */
+  readonly forwardedFor?: string;
 }
 
 interface Load {
@@ -32,10 +34,16 @@ const REQUEST_LIMIT_MS = 20_000;
 /** Of each client between two requests: what is looked for are failures, not figures. */
 const PAUSE_MS = 5;
 
-function request(host: string, port: number, agent: Agent, path = '/'): Promise<string> {
+function request(
+  host: string,
+  port: number,
+  agent: Agent,
+  { path = '/', forwardedFor }: Pick<Command, 'path' | 'forwardedFor'> = {},
+): Promise<string> {
+  const headers = forwardedFor === undefined ? {} : { 'X-Forwarded-For': forwardedFor };
   return new Promise((resolve, reject) => {
     const ask = agent instanceof TlsAgent ? getByTls : get;
-    const call = ask({ host, port, agent, path, timeout: REQUEST_LIMIT_MS }, (answer) => {
+    const call = ask({ host, port, agent, headers, path, timeout: REQUEST_LIMIT_MS }, (answer) => {
       let text = '';
       answer.on('data', (chunk) => (text += chunk));
       answer.once('end', () =>
@@ -76,15 +84,8 @@ const listening = (server: Server | TcpServer, port: number, address: string) =>
     server.listen(port, address, () => resolve());
   });
 
-async function run({
-  op,
-  name = '',
-  address = '',
-  port = 80,
-  host = '',
-  path,
-  tls = false,
-}: Command): Promise<unknown> {
+async function run(command: Command): Promise<unknown> {
+  const { op, name = '', address = '', port = 80, host = '', tls = false } = command;
   if (op === 'serve') {
     const server = createServer((asked, answer) => answer.end(`${name} ${asked.headers['x-forwarded-for']}`));
     await listening(server, port, address);
@@ -107,7 +108,8 @@ async function run({
     load.ended = true;
     await Promise.all(load.workers);
     return { ok: load.ok, failures: load.failures.length, first: load.failures.slice(0, 3), by: load.by };
-  } else if (op === 'ask') return request(host, port, new Agent(), path).catch((error) => `failed: ${error}`);
+  } else if (op === 'ask')
+    return request(host, port, new Agent(), command).catch((error) => `failed: ${error}`);
   else if (op === 'hold') {
     const socket = connect(port, host);
     held.set(name, socket);

@@ -173,7 +173,14 @@ test('a binding to a device that is gone is one to another device', () => {
       },
       link(),
     ],
-    ...{ routes: [], neighbours: [], unreachable: [], forwards: [bound], without6: new Set<string>(), has6: true },
+    ...{
+      routes: [],
+      neighbours: [],
+      unreachable: [],
+      forwards: [bound],
+      without6: new Set<string>(),
+      has6: true,
+    },
   });
   expect(made.forwards).toContain(
     'fdb replace 52:54:ff:00:00:03 dev wxf1ee dst 192.0.2.11 via wgf1ee self permanent',

@@ -37,3 +37,16 @@ describe('public ranges', () => {
     expect(() => readConfiguration(['--public', text])).toThrow(problem);
   });
 });
+
+test('ports that edge hosts need are the usual ones with the controller’s, or what was said', () => {
+  const usual = readConfiguration(['--listen', '127.0.0.1:8700'])?.reservedPorts ?? [];
+  for (const port of [22, 53, 8700, 7701, 7702, 7709, 16509])
+    expect(usual.some(([first, last]) => first <= port && port <= last)).toBe(true);
+  expect(readConfiguration(['--reserved-ports', '2222, 7700-7709'])?.reservedPorts).toEqual([
+    [2222, 2222],
+    [7700, 7709],
+  ]);
+  expect(readConfiguration(['--reserved-ports', 'none'])?.reservedPorts).toEqual([]);
+  for (const text of ['', 'ssh', '9-8', '0', '65536'])
+    expect(() => readConfiguration([`--reserved-ports=${text}`])).toThrow(/--reserved-ports/);
+});

@@ -39,3 +39,19 @@ test('an address of the other family alone, and hosts of both, are left out', ()
   const mixed = { ...shared, address6, peers: ['192.0.2.2'] };
   expect(composeKeepalivedConfiguration([mixed], own)).not.toContain('vrrp_instance');
 });
+
+test('only edge hosts are listened to, and those on the same link only over it', () => {
+  const peers = ['192.0.2.2', '198.51.100.2'];
+  const own = { address: '192.0.2.1', interface: 'eth0', prefix: 24 };
+  const text = composeKeepalivedConfiguration([{ ...shared, peers }], own);
+  expect(text).toMatch(/^global_defs \{\n(?: {2}.*\n)* {2}vrrp_check_unicast_src\n/);
+  const peersOf = (configuration: string) =>
+    /unicast_peer \{\n((?: {4}.*\n)*)/
+      .exec(configuration)?.[1]
+      ?.trimEnd()
+      .split('\n')
+      .map((line) => line.trim());
+  expect(peersOf(text)).toEqual(['192.0.2.2 min_ttl 255 max_ttl 255', '198.51.100.2']);
+  const { prefix: _unknown, ...unsure } = own;
+  expect(peersOf(composeKeepalivedConfiguration([{ ...shared, peers }], unsure))).toEqual(peers);
+});

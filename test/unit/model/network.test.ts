@@ -109,6 +109,14 @@ test('by the PROXY protocol goes what looks at an instance, and the web server t
 describe('refused, with a place and a fix', () => {
   test.each([
     [
+      'a machine and a role of one name',
+      model(
+        { web: 'endpoints: {http: {type: input, port: 80}}' },
+        { web: 'public: true\n    endpoints: {http: {type: input, port: 80}}' },
+      ),
+      { line: 12, path: 'machines.web', message: /web is also the name of a role/ },
+    ],
+    [
       'two roles that want one public port',
       model({
         web: 'endpoints: {http: {type: input, port: 80}}',

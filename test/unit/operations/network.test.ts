@@ -1,10 +1,15 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { VirtualClock } from '../../../agent/kit/virtual-clock.ts';
+import { MOST_ENDPOINTS } from '../../../agent/protocol/index.ts';
 import type { Catalogue } from '../../../controller/catalogue/contract.ts';
 import type { ApplicationRecord } from '../../../controller/model/index.ts';
-import { createOperations, type Operations } from '../../../controller/operations/index.ts';
+import {
+  createOperations,
+  type Operations,
+  type OperationsOptions,
+} from '../../../controller/operations/index.ts';
 import { MemoryStore } from '../../../controller/store/memory/memory-store.ts';
-import { aMachine, anApplication } from '../../support/builders/application.ts';
+import { aMachine, anApplication, aRole } from '../../support/builders/application.ts';
 import { aVmGoal, FLEET } from '../../support/builders/goal.ts';
 import { aVm } from '../../support/builders/vm.ts';
 import { FakeFencer } from '../../support/fakes/fake-fencer.ts';
@@ -15,13 +20,15 @@ let operations: Operations;
 
 beforeEach(() => {
   store = new MemoryStore();
-  operations = createOperations({
-    store,
-    catalogue: { resolve: async () => ({ goal: aVmGoal().image }) } as unknown as Catalogue,
-    clock: new VirtualClock(5_000),
-    fleet: { forget: async () => undefined, hosts: () => [] },
-    fencer: new FakeFencer(),
-  });
+  operations = createOperations(parts());
+});
+
+const parts = (): OperationsOptions => ({
+  store,
+  catalogue: { resolve: async () => ({ goal: aVmGoal().image }) } as unknown as Catalogue,
+  clock: new VirtualClock(5_000),
+  fleet: { forget: async () => undefined, hosts: () => [] },
+  fencer: new FakeFencer(),
 });
 
 const model = (name: string, endpoint: string, machine = '') => `
@@ -125,4 +132,44 @@ test('a machine stays on its network', async () => {
     operations.apply('crm', model('crm', '{type: internal, port: 80}', machine), {}),
   );
   expect(error.message).toBe('crm/db is on the network machines, and cannot go to back');
+});
+
+test('what edge hosts need for themselves is nobody’s public port, at apply and at plan', async () => {
+  const reserved = createOperations({
+    ...parts(),
+    reservedPorts: [
+      [22, 22],
+      [7702, 7709],
+    ],
+  });
+  for (const asked of [
+    reserved.apply('crm', model('crm', '{type: input, port: 22}'), {}),
+    reserved.plan('crm', model('crm', '{type: input, port: 22}'), {}),
+  ]) {
+    const error = await refusal(asked);
+    expect(error.code).toBe('conflict');
+    expect(error.message).toBe(
+      'crm/web/own wants port 22 at the load balancers, and edge hosts need 22 for themselves',
+    );
+    expect(error.remedy).toContain('--reserved-ports and what of 22,7702-7709');
+  }
+  const row = await refusal(reserved.apply('crm', model('crm', '{type: instance, port: 7701}'), {}));
+  expect(row.message).toContain('wants ports 7701 to 7702 at the load balancers, and edge hosts need 7702');
+  await reserved.apply('crm', model('crm', '{type: internal, port: 22}'), {});
+});
+
+test('no more is published than edge hosts tell of, all applications together', async () => {
+  const play = { type: 'instance', protocol: 'tcp', port: 10_000, targetPort: 80, from: [] } as const;
+  const large = anApplication('large', {
+    roles: { web: aRole({ instances: MOST_ENDPOINTS - 3, endpoints: { play } }) },
+  });
+  await put('apps/large', large);
+  await operations.apply('crm', model('crm', '{type: instance, port: 7000}'), {});
+  const error = await refusal(operations.apply('shop', model('shop', '{type: instance, port: 8000}'), {}));
+  expect(error.code).toBe('no-capacity');
+  expect(error.message).toBe(
+    'shop publishes 2 endpoints and all other applications 4095: a fleet has at most 4096',
+  );
+  expect((await refusal(operations.scale('crm', 'web', 4))).code).toBe('no-capacity');
+  await operations.scale('crm', 'web', 1);
 });
