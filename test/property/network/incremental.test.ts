@@ -104,8 +104,7 @@ class Records {
       const name = HOSTS[any.host] ?? '';
       return [this.write([[`${PREFIXES.hosts}${name}`, any.value && hostOf(name, any.value)]])];
     }
-    if (any.of === 'delete' || any.of === 'delete machine' || any.of === 'forget')
-      return this.#delete(any.of, APPS[any.app] ?? '');
+    if (any.of !== 'vm') return this.#delete(any.of, APPS[any.app] ?? '');
     const keys = [...this.values.keys()].filter((key) => key.startsWith(`${PREFIXES.vms}${APPS[any.app]}/`));
     const key = keys[any.guest % Math.max(1, keys.length)];
     if (key === undefined) return [];
