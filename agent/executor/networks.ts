@@ -108,8 +108,9 @@ export class GoalNetworks {
     if (known?.spec === text) return known.done;
     const done = this.#driver.ensureNetwork(spec).then(async ({ resolver }) => {
       // libvirt goes on taking a network for active whose bridge was deleted.
-      if (!(await this.#host.hasBridge(spec.bridge))) await this.#driver.remakeNetwork(spec);
-      else if (spec.resolver && !isSameDocument(resolver, spec.resolver))
+      const isThere = await this.#host.hasBridge(spec.bridge);
+      if (!isThere) await this.#driver.remakeNetwork(spec);
+      if (isThere && spec.resolver && !isSameDocument(resolver, spec.resolver))
         await this.#tellNames(spec, () => this.#made.get(network.id)?.spec === text);
       await this.#host.hastenResolution(spec.bridge);
       await this.#host.refresh();
