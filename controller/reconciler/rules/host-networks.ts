@@ -1,4 +1,5 @@
 import { overlap, range6Of, SERVICE_OFFSET } from '../../../agent/kit/addressing.ts';
+import type { HostOffer } from '../../../agent/protocol/index.ts';
 import type { FleetRecord, HostRecord } from '../../model/records.ts';
 import type { Draft } from '../draft.ts';
 
@@ -42,8 +43,20 @@ function numberHosts(draft: Draft): void {
   }
 }
 
-function collisionOf({ offer }: HostRecord, { range, uuid }: FleetRecord): string | null {
-  for (const network of offer?.underlay?.networks ?? [])
+/** What was found of an offer, which never changes, in a fleet. */
+const known = new WeakMap<object, { readonly fleet: FleetRecord; readonly collision: string | null }>();
+
+function collisionOf({ offer }: HostRecord, fleet: FleetRecord): string | null {
+  if (!offer) return null;
+  const found = known.get(offer);
+  if (found?.fleet === fleet) return found.collision;
+  const collision = findCollision(offer, fleet);
+  known.set(offer, { fleet, collision });
+  return collision;
+}
+
+function findCollision({ underlay }: HostOffer, { range, uuid }: FleetRecord): string | null {
+  for (const network of underlay?.networks ?? [])
     for (const own of [range, range6Of(uuid)])
       if (overlap(network, own))
         return `its network ${network} overlaps ${own}, which is the fleet's for guests`;
