@@ -13,8 +13,21 @@ const surroundings = ({ offer }: HostRecord): readonly (readonly [what: string, 
   ),
 ];
 
+/** What was found of an offer, which never changes, beside ranges. */
+const known = new WeakMap<object, { readonly beside: string; readonly collision: string | null }>();
+
 /** What of a host is in ranges of the fleet's, so that guests would be in its way; null: nothing is. */
 export function collisionWith(host: HostRecord, ranges: readonly string[]): string | null {
+  if (!host.offer) return null;
+  const beside = ranges.join();
+  const found = known.get(host.offer);
+  if (found?.beside === beside) return found.collision;
+  const collision = findCollision(host, ranges);
+  known.set(host.offer, { beside, collision });
+  return collision;
+}
+
+function findCollision(host: HostRecord, ranges: readonly string[]): string | null {
   for (const [what, prefix] of surroundings(host))
     for (const range of ranges)
       if (overlap(prefix, range)) return `${what} overlaps ${range}, which is the fleet's for guests`;

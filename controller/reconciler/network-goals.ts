@@ -3,13 +3,15 @@ import type { Goal, NetworkGoal } from '../../agent/protocol/index.ts';
 import type { NetworkRecord, VmRecord } from '../model/records.ts';
 import { backboneGoalOf } from './backbone-goals.ts';
 import { isColliding } from './collisions.ts';
+import { derived } from './derived.ts';
 import { edgeGoalOf } from './edge-goals.ts';
-import { guestsBySubnet } from './guest-places.ts';
+import { type GuestPlace, guestsBySubnet } from './guest-places.ts';
 import { namesGoalOf } from './names-goals.ts';
 import type { NetworkWorld } from './network-world.ts';
 import { nameOf } from './placement.ts';
 import { routerGoalOf } from './router-goals.ts';
 
+type MeshPeer = NonNullable<NetworkGoal['mesh']>['peers'][number];
 type NetworkParts = Pick<Goal, 'networks' | 'backbone' | 'router' | 'edge' | 'names'>;
 
 /** What a host's goal says of the network. @param guests VMs that are on it, or come to it. */
@@ -70,6 +72,9 @@ function meshOf(host: string, { id, number }: NetworkRecord, world: NetworkWorld
   if (!role?.mesh) return {};
   const peers = (guestsBySubnet(world).get(id) ?? [])
     .filter((guest) => guest.host !== host)
-    .map(({ mac, address, address6, host: there }) => ({ mac, address, address6, host: there }));
+    .map((guest) => derived(guest, peerOf));
   return { mesh: { vni: vniOf(world.fleet.uuid, number), peers } };
 }
+
+/** One object for each guest: goals that are compared, and sent, share it. */
+const peerOf = ({ mac, address, address6, host }: GuestPlace): MeshPeer => ({ mac, address, address6, host });
