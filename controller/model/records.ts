@@ -306,6 +306,10 @@ export interface HostRecord {
   readonly guard?: GuardState | null;
   /** Why it takes no VMs: a network of its own overlaps a range of the fleet's; both are named. Absent or null: none does. */
   readonly collision?: string | null;
+  /** Public addresses that nobody has any more and that this host may still have: not known to have heard of it. Absent: none. */
+  readonly formerAddresses?: readonly PublicAddress[];
+  /** Numbers of subnets that are no more and whose guests it may still serve, likewise. Absent: none. */
+  readonly formerSubnets?: readonly number[];
   /** Why its agent cannot take its goal. Absent or null: it takes them. */
   readonly refusedGoal?: string | null;
   readonly facts: HostFacts | null;

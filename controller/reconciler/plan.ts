@@ -11,6 +11,7 @@ import { finishDepartures } from './rules/departures.ts';
 import { followDrains } from './rules/drains.ts';
 import { fenceRequests, takeProofsIn } from './rules/fencing.ts';
 import { forgive, nextForgivenessMs } from './rules/forgiveness.ts';
+import { followFormerPlaces } from './rules/former-places.ts';
 import { followPools } from './rules/full-pools.ts';
 import { followHandOvers, nextHandOverMs } from './rules/hand-overs.ts';
 import { tellHolding } from './rules/holding.ts';
@@ -102,6 +103,7 @@ export function plan(world: World, nowMs: number, settings: PlanSettings): Plan 
   followPublishing(draft);
   followNaming(draft);
   followModes(draft);
+  followFormerPlaces(draft);
   followSchedules(draft);
   const { live, listeningSinceMs } = world;
   const nextWaitMs = earliest([
