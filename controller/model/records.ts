@@ -333,6 +333,10 @@ export interface HostRecord {
   readonly collision?: string | null;
   /** How its traffic to other hosts goes, where it is to be encrypted. Absent or null: nobody asks for that, or it is on no underlay. */
   readonly encryption?: EncryptionStanding | null;
+  /** Public addresses that nobody has any more and that this host may still have: not known to have heard of it. Absent: none. */
+  readonly formerAddresses?: readonly PublicAddress[];
+  /** Numbers of subnets that are no more and whose guests it may still serve, likewise. Absent: none. */
+  readonly formerSubnets?: readonly number[];
   /** Why its agent cannot take its goal. Absent or null: it takes them. */
   readonly refusedGoal?: string | null;
   readonly facts: HostFacts | null;

@@ -2,6 +2,7 @@ import { addressAt, macOf, parseRange, SUBNET_ADDRESSES } from '../../agent/kit/
 import { WeftError } from '../../agent/kit/errors.ts';
 import type { NetworkRecord } from '../model/records.ts';
 import type { Draft } from './draft.ts';
+import { formerSubnets } from './former-places.ts';
 import { freeNumber, subnetsIn } from './subnet-numbers.ts';
 
 /** .1 is the gateway; a few are left for what comes. */
@@ -14,7 +15,7 @@ export function networkOf(draft: Draft, app: string, name: string): NetworkRecor
   const known = draft.get('networks', id);
   if (known) return known;
   const { range } = draft.world.fleet;
-  const number = freeNumber(app, draft.all('networks'), subnetsIn(range));
+  const number = freeNumber(app, draft.all('networks'), subnetsIn(range), draft.of('hosts', formerSubnets));
   if (number === null) throw new WeftError('no-capacity', `the fleet's range ${range} has no subnet left`);
   const start = parseRange(range).base + (number - 1) * SUBNET_ADDRESSES;
   const network: NetworkRecord = {

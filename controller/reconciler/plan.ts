@@ -12,6 +12,7 @@ import { finishDepartures } from './rules/departures.ts';
 import { followDrains } from './rules/drains.ts';
 import { fenceRequests, takeProofsIn } from './rules/fencing.ts';
 import { forgive, nextForgivenessMs } from './rules/forgiveness.ts';
+import { followFormerPlaces } from './rules/former-places.ts';
 import { followPools } from './rules/full-pools.ts';
 import { followHandOvers, nextHandOverMs } from './rules/hand-overs.ts';
 import { tellHolding } from './rules/holding.ts';
@@ -104,6 +105,7 @@ export function plan(world: World, nowMs: number, settings: PlanSettings): Plan 
   followNaming(draft);
   forgetChallenges(draft);
   followModes(draft);
+  followFormerPlaces(draft);
   followSchedules(draft);
   const { live, listeningSinceMs } = world;
   const nextWaitMs = earliest([

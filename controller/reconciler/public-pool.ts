@@ -58,6 +58,12 @@ export class PublicPool {
     this.#routers = new Set(taken.map(({ routerId }) => routerId));
   }
 
+  /** These are nobody's, and may be on a host all the same. */
+  holdBack(former: readonly PublicAddress[]): void {
+    for (const address of former.flatMap(listAddresses)) this.#addresses.add(address);
+    for (const { routerId } of former) this.#routers.add(routerId);
+  }
+
   /**
    * What somebody has from now on: what it had, as far as the ranges still have that and no host lives by it, and else the first that is
    * nobody's, no host's and no device's.

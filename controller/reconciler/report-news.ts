@@ -2,6 +2,7 @@ import { isSameDocument } from '../../agent/kit/same-document.ts';
 import type { Report, VmReport } from '../../agent/protocol/index.ts';
 import type { HostRecord, VmRecord } from '../model/records.ts';
 import { hasAny } from './at-rest.ts';
+import { hasFormer } from './former-places.ts';
 import { tellsNothing } from './instance-states.ts';
 import { saysTheSame } from './says-the-same.ts';
 import type { WorldCache } from './world-cache.ts';
@@ -48,6 +49,7 @@ const isKnown = (host: string, report: VmReport, record: VmRecord | undefined): 
 export function isAwaited(name: string, report: Report | null, cache: WorldCache): boolean {
   const host = cache.records('hosts').get(name);
   if (!host || !isModeSettled(host, report)) return true;
+  if (hasFormer(host)) return true;
   if (hasAny(host.superseded) || hasAny(host.copiedAway ?? {}) || cache.records('fencing').has(name))
     return true;
   for (const vm of cache.vmsOn(name))

@@ -13,9 +13,14 @@ export const subnetsIn = (range: string): number =>
 /**
  * A number for one more subnet of an application, from 1 to `most`: the lowest of a block that is the application's own, or else of one
  * that is nobody's yet, or else the lowest of all.
- * @returns null when none is left.
+ * @param held those that are nobody's, and that somebody may be reached by all the same. @returns null when none is left.
  */
-export function freeNumber(app: string, networks: readonly NetworkRecord[], most: number): number | null {
+export function freeNumber(
+  app: string,
+  networks: readonly NetworkRecord[],
+  most: number,
+  held: ReadonlySet<number> = new Set(),
+): number | null {
   const taken = new Set<number>();
   /** Of a block, whose all of it is; null: several applications'. */
   const owners = new Map<number, string | null>();
@@ -28,7 +33,7 @@ export function freeNumber(app: string, networks: readonly NetworkRecord[], most
   let lowest: number | null = null;
   let ofNobody: number | null = null;
   for (let number = 1; number <= most; number++) {
-    if (taken.has(number)) continue;
+    if (taken.has(number) || held.has(number)) continue;
     const owner = owners.get(blockOf(number));
     if (owner === app) return number;
     lowest ??= number;

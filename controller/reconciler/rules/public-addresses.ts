@@ -4,6 +4,7 @@ import { type PublicRange, parsePublicRange } from '../../model/public-ranges.ts
 import type { ApplicationRecord } from '../../model/records.ts';
 import type { Draft } from '../draft.ts';
 import { publishesTogether } from '../edge-endpoints.ts';
+import { formerAddresses } from '../former-places.ts';
 import { ownAddressesOf, PublicPool } from '../public-pool.ts';
 
 type Addresses = Pick<ApplicationRecord, 'public' | 'publicMachines'>;
@@ -18,6 +19,7 @@ export function followPublicAddresses(draft: Draft): void {
   if (concerned.length === 0) return;
   const own = draft.of('hosts', ownAddressesOf);
   const pool = new PublicPool(ranges, draft.all('applications'), own, draft.world.fleet.devices ?? []);
+  pool.holdBack(draft.of('hosts', formerAddresses));
   for (const application of concerned) {
     const { public: before, publicMachines: machinesBefore, ...rest } = application;
     const after = addressesOf(draft, application, ranges, pool);
