@@ -51,7 +51,14 @@ export async function tryMatrix(
       .flatMap((to) =>
         ports.flatMap((port) => {
           const isDeclared = declared.letThrough(from, to, port, protocol);
-          return [to.address, to.address6].map((address) => ({ from, to, port, protocol, address, isDeclared }));
+          return [to.address, to.address6].map((address) => ({
+            from,
+            to,
+            port,
+            protocol,
+            address,
+            isDeclared,
+          }));
         }),
       );
     const probes = tries.map(

@@ -19,12 +19,7 @@ const guest = (instances: number, ports: readonly number[]) => `
     start: "${listening(ports.filter((port) => port !== UNDECLARED))}"`;
 
 /** Four roles, of which each may be reached in another way: by load balancers, by one role, at another port than its public one, by all and its own. */
-const fourRoles = (
-  name: string,
-  publicPort: number,
-  instances: number,
-  mesh: number,
-) => `apiVersion: weft/v1
+const fourRoles = (name: string, publicPort: number, instances: number, mesh: number) => `apiVersion: weft/v1
 kind: Application
 name: ${name}
 roles:
