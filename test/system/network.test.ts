@@ -81,7 +81,7 @@ describe('the network of two applications', () => {
   };
 
   test('lets the declared connections through, and no other: every pair of guests at every port, by IPv4 and IPv6', async () => {
-    const all = await tryMatrix(golden.weft, declared, guests, PORTS);
+    const all = await tryMatrix(golden.weft, declared, { from: guests, to: guests, ports: PORTS });
     expect(all).toHaveLength(guests.length * (guests.length - 1) * PORTS.length * 2);
     expect(wrongOf(all)).toEqual([]);
     for (const isNear of [true, false])
@@ -89,7 +89,13 @@ describe('the network of two applications', () => {
         const such = all.filter((each) => (each.from.host === each.to.host) === isNear);
         expect(such.some((each) => each.isDeclared === isDeclared)).toBe(true);
       }
-    const datagrams = await tryMatrix(golden.weft, declared, guests, [LOG], 'udp');
+    const datagrams = await tryMatrix(golden.weft, declared, {
+      from: ['north/web-0', 'north/db-0', 'north/mesh-0', 'south/web-0'].map(guest),
+      to: ['north/api-0', 'north/api-1'].map(guest),
+      ports: [LOG, SSH],
+      protocol: 'udp',
+    });
+    expect(datagrams.filter(({ isDeclared }) => isDeclared)).toHaveLength(4);
     expect(wrongOf(datagrams)).toEqual([]);
   });
 
@@ -145,7 +151,8 @@ describe('the network of two applications', () => {
     );
     // Who has stopped pretending is heard, and so is who was pretended to be.
     const honest = [forger, other, far, guest('north/web-0'), target];
-    expect(wrongOf(await tryMatrix(golden.weft, declared, honest, [SSH, 9000]))).toEqual([]);
+    const again = await tryMatrix(golden.weft, declared, { from: honest, to: honest, ports: [SSH, 9000] });
+    expect(wrongOf(again)).toEqual([]);
   });
 
   test('takes addresses of no guest that gives them out', async () => {
@@ -168,7 +175,7 @@ describe('the network of two applications', () => {
     const all = [...guests.filter(({ role }) => role === 'web' || role === 'api'), ...crowd];
     const ports = [SSH, UNDECLARED, 9000, CROWD_FIRST, CROWD_LAST];
     const together = new Declarations([NORTH, SOUTH, CROWD]);
-    expect(wrongOf(await tryMatrix(weft, together, all, ports))).toEqual([]);
+    expect(wrongOf(await tryMatrix(weft, together, { from: all, to: all, ports }))).toEqual([]);
     expect(await tried('crowd/one-0', `crowd/three-0:${CROWD_LAST}`)).toEqual(passes);
     expect(await tried('crowd/two-0', `crowd/three-0:${CROWD_LAST}`)).toEqual(dropped);
     await weft.ok(['delete', 'crowd', '--wait'], { timeoutMs: 180_000 });

@@ -9,6 +9,8 @@ export interface Probe {
   readonly address: string;
   readonly port: number;
   readonly patienceSeconds: number;
+  /** It is to be reached: it is tried before all that is not. */
+  readonly isFirst: boolean;
 }
 
 /** More hops than there can be, so that a datagram's answer is that of its target. */
@@ -17,16 +19,18 @@ const LIMIT_MS = 240_000;
 const END = '--';
 
 /**
- * Tries them all at once, with what every busybox has; stdin says what, one a line. A netcat that has connected runs a program, which leaves a file. A datagram
- * to where nobody listens comes back as an ICMP error, which traceroute shows; it sends its first one to the port behind the one that it is given.
+ * Tries, with what every busybox has, what stdin says, one a line: first what is waited for, all at once, then all else, so that what is to connect has the
+ * guests to itself. A netcat that has connected runs a program, which leaves a file. A datagram to where nobody listens comes back as an ICMP error, which
+ * traceroute shows; it sends its first one to the port behind the one that it is given, and takes every such error for its own: one after the other.
  */
 const SCRIPT = `
 d=$(mktemp -d) && cd $d || exit 1
-while read -r n protocol address port seconds; do
+while read -r first n protocol address port seconds; do
+  [ $first = 0 ] && [ ! -f half ] && { wait; touch half; }
   case $protocol-$address in
     tcp-*) nc -w $seconds $address $port -e touch $d/$n.connected </dev/null >$n 2>&1 & ;;
-    udp-*:*) traceroute6 -n -f ${HOPS} -m ${HOPS} -q 1 -w $seconds -p $((port - 1)) $address </dev/null >$n 2>&1 & ;;
-    udp-*) traceroute -n -f ${HOPS} -m ${HOPS} -q 1 -w $seconds -p $((port - 1)) $address </dev/null >$n 2>&1 & ;;
+    udp-*:*) traceroute6 -n -f ${HOPS} -m ${HOPS} -q 1 -w $seconds -p $((port - 1)) $address </dev/null >$n 2>&1 ;;
+    udp-*) traceroute -n -f ${HOPS} -m ${HOPS} -q 1 -w $seconds -p $((port - 1)) $address </dev/null >$n 2>&1 ;;
   esac
 done
 wait
@@ -43,10 +47,11 @@ export async function probeFrom(
   id: string,
   probes: readonly Probe[],
 ): Promise<readonly Outcome[]> {
-  const input = probes.map(({ protocol, address, port, patienceSeconds }, index) => {
+  const asked = probes.map(({ protocol, address, port, patienceSeconds, isFirst }, index) => {
     if (isIP(address) === 0) throw new TypeError(`${address} is no address`);
-    return `${index} ${protocol} ${address} ${port} ${patienceSeconds}\n`;
+    return `${isFirst ? 1 : 0} ${index} ${protocol} ${address} ${port} ${patienceSeconds}\n`;
   });
+  const input = asked.sort().reverse();
   const answer = await weft.ok(['ssh', id, '--', SCRIPT], { input: input.join(''), timeoutMs: LIMIT_MS });
   const lines = answer.split('\n');
   const end = lines.indexOf(END);

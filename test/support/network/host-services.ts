@@ -39,8 +39,9 @@ export async function addUsualNetworks(lab: Lab, host: string): Promise<() => Pr
   };
 }
 
-/** How long nobody answers, before it counts as dropped. */
+/** How long nobody answers, before it counts as dropped; and how long what is to answer may take. */
 const SILENCE_S = 6;
+const ANSWERS_S = 60;
 const DNS = 53;
 const SSH = 22;
 const PUBLISHED = 80;
@@ -72,11 +73,11 @@ export async function reachedBy(
   targets: readonly Target[],
 ): Promise<readonly Target[]> {
   const gateway = { address: address.replace(/\d+$/, '1'), port: DNS };
-  const probe = (target: Target, patienceSeconds: number): Probe => ({
-    ...target,
-    ...{ protocol: 'tcp', patienceSeconds },
+  const probe = (target: Target, isFirst: boolean): Probe => ({
+    ...{ ...target, protocol: 'tcp', isFirst },
+    patienceSeconds: isFirst ? ANSWERS_S : SILENCE_S,
   });
-  const probes = [probe(gateway, 5 * SILENCE_S), ...targets.map((target) => probe(target, SILENCE_S))];
+  const probes = [probe(gateway, true), ...targets.map((target) => probe(target, false))];
   const [names, ...outcomes] = await probeFrom(weft, id, probes);
   if (names !== 'connected') throw new Error(`${id} is not answered by its gateway: ${names}`);
   return targets.filter((_, index) => outcomes[index] === 'connected' || outcomes[index] === 'refused');
@@ -107,7 +108,7 @@ export async function strangersAtVxlan(
   };
   try {
     await probeFrom(weft, guest.id, [
-      { protocol: 'udp', address: to, port: VXLAN, patienceSeconds: SILENCE_S },
+      { protocol: 'udp', address: to, port: VXLAN, patienceSeconds: SILENCE_S, isFirst: false },
     ]);
     const ofGuest = await counted();
     const words = ['-n', '-m', '1', '-q', '1', '-w', '1', '-p', String(VXLAN - 1), to];

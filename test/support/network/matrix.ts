@@ -34,40 +34,38 @@ export interface Tried {
 }
 
 /** Long enough for what is let through on a slow machine; what is not waits for the whole of it. */
-const ANSWERS_S = 30;
+const ANSWERS_S = 60;
 const SILENCE_S = 6;
 
-/** Every guest tries every other one at each port, by IPv4 and IPv6, from inside and all at once. */
+export interface Tries {
+  readonly from: readonly PlacedGuest[];
+  readonly to: readonly PlacedGuest[];
+  readonly ports: readonly number[];
+  readonly protocol?: 'tcp' | 'udp';
+}
+
+/** Every guest tries every other one at each port, by IPv4 and IPv6, from inside, all at the same time. */
 export async function tryMatrix(
   weft: Weft,
   declared: Declarations,
-  guests: readonly PlacedGuest[],
-  ports: readonly number[],
-  protocol: 'tcp' | 'udp' = 'tcp',
+  { from, to, ports, protocol = 'tcp' }: Tries,
 ): Promise<readonly Tried[]> {
-  const rows = guests.map(async (from) => {
-    const tries = guests
-      .filter((to) => to !== from)
-      .flatMap((to) =>
-        ports.flatMap((port) => {
-          const isDeclared = declared.letThrough(from, to, port, protocol);
-          return [to.address, to.address6].map((address) => ({
-            from,
-            to,
-            port,
-            protocol,
-            address,
-            isDeclared,
-          }));
-        }),
-      );
+  const rows = from.map(async (source): Promise<readonly Tried[]> => {
+    const tries = to.flatMap((target) => {
+      if (target === source) return [];
+      return ports.flatMap((port) => {
+        const isDeclared = declared.letThrough(source, target, port, protocol);
+        const common = { from: source, to: target, port, protocol, isDeclared };
+        return [target.address, target.address6].map((address) => ({ ...common, address }));
+      });
+    });
     const probes = tries.map(
       ({ address, port, isDeclared }): Probe => ({
-        ...{ protocol, address, port },
+        ...{ protocol, address, port, isFirst: isDeclared },
         patienceSeconds: isDeclared ? ANSWERS_S : SILENCE_S,
       }),
     );
-    const outcomes = await probeFrom(weft, from.id, probes);
+    const outcomes = await probeFrom(weft, source.id, probes);
     return tries.map((each, index) => ({ ...each, outcome: outcomes[index] as Outcome }));
   });
   return (await Promise.all(rows)).flat();

@@ -1,9 +1,10 @@
 import { TINY } from '../golden-lab.ts';
 
 /** Every guest of these models listens on all of them, whatever is declared: what does not connect was dropped on its way. */
-export const LISTENED = [5432, 5433, 6000, 7000, 8080, 9000];
-/** Of those, what nobody declares; and what every guest's SSH listens on. */
-export const UNDECLARED = 6000;
+export const LISTENED = [5432, 5433, 7000, 8080, 9000];
+/** Of those, what nobody declares: it is the port by which `db` is known, not the one at which it is reached. */
+export const UNDECLARED = 5432;
+/** What every guest's SSH listens on. */
 export const SSH = 22;
 /** Declared of `api`, for `web`. Nobody listens there: who reaches a guest there is told so. */
 export const LOG = 514;
