@@ -20,10 +20,12 @@ export interface Knock {
   readonly port: number;
 }
 
+/** By both families at once. */
 const knockAt = ({ target, port }: Knock) =>
   [target.address, target.address6]
-    .map((to) => `nc -w 4 ${to} ${port} -e true </dev/null >/dev/null 2>&1 && echo heard at ${to}`)
-    .join('\n');
+    .map((to) => `{ nc -w 5 ${to} ${port} -e true </dev/null >/dev/null 2>&1 && echo heard at ${to}; } &\n`)
+    .concat('wait')
+    .join('');
 
 /** A guest knocks at another one under a third one's addresses, and says by ARP that it has that one's IPv4 address. */
 export function knockAs({ lab, weft }: { lab: Lab; weft: Weft }, knock: Knock): Promise<Forged> {

@@ -33,9 +33,9 @@ export interface Tried {
   readonly outcome: Outcome;
 }
 
-/** Long enough for what is let through on a slow machine; what is not waits for the whole of it. */
+/** Long enough for what is let through on a slow machine; what is not waits for the whole of it, datagrams one after the other. */
 const ANSWERS_S = 60;
-const SILENCE_S = 6;
+const SILENCE_S = { tcp: 6, udp: 3 };
 
 export interface Tries {
   readonly from: readonly PlacedGuest[];
@@ -62,7 +62,7 @@ export async function tryMatrix(
     const probes = tries.map(
       ({ address, port, isDeclared }): Probe => ({
         ...{ protocol, address, port, isFirst: isDeclared },
-        patienceSeconds: isDeclared ? ANSWERS_S : SILENCE_S,
+        patienceSeconds: isDeclared ? ANSWERS_S : SILENCE_S[protocol],
       }),
     );
     const outcomes = await probeFrom(weft, source.id, probes);
