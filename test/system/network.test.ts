@@ -1,51 +1,36 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type GoldenLab, goldenLab, TINY } from '../support/golden-lab.ts';
+import type { WeftClient } from '../../controller/client/index.ts';
+import { createClient } from '../lab/client.ts';
+import { type GoldenLab, goldenLab } from '../support/golden-lab.ts';
 import { isReady, rowOf, waitOnEveryHost, waitUntilNothingIsLeft } from '../support/hosts.ts';
+import { Declarations } from '../support/network/declared.ts';
+import { knockAs, knockFrom, serveAddresses } from '../support/network/forgeries.ts';
+import {
+  addUsualNetworks,
+  closedTargets,
+  flowElements,
+  reachedBy,
+  strangersAtVxlan,
+  underlayOf,
+} from '../support/network/host-services.ts';
+import { guestsOf, type PlacedGuest, tryMatrix, wrongOf } from '../support/network/matrix.ts';
+import {
+  CROWD,
+  CROWD_FIRST,
+  CROWD_LAST,
+  LISTENED,
+  LOG,
+  NORTH,
+  SOUTH,
+  SSH,
+  UNDECLARED,
+} from '../support/network/models.ts';
 import { waitFor } from '../support/wait-for.ts';
 import type { PsRow, TimelineStep } from '../support/weft.ts';
 
-const served = (port: number, from = '') =>
-  `{type: internal, port: ${port}${from}, probe: {tcp: true, interval: 1s}}`;
-const listener = (port: number) => `busybox httpd -f -p ${port} -h /etc`;
-
-/** `web` may come in at `api`'s admin port only; the instances of `mesh` reach each other. */
-const NORTH = `
-apiVersion: weft/v1
-kind: Application
-name: north
-roles:
-  web:
-    kind: worker
-    image: "tiny:stable"
-    size: ${TINY}
-    instances: 2
-    start: "${listener(8080)}"
-    endpoints:
-      http: {type: input, port: 80, targetPort: 8080, probe: {http: /hostname, interval: 1s, timeout: 2s}}
-  api:
-    kind: worker
-    image: "tiny:stable"
-    size: ${TINY}
-    instances: 2
-    start: "${listener(9000)}"
-    endpoints:
-      admin: ${served(9000, ', from: [web]')}
-  mesh: {kind: worker, image: "tiny:stable", size: ${TINY}, instances: 2, mesh: true}
-`;
-const SOUTH = `
-apiVersion: weft/v1
-kind: Application
-name: south
-roles:
-  lone:
-    kind: worker
-    image: "tiny:stable"
-    size: ${TINY}
-    instances: 1
-    start: "${listener(9000)}"
-    endpoints:
-      admin: ${served(9000)}
-`;
+const PORTS = [SSH, ...LISTENED];
+/** Where a role is reached, if by anybody. */
+const PORT_OF: Readonly<Record<string, number>> = { web: 8080, api: 9000, db: 5433, mesh: 7000 };
 
 interface Traced {
   readonly allowed: boolean;
@@ -53,29 +38,30 @@ interface Traced {
 }
 
 describe('the network of two applications', () => {
+  const declared = new Declarations([NORTH, SOUTH]);
   let golden: GoldenLab;
+  let api: WeftClient;
   let rows: readonly PsRow[];
+  let guests: readonly PlacedGuest[];
   beforeAll(async () => {
     golden = await goldenLab('network');
+    ({ api } = await createClient(golden.lab.layout.clientConfig));
     const files = [await golden.model(NORTH), await golden.model(SOUTH, 'south.yaml')];
-    for (const file of files) await golden.weft.ok(['apply', '-f', file, '--wait'], { timeoutMs: 400_000 });
+    await Promise.all(
+      files.map((file) => golden.weft.ok(['apply', '-f', file, '--wait'], { timeoutMs: 600_000 })),
+    );
     rows = await golden.weft.ps();
+    guests = await guestsOf(api, ['north', 'south']);
   }, 1_300_000);
   afterAll(() => golden?.down(), 60_000);
   const inside = async (id: string, command: string) =>
     (await golden.weft.ok(['ssh', id, '--', command])).trim();
+  const guest = (id: string): PlacedGuest => {
+    const found = guests.find((each) => each.id === id);
+    if (!found) throw new Error(`there is no guest ${id}`);
+    return found;
+  };
   const address = (id: string) => String(rowOf(rows, id).address);
-  const address6 = async (id: string) => {
-    const found = /inet6 (fd[0-9a-f:]+)\//.exec(await inside(id, 'ip -6 addr show dev eth0'))?.[1];
-    if (found === undefined) throw new Error(`${id} has no IPv6 address`);
-    return found;
-  };
-  const underlayOf = async (host: string) => {
-    const { stdout } = await golden.lab.exec(host, ['ip', '-4', '-o', 'addr', 'show', 'dev', 'eth0']);
-    const found = /inet (\d+\.\d+\.\d+\.\d+)\//.exec(stdout)?.[1];
-    if (found === undefined) throw new Error(`${host} has no address on its link`);
-    return found;
-  };
   const trace = (from: string, to: string) => golden.weft.json<Traced>(['net', 'trace', from, to]);
   /** What a connection from inside a guest comes to, and whether Weft says that it passes. */
   const tried = async (from: string, to: string) => {
@@ -85,48 +71,118 @@ describe('the network of two applications', () => {
   const passes = { allowed: true, outcome: 'connected' };
   /** Within a subnet nobody answers for another guest; elsewhere it is dropped on its way. */
   const dropped = { allowed: false, outcome: expect.stringMatching(/^(silent|no-route)$/) };
-
-  test('lets the declared connections through, and no other, on one host and between hosts, by IPv4 and IPv6', async () => {
-    for (const api of ['north/api-0', 'north/api-1']) {
-      for (const web of ['north/web-0', 'north/web-1']) {
-        expect(await tried(web, `${api}:9000`), `${web} → ${api}`).toEqual(passes);
-        expect((await trace(web, `[${await address6(api)}]:9000`)).probe.outcome).toBe('connected');
-      }
+  /** Two of the mesh that are on one bridge, and one that is on another host. */
+  const meshed = (): readonly [PlacedGuest, PlacedGuest, PlacedGuest] => {
+    const mesh = guests.filter(({ app, role }) => app === 'north' && role === 'mesh');
+    for (const one of mesh) {
+      const near = mesh.find((each) => each !== one && each.host === one.host);
+      const far = mesh.find((each) => each.host !== one.host);
+      if (near && far) return [one, near, far];
     }
-    expect(await tried('north/mesh-0', 'north/mesh-1:22')).toEqual(passes);
-    expect((await trace('north/mesh-1', `[${await address6('north/mesh-0')}]:22`)).probe.outcome).toBe(
-      'connected',
-    );
-    for (const [from, to] of [
-      ['north/web-0', 'north/api-0:22'],
-      ['north/api-0', 'north/web-0:8080'],
-      ['north/api-0', 'north/api-1:9000'],
-      ['north/mesh-0', 'north/api-0:9000'],
-      ['south/lone-0', 'north/api-0:9000'],
-      ['north/web-0', 'south/lone-0:9000'],
-    ] as const)
-      expect(await tried(from, to), `${from} → ${to}`).toEqual(dropped);
-    expect((await trace('south/lone-0', `[${await address6('north/api-0')}]:9000`)).probe.outcome).not.toBe(
-      'connected',
-    );
+    throw new Error(`the mesh is on one host, or all of it is apart: ${JSON.stringify(mesh)}`);
+  };
+
+  test('lets the declared connections through, and no other: every pair of guests at every port, by IPv4 and IPv6', async () => {
+    const all = await tryMatrix(golden.weft, declared, { from: guests, to: guests, ports: PORTS });
+    expect(all).toHaveLength(guests.length * (guests.length - 1) * PORTS.length * 2);
+    expect(wrongOf(all)).toEqual([]);
+    for (const isNear of [true, false])
+      for (const isDeclared of [true, false]) {
+        const such = all.filter((each) => (each.from.host === each.to.host) === isNear);
+        expect(such.some((each) => each.isDeclared === isDeclared)).toBe(true);
+      }
+    const datagrams = await tryMatrix(golden.weft, declared, {
+      from: ['north/web-0', 'north/db-0', 'north/mesh-0', 'south/web-0'].map(guest),
+      to: ['north/api-0', 'north/api-1'].map(guest),
+      ports: [LOG],
+      protocol: 'udp',
+    });
+    expect(datagrams.filter(({ isDeclared }) => isDeclared)).toHaveLength(4);
+    expect(wrongOf(datagrams)).toEqual([]);
   });
 
-  test('keeps guests from hosts, from the controller, and from what they are not', async () => {
-    const { hosts } = await golden.lab.state();
-    const underlays = await Promise.all(hosts.map(({ name }) => underlayOf(name)));
-    const net = underlays[0]?.replace(/\.\d+$/, '');
-    const targets = [`${net}.1:7701`, ...underlays.map((each) => `${each}:80`)];
-    for (const target of targets)
-      expect((await trace('north/web-0', target)).probe.outcome, target).not.toBe('connected');
-    // Under another address than its own it is heard by nobody.
-    const own = address('north/web-0');
-    const false4 = own.replace(/\d+$/, '250');
-    await inside('north/web-0', `ip addr add ${false4}/32 dev eth0`);
-    const url = `http://${address('north/api-0')}:9000/hostname`;
-    const asOther = `nc -w 3 -s ${false4} ${address('north/api-0')} 9000 </dev/null && echo heard || echo silent`;
-    expect(await inside('north/web-0', asOther)).toBe('silent');
-    await inside('north/web-0', `ip addr del ${false4}/32 dev eth0`);
-    expect(await inside('north/web-0', `busybox wget -q -O - ${url}`)).not.toBe('');
+  test('says of each pair of roles what has happened between its guests', async () => {
+    for (const from of declared.places)
+      await Promise.all(
+        declared.places.map(async (to) => {
+          const ports = [Number(PORT_OF[to.role]), ...(from.app === to.app ? [UNDECLARED] : [])];
+          for (const port of ports) {
+            const [one, other] = [`${from.app}/${from.role}`, `${to.app}/${to.role}`];
+            const { allowed } = await api.whyConnection({ from: one, to: other, port, protocol: 'tcp' });
+            expect(allowed, `${one} → ${other}:${port}`).toBe(declared.letThrough(from, to, port));
+          }
+        }),
+      );
+  });
+
+  test('keeps guests from hosts, from the controller, and from what else hosts have', async () => {
+    const web = guest('north/web-0');
+    const removeNetworks = await addUsualNetworks(golden.lab, web.host);
+    try {
+      const targets = await closedTargets(golden.lab);
+      const sources = [web, guest('south/mesh-0')];
+      const reached = await Promise.all(sources.map((from) => reachedBy(golden.weft, from, targets)));
+      expect(reached).toEqual([[], []]);
+    } finally {
+      await removeNetworks();
+    }
+    const { ofGuest, ofHost } = await strangersAtVxlan(golden, web);
+    expect(ofGuest).toBe(0);
+    expect(ofHost).toBeGreaterThan(0);
+  });
+
+  test('hears a guest under its own addresses only', async () => {
+    const target = guest('north/api-0');
+    // As one that may come in, of another application; and as another one of its own role.
+    for (const [forger, other] of [
+      [guest('south/web-0'), guest('north/web-0')],
+      [guest('north/web-0'), guest('north/web-1')],
+    ] as const)
+      expect(await knockAs(golden, { forger, other, target, port: 9000 })).toEqual({
+        said: '',
+        verdicts: { address4: 'dropped', address6: 'dropped', arp: 'dropped' },
+      });
+    const [forger, other, far] = meshed();
+    expect(await knockFrom(golden, { forger, other, target: far, port: SSH })).toEqual({
+      said: '',
+      verdicts: { hardware: 'dropped' },
+    });
+    await waitFor(
+      'every guest to be ready',
+      () => golden.weft.ps(),
+      (all) => all.every(isReady),
+    );
+    // Who has stopped pretending is heard, and so is who was pretended to be.
+    const honest = [forger, other, far, guest('north/web-0'), target];
+    const again = await tryMatrix(golden.weft, declared, { from: honest, to: honest, ports: [SSH, 9000] });
+    expect(wrongOf(again)).toEqual([]);
+  });
+
+  test('takes addresses of no guest that gives them out', async () => {
+    const [rogue, neighbour] = meshed();
+    expect(await serveAddresses(golden, rogue, neighbour)).toEqual({
+      said: neighbour.address.replace(/\d+$/, '1'),
+      verdicts: { server: 'dropped' },
+    });
+  });
+
+  test('is as declared with more than two thousand rules beside, and says so of the last of them', async () => {
+    const { lab, weft } = golden;
+    const file = await golden.model(CROWD, 'crowd.yaml');
+    await weft.ok(['apply', '-f', file, '--wait'], { timeoutMs: 400_000 });
+    const crowd = await guestsOf(api, ['crowd']);
+    const homes = [...new Set(crowd.map(({ host }) => host))];
+    const counts = () =>
+      Promise.all(homes.flatMap((host) => [flowElements(lab, host, 4), flowElements(lab, host, 6)]));
+    await waitFor('all rules to be there', counts, (all) => all.every((count) => count > 2_000), 60_000);
+    const all = [...guests.filter(({ role }) => role === 'web' || role === 'api'), ...crowd];
+    const ports = [SSH, UNDECLARED, 9000, CROWD_FIRST, CROWD_LAST];
+    const together = new Declarations([NORTH, SOUTH, CROWD]);
+    expect(wrongOf(await tryMatrix(weft, together, { from: all, to: all, ports }))).toEqual([]);
+    expect(await tried('crowd/one-0', `crowd/three-0:${CROWD_LAST}`)).toEqual(passes);
+    expect(await tried('crowd/two-0', `crowd/three-0:${CROWD_LAST}`)).toEqual(dropped);
+    await weft.ok(['delete', 'crowd', '--wait'], { timeoutMs: 180_000 });
+    await waitFor('its rules to be gone', counts, (left) => left.every((count) => count < 100), 60_000);
   });
 
   test('is as declared again after somebody has flushed all rules', async () => {
@@ -138,7 +194,7 @@ describe('the network of two applications', () => {
       (tables) => /table inet weft_/.test(tables) && /table bridge weft_/.test(tables),
       60_000,
     );
-    expect(await tried('south/lone-0', 'north/api-0:9000')).toEqual(dropped);
+    expect(await tried('south/web-0', 'north/api-0:9000')).toEqual(dropped);
     expect(await tried('north/web-0', 'north/api-0:9000')).toEqual(passes);
   });
 
@@ -162,11 +218,11 @@ describe('the network of two applications', () => {
     expect(await macOf()).toBe(mac);
     await waitFor(
       'its address of IPv6',
-      async () => (await trace('north/web-1', `[${await address6('north/api-0')}]:9000`)).probe.outcome,
+      async () => (await trace('north/web-1', `[${guest('north/api-0').address6}]:9000`)).probe.outcome,
       (outcome) => outcome === 'connected',
       60_000,
     );
-    expect(await tried('south/lone-0', 'north/api-0:9000')).toEqual(dropped);
+    expect(await tried('south/web-0', 'north/api-0:9000')).toEqual(dropped);
     expect(await tried('north/web-0', 'north/api-0:22')).toEqual(dropped);
     expect(await bootOf()).toBe(boot);
     // Leases and names come from libvirt's server on it.
@@ -182,7 +238,7 @@ describe('the network of two applications', () => {
   test('serves an input endpoint on every edge host, with ready instances behind it, and says so', async () => {
     const { hosts } = await golden.lab.state();
     const [first, other] = hosts.map(({ name }) => name) as [string, string];
-    const own = await underlayOf(first);
+    const own = await underlayOf(golden.lab, first);
     const seen = new Set<string>();
     await waitFor(
       'both instances to have answered',
@@ -219,7 +275,7 @@ describe('the network of two applications', () => {
       (answer) => !answer.includes(gone),
       60_000,
     );
-    expect((await golden.weft.ps('north')).filter(isReady)).toHaveLength(5);
+    expect((await golden.weft.ps('north')).filter(isReady)).toHaveLength(9);
   });
 
   test('leaves nothing behind', async () => {
