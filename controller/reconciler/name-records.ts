@@ -1,7 +1,7 @@
 import type { NamesGoal } from '../../agent/protocol/index.ts';
 import { isApart, type PublicAddress, publicAddressOf } from '../model/public-address.ts';
 import type { ApplicationRecord, VmRecord } from '../model/records.ts';
-import type { Endpoint } from '../model/service.ts';
+import type { Endpoint, Machine } from '../model/service.ts';
 import { publishesTogether } from './edge-endpoints.ts';
 import { nameOf } from './placement.ts';
 
@@ -61,7 +61,15 @@ export function namesOf(
 }
 
 /** What of a VM is in the zone: whatever else changes of it leaves all names as they are. */
-export const namedPart = (vm: VmRecord): unknown => (hasName(vm) ? [vm.address, vm.state === 'ready'] : null);
+export function namedPart(vm: VmRecord, application: ApplicationRecord | undefined): unknown {
+  if (!hasName(vm)) return null;
+  const isServing = vm.role !== null || hasServices(application?.service.machines[nameOf(vm.id)]);
+  return [vm.address, isServing && vm.state === 'ready'];
+}
+
+/** Whether it is said where its endpoints answer, which they do while it is ready. */
+const hasServices = (machine: Machine | undefined): boolean =>
+  Object.values(machine?.endpoints ?? {}).some(({ type }) => type === 'internal');
 
 /** It has a name while it has a place, whether it is ready or not; and none from the moment on at which it is to go. */
 export const hasName = ({ deleting, host, incarnation, image, address }: VmRecord): boolean =>

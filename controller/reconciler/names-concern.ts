@@ -7,20 +7,25 @@ import type { Kind } from './world.ts';
 import type { WorldCache } from './world-cache.ts';
 
 /** What of a record is in the zone; null: nothing. */
-const IN_ZONE: { readonly [K in Kind]?: (record: never) => unknown } = {
-  vms: (record: VmRecord) => namedPart(record),
+const IN_ZONE: { readonly [K in Kind]?: (record: never, cache: WorldCache) => unknown } = {
+  vms: (record: VmRecord, cache) => namedPart(record, cache.records('applications').get(record.app)),
   applications: (application: ApplicationRecord) => [
     placesPart(application),
     publishesTogether(application),
-    ...Object.entries(application.service.roles).map(([role, { endpoints }]) => [role, endpoints]),
+    ...[application.service.roles, application.service.machines].map((owners) =>
+      Object.entries<{ readonly endpoints?: unknown }>(owners).map(([name, { endpoints }]) => [
+        name,
+        endpoints,
+      ]),
+    ),
   ],
 };
 
 /** Hosts that serve another zone after these changes, or whose guests ask others for it. */
 export function hostsOfNames(changes: ReturnType<WorldCache['apply']>, cache: WorldCache): readonly string[] {
-  const differs = (kind: Kind, part: (record: never) => unknown) =>
+  const differs = (kind: Kind, part: (record: never, cache: WorldCache) => unknown) =>
     changes.some((change) => {
-      const of = (record: unknown) => (record === undefined ? null : part(record as never));
+      const of = (record: unknown) => (record === undefined ? null : part(record as never, cache));
       return change.kind === kind && !isSameDocument(of(change.before), of(change.after));
     });
   const hosts = cache.records('hosts');

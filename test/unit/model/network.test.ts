@@ -172,12 +172,12 @@ describe('refused, with a place and a fix', () => {
     [
       'port 0',
       model({ web: 'endpoints: {a: {type: input, port: 0}}' }),
-      { line: 10, path: 'roles.web.endpoints.a.port', message: /whole number from 1 to 65535/ },
+      { line: 10, path: 'roles.web.endpoints.a.port', message: /must be at least 1/ },
     ],
     [
       'port 65536',
       model({ web: 'endpoints: {a: {type: input, port: 65536}}' }),
-      { line: 10, path: 'roles.web.endpoints.a.port', message: /whole number from 1 to 65535/ },
+      { line: 10, path: 'roles.web.endpoints.a.port', message: /must be at most 65535/ },
     ],
     [
       'port 80.5',
