@@ -12,7 +12,9 @@ export function followReboots(draft: Draft): void {
   for (const { id } of draft.of('vms', waitingReboots)) {
     const record = draft.get('vms', id);
     if (!record || record.rebootFrom == null) continue;
-    const isWaitedFor = !record.deleting && !isHandedOver(record);
+    const isWaitedFor = !record.deleting;
+    // Whose it is then, and whether it works there, is not known before.
+    if (isWaitedFor && isHandedOver(record)) continue;
     if (isWaitedFor && drainsBeforeItGoes(draft, record, 'it is rebooted')) continue;
     const drain = { untilMs: draft.nowMs + BEGUN_WITHIN_MS, rebooting: true };
     const isDraining = isWaitedFor && record.state === 'draining';

@@ -23,7 +23,8 @@ export class Drained implements Rule {
       const vm = this.#fabric.records.vm(id);
       if (vm) this.#last.set(id, vm);
       else this.#last.delete(id);
-      if (before && isTakenAway(before, vm) && this.#works(before)) this.#check(before);
+      if (before && isTakenAway(before, vm) && this.#works(before) && !hasJustFailed(before, vm))
+        this.#check(before);
     }
   }
 
@@ -54,6 +55,10 @@ export class Drained implements Rule {
     if (sessions > 0) violated(`${RULE}: ${id}@${incarnation} went with ${sessions} connections open`);
   }
 }
+
+/** What its host says now: it is not ready any more, and is waited for by nobody. */
+const hasJustFailed = (before: VmRecord, after: VmRecord | undefined): boolean =>
+  after?.incarnation === before.incarnation && after.failure !== null && before.failure === null;
 
 /**
  * Its domain ends, or begins anew, by what was written: it goes, is off, is another incarnation, or is rebooted. A machine that moves while it

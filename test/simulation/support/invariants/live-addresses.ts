@@ -65,7 +65,11 @@ export class LiveAddresses implements Rule {
   }
 
   #isGivenUp({ vmId, incarnation, host }: Pick<Live, 'vmId' | 'incarnation' | 'host'>): boolean {
-    return (this.#fabric.records.host(host)?.superseded[vmId] ?? 0) >= incarnation;
+    const { records } = this.#fabric;
+    if ((records.host(host)?.superseded[vmId] ?? 0) >= incarnation) return true;
+    // A newer one that its host is told of ends it as well.
+    const vm = records.vm(vmId);
+    return [vm, vm?.successor].some((each) => each?.host === host && each.incarnation > incarnation);
   }
 
   #at(mac: string): readonly Live[] {
