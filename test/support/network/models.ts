@@ -19,7 +19,7 @@ const guest = (instances: number, ports: readonly number[]) => `
     instances: ${instances}
     start: "${listening(ports.filter((port) => port !== UNDECLARED))}"`;
 
-/** Four roles, of which each may be reached in another way: by load balancers, by one role, at another port than its public one, by all and its own. */
+/** Four roles, of which each may be reached in another way: by load balancers at another port than its public one, by one role each, by all and its own. */
 const fourRoles = (name: string, publicPort: number, instances: number, mesh: number) => `apiVersion: weft/v1
 kind: Application
 name: ${name}
@@ -33,7 +33,7 @@ roles:
       log: {type: internal, protocol: udp, port: ${LOG}, from: [web]}
   db:${guest(instances, LISTENED)}
     endpoints:
-      sql: {type: internal, port: 5432, targetPort: 5433, from: [api], ${probed}}
+      sql: {type: internal, port: 5433, from: [api], ${probed}}
   mesh:${guest(mesh, LISTENED)}
     mesh: true
     endpoints:
