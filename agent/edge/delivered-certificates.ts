@@ -1,9 +1,9 @@
-import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeFileAtomic } from '../kit/atomic-file.ts';
 import { type BackOff, backOffMs } from '../kit/back-off.ts';
 import type { Clock, Timer } from '../kit/clock.ts';
+import { digestOf } from '../kit/digest.ts';
 import { WeftError } from '../kit/errors.ts';
 import { ExclusiveRunner } from '../kit/exclusive-runner.ts';
 import type { Logger } from '../kit/log.ts';
@@ -123,6 +123,3 @@ export class DeliveredCertificates {
     });
   }
 }
-
-const digestOf = (content: string | Uint8Array): string =>
-  `sha256:${createHash('sha256').update(content).digest('hex')}`;

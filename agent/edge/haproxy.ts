@@ -133,7 +133,7 @@ export class Haproxy {
 
   /** Tokens of the challenges that new connections are answered. */
   async challenges(): Promise<readonly string[]> {
-    return [...(await this.#challenges())].map(([token]) => token).sort();
+    return [...(await this.#challengesOf(await this.#worker()))].map(([token]) => token).sort();
   }
 
   /** Of all workers: those that came before keep their connections. The current one's are first, or where a reload came to nothing, those of the last. */
@@ -144,7 +144,7 @@ export class Haproxy {
       .sort((one, other) => Number(other.isCurrent) - Number(one.isCurrent));
     const all = [];
     for (const { pid } of ordered)
-      all.push(parseStatistics(await askHaproxy(this.#master, [`@!${pid} show stat`]).catch(() => '')));
+      all.push(parseStatistics(await this.#ask(pid, ['show stat']).catch(() => '')));
     return all;
   }
 
@@ -195,42 +195,45 @@ export class Haproxy {
   }
 
   async #tellChallenges(challenges: readonly Challenge[]): Promise<void> {
-    const commands = planChallenges(challenges, await this.#challenges());
     const worker = await this.#worker();
-    for (let at = 0; at < commands.length; at += COMMANDS_AT_ONCE)
-      await askHaproxy(
-        this.#master,
-        commands.slice(at, at + COMMANDS_AT_ONCE).map((command) => `@!${worker} ${command}`),
-      );
+    await this.#tell(worker, planChallenges(challenges, await this.#challengesOf(worker)));
   }
 
-  async #challenges(): Promise<ReadonlyMap<string, string>> {
-    const worker = await this.#worker();
-    return parseChallenges(await askHaproxy(this.#master, [`@!${worker} show map ${CHALLENGES_FILE}`]));
+  async #challengesOf(worker: number): Promise<ReadonlyMap<string, string>> {
+    return parseChallenges(await this.#ask(worker, [`show map ${CHALLENGES_FILE}`]));
   }
 
   async #tellBackends(endpoints: readonly PublishedEndpoint[]): Promise<void> {
     const worker = await this.#worker();
-    const ask = (commands: readonly string[]) =>
-      askHaproxy(
-        this.#master,
-        commands.map((command) => `@!${worker} ${command}`),
-      );
-    const servers = parseServers(await ask(['show servers state']));
+    const servers = parseServers(await this.#ask(worker, ['show servers state']));
     const open = new Set(
-      parseStatistics(await ask(['show stat']))
+      parseStatistics(await this.#ask(worker, ['show stat']))
         .filter(({ sessions }) => sessions > 0)
         .map(({ proxy, name }) => `${proxy}/${name}`),
     );
-    const commands = planBackends(endpoints, servers, ({ proxy, name }) => open.has(`${proxy}/${name}`));
+    await this.#tell(
+      worker,
+      planBackends(endpoints, servers, ({ proxy, name }) => open.has(`${proxy}/${name}`)),
+    );
+  }
+
+  /** However many they are. */
+  async #tell(worker: number, commands: readonly string[]): Promise<void> {
     for (let at = 0; at < commands.length; at += COMMANDS_AT_ONCE)
-      await ask(commands.slice(at, at + COMMANDS_AT_ONCE));
+      await this.#ask(worker, commands.slice(at, at + COMMANDS_AT_ONCE));
+  }
+
+  #ask(worker: number, commands: readonly string[]): Promise<string> {
+    return askHaproxy(
+      this.#master,
+      commands.map((command) => `@!${worker} ${command}`),
+    );
   }
 
   /** With which frontends it runs; null: that cannot be found out now. */
   async #frontends(): Promise<string | null> {
     const answer = await this.#worker()
-      .then((worker) => askHaproxy(this.#master, [`@!${worker} show env ${FRONTENDS_VARIABLE}`]))
+      .then((worker) => this.#ask(worker, [`show env ${FRONTENDS_VARIABLE}`]))
       .catch(() => '');
     return new RegExp(`^${FRONTENDS_VARIABLE}=(\\w+)$`, 'm').exec(answer)?.[1] ?? null;
   }

@@ -7,6 +7,9 @@ export const hexOf6 = (address: string): string =>
     .map((word) => word.toString(16).padStart(4, '0'))
     .join('')}`;
 
+/** The same of a hardware address. */
+export const hexOfMac = (mac: string): string => `0x${mac.replaceAll(':', '')}`;
+
 /** As the kernel prints it: lower case, the longest row of zeros left out (RFC 5952). */
 export const canonical6 = (address: string): string => {
   // The URL parser of the platform writes addresses that way.

@@ -1,5 +1,5 @@
 import type { NetworkGoal } from '../protocol/index.ts';
-import { hexOf6, linkLocalOf } from './addresses.ts';
+import { hexOf6, hexOfMac, linkLocalOf } from './addresses.ts';
 import { fleetPrefix, hexOf4, meshDevice, tableName, tapName } from './names.ts';
 import { composeChain, composeSet, composeTableText, verdicts } from './nft-text.ts';
 import type { RoutingPart } from './router-part.ts';
@@ -59,8 +59,6 @@ const toMesh = (meshes: string) =>
 
 const chainOf = ({ address }: Lease) => `guest-${hexOf4(address)}`;
 
-const numberOf = (mac: string) => `0x${mac.replaceAll(':', '')}`;
-
 const SERVERS = [
   'udp sport { 67, 547 } counter drop',
   'icmpv6 type { nd-router-advert, nd-redirect } counter drop',
@@ -78,7 +76,7 @@ function guestRules({ mac, address, address6 }: Lease, isShared: boolean): reado
     'ether type arp counter drop',
     ...SERVERS,
     // It asks for an address for itself only (RFC 2131: `chaddr`, 28 bytes behind the header of UDP), and refuses none of another's.
-    `udp dport 67 @th,288,48 != ${numberOf(mac)} counter drop`,
+    `udp dport 67 @th,288,48 != ${hexOfMac(mac)} counter drop`,
     `ip saddr ${address} accept`,
     'ip saddr 0.0.0.0 udp sport 68 udp dport 67 accept',
     // The address that an advertisement is about: behind 8 bytes of ICMP.

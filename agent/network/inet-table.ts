@@ -1,5 +1,5 @@
 import type { BackboneGoal, Flow, NetworkGoal, RouterOf } from '../protocol/index.ts';
-import { is4, isPrefix, serviceAddress } from './addresses.ts';
+import { hexOfMac, is4, isPrefix, serviceAddress } from './addresses.ts';
 import { backboneDevice, bridgeName, fleetPrefix, hexOf4, tableName } from './names.ts';
 import { composeChain, composeSet, composeTableText, verdicts } from './nft-text.ts';
 import type { BackbonePart, RoutingPart } from './router-part.ts';
@@ -7,7 +7,10 @@ import { nothingElse, sealedChains, sealedSources, unforwarded } from './sealed-
 
 /** Never reached from a guest, whatever else is: a cloud's own services for this host, and what is on its own links. */
 const NEVER = ['169.254.0.0/16', 'fe80::/10'];
-/** A guest is told of no shorter way by anybody: what a redirect speaks of is a connection of its own, so it would be related. */
+/**
+ * What belongs to a connection. One that begins asks for itself, also where the kernel still knows another of the same ports: its flow may be gone.
+ * And a guest is told of no shorter way by anybody: what a redirect speaks of is a connection of the guest's own, so it would be related.
+ */
 const ANSWERS = [
   'ct state established tcp flags & (syn | ack) != syn accept',
   'ct state established meta l4proto != tcp accept',
@@ -363,11 +366,11 @@ function vxlanChains(part: BackbonePart): readonly string[] {
   return [
     ...backbone.others.map((other) =>
       composeChain(chainOf(other), null, [
-        `@th,96,24 ${backbone.vni} @th,176,48 ${macNumber(other.mac)} accept`,
+        `@th,96,24 ${backbone.vni} @th,176,48 ${hexOfMac(other.mac)} accept`,
         ...networks.flatMap(({ mesh }) => {
           const macs = (mesh?.peers ?? [])
             .filter(({ host }) => host === other.host)
-            .map(({ mac }) => macNumber(mac));
+            .map(({ mac }) => hexOfMac(mac));
           return mesh && macs.length > 0
             ? [`@th,96,24 ${mesh.vni} @th,176,48 { ${[...new Set(macs)].join(', ')} } accept`]
             : [];
@@ -383,8 +386,6 @@ function vxlanChains(part: BackbonePart): readonly string[] {
     ]),
   ];
 }
-
-const macNumber = (mac: string) => `0x${mac.replaceAll(':', '')}`;
 
 /** Resolvers ask one address for the fleet's names, and the first server that there is answers. */
 function resolverRules({ backbone, router }: BackbonePart): readonly string[] {

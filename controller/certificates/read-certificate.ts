@@ -1,4 +1,5 @@
 import { createHash, createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
+import { digestOf } from '../../agent/kit/digest.ts';
 import { WeftError } from '../../agent/kit/errors.ts';
 import { isDnsName } from '../model/dns-names.ts';
 import type { KeptCertificate } from '../model/records.ts';
@@ -41,12 +42,8 @@ export function readCertificate(name: string, text: string, nowMs: number): Read
   const facts = { ...factsOf(leaf), digest: '' };
   checkTimes(name, facts, nowMs);
   const pem = `${[...chain.map(String), String(key.export({ type: 'pkcs8', format: 'pem' }))].map((each) => each.trim()).join('\n')}\n`;
-  return { pem, facts: { ...facts, digest: digestOfFile(pem) } };
+  return { pem, facts: { ...facts, digest: digestOf(pem) } };
 }
-
-/** `sha256:` and hex. */
-export const digestOfFile = (pem: string): string =>
-  `sha256:${createHash('sha256').update(pem).digest('hex')}`;
 
 function chainIn(name: string, text: string): readonly X509Certificate[] {
   const blocks = text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];

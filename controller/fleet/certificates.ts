@@ -1,7 +1,7 @@
+import { digestOf } from '../../agent/kit/digest.ts';
 import { WeftError } from '../../agent/kit/errors.ts';
 import type { CertificateFile, Goal } from '../../agent/protocol/index.ts';
 import type { CertificateFiles } from '../certificates/contract.ts';
-import { digestOfFile } from '../certificates/read-certificate.ts';
 
 /** A certificate with its key, for a host that asks: only one that its newest goal names, by the digest that is named there. */
 export async function certificateForHost(
@@ -14,7 +14,7 @@ export async function certificateForHost(
   if (!wanted || wanted.digest !== asked.digest)
     throw new WeftError('forbidden', `host ${host} is to have no such certificate`);
   const pem = await files.read(name);
-  if (pem === null || digestOfFile(pem) !== wanted.digest)
+  if (pem === null || digestOf(pem) !== wanted.digest)
     throw new WeftError(
       'not-found',
       `the controller’s file of certificate ${name} is not the one that it knows of`,

@@ -1,8 +1,9 @@
 import type { Clock } from '../../agent/kit/clock.ts';
+import { digestOf } from '../../agent/kit/digest.ts';
 import { WeftError } from '../../agent/kit/errors.ts';
 import { ExclusiveRunner } from '../../agent/kit/exclusive-runner.ts';
 import type { CertificateFiles } from '../certificates/contract.ts';
-import { digestOfFile, readCertificate } from '../certificates/read-certificate.ts';
+import { readCertificate } from '../certificates/read-certificate.ts';
 import { usesOf } from '../certificates/uses.ts';
 import type { ApplicationRecord, CertificateRecord, KeptCertificate } from '../model/records.ts';
 import { change, read } from '../store/change.ts';
@@ -93,7 +94,7 @@ export class CertificateOperations {
     for (const name of await this.#files.list()) {
       const pem = (await this.#files.read(name)) ?? '';
       const { value } = await read<CertificateRecord>(this.#store, keyOf(name));
-      if (value?.kept?.digest === digestOfFile(pem)) continue;
+      if (value?.kept?.digest === digestOf(pem)) continue;
       const nowMs = this.#clock.now();
       try {
         const { facts } = readCertificate(name, pem, nowMs);

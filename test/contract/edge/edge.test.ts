@@ -65,6 +65,14 @@ const someRequests = async () => {
   for (let count = 0; count < 40; count++) await stage.ask();
 };
 
+const untilAnswered = (address?: string) =>
+  waitFor(
+    'answers',
+    () => stage.ask(address),
+    (answer) => answer.startsWith('web-'),
+    60_000,
+  );
+
 /** Both serve the same. */
 async function both(...endpoints: readonly PublishedEndpoint[]): Promise<void> {
   for (const edge of ['a', 'b'] as const) stage.tell(edge, goalOf(edge, ...endpoints));
@@ -143,12 +151,7 @@ describe('the load balancer of an edge host', () => {
   it('serves at an IPv6 address as well, where the other one is', async () => {
     await stage.until('a', 'both addresses', ({ held }) => held.includes(VIP) && held.includes(VIP6));
     await both(endpoint({ addresses: [VIP, VIP6] }));
-    await waitFor(
-      'answers',
-      () => stage.ask(VIP6),
-      (answer) => answer.startsWith('web-'),
-      60_000,
-    );
+    await untilAnswered(VIP6);
     const answers = [await stage.ask(VIP6), await stage.ask(VIP6)];
     expect(new Set(answers)).toEqual(new Set(['web-0 2001:db8:7::3', 'web-1 2001:db8:7::3']));
     expect(await stage.ask()).toMatch(/^web-/);
@@ -282,12 +285,7 @@ describe('the load balancer of an edge host', () => {
       (pids) => pids.length > 1 && !pids.includes(first ?? 0),
       60_000,
     );
-    await waitFor(
-      'answers',
-      () => stage.ask(),
-      (answer) => answer.startsWith('web-'),
-      60_000,
-    );
+    await untilAnswered();
   });
 
   it('takes a backend that dies out by itself, and back in', async () => {
@@ -316,12 +314,7 @@ describe('a host that has nothing to serve any more', () => {
       60_000,
     );
     await both(endpoint());
-    await waitFor(
-      'answers',
-      () => stage.ask(),
-      (answer) => answer.startsWith('web-'),
-      60_000,
-    );
+    await untilAnswered();
   });
 });
 
@@ -344,12 +337,7 @@ describe('a shared address', () => {
     expect(await stage.hasAddress(holder, VIP)).toBe(true);
     stranger.kill('SIGTERM');
     await ended;
-    await waitFor(
-      'answers',
-      () => stage.ask(),
-      (answer) => answer.startsWith('web-'),
-      60_000,
-    );
+    await untilAnswered();
   });
 
   it('goes, when agent and keepalived were killed before that was told of it', async () => {
@@ -397,12 +385,7 @@ describe('a shared address', () => {
       ([a, b]) => a !== b,
       60_000,
     );
-    await waitFor(
-      'answers',
-      () => stage.ask(),
-      (answer) => answer.startsWith('web-'),
-      60_000,
-    );
+    await untilAnswered();
   });
 
   it('goes to a host that serves something there, and is on one only when the other can again', async () => {
@@ -445,12 +428,7 @@ describe('a shared address', () => {
     await waitFor('the other to have it', () => stage.hasAddress(other[holder], VIP), Boolean, 30_000, 20);
     console.info(`link down: the address was elsewhere after ${Date.now() - beganMs} ms`);
     await waitFor('and that of IPv6', () => stage.hasAddress(other[holder], VIP6), Boolean, 30_000);
-    await waitFor(
-      'answers',
-      () => stage.ask(),
-      (answer) => answer.startsWith('web-'),
-      60_000,
-    );
+    await untilAnswered();
     await stage.link(holder, 'up');
     await waitFor(
       'one host to have the address',
@@ -463,12 +441,7 @@ describe('a shared address', () => {
     await stage.kill(now);
     await waitFor('the other to have it', () => stage.hasAddress(other[now], VIP), Boolean, 30_000, 20);
     console.info(`host killed: the address was elsewhere after ${Date.now() - beganMs} ms`);
-    await waitFor(
-      'answers',
-      () => stage.ask(),
-      (answer) => answer.startsWith('web-'),
-      60_000,
-    );
+    await untilAnswered();
   });
 });
 

@@ -18,6 +18,15 @@ export const AN_INPUT = {
   drainMs: 20_000,
 } as const;
 
+export const AN_HTTPS = {
+  type: 'input',
+  protocol: 'http',
+  port: 443,
+  targetPort: 8080,
+  from: [],
+  certificate: 'shop',
+} as const;
+
 /** A worker role of one tiny instance, unless told otherwise. */
 export function aRole(overrides: Partial<Role> = {}): Role {
   return {

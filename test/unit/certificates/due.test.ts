@@ -4,17 +4,9 @@ import { certificateRows } from '../../../controller/certificates/rows.ts';
 import { usesOf } from '../../../controller/certificates/uses.ts';
 import { isDnsName, uncovered } from '../../../controller/model/dns-names.ts';
 import type { CertificateRecord, KeptCertificate } from '../../../controller/model/index.ts';
-import { anApplication, aRole } from '../../support/builders/application.ts';
+import { AN_HTTPS, anApplication, aRole } from '../../support/builders/application.ts';
 
 const DAY_MS = 86_400_000;
-const HTTPS = {
-  type: 'input',
-  protocol: 'http',
-  port: 443,
-  targetPort: 8080,
-  from: [],
-  certificate: 'shop',
-} as const;
 
 const kept = (over: Partial<KeptCertificate> = {}): KeptCertificate => ({
   ...{
@@ -34,7 +26,7 @@ const shop = (certificateNames?: readonly string[], more: Record<string, object>
     roles: {
       web: aRole({
         endpoints: {
-          https: { ...HTTPS, ...(certificateNames ? { certificateNames } : {}) },
+          https: { ...AN_HTTPS, ...(certificateNames ? { certificateNames } : {}) },
           ...more,
         } as never,
       }),
@@ -62,7 +54,7 @@ test('one for which nobody says names is left to whoever puts it there', () => {
 test('names of all endpoints that want it are joined, and one that it is not for makes it due', () => {
   const uses = usesOf([
     shop(['b.example.org', 'a.example.org'], {
-      other: { ...HTTPS, port: 444, certificateNames: ['c.example.org'] },
+      other: { ...AN_HTTPS, port: 444, certificateNames: ['c.example.org'] },
     }),
   ]);
   expect(uses.get('shop')).toEqual({
@@ -150,7 +142,7 @@ test('a list tells what an operator should know', () => {
     'could not be obtained (2 in a row): no answer; it is tried again at 1970-01-01 00:01:00 UTC',
   );
   expect(failed?.notes.join()).toContain('HTTP-01 is not answered where crm/web/https is');
-  const answering = shop(names, { http: { ...HTTPS, port: 80, certificate: undefined } });
+  const answering = shop(names, { http: { ...AN_HTTPS, port: 80, certificate: undefined } });
   expect(rows([record()], answering, true)).toMatchObject([{ renewalMs: 60 * DAY_MS, notes: [] }]);
   expect(rows([record()], answering, true, 91 * DAY_MS)[0]?.notes).toContain('it has expired');
 });

@@ -8,21 +8,13 @@ import type { Authority } from '../../../controller/fleet/authority.ts';
 import type { CertificateRecord } from '../../../controller/model/index.ts';
 import { CertificateOperations } from '../../../controller/operations/certificates.ts';
 import { MemoryStore } from '../../../controller/store/memory/memory-store.ts';
-import { anApplication, aRole } from '../../support/builders/application.ts';
+import { AN_HTTPS, anApplication, aRole } from '../../support/builders/application.ts';
 import { anAuthority } from '../../support/certificates.ts';
 import { waitFor } from '../../support/wait-for.ts';
 
 const START_MS = Date.UTC(2026, 0, 2);
 const DAY_MS = 86_400_000;
 const NAMES = ['shop.example.org'];
-const HTTPS = {
-  type: 'input',
-  protocol: 'http',
-  port: 443,
-  targetPort: 8080,
-  from: [],
-  certificate: 'shop',
-} as const;
 
 let store: MemoryStore;
 let clock: VirtualClock;
@@ -37,7 +29,7 @@ const declare = (certificateNames: readonly string[]) =>
       {
         key: 'apps/crm',
         value: anApplication('crm', {
-          roles: { web: aRole({ endpoints: { https: { ...HTTPS, certificateNames } } }) },
+          roles: { web: aRole({ endpoints: { https: { ...AN_HTTPS, certificateNames } } }) },
         }),
       },
     ],

@@ -3,9 +3,10 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { digestOf } from '../../../agent/kit/digest.ts';
 import { WeftError } from '../../../agent/kit/errors.ts';
 import { exec } from '../../../agent/kit/exec.ts';
-import { digestOfFile, readCertificate } from '../../../controller/certificates/read-certificate.ts';
+import { readCertificate } from '../../../controller/certificates/read-certificate.ts';
 import type { Authority } from '../../../controller/fleet/authority.ts';
 import { anAuthority } from '../../support/certificates.ts';
 
@@ -33,7 +34,7 @@ describe('a certificate', () => {
       notBeforeMs: Date.parse(leaf.validFrom),
       notAfterMs: nowMs + 90 * DAY_MS,
       fingerprint: leaf.fingerprint256.replaceAll(':', '').toLowerCase(),
-      digest: digestOfFile(pem),
+      digest: digestOf(pem),
     });
     expect(blocks(pem).map((block) => /-----BEGIN ([A-Z ]+)/.exec(block)?.[1])).toEqual([
       ...['CERTIFICATE', 'CERTIFICATE', 'PRIVATE KEY'],

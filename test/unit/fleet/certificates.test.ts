@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
+import { digestOf } from '../../../agent/kit/digest.ts';
 import type { Goal } from '../../../agent/protocol/index.ts';
-import { digestOfFile } from '../../../controller/certificates/read-certificate.ts';
 import { certificateForHost } from '../../../controller/fleet/certificates.ts';
 import { refusal } from '../../support/refusal.ts';
 
 const pem = 'certificate and key';
-const digest = digestOfFile(pem);
+const digest = digestOf(pem);
 const files = { read: async (name: string): Promise<string | null> => (name === 'shop' ? pem : null) };
 const goalOf = (...certificates: readonly { name: string; digest: string }[]) =>
   ({ edge: { addresses: [], endpoints: [], certificates } }) as unknown as Goal;
@@ -22,7 +22,7 @@ test('a host is given the certificates that its goal names, as they are named th
     ask(goalOf({ name: 'crm', digest })),
     ask(goal, 'crm'),
     ask(goal, 'shop', null),
-    ask(goal, 'shop', digestOfFile('another one')),
+    ask(goal, 'shop', digestOf('another one')),
   ])
     expect((await refusal(refused)).code).toBe('forbidden');
 });

@@ -2,34 +2,14 @@ import { expect, test } from 'vitest';
 import type { HostRecord } from '../../../controller/model/index.ts';
 import { Draft } from '../../../controller/reconciler/draft.ts';
 import { followPools } from '../../../controller/reconciler/rules/full-pools.ts';
-import type { World } from '../../../controller/reconciler/world.ts';
-import { FLEET } from '../../support/builders/goal.ts';
-import { aHello, aHost } from '../../support/builders/host.ts';
+import { aHost } from '../../support/builders/host.ts';
+import { aWorldOfOne } from '../../support/builders/reporting-host.ts';
 
 /** What is written and told when `h1`, known to be full so, says that these pools are. Undefined: its agent has no doctor. */
 function followed(known: readonly string[] | undefined, said: string[] | undefined, connected = true) {
   const doctor = said && { atMs: 1, answered: [], count: 0, findings: [], fullPools: said };
   const host = aHost('h1', {}, known === undefined ? {} : { fullPools: known });
-  const none = new Map();
-  const world: World = {
-    fleet: { uuid: FLEET, epoch: 1, range: '10.128.0.0/10' },
-    ...{ applications: none, vms: none, claims: none, networks: none, tombstones: none },
-    ...{ incarnations: none, fencing: none, backups: none, images: none, listeningSinceMs: 0 },
-    hosts: new Map([['h1', host]]),
-    live: new Map([
-      [
-        'h1',
-        {
-          ...{ connected, endedBecause: null, lastHeardMs: 1, hello: aHello('h1'), acknowledged: null },
-          report: {
-            ...{ type: 'report', sequence: 1, atMs: 1, bootId: 'boot-1', revisionSeen: 1 },
-            ...{ vms: [], blobs: [], strangers: [], leaving: [] },
-            ...(doctor ? { doctor } : {}),
-          },
-        },
-      ],
-    ]),
-  };
+  const world = aWorldOfOne(host, doctor ? { doctor } : {}, connected);
   const draft = new Draft(world, 1);
   followPools(draft);
   const { puts, events } = draft.writes();
