@@ -7,12 +7,11 @@ import type { HypervisorDriver } from '../hypervisor/driver.ts';
 import { WeftError } from '../kit/errors.ts';
 import { VM_ID_PATTERN } from '../kit/names.ts';
 import type { HostLinks, HostNetwork } from '../network/contract.ts';
-import { tableName } from '../network/names.ts';
+import { isBridgeOf, tableName } from '../network/names.ts';
 import { isRouting } from '../network/router-part.ts';
 import type { Goal } from '../protocol/index.ts';
 import type { Repair, RepairArguments, RepairKind } from './findings.ts';
 import { diskOf, HALF_MADE, OWNER, ownerOf } from './look/look-at-pools.ts';
-import { isBridgeOf } from './rules/lone-links.ts';
 
 export interface RepairOptions {
   readonly fleet: string;
@@ -24,7 +23,7 @@ export interface RepairOptions {
   readonly cache: Pick<BlobCache, 'prune'>;
   /** Absent: this host has no pools in Ceph. */
   readonly ceph?: Pick<RbdDisks, 'removeLeftover'>;
-  readonly links: Pick<HostLinks, 'bridges' | 'removeBridge'>;
+  readonly links: Pick<HostLinks, 'bridges' | 'hasGuests' | 'removeBridge'>;
   readonly network: Pick<HostNetwork, 'apply' | 'remove'>;
   readonly goal: () => Goal | null;
   /** Digests of blobs that are in the cache now, whole or not, and those that are needed. */
@@ -98,8 +97,8 @@ export class Repairer {
       await links.removeBridge(bridge);
     },
     'remove-table': async ({ table }) => {
-      const { fleet, network, goal } = this.#options;
-      if (table !== tableName(fleet)) throw notOurs(table);
+      const { fleet, links, network, goal } = this.#options;
+      if (table !== tableName(fleet) || (await links.hasGuests(fleet))) throw notOurs(table);
       await network.remove(fleet);
       // A goal that came meanwhile has its table again.
       const wanted = goal();

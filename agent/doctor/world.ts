@@ -86,6 +86,8 @@ export interface DoctorWorld {
   readonly bridges: readonly Bridge[];
   /** nftables tables, of the families that a fleet may have one in. */
   readonly tables: readonly string[];
+  /** Whether interfaces of the fleet's guests are on this host, whatever anybody knows of them. */
+  readonly hasGuests: boolean;
   readonly spaces: readonly Space[];
   /** Of pools in Ceph. */
   readonly leftovers: readonly CephLeftover[];

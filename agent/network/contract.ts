@@ -33,5 +33,7 @@ export interface HostLinks {
   bridges(): Promise<readonly Bridge[]>;
   /** Names of the nftables tables of the families that a fleet may have one in. */
   tables(): Promise<readonly string[]>;
+  /** Whether interfaces of a fleet's guests are here. What cannot be read has some. */
+  hasGuests(fleet: string): Promise<boolean>;
   removeBridge(name: string): Promise<void>;
 }

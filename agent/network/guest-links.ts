@@ -1,10 +1,26 @@
-import { readFile } from 'node:fs/promises';
-import { fleetPrefix } from './names.ts';
+import { z } from 'zod';
+import { exec } from '../kit/exec.ts';
+import { fleetPrefix, isBridgeOf, isTapOf } from './names.ts';
 
-const DEVICES = '/proc/net/dev';
+const LIMIT_MS = 10_000;
 
-/** Whether interfaces or bridges of the fleet's guests are here: they may outlive what the goal knows of. What cannot be read has some. */
+const links = z.array(z.object({ ifname: z.string(), master: z.string().optional() }));
+type Link = z.infer<typeof links>[number];
+
+/** Whether interfaces of the fleet's guests are here: they may outlive what the goal knows of. What cannot be read has some. */
 export async function hasGuestLinks(fleet: string): Promise<boolean> {
-  const text = await readFile(DEVICES, 'utf8').catch(() => null);
-  return text === null || new RegExp(`^\\s*w[bt]${fleetPrefix(fleet)}-`, 'm').test(text);
+  const read = exec('ip', ['-json', 'link', 'show'], { timeoutMs: LIMIT_MS });
+  return read.then(({ stdout }) => areGuestsAmong(fleet, links.parse(JSON.parse(stdout)))).catch(() => true);
 }
+
+/** An older agent's guests are known by the bridge that they are on alone. An empty bridge has nobody, whoever made it. */
+export const areGuestsAmong = (fleet: string, all: readonly Link[]): boolean =>
+  all.some(
+    ({ ifname, master }) =>
+      isTapOf(fleet, ifname) ||
+      (master !== undefined && isBridgeOf(fleet, master) && !isHostsOwn(fleet, master, ifname)),
+  );
+
+/** A mesh's VXLAN, and what libvirt has kept on a bridge for the bridge's hardware address. */
+const isHostsOwn = (fleet: string, bridge: string, port: string): boolean =>
+  port.startsWith(`wv${fleetPrefix(fleet)}-`) || port === `${bridge}-nic`;

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { exec } from '../kit/exec.ts';
 import type { Bridge, HostLinks } from './contract.ts';
+import { hasGuestLinks } from './guest-links.ts';
 import { FAMILIES } from './ruleset.ts';
 
 const LIMIT_MS = 10_000;
@@ -38,6 +39,10 @@ export class KernelLinks implements HostLinks {
         nftables.flatMap(({ table }) => (table && families.includes(table.family) ? [table.name] : [])),
       ),
     ];
+  }
+
+  hasGuests(fleet: string): Promise<boolean> {
+    return hasGuestLinks(fleet);
   }
 
   async removeBridge(name: string): Promise<void> {

@@ -10,6 +10,12 @@ export const tableName = (fleet: string) => `weft_${fleetPrefix(fleet)}`;
 export const bridgeName = (fleet: string, network: Pick<NetworkGoal, 'number'>) =>
   `wb${fleetPrefix(fleet)}-${network.number}`;
 
+/** `wb<fleet4>-<number>`, and nothing else: the name is the mark. */
+export function isBridgeOf(fleet: string, name: string): boolean {
+  const digits = /-([1-9][0-9]{0,4})$/.exec(name)?.[1];
+  return digits !== undefined && name === bridgeName(fleet, { number: Number(digits) });
+}
+
 /** The VXLAN on which the fleet's routers meet. */
 export const backboneDevice = (fleet: string) => `wx${fleetPrefix(fleet)}`;
 
@@ -22,6 +28,9 @@ export const tunnelDevice = (fleet: string) => `wg${fleetPrefix(fleet)}`;
 
 /** A guest's interface, from its address: 15 characters, so that its rules can be there before it is. */
 export const tapName = (fleet: string, address: string) => `wt${fleetPrefix(fleet)}-${hexOf4(address)}`;
+
+export const isTapOf = (fleet: string, name: string): boolean =>
+  name.startsWith(`wt${fleetPrefix(fleet)}-`) && /-[0-9a-f]{8}$/.test(name);
 
 /** `10.128.0.11` → `0a80000b`. */
 export const hexOf4 = (address: string) =>

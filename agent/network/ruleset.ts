@@ -11,7 +11,7 @@ export const FAMILIES = ['ip', 'inet', 'bridge'] as const;
 /**
  * Everything that this host's kernel is to filter and translate, as one file of nftables. It is one transaction: what was there of the
  * fleet's goes, and what is to be comes, with no moment between. Connections are the kernel's own, and live on.
- * @param isInhabited guests' interfaces or bridges are still here, whatever the goal knows: to them everything is closed.
+ * @param isInhabited guests' interfaces are still here, whatever the goal knows: to them everything is closed.
  */
 export function composeRuleset(
   part: RouterPart,

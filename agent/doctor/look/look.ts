@@ -23,7 +23,7 @@ export interface LookOptions {
   readonly driver: Pick<HypervisorDriver, 'listDomains' | 'listNetworks'>;
   /** Folders of the blob cache, and of the VMs' seeds and logs. */
   readonly paths: { readonly blobs: string; readonly run: string };
-  readonly links: Pick<HostLinks, 'bridges' | 'tables'>;
+  readonly links: Pick<HostLinks, 'bridges' | 'hasGuests' | 'tables'>;
   readonly goal: () => Goal | null;
   readonly busy: () => ReadonlySet<string>;
   /** Absent: this host has no guard. */
@@ -37,13 +37,14 @@ export interface LookOptions {
 export async function look(options: LookOptions): Promise<Omit<DoctorWorld, 'damaged'>> {
   const { fleet, pools, paths, driver, links } = options;
   const busyBefore = options.busy();
-  const [disks, inPools, inRun, blobs, bridges, tables, leftovers] = await Promise.all([
+  const [disks, inPools, inRun, blobs, bridges, tables, hasGuests, leftovers] = await Promise.all([
     options.disks.list(),
     lookAtPools(pools, fleet),
     lookAtSeeds(paths.run),
     lookAtBlobs(paths.blobs),
     links.bridges(),
     links.tables(),
+    links.hasGuests(fleet),
     options.ceph?.leftovers() ?? [],
   ]);
   const [domains, networks] = await Promise.all([driver.listDomains(), driver.listNetworks()]);
@@ -70,6 +71,7 @@ export async function look(options: LookOptions): Promise<Omit<DoctorWorld, 'dam
     blobs,
     bridges,
     tables,
+    hasGuests,
     spaces: options.watch.latest.spaces,
     leftovers,
     ...(options.guard ? { guard: options.guard() } : {}),

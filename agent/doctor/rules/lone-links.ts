@@ -1,14 +1,8 @@
 import { networkName } from '../../executor/names.ts';
-import { bridgeName, tableName } from '../../network/names.ts';
+import { isBridgeOf, tableName } from '../../network/names.ts';
 import { isRouting } from '../../network/router-part.ts';
 import type { Finding } from '../findings.ts';
 import type { DoctorWorld, Rule } from '../world.ts';
-
-/** `wb<fleet4>-<number>`, and nothing else: the name is the mark. */
-export function isBridgeOf(fleet: string, name: string): boolean {
-  const number = numberOf(name);
-  return number !== null && name === bridgeName(fleet, { number });
-}
 
 /** Of the network whose bridge has this name; null: it ends in none. */
 function numberOf(bridge: string): number | null {
@@ -47,10 +41,11 @@ function isNetworkThere({ goal, networks, fleet }: DoctorWorld, bridge: string):
   );
 }
 
-/** The fleet's tables of rules, where neither the goal nor libvirt has a network of the fleet. */
-export const loneTables: Rule<Finding> = ({ goal, tables, networks, fleet }) => {
+/** The fleet's tables of rules, where neither the goal nor libvirt has a network of the fleet, and no guest of it is left that they keep in. */
+export const loneTables: Rule<Finding> = ({ goal, tables, networks, fleet, hasGuests }) => {
   if (
     goal === null ||
+    hasGuests ||
     goal.networks.length > 0 ||
     isRouting(goal) ||
     networks.some(({ mark }) => mark !== null)

@@ -605,7 +605,7 @@ test('to guests that no goal knows any more everything is closed, and where none
   for (const family of ['-4', '-6'])
     expect(await stage.run('h3', ['ip', family, 'route'])).not.toMatch(/^unreachable 10|^unreachable fd/m);
   const links = await stage.run('h3', ['ip', '-o', 'link']);
-  for (const [, name = ''] of links.matchAll(/^\d+: (w[bt]f1ee-[^:@]+)/gm))
+  for (const [, name = ''] of links.matchAll(/^\d+: (wtf1ee-[^:@]+)/gm))
     await stage.run('h3', ['ip', 'link', 'delete', name]);
   expect(await router.ask({ do: 'heal' })).toBe(true);
   expect((await stage.run('h3', ['nft', 'list', 'tables'])).trim()).toBe('');

@@ -135,6 +135,7 @@ const aWorld: fc.Arbitrary<DoctorWorld> = fc.record({
   damaged: fc.array(aDigit.map(digestOf), { maxLength: 2 }).map((digests) => new Set(digests)),
   bridges: fc.uniqueArray(aBridge, { selector: ({ name }) => name, maxLength: 4 }),
   tables: fc.uniqueArray(fc.constantFrom('weft_5eed', 'weft_f00d', 'filter')),
+  hasGuests: fc.boolean(),
   spaces: fc.constantFrom(
     [],
     [{ name: 'local', path: POOL, freeMiB: 10, totalMiB: 100_000, hasCache: true }],

@@ -57,6 +57,7 @@ export function aDoctorWorld(overrides: Partial<DoctorWorld> = {}): DoctorWorld 
     damaged: new Set(),
     bridges: [{ name: 'wb5eed-1', ports: ['vnet0'] }],
     tables: ['weft_5eed'],
+    hasGuests: false,
     leftovers: [],
     spaces: [{ name: 'local', path: POOL, freeMiB: 50_000, totalMiB: 100_000, hasCache: true }],
     ...overrides,

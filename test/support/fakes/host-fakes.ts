@@ -149,10 +149,11 @@ export const fakeLink: ControllerLink = {
   fetchSecrets: async () => fakeSecrets,
 };
 
-/** Bridges and tables in memory. */
+/** Bridges and tables in memory, and no guest unless one is put there. */
 export class FakeLinks implements HostLinks {
   readonly all = new Map<string, Bridge>();
   readonly tableNames = new Set<string>();
+  readonly fleetsWithGuests = new Set<string>();
 
   async bridges(): Promise<readonly Bridge[]> {
     return [...this.all.values()];
@@ -160,6 +161,10 @@ export class FakeLinks implements HostLinks {
 
   async tables(): Promise<readonly string[]> {
     return [...this.tableNames];
+  }
+
+  async hasGuests(fleet: string): Promise<boolean> {
+    return this.fleetsWithGuests.has(fleet);
   }
 
   async removeBridge(name: string): Promise<void> {

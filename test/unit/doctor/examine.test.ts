@@ -382,6 +382,7 @@ test('the table of address translation goes with the last network, and no other 
     { kind: 'lone-table', repair: { kind: 'remove-table', table: 'weft_5eed' } },
   ]);
   expect(found({ tables: ['weft_5eed'] })).toEqual([]);
+  expect(found({ ...idle, tables: ['weft_5eed'], hasGuests: true })).toEqual([]);
 });
 
 test.each([

@@ -146,5 +146,7 @@ test('a bridge that has something on it by now, or is not ours, stays', async ()
   await refused({ kind: 'remove-bridge', bridge: 'br0' });
   await refused({ kind: 'remove-bridge', bridge: 'wb5eed-6' });
   await refused({ kind: 'remove-table', table: 'nat' });
+  links.fleetsWithGuests.add(FLEET);
+  await refused({ kind: 'remove-table', table: 'weft_5eed' });
   expect([...links.all.keys()]).toEqual(['wb5eed-7', 'br0']);
 });
