@@ -27,7 +27,7 @@ export function networkPartsOf(host: string, guests: readonly VmRecord[], world:
       const network = world.networks.get(id);
       return network ? [networkGoalOf(host, network, guests, world)] : [];
     }),
-    router: routerGoalOf(host, new Set(ids), backbone !== undefined, world),
+    router: routerGoalOf(host, guests, backbone !== undefined, world),
     ...(backbone ? { backbone } : {}),
     ...(edge ? { edge } : {}),
     ...(names ? { names } : {}),
