@@ -1,0 +1,61 @@
+import { expect, test } from 'vitest';
+import type { Machine } from '../../../controller/model/index.ts';
+import { networkPartsOf } from '../../../controller/reconciler/network-goals.ts';
+import { aMachine, anApplication } from '../../support/builders/application.ts';
+import { FLEET } from '../../support/builders/goal.ts';
+import { aVm } from '../../support/builders/vm.ts';
+
+const subnet = 'crm/machines';
+const network = { id: subnet, number: 3, cidr: '10.128.8.0/22', gateway: '10.128.8.1', addresses: {} };
+
+/** @param machines what they say of the world; null: one that is on its way out, and was as a machine is that says nothing. */
+function goalOf(machines: Readonly<Record<string, Machine['outbound'] | null>>, undeclared: string[] = []) {
+  const names = [...Object.keys(machines), ...undeclared];
+  const vms = names.map((name, index) =>
+    aVm({
+      ...{ id: `crm/${name}`, role: null, index: null, kind: 'machine' as const, networkId: subnet },
+      address: `10.128.8.${10 + index}`,
+    }),
+  );
+  const declared = Object.entries(machines).flatMap(([name, outbound]) =>
+    outbound === null ? [] : [[name, aMachine(outbound === undefined ? {} : { outbound })] as const],
+  );
+  const going = Object.keys(machines).filter((name) => machines[name] === null);
+  const crm = anApplication(
+    'crm',
+    { roles: {}, machines: Object.fromEntries(declared) },
+    { retiredMachines: Object.fromEntries(going.map((name) => [name, aMachine()])) },
+  );
+  const world = {
+    fleet: { uuid: FLEET, epoch: 1, range: '10.128.0.0/10' },
+    applications: new Map([['crm', crm]]),
+    networks: new Map([[subnet, network]]),
+    hosts: new Map(),
+    vms: new Map(vms.map((vm) => [vm.id, vm])),
+  };
+  const router = networkPartsOf('h1', vms, world).router;
+  return { outbound: router?.outbound, outboundByGuest: router?.outboundByGuest };
+}
+const guest = (last: number, allow: 'all' | string[]) => ({
+  ...{ subnet, address: `10.128.8.${last}`, address6: `fd5e:ed00:0:3::${last.toString(16)}`, allow },
+});
+
+test('machines of one network that reach the same are a subnet, as an older agent knows it', () => {
+  expect(goalOf({ a: undefined, b: undefined })).toEqual({ outbound: [{ subnet, allow: 'all' }] });
+  expect(goalOf({ a: ['10.0.0.0/8'], b: ['10.0.0.0/8'] })).toEqual({
+    outbound: [{ subnet, allow: ['10.0.0.0/8'] }],
+  });
+  expect(goalOf({ a: false, b: false })).toEqual({ outbound: [] });
+});
+
+test('machines that reach something else each are told one by one, and nothing of them to an older agent', () => {
+  expect(goalOf({ a: false, b: undefined, c: ['10.0.0.0/8'] })).toEqual({
+    outbound: [],
+    outboundByGuest: [guest(11, 'all'), guest(12, ['10.0.0.0/8'])],
+  });
+});
+
+test('a machine that drains reaches what it did, and one that is not declared any more nothing', () => {
+  expect(goalOf({ a: undefined, b: null })).toEqual({ outbound: [{ subnet, allow: 'all' }] });
+  expect(goalOf({ a: undefined }, ['b'])).toEqual({ outbound: [], outboundByGuest: [guest(10, 'all')] });
+});
