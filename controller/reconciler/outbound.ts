@@ -3,9 +3,10 @@ import { isSameDocument } from '../../agent/kit/same-document.ts';
 import type { RouterGoal } from '../../agent/protocol/index.ts';
 import type { ApplicationRecord, VmRecord } from '../model/records.ts';
 import type { Machine, Role } from '../model/service.ts';
+import { networkNameOf } from './flows.ts';
 import type { NetworkWorld } from './network-world.ts';
 import { nameOf } from './placement.ts';
-import { machineOf } from './retired.ts';
+import { machineOf, roleOf } from './retired.ts';
 
 /** What of the world a guest reaches: all that is beyond the hosts' own links, or these prefixes, which may be on them. Empty: nothing. */
 export type Outbound = 'all' | readonly string[];
@@ -26,6 +27,19 @@ export function outboundOfGuest(
   if (role === null) return outboundOf(machineOf(application, nameOf(id)));
   const roles = application?.service.roles ?? {};
   return outboundOf(Object.hasOwn(roles, role) ? roles[role] : undefined);
+}
+
+/**
+ * Whether nobody on a subnet is to reach anything of the world, so that names of it are not asked for either: they would be a way out. Of machines by
+ * those that are declared, or drain, wherever they are.
+ */
+export function isClosed(application: ApplicationRecord | undefined, subnet: string): boolean {
+  const role = roleOf(application, subnet);
+  if (role) return role.outbound === false;
+  const machines = { ...application?.retiredMachines, ...application?.service.machines };
+  return Object.values(machines).every(
+    (machine) => networkNameOf(machine) !== subnet || machine.outbound === false,
+  );
 }
 
 type OutboundGoal = Pick<RouterGoal, 'outbound' | 'outboundByGuest'>;

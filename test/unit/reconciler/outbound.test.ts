@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Machine } from '../../../controller/model/index.ts';
 import { networkPartsOf } from '../../../controller/reconciler/network-goals.ts';
-import { aMachine, anApplication } from '../../support/builders/application.ts';
+import { aMachine, anApplication, aRole } from '../../support/builders/application.ts';
 import { FLEET } from '../../support/builders/goal.ts';
 import { aVm } from '../../support/builders/vm.ts';
 
@@ -33,8 +33,12 @@ function goalOf(machines: Readonly<Record<string, Machine['outbound'] | null>>, 
     hosts: new Map(),
     vms: new Map(vms.map((vm) => [vm.id, vm])),
   };
-  const router = networkPartsOf('h1', vms, world).router;
-  return { outbound: router?.outbound, outboundByGuest: router?.outboundByGuest };
+  const { router, networks } = networkPartsOf('h1', vms, world);
+  return {
+    outbound: router?.outbound,
+    outboundByGuest: router?.outboundByGuest,
+    namesOnly: networks.at(0)?.namesOnly,
+  };
 }
 const guest = (last: number, allow: 'all' | string[]) => ({
   ...{ subnet, address: `10.128.8.${last}`, address6: `fd5e:ed00:0:3::${last.toString(16)}`, allow },
@@ -45,7 +49,7 @@ test('machines of one network that reach the same are a subnet, as an older agen
   expect(goalOf({ a: ['10.0.0.0/8'], b: ['10.0.0.0/8'] })).toEqual({
     outbound: [{ subnet, allow: ['10.0.0.0/8'] }],
   });
-  expect(goalOf({ a: false, b: false })).toEqual({ outbound: [] });
+  expect(goalOf({ a: false, b: false })).toEqual({ outbound: [], namesOnly: true });
 });
 
 test('machines that reach something else each are told one by one, and nothing of them to an older agent', () => {
@@ -58,4 +62,37 @@ test('machines that reach something else each are told one by one, and nothing o
 test('a machine that drains reaches what it did, and one that is not declared any more nothing', () => {
   expect(goalOf({ a: undefined, b: null })).toEqual({ outbound: [{ subnet, allow: 'all' }] });
   expect(goalOf({ a: undefined }, ['b'])).toEqual({ outbound: [], outboundByGuest: [guest(10, 'all')] });
+});
+
+test('names of the world are asked for where any machine of the network is let out, or any of it is named', () => {
+  for (const open of [
+    { a: false, b: undefined },
+    { a: false, b: [] },
+    { a: ['10.0.0.0/8'] },
+    { a: false, b: null },
+  ] as const)
+    expect(goalOf(open).namesOnly).toBeUndefined();
+  expect(goalOf({ a: false }, ['b']).namesOnly).toBe(true);
+  expect(goalOf({}, ['b']).namesOnly).toBe(true);
+});
+
+test('names of the world are asked for where a role is let out, and not where it is not, also while it drains', () => {
+  const vm = aVm();
+  const world = (application: ReturnType<typeof anApplication>) => ({
+    fleet: { uuid: FLEET, epoch: 1, range: '10.128.0.0/10' },
+    applications: new Map([['crm', application]]),
+    networks: new Map([['crm/web', { ...network, id: 'crm/web' }]]),
+    hosts: new Map(),
+    vms: new Map([[vm.id, vm]]),
+  });
+  const closed = aRole({ outbound: false });
+  const namesOnly = (application: ReturnType<typeof anApplication>) =>
+    networkPartsOf('h1', [vm], world(application)).networks[0]?.namesOnly;
+  expect(namesOnly(anApplication())).toBeUndefined();
+  expect(
+    namesOnly(anApplication('crm', { roles: { web: aRole({ outbound: ['10.0.0.0/8'] }) } })),
+  ).toBeUndefined();
+  expect(namesOnly(anApplication('crm', { roles: { web: closed } }))).toBe(true);
+  expect(namesOnly(anApplication('crm', { roles: {} }, { retired: { web: closed } }))).toBe(true);
+  expect(namesOnly(anApplication('crm', { roles: {} }, { retired: { web: aRole() } }))).toBeUndefined();
 });
