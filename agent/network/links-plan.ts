@@ -146,7 +146,8 @@ function bridgeLines({ found }: Context, { name, mtu, taps }: WantedBridge): rea
     ...present
       .filter(({ master }) => master !== name)
       .map(({ ifname }) => `link set dev ${ifname} master ${name}`),
-    ...[...present, bridge]
+    // What a guest was told at its start it goes on taking: of its neighbours on the bridge nobody would tell it otherwise.
+    ...[...present.filter((tap) => mtu !== null && tap.mtu < mtu), bridge]
       .filter((link) => mtu !== null && link.mtu !== mtu)
       .map(({ ifname }) => `link set dev ${ifname} mtu ${mtu}`),
     // A guest says where another one is by no frame that rules for bridges do not see.

@@ -2,7 +2,6 @@ import type { NetworkGoal, RouterOf } from '../protocol/index.ts';
 import { canonical6, is4, prefixLength } from './addresses.ts';
 import { backboneDevice, bridgeName, meshDevice, tapName, tunnelDevice } from './names.ts';
 import { type BackbonePart, hasBackbone, isRouting, type RouterPart } from './router-part.ts';
-import { tunnelOverhead } from './tunnel-wanted.ts';
 import { unreachableRanges } from './unreachable.ts';
 
 export interface WantedVxlan {
@@ -23,7 +22,7 @@ export interface WantedBridge {
   readonly name: string;
   /** Null: as it is. */
   readonly mtu: number | null;
-  /** Names of guests' interfaces, of which some may not be there. */
+  /** Names of guests' interfaces, of which some may not be there. Their MTU is no less: one that a guest was started with stays. */
   readonly taps: readonly string[];
 }
 
@@ -145,10 +144,11 @@ function backboneLinks({
 }
 
 /**
- * A guest that was started before there was a tunnel sends packets that are too large for it. They are let in as far as the VXLAN, which
- * answers that guest with the size that the tunnel takes; a bridge would drop them without a word.
+ * As large as any guest may ever have been told: one that was started before there was a tunnel, or a host with a narrower underlay, goes on
+ * sending packets of that size. They are let in as far as the VXLAN, which answers that guest with the size that its way takes; a bridge would
+ * drop them without a word.
  */
-const meshMtu = ({ backbone }: BackbonePart): number => backbone.mtu + tunnelOverhead(backbone);
+const MESH_MTU = 65_000;
 
 /** Guests of a mesh on other hosts: each is known by its address, and behind which host it is. */
 function meshLinks(part: BackbonePart): Pick<WantedLinks, 'vxlans' | 'neighbours' | 'forwards'> {
@@ -165,7 +165,7 @@ function meshLinks(part: BackbonePart): Pick<WantedLinks, 'vxlans' | 'neighbours
   });
   return {
     vxlans: meshed.map(({ device, bridge, vni }) => ({
-      ...{ name: device, vni, port: backbone.port, local: backbone.self.underlay, mtu: meshMtu(part) },
+      ...{ name: device, vni, port: backbone.port, local: backbone.self.underlay, mtu: MESH_MTU },
       ...{ mac: null, master: bridge },
     })),
     neighbours: meshed.flatMap(({ bridge, peers }) =>

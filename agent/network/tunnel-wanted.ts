@@ -1,10 +1,8 @@
-import type { BackboneGoal, RouterOf } from '../protocol/index.ts';
+import type { RouterOf } from '../protocol/index.ts';
 import { canonical6, is4 } from './addresses.ts';
 import { fleetPrefix, tunnelDevice } from './names.ts';
 import { type BackbonePart, hasBackbone, type RouterPart } from './router-part.ts';
 
-/** What WireGuard adds: outer headers of IPv4 or IPv6 and UDP, and 32 bytes of its own. */
-const OVERHEAD = { v4: 60, v6: 80 };
 /** Of tables of routes: WF, and the fleet's prefix. */
 const FIRST_TABLE = 0x57460000;
 
@@ -31,10 +29,6 @@ export interface WantedTunnel {
 /** Others with which this host encrypts. */
 export const sealedOthers = ({ backbone }: BackbonePart): readonly RouterOf[] =>
   backbone.others.filter(({ publicKey }) => publicKey !== undefined);
-
-/** Bytes that the tunnel takes of a packet; 0 without one. */
-export const tunnelOverhead = ({ tunnel, self }: BackboneGoal): number =>
-  tunnel === undefined ? 0 : is4(self.underlay) ? OVERHEAD.v4 : OVERHEAD.v6;
 
 /** Null: nothing of this host is encrypted. */
 export function composeTunnel(part: RouterPart): WantedTunnel | null {

@@ -5,6 +5,7 @@ import { type GoldenLab, goldenLab } from '../support/golden-lab.ts';
 import { isReady, rowOf, waitOnEveryHost, waitUntilNothingIsLeft } from '../support/hosts.ts';
 import { Declarations } from '../support/network/declared.ts';
 import { knockAs, knockFrom, serveAddresses } from '../support/network/forgeries.ts';
+import { gatewayOn } from '../support/network/gateways.ts';
 import {
   addUsualNetworks,
   closedTargets,
@@ -25,6 +26,7 @@ import {
   SSH,
   UNDECLARED,
 } from '../support/network/models.ts';
+import { WorldNames } from '../support/network/world-names.ts';
 import { waitFor } from '../support/wait-for.ts';
 import type { PsRow, TimelineStep } from '../support/weft.ts';
 
@@ -203,9 +205,7 @@ describe('the network of two applications', () => {
     const onHome = async (...command: readonly string[]) => (await golden.lab.exec(home, command)).stdout;
     const bootOf = () => inside('north/api-0', 'cat /proc/sys/kernel/random/boot_id');
     const boot = await bootOf();
-    const gateway = address('north/api-0').replace(/\d+$/, '1');
-    const bridge = /^\d+: (wb\S+) /m.exec(await onHome('ip', '-4', '-o', 'addr', 'show', 'to', gateway))?.[1];
-    if (bridge === undefined) throw new Error(`${home} has no bridge with ${gateway}`);
+    const { ifname: bridge } = await gatewayOn(golden.lab, home, address('north/api-0'));
     const macOf = async () => (await onHome('cat', `/sys/class/net/${bridge}/address`)).trim();
     const mac = await macOf();
     await onHome('ip', 'link', 'delete', bridge);
@@ -233,6 +233,51 @@ describe('the network of two applications', () => {
       (answer) => answer.includes(address('north/api-0')),
       60_000,
     );
+  });
+
+  test('has the gateway of a role on each of its hosts under the same addresses, and guests know what goes through it', async () => {
+    const mesh = guests.filter(({ app, role }) => app === 'north' && role === 'mesh');
+    const gateways = await Promise.all(mesh.map((each) => gatewayOn(golden.lab, each.host, each.address)));
+    expect(new Set(mesh.map(({ host }) => host)).size).toBe(3);
+    const [first] = gateways;
+    expect(first?.addresses).toHaveLength(2);
+    for (const gateway of gateways) expect(gateway).toEqual(first);
+    for (const { id } of mesh)
+      expect([id, await inside(id, 'cat /sys/class/net/eth0/mtu')]).toEqual([id, String(first?.mtu)]);
+    expect(first?.mtu).toBe(1_450);
+  });
+
+  test('answers guests names of the world as long as they are let out, and while they run no more', async () => {
+    const one = 'south/web-0';
+    const home = String(rowOf(rows, one).host);
+    const { ifname } = await gatewayOn(golden.lab, home, address(one));
+    const settings = async () =>
+      (await golden.lab.exec(home, ['sh', '-c', `cat $(grep -l ${ifname}$ /var/lib/libvirt/dnsmasq/*.conf)`]))
+        .stdout;
+    const resolve = (name: string) => inside(one, `busybox nslookup ${name} 2>&1 || true`);
+    const untilItKnows = (name: string, answer: string) =>
+      waitFor(
+        name,
+        () => resolve(name),
+        (text) => text.includes(answer),
+        60_000,
+      );
+    const boot = await inside(one, 'cat /proc/sys/kernel/random/boot_id');
+    const world = await WorldNames.start(golden.lab, home);
+    const apply = async (model: string) =>
+      golden.weft.ok(['apply', '-f', await golden.model(model, 'south.yaml'), '--wait'], {
+        timeoutMs: 120_000,
+      });
+    await apply(SOUTH.replace('  web:', '  web:\n    outbound: false'));
+    await waitFor('a resolver that asks nobody', settings, (text) => text.includes('no-resolv'), 60_000);
+    await untilItKnows('web-0.web.south.weft.internal', address(one));
+    await resolve('closed.example');
+    await apply(SOUTH);
+    await untilItKnows('open.example', '203.0.113.7');
+    await world.heard('open.example');
+    expect(world.questions).not.toContain('closed');
+    expect(await inside(one, 'cat /proc/sys/kernel/random/boot_id')).toBe(boot);
+    await world.stop();
   });
 
   test('serves an input endpoint on every edge host, with ready instances behind it, and says so', async () => {

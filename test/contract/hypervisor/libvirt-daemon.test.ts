@@ -6,6 +6,7 @@ import pino from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { DomainEvent } from '../../../agent/hypervisor/driver.ts';
 import { LibvirtDriver } from '../../../agent/hypervisor/libvirt/libvirt-driver.ts';
+import { WorldNames } from '../../support/network/world-names.ts';
 import { waitFor } from '../../support/wait-for.ts';
 import { aNetwork } from './driver-suite.ts';
 import { LibvirtRig, macOf } from './libvirt-rig.ts';
@@ -58,6 +59,34 @@ describe('a libvirtd that', () => {
     await driver.removeNetwork(network.name);
     expect(await rig.virsh('list', '--all', '--name')).toBe('');
     expect(await rig.virsh('net-list', '--all', '--name')).toBe('');
+  });
+
+  test('asks whom the host asks for the world’s names, another for the fleet’s, and where names of the world are none of a network’s, nobody for those', async () => {
+    const { driver, lab } = rig;
+    const ofFleet = '10.191.252.1';
+    await lab.exec('h1', ['ip', 'address', 'add', `${ofFleet}/32`, 'dev', 'lo']);
+    const world = await WorldNames.start(lab, 'h1', ofFleet);
+    const network = aNetwork(3, { resolver: { zone: 'weft.internal', address: ofFleet } });
+    const ask = (name: string) => world.ask(network.gateway, name);
+    const [answered, refused] = ['0 1', '5 0'];
+
+    await driver.ensureNetwork(network);
+    expect([await ask('open.example'), await ask('web.crm.weft.internal')]).toEqual([answered, answered]);
+    await world.heard('open.example');
+    await world.heard('web.crm.weft.internal', ofFleet);
+    await driver.remakeNetwork({ ...network, namesOnly: true });
+    expect([await ask('closed.example'), await ask('db.crm.weft.internal')]).toEqual([refused, answered]);
+    await world.heard('db.crm.weft.internal', ofFleet);
+    // Where nobody is asked for the fleet's names either.
+    const { resolver: _none, ...alone } = network;
+    await driver.remakeNetwork({ ...alone, namesOnly: true });
+    expect([await ask('closed.example'), await ask('closed.weft.internal')]).toEqual([refused, refused]);
+    await driver.remakeNetwork(network);
+    expect(await ask('again.example')).toBe(answered);
+    await world.heard('again.example');
+    expect(world.questions).not.toContain('closed');
+    await driver.removeNetwork(network.name);
+    await world.stop();
   });
 
   test('does not know a capability that it is to do without starts the guest all the same', async () => {

@@ -189,6 +189,32 @@ test('a guest reaches no host, nothing on the underlay, and of the world what is
   await expectUnreached('shop/web-0', [...world, ...listed]);
 });
 
+test('machines of one network reach what each of them is let out to, and of the network of the hosts what it names', async () => {
+  const listed: readonly Target[] = [
+    ['203.0.113.2', 80],
+    ['2001:db8:2::2', 80],
+  ];
+  const others: readonly Target[] = [
+    ['203.0.113.1', 80],
+    ['2001:db8:2::1', 80],
+  ];
+  const beside: readonly Target[] = [
+    [GATEWAY, 80],
+    [GATEWAY6, 80],
+  ];
+  const closed: readonly Target[] = [
+    [DEVICE, 80],
+    [DEVICE6, 80],
+    [underlayOf('h3'), 80],
+    [underlay6Of('h1'), 80],
+  ];
+  await expectReached('crm/machines-0', [...listed, ...beside, ['203.0.113.1', 80]]);
+  await expectUnreached('crm/machines-0', [['2001:db8:2::1', 80], ...closed]);
+  await expectUnreached('crm/machines-1', [...listed, ...others, ...beside, ...closed]);
+  await expectReached('crm/machines-2', [...listed, ...others]);
+  await expectUnreached('crm/machines-2', [...beside, ...closed]);
+});
+
 test('of the network of the hosts a guest reaches what outbound names, and never hosts and devices', async () => {
   const named: readonly Target[] = [
     [GATEWAY, 80],
@@ -446,6 +472,54 @@ test('packets as large as guests are told pass whole, and connections live on wh
   for (const host of held) expect(await ask('exchange', host, { size: 1_000 })).toBe(true);
   await apply(guests);
   for (const host of held) expect(await ask('exchange', host, { size: 1_000 })).toBe(true);
+});
+
+test('guests that were told more than a narrower host leaves are answered with what fits, and within a mesh go on as they were', async () => {
+  const [told, left] = [1450, 1350];
+  await Promise.all(
+    HOSTS.map((host) => {
+      const part = partOf(host, guests);
+      if (!part.backbone) throw new TypeError('it has a backbone');
+      const narrow = { ...part, backbone: { ...part.backbone, mtu: left } };
+      return stage.host(host).router.ask({ do: 'apply', part: narrow });
+    }),
+  );
+  expect(await stage.host('h1').router.ask({ do: 'heal' })).toBe(false);
+  const whole = { whole: true };
+  const arrives = (from: string, to: string, text: string) =>
+    waitFor(
+      `${text.length} bytes of ${from} at ${to}`,
+      async () => {
+        await send(from, guestOf(to), text, whole);
+        return came(to, text);
+      },
+      (count) => count > 0,
+      30_000,
+    );
+  // On one bridge, and over the VXLAN between two of them.
+  for (const to of ['shop/db-2', 'shop/db-0']) await arrives('shop/db-1', to, 'm'.repeat(told - 28));
+  await arrives('crm/web-1', 'crm/db-0', 'n'.repeat(left - 28));
+  const larger = 'o'.repeat(left - 27);
+  // It is told by the first one that is lost.
+  await waitFor(
+    'the guest to know what fits',
+    () => send('crm/web-1', guestOf('crm/db-0'), larger, whole),
+    (isSent) => !isSent,
+    30_000,
+  );
+  expect(await came('crm/db-0', larger)).toBe(0);
+  for (const [from, to, port] of [
+    ['crm/web-1', 'crm/db-0', 5432],
+    ['shop/db-1', 'shop/db-2', 80],
+    ['shop/db-1', 'shop/db-0', 80],
+  ] as const)
+    for (const host of [guestOf(to).address, guestOf(to).address6]) {
+      const ask = (work: string, more = {}) =>
+        stage.guest(from).ask({ do: work, host, port, limit: ANSWERS_S, ...more });
+      await ask('hold');
+      expect(await ask('exchange', { size: 300_000 })).toBe(true);
+    }
+  await apply(guests);
 });
 
 test('a guest that lives elsewhere by now is cut off as soon as the goals of others say so', async () => {
