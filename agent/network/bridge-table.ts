@@ -61,10 +61,14 @@ const toMesh = (meshes: string) =>
 
 const chainOf = ({ address }: Lease) => `guest-${hexOf4(address)}`;
 
+/** Of all kinds. */
+const GROUPS = 'ff00::/8';
+
 /** Who answers need not do so from a server's port, but at a client's. */
 const SERVERS = [
   'udp sport { 67, 547 } counter drop',
-  'udp dport { 68, 546 } counter drop',
+  'ether type ip udp dport 68 counter drop',
+  'ether type ip6 udp dport 546 counter drop',
   'icmpv6 type { nd-router-advert, nd-redirect } counter drop',
 ];
 
@@ -86,9 +90,9 @@ function guestRules({ mac, address, address6 }: Lease, isShared: boolean): reado
     'ip saddr 0.0.0.0 udp sport 68 udp dport 67 accept',
     // By its link-local address it is known to who answers; and this host's own programs answer so many only.
     `ip6 saddr != { ::, ${linkLocal} } icmpv6 type nd-router-solicit counter drop`,
-    `ip6 saddr != ${linkLocal} ip6 daddr ff00::/8 udp dport 547 counter drop`,
+    `ip6 saddr != ${linkLocal} ip6 daddr ${GROUPS} udp dport 547 counter drop`,
     'icmpv6 type nd-router-solicit limit rate over 5/second burst 20 packets counter drop',
-    'udp dport 547 limit rate over 10/second burst 20 packets counter drop',
+    `ip6 daddr ${GROUPS} udp dport 547 limit rate over 10/second burst 20 packets counter drop`,
     // The address that an advertisement is about: behind 8 bytes of ICMP.
     `icmpv6 type nd-neighbor-advert @th,64,128 != { ${own6.map(hexOf6).join(', ')} } counter drop`,
     // Nobody else has its address; the router, which answers for it, would say that it is taken.
