@@ -19,6 +19,11 @@ module.exports = {
     only('protocol-imports-kit', '^agent/protocol/', '^agent/(protocol|kit)/'),
     only('guard-imports-kit', '^agent/guard/(?!lease-keeper)', '^agent/(guard|kit)/'),
     only('edge-imports-protocol-and-kit', '^agent/edge/', '^agent/(edge|protocol|kit)/'),
+    only(
+      'ipv6-imports-network',
+      '^agent/ipv6/',
+      '^agent/((ipv6|network|protocol|kit)/|edge/(daemon|restarts)\\.ts$)',
+    ),
     only('names-imports-kit', '^agent/names/', '^agent/(names|kit|protocol)/'),
     only('agent-never-controller', '^agent/', '^(agent|images)/'),
     only('images-imports-kit', '^images/', '^(images|agent/kit)/'),
@@ -37,6 +42,7 @@ module.exports = {
       '^agent/executor/plan',
       '^agent/guard/decide',
       '^agent/edge/(backend-plan|choose|edge-report|haproxy-configuration|refusals)',
+      '^agent/ipv6/(subnets6|radvd-configuration|dhcp6-answer|dhcp6-message)',
       '^agent/doctor/(examine|chains|rules/)',
       '^controller/packaging/deb/(layout|libraries|texts|packages)',
     ].map((path) => ({

@@ -79,6 +79,9 @@ export function composeInetTable(
     ]),
     composeChain('guest-input', null, [
       'icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, mld-listener-report, mld2-listener-report } accept',
+      // Who asks for a router or an address has none yet, but that of its link.
+      'icmpv6 type nd-router-solicit accept',
+      'ip6 saddr fe80::/10 ip6 daddr ff02::1:2 udp sport 546 udp dport 547 accept',
       'ip daddr 255.255.255.255 udp sport 68 udp dport 67 accept',
       'iifname . ip saddr != @guests4 counter drop',
       'iifname . ip6 saddr != @guests6 counter drop',

@@ -26,6 +26,7 @@ import {
   SSH,
   UNDECLARED,
 } from '../support/network/models.ts';
+import { advertiseRouter, learnRouter } from '../support/network/rogue-routers.ts';
 import { WorldNames } from '../support/network/world-names.ts';
 import { waitFor } from '../support/wait-for.ts';
 import type { PsRow, TimelineStep } from '../support/weft.ts';
@@ -166,6 +167,26 @@ describe('the network of two applications', () => {
       said: neighbour.address.replace(/\d+$/, '1'),
       verdicts: { server: 'dropped' },
     });
+  });
+
+  test('takes no guest for a router, or for one that gives out addresses of IPv6, and lets each ask for both', async () => {
+    const [rogue] = meshed();
+    expect(await advertiseRouter(golden, rogue)).toEqual({
+      said: '',
+      verdicts: {
+        router: 'dropped',
+        server: 'dropped',
+        answer: 'dropped',
+        solicitation: 'passed',
+        question: 'passed',
+      },
+    });
+  });
+
+  test('tells a guest of its router by IPv6, of which it gets no second address', async () => {
+    const asking = guest('north/web-0');
+    const { addresses } = await learnRouter(golden, asking);
+    expect(addresses).toEqual([`${asking.address6}/64`]);
   });
 
   test('is as declared with more than two thousand rules beside, and says so of the last of them', async () => {

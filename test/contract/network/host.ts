@@ -1,4 +1,5 @@
 import { createInterface } from 'node:readline';
+import { GuestAddressing } from '../../../agent/ipv6/guest-addressing.ts';
 import { systemClock } from '../../../agent/kit/clock.ts';
 import { exec } from '../../../agent/kit/exec.ts';
 import { watchKernel } from '../../../agent/network/kernel-monitor.ts';
@@ -13,12 +14,22 @@ import { UnderlayWatch } from '../../../agent/wiring/underlay.ts';
 const guarded: readonly string[] = JSON.parse(process.argv[2] ?? '[]');
 /** Absent: it encrypts nothing. */
 const settings: TunnelSettings | null = JSON.parse(process.argv[3] ?? 'null');
+/** Where its radvd has its files. Absent: nobody tells guests of IPv6. */
+const advertisements = process.argv[4];
 const log = { info: () => undefined, warn: (fields: unknown) => console.error(fields) } as never;
 const tunnel = settings && new KernelTunnel(settings, log);
 const network = new NftHostNetwork({
   log,
   guarded: async () => guarded,
   ...(tunnel === null ? {} : { tunnel }),
+  ...(advertisements === undefined
+    ? {}
+    : {
+        addressing: new GuestAddressing({
+          ...{ folder: advertisements, isInstalled: async () => true },
+          ...{ clock: systemClock, log },
+        }),
+      }),
 });
 
 type Request = { readonly id: number } & (

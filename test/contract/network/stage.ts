@@ -46,13 +46,18 @@ export class Stage {
   readonly #namespaces: string[] = [];
   readonly #workers: Worker[] = [];
   readonly #tunnelKeys: string | null;
+  readonly #advertisements: string | null;
   readonly hosts = new Map<string, { readonly router: Worker; readonly programs: Worker }>();
   readonly guests = new Map<string, Worker>();
   #world: Worker | null = null;
 
-  /** @param tunnelKeys folder of the hosts' private keys; absent: they encrypt nothing. */
-  constructor(tunnelKeys: string | null = null) {
+  /**
+   * @param tunnelKeys folder of the hosts' private keys; absent: they encrypt nothing. @param advertisements folder of what advertises the hosts'
+   * routers to guests; absent: nobody does.
+   */
+  constructor(tunnelKeys: string | null = null, advertisements: string | null = null) {
     this.#tunnelKeys = tunnelKeys;
+    this.#advertisements = advertisements;
   }
 
   namespace(what: string): string {
@@ -80,6 +85,23 @@ export class Stage {
   /** @param suffix of the name, where a guest is at two places. */
   async addGuest(guest: Guest, suffix = '', mtu = 1450): Promise<Worker> {
     const name = `${guest.id}${suffix}`;
+    await this.#plug(guest, name, mtu);
+    await this.#batch(name, [
+      `address add ${guest.address}/22 dev eth0`,
+      `address add ${guest.address6}/64 dev eth0 nodad`,
+      `route add default via ${gatewayOf(guest.role)}`,
+      `route add default via ${gateway6Of(guest.role)}`,
+    ]);
+    return this.#inhabit(name);
+  }
+
+  /** One that has read no seed: a link, and nothing else. */
+  async addBareGuest(guest: Guest): Promise<Worker> {
+    await this.#plug(guest, guest.id, 1450);
+    return this.#inhabit(guest.id);
+  }
+
+  async #plug(guest: Guest, name: string, mtu: number): Promise<void> {
     const tap = tapName(FLEET, guest.address);
     await this.addNamespace(name);
     await this.#batch(guest.host, [
@@ -87,14 +109,10 @@ export class Stage {
       `link set ${tap} mtu ${mtu} master ${bridgeName(FLEET, { number: numberOfRole(guest.role) })}`,
       `link set ${tap} up`,
     ]);
-    await this.#batch(name, [
-      `link set eth0 address ${guest.mac} mtu ${mtu}`,
-      'link set eth0 up',
-      `address add ${guest.address}/22 dev eth0`,
-      `address add ${guest.address6}/64 dev eth0 nodad`,
-      `route add default via ${gatewayOf(guest.role)}`,
-      `route add default via ${gateway6Of(guest.role)}`,
-    ]);
+    await this.#batch(name, [`link set eth0 address ${guest.mac} mtu ${mtu}`, 'link set eth0 up']);
+  }
+
+  async #inhabit(name: string): Promise<Worker> {
     const worker = this.#program(name);
     await worker.ready;
     this.guests.set(name, worker);
@@ -173,13 +191,18 @@ export class Stage {
     const program = [
       ...(this.#tunnelKeys === null ? [] : OWN_SOCKETS),
       ...[process.execPath, '--import', 'tsx', here('./host.ts'), JSON.stringify(GUARDED)],
-      ...(this.#tunnelKeys === null
-        ? []
-        : [JSON.stringify({ maker: 'userspace', keyFile: `${this.#tunnelKeys}/${host}.key` })]),
+      this.#tunnelKeys === null
+        ? 'null'
+        : JSON.stringify({ maker: 'userspace', keyFile: `${this.#tunnelKeys}/${host}.key` }),
+      ...(this.#advertisements === null ? [] : [`${this.#advertisements}/${host}`]),
     ];
     const router = this.#keep(new Worker(this.namespace(host), program));
     await router.ready;
     return router;
+  }
+
+  async makeBridge(host: string, role: string): Promise<void> {
+    await this.#batch(host, this.#bridgeLines(role));
   }
 
   /** As libvirt makes one that has no IPv6 of its making. */
