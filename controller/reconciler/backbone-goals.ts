@@ -14,8 +14,9 @@ import { collisionWith } from './collisions.ts';
 import { derived } from './derived.ts';
 import { edgeHosts, edgePart } from './edge-hosts.ts';
 import { encryptionOf } from './encryption.ts';
-import { listOf } from './listed-map.ts';
+import { type NetworkHost, networkHosts } from './network-host.ts';
 import type { NetworkWorld } from './network-world.ts';
+import { ofFleet } from './of-fleet.ts';
 import { outOfReach, outOfReachPart } from './out-of-reach.ts';
 import { underlayHolders } from './underlay-holders.ts';
 
@@ -39,11 +40,23 @@ interface Backbone {
   readonly tunnel: NonNullable<BackboneGoal['tunnel']>;
   /** The same routers with their keys, of hosts that encrypt. */
   readonly sealed: ReadonlyMap<string, RouterOf>;
+  /** Host → its place, as far as somebody has asked. */
+  readonly places: Map<string, BackboneGoal | undefined>;
 }
 
 /** A host's place on the backbone. Undefined: it has none, for nobody knows where it is on the underlay. */
 export function backboneGoalOf(host: string, { fleet, hosts }: NetworkWorld): BackboneGoal | undefined {
-  const { shared, routers, holders, tunnel, sealed } = derived(listOf(hosts), backboneOf(fleet));
+  const backbone = derived(networkHosts(hosts), backboneOf(fleet));
+  const { places } = backbone;
+  if (!places.has(host)) places.set(host, placeOn(backbone, host, fleet));
+  return places.get(host);
+}
+
+function placeOn(
+  { shared, routers, holders, tunnel, sealed }: Backbone,
+  host: string,
+  fleet: FleetRecord,
+): BackboneGoal | undefined {
   const self = routers.find((router) => router.host === host);
   if (!self) return undefined;
   const others = routers.filter((router) => router !== self && holders.has(router.host));
@@ -59,7 +72,7 @@ export function backboneGoalOf(host: string, { fleet, hosts }: NetworkWorld): Ba
 
 /** What guests never reach, of a host that has no place on the backbone: the same as everybody's. */
 export function closedAddresses({ fleet, hosts }: NetworkWorld): NonNullable<RouterGoal['closed']> {
-  const { shared, routers } = derived(listOf(hosts), backboneOf(fleet));
+  const { shared, routers } = derived(networkHosts(hosts), backboneOf(fleet));
   const { range, range6, outOfReach: closed = [] } = shared;
   return {
     ...{ range, range6 },
@@ -67,16 +80,10 @@ export function closedAddresses({ fleet, hosts }: NetworkWorld): NonNullable<Rou
   };
 }
 
-/** Fleet → how its backbone is made from its hosts: one function for each, by which the answer is remembered. */
-const makers = new WeakMap<FleetRecord, (hosts: readonly HostRecord[]) => Backbone>();
+/** How a fleet's backbone is made from its hosts. */
+const backboneOf = ofFleet(makeBackbone);
 
-function backboneOf(fleet: FleetRecord): (hosts: readonly HostRecord[]) => Backbone {
-  const known = makers.get(fleet) ?? ((hosts: readonly HostRecord[]) => makeBackbone(fleet, hosts));
-  makers.set(fleet, known);
-  return known;
-}
-
-function makeBackbone(fleet: FleetRecord, hosts: readonly HostRecord[]): Backbone {
+function makeBackbone(hosts: readonly NetworkHost[], fleet: FleetRecord): Backbone {
   const { uuid, range } = fleet;
   const cidr = backboneCidr(range);
   const cidr6 = subnet6Of(uuid, 0);
@@ -109,10 +116,14 @@ function makeBackbone(fleet: FleetRecord, hosts: readonly HostRecord[]): Backbon
     holders: underlayHolders(hosts),
     tunnel: { port: TUNNEL_PORT, mtu: tunnelMtu },
     sealed: fleet.encrypt === undefined ? new Map() : withKeys(routers, hosts),
+    places: new Map(),
   };
 }
 
-function withKeys(routers: readonly RouterOf[], hosts: readonly HostRecord[]): ReadonlyMap<string, RouterOf> {
+function withKeys(
+  routers: readonly RouterOf[],
+  hosts: readonly NetworkHost[],
+): ReadonlyMap<string, RouterOf> {
   const encryption = encryptionOf(hosts);
   return new Map(
     routers.flatMap((router) => {
@@ -128,7 +139,7 @@ function withKeys(routers: readonly RouterOf[], hosts: readonly HostRecord[]): R
  */
 function mtusOf(
   { encrypt }: FleetRecord,
-  hosts: readonly HostRecord[],
+  hosts: readonly NetworkHost[],
 ): { readonly mtu: number; readonly tunnelMtu: number } {
   const underlays = hosts.flatMap(({ number, offer }) =>
     number !== undefined && offer?.underlay ? [offer.underlay] : [],

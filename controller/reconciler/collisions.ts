@@ -1,8 +1,8 @@
 import { overlap } from '../../agent/kit/addressing.ts';
-import type { HostRecord } from '../model/records.ts';
+import type { NetworkHost } from './network-host.ts';
 
 /** Its own networks and addresses, and how it reaches its controller and its fence devices, as its agent tells them. */
-const surroundings = ({ offer }: HostRecord): readonly (readonly [what: string, prefix: string])[] => [
+const surroundings = ({ offer }: NetworkHost): readonly (readonly [what: string, prefix: string])[] => [
   ...(offer?.underlay?.networks ?? []).map((each) => [`its network ${each}`, each] as const),
   ...(offer?.underlay?.own ?? []).map(
     (each) =>
@@ -13,25 +13,26 @@ const surroundings = ({ offer }: HostRecord): readonly (readonly [what: string, 
   ),
 ];
 
-/** What was found of an offer, which never changes, beside ranges. */
-const known = new WeakMap<object, { readonly beside: string; readonly collision: string | null }>();
+/** What was found of an offer, which never changes, beside ranges: those of the fleet and those of its backbone, one after the other. */
+const known = new WeakMap<object, Map<string, string | null>>();
 
 /** What of a host is in ranges of the fleet's, so that guests would be in its way; null: nothing is. */
-export function collisionWith(host: HostRecord, ranges: readonly string[]): string | null {
+export function collisionWith(host: NetworkHost, ranges: readonly string[]): string | null {
   if (!host.offer) return null;
   const beside = ranges.join();
-  const found = known.get(host.offer);
-  if (found?.beside === beside) return found.collision;
+  const found = known.get(host.offer) ?? new Map<string, string | null>();
+  const before = found.get(beside);
+  if (before !== undefined) return before;
   const collision = findCollision(host, ranges);
-  known.set(host.offer, { beside, collision });
+  known.set(host.offer, found.set(beside, collision));
   return collision;
 }
 
-function findCollision(host: HostRecord, ranges: readonly string[]): string | null {
+function findCollision(host: NetworkHost, ranges: readonly string[]): string | null {
   for (const [what, prefix] of surroundings(host))
     for (const range of ranges)
       if (overlap(prefix, range)) return `${what} overlaps ${range}, which is the fleet's for guests`;
   return null;
 }
 
-export const isColliding = (host: HostRecord | undefined): boolean => (host?.collision ?? null) !== null;
+export const isColliding = (host: NetworkHost | undefined): boolean => (host?.collision ?? null) !== null;

@@ -1,5 +1,6 @@
 import type { HostRecord } from '../model/records.ts';
 import { isColliding } from './collisions.ts';
+import type { NetworkHost } from './network-host.ts';
 
 /** A host's label that says whether it is to be an edge host. */
 const LABEL = 'edge';
@@ -8,7 +9,7 @@ const LABEL = 'edge';
  * Hosts that can serve endpoints to the world, reach the guests of others, and are not told not to; where one is told to, only those that
  * are. To one whose networks are the fleet's too, guests would be in the way of what it lives by.
  */
-export function edgeHosts(hosts: readonly HostRecord[]): ReadonlySet<string> {
+export function edgeHosts(hosts: readonly NetworkHost[]): ReadonlySet<string> {
   const able = hosts.filter(
     (host) =>
       host.offer?.edge === true &&

@@ -1,5 +1,6 @@
 import type { EncryptionStanding, FleetRecord, HostRecord } from '../model/records.ts';
 import { derived } from './derived.ts';
+import type { NetworkHost } from './network-host.ts';
 
 interface HostEncryption {
   /** By which others encrypt what they send it; null: they cannot. */
@@ -9,10 +10,10 @@ interface HostEncryption {
 }
 
 /** What hosts on an underlay say of their keys, by host. A key is one host's: one that two have protects neither from the other. */
-export const encryptionOf = (hosts: readonly HostRecord[]): ReadonlyMap<string, HostEncryption> =>
+export const encryptionOf = (hosts: readonly NetworkHost[]): ReadonlyMap<string, HostEncryption> =>
   derived(hosts, collect);
 
-function collect(hosts: readonly HostRecord[]): ReadonlyMap<string, HostEncryption> {
+function collect(hosts: readonly NetworkHost[]): ReadonlyMap<string, HostEncryption> {
   const owners = new Map<string, string[]>();
   for (const { name, offer } of hosts) {
     const key = offer?.underlay?.encryption?.publicKey;
@@ -24,7 +25,7 @@ function collect(hosts: readonly HostRecord[]): ReadonlyMap<string, HostEncrypti
 }
 
 function encryptionBy(
-  { name, offer }: HostRecord,
+  { name, offer }: NetworkHost,
   owners: ReadonlyMap<string, readonly string[]>,
 ): HostEncryption {
   const said = offer?.underlay?.encryption;

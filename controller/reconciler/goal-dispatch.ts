@@ -1,4 +1,4 @@
-import { isSameDocument } from '../../agent/kit/same-document.ts';
+import { withPartsOf } from '../../agent/kit/shared-parts.ts';
 import type { Goal } from '../../agent/protocol/index.ts';
 import type { Fleet, HostLink } from '../fleet/contract.ts';
 import type { FleetRecord, VmRecord } from '../model/records.ts';
@@ -112,10 +112,12 @@ export class GoalDispatch {
     for (const host of this.#concerned) {
       this.#unsure.add(host);
       if (!this.#cache.records('hosts').has(host)) continue;
-      const content = goals(host);
-      if (content.names) this.zones.note(content.names);
+      const composed = goals(host);
+      if (composed.names) this.zones.note(composed.names);
       const sent = this.#sent.get(host);
-      if (sent && isSameDocument(sent.content, content)) {
+      // What is the same as in the one before is that one's: comparing the next one, and whoever follows goals, costs what has changed.
+      const content = withPartsOf(sent?.content, composed);
+      if (content === sent?.content) {
         confirmed.push(host);
         continue;
       }
@@ -137,12 +139,8 @@ export class GoalDispatch {
     const cache = this.#cache;
     this.#spares ??= this.#spareImages();
     const vms = listOf(cache.records('vms'));
-    const peers = new Map<string, Peers>();
-    const peersOfApplication = (app: string): Peers => {
-      const known = peers.get(app) ?? peersOf(cache.records('applications').get(app), vms);
-      peers.set(app, known);
-      return known;
-    };
+    const peersOfApplication = (app: string): Peers =>
+      peersOf(cache.records('applications').get(app), cache.records('vms'));
     const world = {
       fleet: this.#fleetRecord,
       applications: cache.records('applications'),

@@ -4,7 +4,9 @@ import type { ApplicationRecord, HostRecord, VmRecord } from '../model/records.t
 import type { Endpoint, Role } from '../model/service.ts';
 import { arrivingView } from '../model/successor.ts';
 import { backupTasksFor } from './backup-tasks.ts';
+import { derived } from './derived.ts';
 import { isPresent } from './guest-places.ts';
+import { viewOf } from './listed-map.ts';
 import { address6Of, networkPartsOf } from './network-goals.ts';
 import { roleOf } from './retired.ts';
 import { unfoundOf } from './shared-pools.ts';
@@ -176,7 +178,28 @@ function endedElsewhere(
     .sort((one, other) => (one.id < other.id ? -1 : 1));
 }
 
+interface MadeGoal {
+  readonly madeFrom: readonly unknown[];
+  readonly goal: VmGoal;
+}
+/** The last goal of each VM's record, and whatever else it was made from. None of that ever changes: there is another one. */
+const made = new WeakMap<VmRecord, MadeGoal>();
+
 function vmGoalOf(record: VmRecord, application: ApplicationRecord, peers: Peers, world: GoalWorld): VmGoal {
+  const madeFrom = [application, peers, world.networks.get(record.networkId), world.fleet];
+  const before = made.get(record);
+  if (before?.madeFrom.every((each, index) => each === madeFrom[index])) return before.goal;
+  const goal = makeVmGoal(record, application, peers, world);
+  made.set(record, { madeFrom, goal });
+  return goal;
+}
+
+function makeVmGoal(
+  record: VmRecord,
+  application: ApplicationRecord,
+  peers: Peers,
+  world: Pick<GoalWorld, 'networks' | 'fleet'>,
+): VmGoal {
   const { image, size } = record;
   if (!image) throw new TypeError(`${record.id} is placed without an image`);
   const role = record.role === null ? null : (roleOf(application, record.role) ?? null);
@@ -263,17 +286,42 @@ const hasEndpoints = ({ service }: ApplicationRecord): boolean =>
 
 export type Peers = Readonly<Record<string, string[]>>;
 
-/** Addresses of an application's ready instances by `role/endpoint`. @param vms all of the fabric's, or the application's. */
-export function peersOf(application: ApplicationRecord | undefined, vms: Iterable<VmRecord>): Peers {
+type Instance = Pick<VmRecord, 'app' | 'role' | 'address'>;
+
+const readyPart = ({ app, role, state, address }: VmRecord): Instance | null =>
+  role !== null && state === 'ready' ? { app, role, address } : null;
+
+const noAnswers = (): WeakMap<ApplicationRecord, Peers> => new WeakMap();
+
+/**
+ * Addresses of an application's ready instances by `role/endpoint`: the same object for as long as the same instances are ready.
+ * @param vms all of the fabric's, or the application's.
+ */
+export function peersOf(
+  application: ApplicationRecord | undefined,
+  vms: ReadonlyMap<string, VmRecord>,
+): Peers {
+  if (!application || !hasEndpoints(application)) return NO_PEERS;
+  const instances = viewOf(vms, readyPart);
+  const answers = derived(instances, noAnswers);
+  const peers = answers.get(application) ?? collectPeers(application, instances);
+  answers.set(application, peers);
+  return peers;
+}
+
+const NO_PEERS: Peers = {};
+
+function collectPeers({ name, service }: ApplicationRecord, instances: readonly (Instance | null)[]): Peers {
   const peers: Record<string, string[]> = {};
-  if (!application || !hasEndpoints(application)) return peers;
-  for (const record of vms) {
-    if (record.app !== application.name || record.role === null || record.state !== 'ready') continue;
-    const endpoints = application.service.roles[record.role]?.endpoints ?? {};
-    for (const [name, endpoint] of Object.entries(endpoints)) {
-      const key = `${record.role}/${name}`;
-      peers[key] = [...(peers[key] ?? []), `${record.address}:${endpoint.targetPort}`].sort();
+  for (const instance of instances) {
+    if (instance?.app !== name) continue;
+    const { role, address } = instance;
+    for (const [endpoint, { targetPort }] of Object.entries(service.roles[role ?? '']?.endpoints ?? {})) {
+      const known = peers[`${role}/${endpoint}`];
+      if (known) known.push(`${address}:${targetPort}`);
+      else peers[`${role}/${endpoint}`] = [`${address}:${targetPort}`];
     }
   }
+  for (const addresses of Object.values(peers)) addresses.sort();
   return peers;
 }

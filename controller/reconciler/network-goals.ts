@@ -3,9 +3,8 @@ import type { Goal, NetworkGoal } from '../../agent/protocol/index.ts';
 import type { NetworkRecord, VmRecord } from '../model/records.ts';
 import { backboneGoalOf } from './backbone-goals.ts';
 import { isColliding } from './collisions.ts';
-import { derived } from './derived.ts';
 import { edgeGoalOf } from './edge-goals.ts';
-import { type GuestPlace, guestsBySubnet } from './guest-places.ts';
+import { elsewhere, guestsBySubnet } from './guest-places.ts';
 import { namesGoalOf } from './names-goals.ts';
 import type { NetworkWorld } from './network-world.ts';
 import { isClosed } from './outbound.ts';
@@ -73,11 +72,9 @@ function meshOf(host: string, { id, number }: NetworkRecord, world: NetworkWorld
   const app = id.slice(0, id.indexOf('/'));
   const role = world.applications.get(app)?.service.roles[id.slice(id.indexOf('/') + 1)];
   if (!role?.mesh) return {};
-  const peers = (guestsBySubnet(world).get(id) ?? [])
-    .filter((guest) => guest.host !== host)
-    .map((guest) => derived(guest, peerOf));
-  return { mesh: { vni: vniOf(world.fleet.uuid, number), peers } };
+  const guests = guestsBySubnet(world).get(id);
+  return { mesh: { vni: vniOf(world.fleet.uuid, number), peers: guests ? [...peersOf(guests, host)] : [] } };
 }
 
 /** One object for each guest: goals that are compared, and sent, share it. */
-const peerOf = ({ mac, address, address6, host }: GuestPlace): MeshPeer => ({ mac, address, address6, host });
+const peersOf = elsewhere(({ mac, address, address6, host }): MeshPeer => ({ mac, address, address6, host }));

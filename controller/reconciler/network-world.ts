@@ -1,6 +1,6 @@
 import { derived } from './derived.ts';
 import { edgeHosts } from './edge-hosts.ts';
-import { listOf } from './listed-map.ts';
+import { networkHosts } from './network-host.ts';
 import type { World } from './world.ts';
 
 /** What the network's part of goals is made from. Its records never change: what follows from one may be kept by `derived`. */
@@ -11,4 +11,4 @@ export type NetworkWorld = Pick<
 
 /** Names of the hosts that serve endpoints and names to the world. */
 export const edgeHostsOf = ({ hosts }: Pick<NetworkWorld, 'hosts'>): ReadonlySet<string> =>
-  derived(listOf(hosts), edgeHosts);
+  derived(networkHosts(hosts), edgeHosts);

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { isInRange, parsePublicRange, prefixesOf } from '../model/public-ranges.ts';
 import type { FleetRecord, HostRecord } from '../model/records.ts';
+import type { NetworkHost } from './network-host.ts';
 
 /**
  * What no guest of any host reaches, whatever is declared: addresses of hosts, of their controller, of fence devices; and the public ranges,
@@ -9,7 +10,7 @@ import type { FleetRecord, HostRecord } from '../model/records.ts';
  */
 export function outOfReach(
   { devices = [], public: ranges = [] }: Pick<FleetRecord, 'devices' | 'public'>,
-  hosts: readonly HostRecord[],
+  hosts: readonly NetworkHost[],
 ): readonly string[] {
   const shared = ranges.flatMap((text) => parsePublicRange(text) ?? []);
   const all = hosts.flatMap(({ offer }) => [...(offer?.underlay?.own ?? []), ...devicesOf(offer)]);

@@ -2,10 +2,12 @@ import { guestAddress6, subnet6Of } from '../../agent/kit/addressing.ts';
 import type { Flow, GuestRoute, RouterGoal } from '../../agent/protocol/index.ts';
 import type { NetworkRecord, VmRecord } from '../model/records.ts';
 import { closedAddresses } from './backbone-goals.ts';
+import { derived } from './derived.ts';
 import { counterparts, type DeclaredFlow, EDGE, flowsOf } from './flows.ts';
-import { guestsBySubnet } from './guest-places.ts';
+import { elsewhere, type GuestPlace, guestsBySubnet } from './guest-places.ts';
 import { resolverOf } from './names-goals.ts';
 import { edgeHostsOf, type NetworkWorld } from './network-world.ts';
+import { ofFleet } from './of-fleet.ts';
 import { outboundAt } from './outbound.ts';
 
 /**
@@ -61,11 +63,16 @@ function withAddresses({ guest, ...flow }: DeclaredFlow, world: NetworkWorld): F
   return { ...flow, from, address, address6 };
 }
 
-function subnetOf(id: string, { networks, fleet }: NetworkWorld): RouterGoal['subnets'][number] | null {
-  const network: NetworkRecord | undefined = networks.get(id);
-  if (!network) return null;
-  return { id, cidr: network.cidr, cidr6: subnet6Of(fleet.uuid, network.number) };
+type Subnet = RouterGoal['subnets'][number];
+
+function subnetOf(id: string, { networks, fleet }: NetworkWorld): Subnet | null {
+  const network = networks.get(id);
+  return network ? derived(network, subnetIn(fleet)) : null;
 }
+
+const subnetIn = ofFleet(
+  ({ id, cidr, number }: NetworkRecord, { uuid }): Subnet => ({ id, cidr, cidr6: subnet6Of(uuid, number) }),
+);
 
 /** Guests of other hosts on subnets that a flow joins with one of this host, in either direction; of an edge host, all that is published too. */
 function routesAt(host: string, here: ReadonlySet<string>, world: NetworkWorld): GuestRoute[] {
@@ -77,19 +84,10 @@ function routesAt(host: string, here: ReadonlySet<string>, world: NetworkWorld):
   if (edgeHostsOf(world).has(host))
     for (const application of world.applications.values())
       for (const subnet of counterparts(application).get(EDGE) ?? []) reached.add(subnet);
-  return [...reached].sort().flatMap((subnet) => routesTo(guests.get(subnet) ?? [], host));
+  return [...reached].sort().flatMap((subnet) => routesTo(guests.get(subnet) ?? NOBODY, host));
 }
 
-/** Guest → its route, one object: goals that are compared share it. */
-const routes = new WeakMap<GuestRoute, GuestRoute>();
+const NOBODY: readonly GuestPlace[] = [];
 
-function routesTo(guests: readonly GuestRoute[], host: string): readonly GuestRoute[] {
-  const others: GuestRoute[] = [];
-  for (const guest of guests) {
-    if (guest.host === host) continue;
-    const route = routes.get(guest) ?? { address: guest.address, address6: guest.address6, host: guest.host };
-    routes.set(guest, route);
-    others.push(route);
-  }
-  return others;
-}
+/** One object for each guest: goals that are compared, and sent, share it. */
+const routesTo = elsewhere(({ address, address6, host }): GuestRoute => ({ address, address6, host }));

@@ -1,13 +1,14 @@
 import type { HostRecord } from '../model/records.ts';
+import type { NetworkHost } from './network-host.ts';
 
-const addressOf = (host: HostRecord | undefined): string | undefined => host?.offer?.underlay?.address;
+const addressOf = (host: NetworkHost | undefined): string | undefined => host?.offer?.underlay?.address;
 
 /**
  * Hosts that others send to: of those that say that they are at one address, which one network gives out again, the one that is up, and that
  * joined last. A router that had two of them at one place would refuse all of its rules.
  */
-export function underlayHolders(hosts: readonly HostRecord[]): ReadonlySet<string> {
-  const holders = new Map<string, HostRecord>();
+export function underlayHolders(hosts: readonly NetworkHost[]): ReadonlySet<string> {
+  const holders = new Map<string, NetworkHost>();
   for (const host of hosts) {
     const address = addressOf(host);
     if (address === undefined || host.number === undefined) continue;
@@ -17,9 +18,9 @@ export function underlayHolders(hosts: readonly HostRecord[]): ReadonlySet<strin
   return new Set([...holders.values()].map(({ name }) => name));
 }
 
-const isUp = ({ state }: HostRecord): boolean => state === 'up';
+const isUp = ({ state }: NetworkHost): boolean => state === 'up';
 
-function isBefore(one: HostRecord, other: HostRecord): boolean {
+function isBefore(one: NetworkHost, other: NetworkHost): boolean {
   if (isUp(one) !== isUp(other)) return isUp(one);
   if (one.joinedAtMs !== other.joinedAtMs) return one.joinedAtMs > other.joinedAtMs;
   return one.name < other.name;

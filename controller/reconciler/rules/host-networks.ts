@@ -4,6 +4,7 @@ import type { HostRecord } from '../../model/records.ts';
 import { collisionWith, isColliding } from '../collisions.ts';
 import type { Draft } from '../draft.ts';
 import { describeStanding, encryptionOf, standingOf } from '../encryption.ts';
+import { ofFleet } from '../of-fleet.ts';
 
 /** The one before is where the fleet's name servers are reached. */
 const FIRST_NUMBER = SERVICE_OFFSET + 1;
@@ -25,10 +26,7 @@ const underlying = (hosts: readonly HostRecord[]): readonly HostRecord[] =>
 /** Gives hosts their place on the backbone, and finds those whose own networks are where the fleet's are to be, and those that do not encrypt. */
 export function followHostNetworks(draft: Draft): void {
   numberHosts(draft);
-  const { range, uuid } = draft.world.fleet;
-  for (const host of draft.of('hosts', underlying)) {
-    const collision = collisionWith(host, [range, range6Of(uuid)]);
-    if (collision === (host.collision ?? null)) continue;
+  for (const { host, collision } of draft.of('hosts', otherwiseColliding(draft.world.fleet))) {
     draft.put('hosts', host.name, { ...host, collision });
     draft.tell(
       'host-collision',
@@ -38,6 +36,15 @@ export function followHostNetworks(draft: Draft): void {
   }
   followEncryption(draft);
 }
+
+/** Those that are said to collide with something else than they do, and with what. */
+const otherwiseColliding = ofFleet((hosts: readonly HostRecord[], { range, uuid }) => {
+  const ranges = [range, range6Of(uuid)];
+  return underlying(hosts).flatMap((host) => {
+    const collision = collisionWith(host, ranges);
+    return collision === (host.collision ?? null) ? [] : [{ host, collision }];
+  });
+});
 
 function followEncryption(draft: Draft): void {
   const concerned = draft.of('hosts', draft.world.fleet.encrypt === undefined ? judged : underlying);

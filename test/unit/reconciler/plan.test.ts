@@ -481,7 +481,12 @@ describe('a goal', () => {
     backups: new Map(),
   };
   const goalWith = (records: readonly VmRecord[]) =>
-    goalOf('h1', records, () => peersOf(application, records), world);
+    goalOf(
+      'h1',
+      records,
+      () => peersOf(application, new Map(records.map((record) => [record.id, record]))),
+      world,
+    );
 
   test('names the host’s VMs, their leases, and only ready peers', () => {
     const goal = goalWith(vms);
