@@ -25,6 +25,7 @@ import { ArrivalDoor } from './migrations/direct/arrival-door.ts';
 import { MigrationDialler } from './migrations/direct/dialler.ts';
 import type { MigrationKeeper } from './migrations/keeper.ts';
 import { withNames } from './names/edge-part.ts';
+import { GuestConnections } from './network/guest-connections.ts';
 import { watchKernel } from './network/kernel-monitor.ts';
 import { KernelTunnel } from './network/kernel-tunnel.ts';
 import { NftHostNetwork } from './network/nft-host-network.ts';
@@ -155,6 +156,7 @@ async function run({ log, configuration, paths, identity }: Parts): Promise<void
     isMaking: (bridge) => executor.isMakingBridge(bridge),
     never: () => underlay.latest.never,
     tunnel,
+    guestConnections: new GuestConnections({ log, ...configuration.connections }),
   });
   const backups = new BackupKeeper({
     fleet,
@@ -208,6 +210,7 @@ async function run({ log, configuration, paths, identity }: Parts): Promise<void
     peers: () => peers.report(),
     migrations: () => migrations.report(),
     edge: () => withNames(edge.report(), names.report()),
+    connections: () => network.connections,
     send: (report) => session.send(report),
   });
   peers.onChanged(() => observer.changed());

@@ -31,6 +31,12 @@ export const GATEWAY6 = '2001:db8:1::1';
 /** Prefixes of the hosts' own links. */
 export const GUARDED = ['192.0.2.0/24', '2001:db8:1::/64'];
 
+export interface ConnectionLimits {
+  readonly perSecond: number | 'off';
+  /** What the kernel's table is said to hold. */
+  readonly max: number;
+}
+
 /** Hosts of one machine have devices of one name, and so the sockets of wireguard-go would be one. */
 const OWN_SOCKETS = [
   ...['unshare', '--mount', 'sh', '-c'],
@@ -46,13 +52,15 @@ export class Stage {
   readonly #namespaces: string[] = [];
   readonly #workers: Worker[] = [];
   readonly #tunnelKeys: string | null;
+  readonly #limits: Readonly<Record<string, ConnectionLimits>>;
   readonly hosts = new Map<string, { readonly router: Worker; readonly programs: Worker }>();
   readonly guests = new Map<string, Worker>();
   #world: Worker | null = null;
 
-  /** @param tunnelKeys folder of the hosts' private keys; absent: they encrypt nothing. */
-  constructor(tunnelKeys: string | null = null) {
+  /** @param tunnelKeys folder of the hosts' private keys; absent: they encrypt nothing. @param limits of hosts where guests' connections have others than usual. */
+  constructor(tunnelKeys: string | null = null, limits: Readonly<Record<string, ConnectionLimits>> = {}) {
     this.#tunnelKeys = tunnelKeys;
+    this.#limits = limits;
   }
 
   namespace(what: string): string {
@@ -173,9 +181,10 @@ export class Stage {
     const program = [
       ...(this.#tunnelKeys === null ? [] : OWN_SOCKETS),
       ...[process.execPath, '--import', 'tsx', here('./host.ts'), JSON.stringify(GUARDED)],
-      ...(this.#tunnelKeys === null
-        ? []
-        : [JSON.stringify({ maker: 'userspace', keyFile: `${this.#tunnelKeys}/${host}.key` })]),
+      this.#tunnelKeys === null
+        ? 'null'
+        : JSON.stringify({ maker: 'userspace', keyFile: `${this.#tunnelKeys}/${host}.key` }),
+      JSON.stringify(this.#limits[host] ?? null),
     ];
     const router = this.#keep(new Worker(this.namespace(host), program));
     await router.ready;
