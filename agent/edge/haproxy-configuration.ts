@@ -7,6 +7,7 @@ import {
   type PublishedEndpoint,
 } from '../protocol/index.ts';
 import { CHALLENGES_FILE } from './challenges.ts';
+import { clientLimitRules, requestLimitRules } from './client-limits.ts';
 
 /** Where a load balancer's files are. */
 export interface HaproxyPlaces {
@@ -102,7 +103,9 @@ function frontOf(
     `listen ${proxyOf(id)}`,
     `  mode ${protocol}`,
     ...binds,
+    ...clientLimitRules(endpoint),
     ...(isChallengeEndpoint(endpoint) ? [CHALLENGE_RULE] : []),
+    ...requestLimitRules(endpoint),
     ...(connectionsOfOne === undefined ? [] : [`  maxconn ${connectionsOfOne}`]),
     ...(protocol === 'http' ? httpOptions(certificate !== undefined) : []),
     ...checkOf(endpoint.probe),

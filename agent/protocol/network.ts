@@ -125,6 +125,15 @@ export const backend = z.object({
 });
 export type Backend = z.infer<typeof backend>;
 
+/** Of one client at one endpoint of a load balancer, by its IPv4 address or the /64 of its IPv6 address. What is absent is not limited. */
+export const clientLimit = z.object({
+  /** Open at once. */
+  connections: count.optional(),
+  /** That begin in a second, on average: requests of http, connections of tcp. */
+  rate: count.optional(),
+});
+export type ClientLimit = z.infer<typeof clientLimit>;
+
 /** An input endpoint, as an edge host serves it. */
 export const publishedEndpoint = z.object({
   /** `crm/web/http`; `crm/web/http/2` of the third instance, where each has a port of its own. */
@@ -140,6 +149,8 @@ export const publishedEndpoint = z.object({
   certificate: name.optional(),
   /** Backends are told the client's address by the PROXY protocol, version 2. */
   proxyProtocol: z.boolean(),
+  /** Absent: clients are not limited. An agent that is older limits none. */
+  limit: clientLimit.optional(),
   /** How the load balancer itself looks whether a backend answers, by http or tcp. Absent: by a connection. */
   probe: probe.optional(),
   backends: z.array(backend),
@@ -195,6 +206,8 @@ export const edgeReport = z.object({
         connections: count,
         bytesIn: count,
         bytesOut: count,
+        /** Connections and requests that were over a client's limit, likewise. Absent: none, or the agent is older. */
+        denied: count.optional(),
         backends: z
           .array(
             z.object({
