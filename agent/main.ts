@@ -51,6 +51,7 @@ import { createMigrations } from './wiring/migrations.ts';
 import { createNames } from './wiring/names.ts';
 import { Offers, POOLS_EVERY_MS } from './wiring/offers.ts';
 import { disksOf, filePoolsOf, rbdPoolsOf } from './wiring/pools.ts';
+import { Removal } from './wiring/removal.ts';
 import { streamServer } from './wiring/streams.ts';
 import { lookWith, UnderlayWatch } from './wiring/underlay.ts';
 
@@ -224,6 +225,7 @@ async function run({ log, configuration, paths, identity }: Parts): Promise<void
       backupTargets: offers.backups,
       edge: offersEdge(configuration, edgeMissing),
     });
+  const removal = new Removal({ fleet, edge, names, network, log });
   const [rebootProgram = '', ...rebootArguments] = configuration.reboot;
   const hostReboot = new HostReboot({
     bootId,
@@ -237,6 +239,7 @@ async function run({ log, configuration, paths, identity }: Parts): Promise<void
     log,
     onWelcome: (welcome) => {
       log.info({ controller: identity.current.controller, epoch: welcome.epoch }, 'in session');
+      removal.isIn();
       if (keeper === null && welcome.leases) releaseGuard(guardFolder);
       if (keeper !== null && !welcome.leases)
         log.error('this controller is too old for a guard: machines on shared pools are not started here');
@@ -261,6 +264,7 @@ async function run({ log, configuration, paths, identity }: Parts): Promise<void
     onOpenStream: streamServer({ fleet, driver, executor, paths, migrations, network, dial, identity, log }),
     onExamine: (request) => void doctor.lookNow(request),
     onHeartbeat: () => void observer.tell(),
+    onRemoved: () => void removal.isOut(),
   });
   const stopRenewing = renewWhenDue({
     clock,

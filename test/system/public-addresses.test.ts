@@ -326,6 +326,33 @@ describe('public addresses of an application and of its machine', () => {
     await untilAnswered();
   }, 300_000);
 
+  test('are given up by a host that is removed while it runs', async () => {
+    const home = await front.holderOf(own);
+    await golden.weft.ok(['host', 'drain', home, '--wait'], { timeoutMs: 400_000 });
+    await golden.weft.ok(['host', 'rm', home]);
+    const shown = async (...command: string[]) => (await golden.lab.exec(home, command)).stdout;
+    for (const address of own)
+      await waitFor(
+        `${address} to be on another host, and on it alone`,
+        () => front.having(address),
+        (hosts) => hosts.length === 1 && hosts[0] !== home,
+        LIMIT_MS,
+      );
+    await waitFor(
+      'nothing to listen at the ports of the application, and no name server',
+      () => shown('ss', '-Hltn', 'sport = :443 or sport = :9000 or sport = :53'),
+      (listening) => listening === '',
+      LIMIT_MS,
+    );
+    await waitFor(
+      'its rules and its place on the backbone to go',
+      async () => `${await shown('nft', 'list', 'tables')}${await shown('ip', '-o', 'link')}`,
+      (found) => !/weft_|: wx/.test(found),
+      LIMIT_MS,
+    );
+    await untilAnswered();
+  }, 600_000);
+
   test('leave nothing behind', async () => {
     await golden.clear();
     await waitUntilNothingIsLeft(golden);
