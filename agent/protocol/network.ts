@@ -223,6 +223,8 @@ export const edgeReport = z.object({
     .max(MOST_ENDPOINTS),
   /** Challenges that its load balancer answers now. Absent: none, or the agent is older. */
   challenges: z.array(challengeToken).max(MAXIMUM_CHALLENGES).optional(),
+  /** Certificates that its load balancer ends TLS with now, by the digests of their files, whoever has put them there. Absent: the agent is older. */
+  certificates: z.array(wantedCertificate).max(MOST_ENDPOINTS).optional(),
   /** Shared addresses that this host has now. */
   held: z.array(ipAddress).max(512),
   /** The name server answers, with the goal's records. Absent: it has none to serve. */
