@@ -1,3 +1,4 @@
+import { bracketed } from '../kit/addressing.ts';
 import { requestPath } from '../kit/request-path.ts';
 import {
   type Backend,
@@ -164,8 +165,6 @@ const serversOf = ({ backends }: PublishedEndpoint): readonly string[] =>
 
 export const addressOf = ({ address, port }: Pick<Backend, 'address' | 'port'>) =>
   `${bracketed(address)}:${port}`;
-
-const bracketed = (address: string) => (address.includes(':') ? `[${address}]` : address);
 
 /** Within double quotes HAProxy knows backslash, quote and dollar. */
 const quoted = (text: string) => `"${text.replaceAll(/[\\"$]/g, '\\$&')}"`;
