@@ -90,6 +90,12 @@ const agentConfiguration = z.strictObject({
   underlay: z.union([z.ipv4(), z.ipv6()]).optional(),
   /** By what guests' traffic between hosts is encrypted, where the controller asks for that; `off`: not on this host. */
   wireguard: z.enum(['kernel', 'userspace', 'off']).default('kernel'),
+  connections: z
+    .strictObject({
+      /** That a guest may begin in a second; by default a 32nd of what the kernel's table holds. */
+      perSecond: z.union([z.literal('off'), z.number().int().min(1).max(1_000_000)]).optional(),
+    })
+    .prefault({}),
   libvirtUri: z.string().default('qemu:///system'),
   /** How long an instance that the controller no longer names is kept before it is removed. */
   reapAfterMs: z.number().int().min(0).default(10_000),

@@ -26,6 +26,7 @@ import { ArrivalDoor } from './migrations/direct/arrival-door.ts';
 import { MigrationDialler } from './migrations/direct/dialler.ts';
 import type { MigrationKeeper } from './migrations/keeper.ts';
 import { withNames } from './names/edge-part.ts';
+import { GuestConnections } from './network/guest-connections.ts';
 import { watchKernel } from './network/kernel-monitor.ts';
 import { KernelTunnel } from './network/kernel-tunnel.ts';
 import { NftHostNetwork } from './network/nft-host-network.ts';
@@ -51,6 +52,7 @@ import { createMigrations } from './wiring/migrations.ts';
 import { createNames } from './wiring/names.ts';
 import { Offers, POOLS_EVERY_MS } from './wiring/offers.ts';
 import { disksOf, filePoolsOf, rbdPoolsOf } from './wiring/pools.ts';
+import { Removal } from './wiring/removal.ts';
 import { streamServer } from './wiring/streams.ts';
 import { lookWith, UnderlayWatch } from './wiring/underlay.ts';
 
@@ -164,6 +166,7 @@ async function run({ log, configuration, paths, identity }: Parts): Promise<void
       isInstalled: () => isInstalled('radvd'),
       ...{ clock, log },
     }),
+    guestConnections: new GuestConnections({ log, ...configuration.connections }),
   });
   const backups = new BackupKeeper({
     fleet,
@@ -217,6 +220,7 @@ async function run({ log, configuration, paths, identity }: Parts): Promise<void
     peers: () => peers.report(),
     migrations: () => migrations.report(),
     edge: () => withNames(edge.report(), names.report()),
+    connections: () => network.connections,
     send: (report) => session.send(report),
   });
   peers.onChanged(() => observer.changed());
@@ -230,6 +234,7 @@ async function run({ log, configuration, paths, identity }: Parts): Promise<void
       backupTargets: offers.backups,
       edge: offersEdge(configuration, edgeMissing),
     });
+  const removal = new Removal({ fleet, edge, names, network, log });
   const [rebootProgram = '', ...rebootArguments] = configuration.reboot;
   const hostReboot = new HostReboot({
     bootId,
@@ -243,6 +248,7 @@ async function run({ log, configuration, paths, identity }: Parts): Promise<void
     log,
     onWelcome: (welcome) => {
       log.info({ controller: identity.current.controller, epoch: welcome.epoch }, 'in session');
+      removal.isIn();
       if (keeper === null && welcome.leases) releaseGuard(guardFolder);
       if (keeper !== null && !welcome.leases)
         log.error('this controller is too old for a guard: machines on shared pools are not started here');
@@ -267,6 +273,7 @@ async function run({ log, configuration, paths, identity }: Parts): Promise<void
     onOpenStream: streamServer({ fleet, driver, executor, paths, migrations, network, dial, identity, log }),
     onExamine: (request) => void doctor.lookNow(request),
     onHeartbeat: () => void observer.tell(),
+    onRemoved: () => void removal.isOut(),
   });
   const stopRenewing = renewWhenDue({
     clock,

@@ -1,6 +1,6 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { WeftError } from '../agent/kit/errors.ts';
@@ -23,9 +23,10 @@ const HOST_LIMIT_MS = 120_000;
 /** A guard that ends waits up to 10 s for the controller to know. */
 const GUARD_STOP_LIMIT_MS = 20_000;
 
-const USAGE = `usage: npm start [-- --address ADDRESS]
+const USAGE = `usage: npm start [-- [--address ADDRESS] [--certificate-hook PROGRAM]]
 
-  --address ADDRESS   where users and other hosts reach this one; default 127.0.0.1, which only this host can
+  --address ADDRESS            where users and other hosts reach this one; default 127.0.0.1, which only this host can
+  --certificate-hook PROGRAM   obtains and renews certificates of endpoints, as weft-controller has it; see docs/load-balancer.md
 
 Where ${AGENT_CONFIGURATION} turns the guard on, it is kept up as well; see docs/fencing.md.
 `;
@@ -34,7 +35,7 @@ const say = (text: string) => process.stderr.write(`weft: ${text}\n`);
 const running: KeptUp[] = [];
 
 async function main(): Promise<void> {
-  const { address, help } = readArguments();
+  const { address, help, 'certificate-hook': hook } = readArguments();
   if (help) {
     process.stdout.write(USAGE);
     return;
@@ -48,6 +49,8 @@ async function main(): Promise<void> {
   keepUp('controller/main', [
     ...['--listen', `${address}:${USERS_PORT}`, '--agents', `${address}:${AGENTS_PORT}`],
     ...['--write-client-config', clientConfig, '--write-join-token', token],
+    // Named from where npm start was called; the controller runs elsewhere.
+    ...(hook === undefined ? [] : ['--certificate-hook', resolve(process.env.INIT_CWD ?? '.', hook)]),
   ]);
   if (!(await waitFor(() => exists(token), CONTROLLER_LIMIT_MS)))
     throw new WeftError('timeout', 'the controller did not come up', {
@@ -67,11 +70,12 @@ async function main(): Promise<void> {
   say(`ready. Client configuration: ${clientConfig}. Try: npx weft host ls. Ctrl-C stops Weft, not the VMs.`);
 }
 
-function readArguments(): { address: string; help: boolean } {
+function readArguments(): { address: string; help: boolean; 'certificate-hook'?: string | undefined } {
   try {
     return parseArgs({
       options: {
         address: { type: 'string', default: '127.0.0.1' },
+        'certificate-hook': { type: 'string' },
         help: { type: 'boolean', default: false },
       },
     }).values;

@@ -1,10 +1,12 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { digestOf } from '../kit/digest.ts';
+import type { WantedCertificate } from '../protocol/index.ts';
 
-/** `file`: it can be served from there; it is another one when `fingerprint` is. */
+/** `file`: it can be served from there; it is another one when `fingerprint` is. `digest` is that of the file. */
 export type CertificateSeen =
-  | { readonly file: string; readonly fingerprint: string }
+  | { readonly file: string; readonly fingerprint: string; readonly digest: string }
   | { readonly problem: string };
 
 export interface CertificatePlaces {
@@ -35,6 +37,24 @@ export async function findCertificate(
   };
 }
 
+/** What of certificates makes another configuration of the load balancer. */
+export const editionOf = (certificates: ReadonlyMap<string, CertificateSeen>): string =>
+  [...certificates.values()]
+    .map((seen) => JSON.stringify('file' in seen ? { file: seen.file, fingerprint: seen.fingerprint } : seen))
+    .join();
+
+/** Those of these endpoints, as they were found. */
+export const certificatesOf = (
+  endpoints: readonly { readonly certificate?: string | undefined }[],
+  certificates: ReadonlyMap<string, CertificateSeen>,
+): readonly WantedCertificate[] => {
+  const names = [...new Set(endpoints.flatMap(({ certificate }) => certificate ?? []))].sort();
+  return names.flatMap((name) => {
+    const seen = certificates.get(name);
+    return seen && 'file' in seen ? [{ name, digest: seen.digest }] : [];
+  });
+};
+
 const OTHERS_MAY_READ = 0o077;
 
 /** Looks whether a certificate of a folder can be served: a PEM file with the certificate, what signs it, and its key. */
@@ -50,7 +70,7 @@ async function lookAtCertificate(folder: string, name: string): Promise<Certific
     const key = keyIn(text);
     if (key === null) return bad(`there is no key without a passphrase in ${path}`);
     if (!certificate.checkPrivateKey(key)) return bad(`the key in ${path} is not that of the certificate`);
-    return { file: path, fingerprint: `${certificate.fingerprint256}@${mtimeMs}` };
+    return { file: path, fingerprint: `${certificate.fingerprint256}@${mtimeMs}`, digest: digestOf(text) };
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     return bad(code === 'ENOENT' ? `${path} is not there` : message);

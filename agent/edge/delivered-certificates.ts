@@ -39,6 +39,8 @@ export class DeliveredCertificates {
   readonly #problems = new Map<string, string>();
   readonly #ending = new AbortController();
   #wanted: readonly WantedCertificate[] = [];
+  /** Nothing is in the folder that is not wanted. */
+  #isTidy = false;
   #failures = 0;
   #timer: Timer | null = null;
 
@@ -53,6 +55,7 @@ export class DeliveredCertificates {
   follow(wanted: readonly WantedCertificate[]): void {
     if (isSameDocument(this.#wanted, wanted) && this.#failures === 0) return;
     this.#wanted = wanted;
+    this.#isTidy = false;
     this.#failures = 0;
     this.#passes.wake();
   }
@@ -64,11 +67,15 @@ export class DeliveredCertificates {
 
   /** Removes those that are not wanted any more. To be called when none of them is served. */
   async tidy(): Promise<void> {
+    if (this.#isTidy) return;
     await this.#runner.run('files', async () => {
       const wanted = new Set(this.#wanted.map(({ name }) => `${name}.pem`));
       const files = await readdir(this.#options.folder).catch(() => []);
       for (const file of files)
         if (!wanted.has(file)) await rm(join(this.#options.folder, file), { force: true });
+      // Unless others have come to be wanted meanwhile.
+      this.#isTidy =
+        this.#wanted.length === wanted.size && this.#wanted.every(({ name }) => wanted.has(`${name}.pem`));
     });
   }
 
@@ -117,6 +124,8 @@ export class DeliveredCertificates {
     return this.#runner.run('files', async () => {
       // Nobody may come to remove it.
       if (!this.#wanted.some((each) => isSameDocument(each, wanted))) return false;
+      // A write that comes to nothing may leave something.
+      this.#isTidy = false;
       await mkdir(this.#options.folder, { recursive: true, mode: 0o700 });
       await writeFileAtomic(file, pem, 0o600);
       return true;

@@ -36,6 +36,7 @@ export function reportEndpoints(
       connections: sum(front, 'connections'),
       bytesIn: sum(front, 'bytesIn'),
       bytesOut: sum(front, 'bytesOut'),
+      ...(endpoint.limit === undefined ? {} : { denied: sum(front, 'denied') }),
       backends: backends.map((backend) => {
         const found = counted.get(`${proxyOf(id)}/${backend.name}`) ?? [];
         return {
@@ -78,5 +79,5 @@ function countedBy(workers: readonly (readonly Statistics[])[]): Counted {
 
 const sum = (
   lines: readonly Statistics[],
-  field: 'connections' | 'bytesIn' | 'bytesOut' | 'sessions',
+  field: 'connections' | 'bytesIn' | 'bytesOut' | 'sessions' | 'denied',
 ): number => lines.reduce((total, line) => total + line[field], 0);

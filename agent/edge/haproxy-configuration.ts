@@ -1,3 +1,4 @@
+import { bracketed } from '../kit/addressing.ts';
 import { requestPath } from '../kit/request-path.ts';
 import {
   type Backend,
@@ -7,6 +8,7 @@ import {
   type PublishedEndpoint,
 } from '../protocol/index.ts';
 import { CHALLENGES_FILE } from './challenges.ts';
+import { clientLimitRules, requestLimitRules } from './client-limits.ts';
 
 /** Where a load balancer's files are. */
 export interface HaproxyPlaces {
@@ -102,7 +104,9 @@ function frontOf(
     `listen ${proxyOf(id)}`,
     `  mode ${protocol}`,
     ...binds,
+    ...clientLimitRules(endpoint),
     ...(isChallengeEndpoint(endpoint) ? [CHALLENGE_RULE] : []),
+    ...requestLimitRules(endpoint),
     ...(connectionsOfOne === undefined ? [] : [`  maxconn ${connectionsOfOne}`]),
     ...(protocol === 'http' ? httpOptions(certificate !== undefined) : []),
     ...checkOf(endpoint.probe),
@@ -161,8 +165,6 @@ const serversOf = ({ backends }: PublishedEndpoint): readonly string[] =>
 
 export const addressOf = ({ address, port }: Pick<Backend, 'address' | 'port'>) =>
   `${bracketed(address)}:${port}`;
-
-const bracketed = (address: string) => (address.includes(':') ? `[${address}]` : address);
 
 /** Within double quotes HAProxy knows backslash, quote and dollar. */
 const quoted = (text: string) => `"${text.replaceAll(/[\\"$]/g, '\\$&')}"`;

@@ -61,6 +61,8 @@ export class Haproxy {
   readonly #file: string;
   readonly #master: string;
   readonly #challengesFile: string;
+  /** What was last seen or written there. */
+  #challengesText: string | null = null;
   readonly #places: HaproxyPlaces;
   readonly #daemon: Daemon;
   readonly #restarts = new Restarts();
@@ -107,21 +109,20 @@ export class Haproxy {
     edition: string,
     challenges: readonly Challenge[] = [],
   ): Promise<Refused | null> {
-    // A worker that comes reads them from the file.
-    await this.#writeChallenges(challenges);
+    if (challengesText(challenges) !== this.#challengesText) await this.#writeChallenges(challenges);
     const frontends = createHash('sha256')
       .update(`${frontendsOf(endpoints, this.#places)}\n${edition}`)
       .digest('hex');
     if (!this.isRunning) {
       if (!this.#restarts.mayStart(this.#clock.now()))
         return { endpoints: new Map(), others: 'the load balancer ended, and is started again soon' };
-      const refused = await this.#write(endpoints, frontends);
+      const refused = await this.#write(endpoints, frontends, challenges);
       if (refused) return refused;
       this.#restarts.started(this.#clock.now());
       return this.#turn(endpoints, frontends, () => this.#daemon.start());
     }
     if ((await this.#frontends()) !== frontends) {
-      const refused = await this.#write(endpoints, frontends);
+      const refused = await this.#write(endpoints, frontends, challenges);
       if (refused) return refused;
       const not = await this.#turn(endpoints, frontends, () => this.#daemon.signal('SIGUSR2'));
       if (not) return not;
@@ -149,7 +150,13 @@ export class Haproxy {
   }
 
   /** Writes the configuration where a reload reads it, if HAProxy takes it. */
-  async #write(endpoints: readonly PublishedEndpoint[], frontends: string): Promise<Refused | null> {
+  async #write(
+    endpoints: readonly PublishedEndpoint[],
+    frontends: string,
+    challenges: readonly Challenge[],
+  ): Promise<Refused | null> {
+    // A worker that comes reads them from the file: it is there, whatever somebody has done to it.
+    await this.#writeChallenges(challenges);
     await mkdir(this.#places.empty, { recursive: true, mode: 0o755 });
     const { text, lines } = composeHaproxyConfiguration(endpoints, this.#places, frontends);
     const next = `${this.#file}.next`;
@@ -192,6 +199,7 @@ export class Haproxy {
     const text = challengesText(challenges);
     const now = await readFile(this.#challengesFile, 'utf8').catch(() => null);
     if (now !== text) await writeFileAtomic(this.#challengesFile, text, 0o600);
+    this.#challengesText = text;
   }
 
   async #tellChallenges(challenges: readonly Challenge[]): Promise<void> {

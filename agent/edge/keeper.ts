@@ -12,8 +12,15 @@ import {
   type PublishedEndpoint,
   type SharedAddress,
   saySameOfEdge,
+  type WantedCertificate,
 } from '../protocol/index.ts';
-import { type CertificatePlaces, type CertificateSeen, findCertificate } from './certificates.ts';
+import {
+  type CertificatePlaces,
+  type CertificateSeen,
+  certificatesOf,
+  editionOf,
+  findCertificate,
+} from './certificates.ts';
 import { chooseEndpoints } from './choose.ts';
 import { type CertificateFetch, DeliveredCertificates } from './delivered-certificates.ts';
 import { reportEndpoints, servedNow } from './edge-report.ts';
@@ -80,6 +87,8 @@ export class EdgeKeeper {
   /** Undefined: no goal has come yet, and nothing is touched. */
   #goal: EdgeGoal | null | undefined;
   #seen: Seen | null = null;
+  /** Certificates that the load balancer has taken on last. */
+  #served: readonly WantedCertificate[] = [];
   /** A certificate has come since. */
   #isSeenStale = false;
   /** Endpoint → why HAProxy did not take it. */
@@ -182,11 +191,12 @@ export class EdgeKeeper {
   async #balance(goal: EdgeGoal): Promise<ReadonlyMap<string, string>> {
     if (goal.endpoints.length === 0) {
       if (this.#haproxy.isRunning) this.#haproxy.stop();
+      this.#served = [];
       return new Map();
     }
     const { certificates, listeners, own } = await this.#look(goal);
     const isOurs = ({ pids }: Listener) => pids.some((pid) => own.has(pid));
-    const edition = [...certificates.values()].map((seen) => JSON.stringify(seen)).join();
+    const edition = editionOf(certificates);
     for (let round = 0; ; round++) {
       const refused = this.#refusedNow();
       const offered = goal.endpoints.filter(({ id }) => !refused.has(id));
@@ -194,7 +204,10 @@ export class EdgeKeeper {
       const all = new Map([...failed, ...refused]);
       const not = served.length === 0 ? null : await this.#haproxy.keep(served, edition, goal.challenges);
       if (served.length === 0 && this.#haproxy.isRunning) this.#haproxy.stop();
-      if (not === null) return all;
+      if (not === null) {
+        this.#served = certificatesOf(served, certificates);
+        return all;
+      }
       const atMs = this.#options.clock.now();
       for (const [id, why] of not.endpoints) this.#refused.set(id, { why, atMs });
       if (not.others !== null || round >= ROUNDS) {
@@ -246,6 +259,7 @@ export class EdgeKeeper {
         .flatMap(({ address, address6 }) => (address6 ? [address, address6.address] : [address]))
         .filter((address) => here.has(address)),
       ...(challenges.length > 0 ? { challenges: [...challenges] } : {}),
+      certificates: this.#haproxy.isRunning ? [...this.#served] : [],
       missing: [...this.#options.missing],
     };
   }

@@ -91,6 +91,8 @@ export interface Statistics {
   readonly connections: number;
   readonly bytesIn: number;
   readonly bytesOut: number;
+  /** Connections and requests that a rule has refused. */
+  readonly denied: number;
 }
 
 /** Columns go by their names in the first line. */
@@ -100,6 +102,7 @@ export function parseStatistics(text: string): readonly Statistics[] {
   const column = (name: string) => names.indexOf(name);
   const [proxy, name, status] = [column('pxname'), column('svname'), column('status')];
   const [sessions, connections, bytesIn, bytesOut] = ['scur', 'stot', 'bin', 'bout'].map(column);
+  const [deniedConnections, deniedRequests] = ['dcon', 'dreq'].map(column);
   return lines.flatMap((line): Statistics[] => {
     const fields = line.split(',');
     if (fields.length < 10) return [];
@@ -113,6 +116,7 @@ export function parseStatistics(text: string): readonly Statistics[] {
         connections: count(connections),
         bytesIn: count(bytesIn),
         bytesOut: count(bytesOut),
+        denied: count(deniedConnections) + count(deniedRequests),
       },
     ];
   });

@@ -33,6 +33,9 @@ export type Family = 4 | 6;
 export const familyOf = (address: string): Family | null =>
   isIPv4(address) ? 4 : isIPv6(address) && !address.includes('%') ? 6 : null;
 
+/** As it stands before a port, and in a URL: one of IPv6 in brackets. */
+export const bracketed = (address: string): string => (address.includes(':') ? `[${address}]` : address);
+
 export const widthOf = (family: Family): 32 | 128 => (family === 4 ? 32 : 128);
 
 /** An address as a number. @param address a valid one. */

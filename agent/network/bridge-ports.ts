@@ -1,5 +1,5 @@
 import type { ObservedLink } from './links-observed.ts';
-import { fleetPrefix } from './names.ts';
+import { isPortName } from './names.ts';
 
 /**
  * Whether all that is on a bridge is put back when the bridge is made anew: interfaces of guests, and a mesh's VXLAN, have names of ours by which
@@ -13,4 +13,4 @@ export const areOurs = (
 
 /** libvirt has kept an interface of its own on a bridge, for the bridge's hardware address. */
 const isOurs = (fleet: string, bridge: string, port: string): boolean =>
-  new RegExp(`^w[tv]${fleetPrefix(fleet)}-`).test(port) || port === `${bridge}-nic`;
+  isPortName(fleet, port) || port === `${bridge}-nic`;

@@ -1,8 +1,10 @@
 import type { BackboneGoal, Flow, NetworkGoal, RouterOf } from '../protocol/index.ts';
 import { hexOfMac, is4, isPrefix, serviceAddress } from './addresses.ts';
+import { type ConnectionShare, WHOLE } from './connection-share.ts';
 import { guestOutboundSets, isWhole, namedByGuest, worldByGuest } from './guest-outbound.ts';
 import { backboneDevice, bridgeName, fleetPrefix, hexOf4, tableName } from './names.ts';
 import { composeChain, composeSet, composeTableText, verdicts } from './nft-text.ts';
+import { BEGINS, shareChain, shareSets } from './pace-rules.ts';
 import type { BackbonePart, RoutingPart } from './router-part.ts';
 import { nothingElse, sealedChains, sealedSources, unforwarded } from './sealed-rules.ts';
 
@@ -23,12 +25,13 @@ const FILTER = (hook: string) => `type filter hook ${hook} priority filter; poli
 /**
  * The router and firewall of this host. Other tables' traffic is not judged: every chain looks at interfaces of the fleet only.
  * @param guarded prefixes of this host's own links: reached where a subnet's outbound names them. @param never out of guests' reach,
- * whatever is declared. Without a place on the backbone there is none of what comes and goes there, and all else is the same.
+ * whatever is declared. @param share how many connections guests may begin. Without a place on the backbone there is none of what comes and goes there, and all else is the same.
  */
 export function composeInetTable(
   part: RoutingPart,
   guarded: readonly string[],
   never: readonly string[],
+  share: ConnectionShare = WHOLE,
 ): string {
   const { fleet } = part;
   const joined = part.backbone ? { ...part, backbone: part.backbone } : null;
@@ -41,6 +44,8 @@ export function composeInetTable(
     ...flowSets(part),
     ...guardedSets(part, guarded, never),
     ...guestOutboundSets(part.router?.outboundByGuest),
+    ...shareSets(part, share),
+    shareChain(share),
     ...earlyChains(fleet, joined, bridges),
     ...(joined ? [...vxlanChains(joined), ...sealedChains(joined, vxlanOf(joined))] : []),
     composeChain('flows', null, [
@@ -64,6 +69,7 @@ export function composeInetTable(
       'iifname . ip saddr != @guests4 counter drop',
       'iifname . ip6 saddr != @guests6 counter drop',
       ...ANSWERS,
+      BEGINS,
       `oifname ${bridges} goto flows`,
       ...onBackbone(`oifname ${device} goto flows`),
       'goto outbound',
@@ -86,6 +92,7 @@ export function composeInetTable(
       'iifname . ip saddr != @guests4 counter drop',
       'iifname . ip6 saddr != @guests6 counter drop',
       'ct state established,related accept',
+      BEGINS,
       'iifname . ip daddr @gateways4 udp dport { 53, 67 } accept',
       'iifname . ip daddr @gateways4 tcp dport 53 accept',
       'iifname . ip daddr @gateways4 icmp type echo-request accept',
@@ -120,6 +127,7 @@ const backboneChains = ({ backbone }: BackbonePart, bridges: string): readonly s
     'ether saddr . ip saddr != @remote4 counter drop',
     'ether saddr . ip6 saddr != @remote6 counter drop',
     ...ANSWERS,
+    BEGINS,
     `oifname ${bridges} goto flows`,
     'counter drop',
   ]),
@@ -127,6 +135,7 @@ const backboneChains = ({ backbone }: BackbonePart, bridges: string): readonly s
     'ether saddr . ip saddr != @remote4 counter drop',
     'ether saddr . ip6 saddr != @remote6 counter drop',
     'ct state established,related accept',
+    BEGINS,
     `ip saddr ${backbone.cidr} udp dport 53 accept`,
     `ip saddr ${backbone.cidr} tcp dport 53 accept`,
     `ip saddr ${backbone.cidr} icmp type echo-request accept`,
@@ -322,7 +331,10 @@ function translatedPrefixes({ networks, router }: RoutingPart): readonly string[
 const meshRules = (part: RoutingPart): readonly string[] =>
   part.networks
     .filter(({ mesh }) => mesh !== undefined)
-    .map((network) => `iifname ${named(part, network)} oifname ${named(part, network)} accept`);
+    .flatMap((network) => {
+      const within = `iifname ${named(part, network)} oifname ${named(part, network)}`;
+      return [`${within} ${BEGINS}`, `${within} accept`];
+    });
 
 const vnisOf = ({ backbone, networks }: BackbonePart): readonly number[] => [
   backbone.vni,

@@ -4,7 +4,7 @@ import { ensureSetting, readSetting } from './kernel-setting.ts';
 import { observeLinks } from './links-observed.ts';
 import { isNothing, planLinks } from './links-plan.ts';
 import { composeLinks } from './links-wanted.ts';
-import { fleetPrefix } from './names.ts';
+import { fleetPrefix, isFleetsName } from './names.ts';
 import { isRouting, type RouterPart } from './router-part.ts';
 
 const LIMIT_MS = 30_000;
@@ -61,7 +61,7 @@ async function enable6(device: string): Promise<void> {
 }
 
 /** What comes later, as guests' interfaces do, begins with what `default` says. */
-const isOfHost = (device: string) => device !== 'default' && !/^w[btvx][0-9a-f]{4}/.test(device);
+const isOfHost = (device: string) => device !== 'default' && !isFleetsName(device);
 
 async function enableForwarding(has6: boolean): Promise<void> {
   await ensureSetting('/proc/sys/net/ipv4/ip_forward', '1');

@@ -9,6 +9,7 @@ import { repeat } from '../kit/repeat.ts';
 import type { RuleCounters, RuleQuestion } from '../protocol/index.ts';
 import { areOurs } from './bridge-ports.ts';
 import type { HostNetwork } from './contract.ts';
+import { type ConnectionsSeen, GuestConnections } from './guest-connections.ts';
 import { hasGuestLinks } from './guest-links.ts';
 import { KernelConnections } from './kernel-connections.ts';
 import { applyLinks } from './kernel-links.ts';
@@ -30,6 +31,8 @@ const LIMIT_MS = 30_000;
 const RESOLUTION_EVERY_MS = 100;
 /** Between two looks at what nothing tells of; what the kernel tells of is looked at at once. */
 export const LOOK_EVERY_MS = 10_000;
+/** Between two looks at how full the kernel's table of connections is: two numbers, as long as there is room. */
+const CONNECTIONS_EVERY_MS = 2_000;
 
 export interface HostNetworkOptions {
   readonly log: Pick<Logger, 'warn' | 'info'>;
@@ -45,6 +48,8 @@ export interface HostNetworkOptions {
   readonly onMissing?: (bridges: readonly string[]) => void;
   /** Whether libvirt is just making a bridge of this name. */
   readonly isMaking?: (bridge: string) => boolean;
+  /** Absent: guests begin connections as the kernel's table is large. */
+  readonly guestConnections?: GuestConnections;
   /** Absent: the system's. */
   readonly clock?: Pick<Clock, 'now'>;
 }
@@ -63,6 +68,7 @@ export class NftHostNetwork implements HostNetwork {
   readonly #options: HostNetworkOptions;
   readonly #runner = new ExclusiveRunner();
   readonly #connections: KernelConnections;
+  readonly #guestConnections: GuestConnections;
   #wanted: RouterPart | null = null;
   /** What was let through last, as far as that is known; it outlasts what is known of the kernel's rules. */
   #letThrough: Blocks | null = null;
@@ -72,6 +78,7 @@ export class NftHostNetwork implements HostNetwork {
   constructor(options: HostNetworkOptions) {
     this.#options = options;
     this.#connections = new KernelConnections(options.log);
+    this.#guestConnections = options.guestConnections ?? new GuestConnections(options);
   }
 
   async apply(part: RouterPart): Promise<void> {
@@ -93,9 +100,23 @@ export class NftHostNetwork implements HostNetwork {
     });
   }
 
+  /** How full the table of connections was last; null: the kernel tracks none. */
+  get connections(): ConnectionsSeen | null {
+    return this.#guestConnections.seen;
+  }
+
+  /** Bars guests that crowd the table of connections, and lets them in again. @returns whether something has changed. */
+  async lookAtConnections(): Promise<boolean> {
+    const part = this.#wanted;
+    if (part === null || !(await this.#guestConnections.look(part))) return false;
+    return this.#runner.run('rules', () => this.#writeRules(this.#wanted ?? part));
+  }
+
   /** What rules have counted since they were put in place. Nothing that is to be written waits while the kernel is asked. */
   async counters(fleet: string, question: RuleQuestion): Promise<RuleCounters> {
-    const counted = await readRuleCounters(fleet, question);
+    const leases = this.#wanted?.networks.flatMap(({ leases: all }) => all) ?? [];
+    const asker = leases.find(({ address }) => question.pairs.some(({ from }) => from === address));
+    const counted = await readRuleCounters(fleet, question, asker?.mac ?? null);
     // While rules are written it is not known: that is over in a moment.
     const written = await this.#runner.run('rules', async () => this.#written);
     return { ...counted, sinceMs: written?.countedSinceMs ?? null };
@@ -135,7 +156,17 @@ export class NftHostNetwork implements HostNetwork {
       }
       isLooking = false;
     };
-    const stops = [repeat(clock, LOOK_EVERY_MS, look, 'later'), changed(() => void look())];
+    const lookAtConnections = () =>
+      this.lookAtConnections().then(
+        () => undefined,
+        (error: unknown) =>
+          this.#options.log.warn({ err: error }, 'the table of connections could not be looked at'),
+      );
+    const stops = [
+      repeat(clock, LOOK_EVERY_MS, look, 'later'),
+      repeat(clock, CONNECTIONS_EVERY_MS, lookAtConnections, 'later'),
+      changed(() => void look()),
+    ];
     return () => {
       for (const stop of stops) stop();
     };
@@ -264,7 +295,8 @@ export class NftHostNetwork implements HostNetwork {
   async #compose(part: RouterPart): Promise<string> {
     const isInhabited = part.networks.length === 0 && (await hasGuestLinks(part.fleet));
     const guarded = (await this.#options.guarded?.()) ?? [];
-    return composeRuleset(part, guarded, this.#options.never?.() ?? [], isInhabited);
+    const share = await this.#guestConnections.share();
+    return composeRuleset(part, guarded, this.#options.never?.() ?? [], isInhabited, share);
   }
 }
 

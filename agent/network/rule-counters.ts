@@ -8,11 +8,25 @@ const COUNTED = /counter packets (\d+) bytes (\d+)/g;
 
 type Counted = Pick<RuleCounters, 'packets' | 'bytes'>;
 
-/** What the kernel has counted for a connection, by its rules as they are now. One element is asked for, however many there are. */
+type Answer = Omit<RuleCounters, 'sinceMs'>;
+
+/**
+ * What the kernel has counted for a connection, by its rules as they are now. One element is asked for, however many there are.
+ * @param mac of the guest that asks, where it is on this host; null: it is on another.
+ */
 export async function readRuleCounters(
   fleet: string,
-  { pairs, protocol, port }: RuleQuestion,
-): Promise<Omit<RuleCounters, 'sinceMs'>> {
+  question: RuleQuestion,
+  mac: string | null,
+): Promise<Answer> {
+  const [answer, over] = await Promise.all([
+    readFlowCounters(fleet, question),
+    mac === null ? null : ask(['get', 'element', 'inet', tableName(fleet), 'pace', `{ ${mac} }`]),
+  ]);
+  return over ? { ...answer, overPace: over.packets } : answer;
+}
+
+async function readFlowCounters(fleet: string, { pairs, protocol, port }: RuleQuestion): Promise<Answer> {
   const found: Counted[] = [];
   for (const { from, to } of pairs) {
     const family = is4(from) ? 4 : 6;

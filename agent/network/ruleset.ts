@@ -1,4 +1,5 @@
 import { composeBridgeTable } from './bridge-table.ts';
+import { type ConnectionShare, WHOLE } from './connection-share.ts';
 import { composeInetTable } from './inet-table.ts';
 import { tableName } from './names.ts';
 import { composeTable } from './nft-table.ts';
@@ -18,12 +19,13 @@ export function composeRuleset(
   guarded: readonly string[],
   never: readonly string[] = [],
   isInhabited = false,
+  share: ConnectionShare = WHOLE,
 ): string {
   const name = tableName(part.fleet);
   const routing = isRouting(part) ? part : isInhabited ? closed(part) : null;
   if (routing === null)
     return `${composeTableRemoval('inet', name)}${composeTableRemoval('bridge', name)}${composeTable(part.fleet, part.networks)}`;
-  return `${composeRulesetRemoval(part.fleet)}${composeInetTable(routing, guarded, never)}${composeBridgeTable(routing)}`;
+  return `${composeRulesetRemoval(part.fleet)}${composeInetTable(routing, guarded, never, share)}${composeBridgeTable(routing)}`;
 }
 
 /** Rules that know of no guest let none through. A goal that has guests and knows no routers is an older controller's, and stays as it is. */

@@ -1,11 +1,11 @@
 import { currentLoad, mem } from 'systeminformation';
 import type { PoolView } from '../disks/contract.ts';
-import type { Report } from '../protocol/index.ts';
+import type { HostMetrics } from '../protocol/index.ts';
 
 const MIB = 2 ** 20;
 
 /** Figures of the host now. CPU is the share since the last call. */
-export async function collectMetrics(pools: readonly PoolView[]): Promise<NonNullable<Report['metrics']>> {
+export async function collectMetrics(pools: readonly PoolView[]): Promise<HostMetrics> {
   const [load, memory] = await Promise.all([currentLoad(), mem()]);
   return {
     cpuPercent: Math.round(load.currentLoad * 10) / 10,

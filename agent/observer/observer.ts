@@ -1,7 +1,7 @@
 import type { BlobCache, PoolView } from '../disks/contract.ts';
 import type { PeersSeen } from '../disks/pool-peers.ts';
 import type { Clock, Timer } from '../kit/clock.ts';
-import type { BackupReport, MigrationReport, Report } from '../protocol/index.ts';
+import type { BackupReport, HostMetrics, MigrationReport, Report } from '../protocol/index.ts';
 import { collectMetrics } from './metrics.ts';
 
 /** Metrics change slowly and cost a few milliseconds. */
@@ -22,6 +22,8 @@ export interface ObserverOptions {
   readonly migrations?: () => readonly MigrationReport[];
   /** Undefined: it serves nothing to the world. */
   readonly edge?: () => Report['edge'];
+  /** How full the table of connections is; null: not known. */
+  readonly connections?: () => HostMetrics['connections'] | null;
   readonly send: (report: Omit<Report, 'sequence'>) => void;
 }
 
@@ -53,13 +55,16 @@ export class Observer {
     const others = peers?.() ?? null;
     const moving = migrations?.() ?? [];
     const served = this.#options.edge?.();
+    const connections = this.#options.connections?.();
     send({
       type: 'report',
       atMs: clock.now(),
       bootId,
       blobs: [...blobs],
       ...vms(),
-      ...(this.#metrics === undefined ? {} : { metrics: this.#metrics }),
+      ...(this.#metrics === undefined
+        ? {}
+        : { metrics: { ...this.#metrics, ...(connections ? { connections } : {}) } }),
       ...(seen === undefined ? {} : { doctor: seen }),
       ...(copies.length === 0 ? {} : { backups: [...copies] }),
       ...(others === null ? {} : { peers: [...others.pools], peersAgeMs: others.ageMs }),

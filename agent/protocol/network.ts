@@ -132,6 +132,15 @@ export const backend = z.object({
 });
 export type Backend = z.infer<typeof backend>;
 
+/** Of one client at one endpoint of a load balancer, by its IPv4 address or the /64 of its IPv6 address. What is absent is not limited. */
+export const clientLimit = z.object({
+  /** Open at once. */
+  connections: count.optional(),
+  /** That begin in a second, on average: requests of http, connections of tcp. */
+  rate: count.optional(),
+});
+export type ClientLimit = z.infer<typeof clientLimit>;
+
 /** An input endpoint, as an edge host serves it. */
 export const publishedEndpoint = z.object({
   /** `crm/web/http`; `crm/web/http/2` of the third instance, where each has a port of its own. */
@@ -147,6 +156,8 @@ export const publishedEndpoint = z.object({
   certificate: name.optional(),
   /** Backends are told the client's address by the PROXY protocol, version 2. */
   proxyProtocol: z.boolean(),
+  /** Absent: clients are not limited. An agent that is older limits none. */
+  limit: clientLimit.optional(),
   /** How the load balancer itself looks whether a backend answers, by http or tcp. Absent: by a connection. */
   probe: probe.optional(),
   backends: z.array(backend),
@@ -202,6 +213,8 @@ export const edgeReport = z.object({
         connections: count,
         bytesIn: count,
         bytesOut: count,
+        /** Connections and requests that were over a client's limit, likewise. Absent: none, or the agent is older. */
+        denied: count.optional(),
         backends: z
           .array(
             z.object({
@@ -217,6 +230,8 @@ export const edgeReport = z.object({
     .max(MOST_ENDPOINTS),
   /** Challenges that its load balancer answers now. Absent: none, or the agent is older. */
   challenges: z.array(challengeToken).max(MAXIMUM_CHALLENGES).optional(),
+  /** Certificates that its load balancer ends TLS with now, by the digests of their files, whoever has put them there. Absent: the agent is older. */
+  certificates: z.array(wantedCertificate).max(MOST_ENDPOINTS).optional(),
   /** Shared addresses that this host has now. */
   held: z.array(ipAddress).max(512),
   /** The name server answers, with the goal's records. Absent: it has none to serve. */

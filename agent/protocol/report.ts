@@ -89,12 +89,18 @@ export const strangerReport = z.object({
   disk: z.string(),
 });
 
+/** Of what its table of connections holds: from here on a host bars guests that crowd it. */
+export const NEARLY_FULL = 0.75;
+
 export const hostMetrics = z.object({
   cpuPercent: z.number(),
   memoryUsedMiB: z.number(),
   pools: z.array(z.object({ name: z.string(), freeMiB: z.number(), totalMiB: z.number() })),
   agentRssMiB: z.number(),
+  /** The kernel's table of connections, and which guests begin none because they crowd it: ids, or addresses of those on other hosts. Absent: the host tracks none, or its agent is older. */
+  connections: z.object({ count, max: count, barred: z.array(z.string().max(128)).max(4096) }).optional(),
 });
+export type HostMetrics = z.infer<typeof hostMetrics>;
 
 export const report = z.object({
   type: z.literal('report'),

@@ -1,6 +1,9 @@
 import { z } from 'zod';
 import { digest, uuid } from './primitives.ts';
 
+/** Of the answer that refuses a session: `true` says that an operator has removed this host from the fleet. */
+export const REMOVED_HEADER = 'weft-removed';
+
 /**
  * HTTPS beside the WebSocket, on the agents' port, all but `join` with the host's client certificate:
  *

@@ -21,6 +21,8 @@ export const ruleCounters = z.object({
   rule: z.enum(['pass', 'drop', 'none']),
   packets: count,
   bytes: count,
+  /** Connections that the asking guest wanted to begin with anybody, and that were dropped: they were over its pace. Absent: it is not on this host, or has none. */
+  overPace: count.optional(),
   /** When the rules were put in place, on the host's clock: each time, counting begins anew. Null: there are none. */
   sinceMs: timeMs.nullable(),
 });

@@ -12,6 +12,7 @@ import {
   type Lease,
   MAXIMUM_FRAME_BYTES,
   type OpenStream,
+  REMOVED_HEADER,
   type Report,
   type Welcome,
 } from '../protocol/index.ts';
@@ -32,6 +33,8 @@ export interface SessionOptions {
   /** The next request for a lease, when the controller grants them; null: this host wants none. */
   readonly beat?: () => Heartbeat | null;
   readonly onLease?: (lease: Lease) => void;
+  /** The controller says that this host was removed from the fleet; at each dial again. */
+  readonly onRemoved?: () => void;
 }
 
 const RECONNECT: BackOff = { firstMs: 100, maximumMs: 2_000, factor: 1.7 };
@@ -172,6 +175,7 @@ export class Session {
       { status: response.statusCode },
       `the controller refused this host: ${message || 'it did not say why'}`,
     );
+    if (response.headers[REMOVED_HEADER] === 'true') this.#options.onRemoved?.();
     socket?.terminate();
   }
 

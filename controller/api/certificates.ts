@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { certificateRows } from '../certificates/rows.ts';
-import type { ApplicationRecord, CertificateRecord } from '../model/records.ts';
+import { servingHosts } from '../certificates/served.ts';
+import type { ApplicationRecord, CertificateRecord, HostRecord } from '../model/records.ts';
 import type { ApiContext } from './context.ts';
 import { document, name, nothing } from './schemas.ts';
 import type { Api } from './server.ts';
@@ -74,12 +75,20 @@ export function certificateRoutes(api: Api, context: ApiContext): void {
     },
   );
 
-  async function rowsOf({ store }: ApiContext) {
-    const [records, applications] = await Promise.all([store.list('certificates/'), store.list('apps/')]);
+  async function rowsOf({ store, fleet }: ApiContext) {
+    const [records, applications, hosts] = await Promise.all([
+      store.list('certificates/'),
+      store.list('apps/'),
+      store.list('hosts/'),
+    ]);
+    const edges = servingHosts(
+      hosts.entries.map(({ value }) => value as HostRecord),
+      fleet.hosts(),
+    );
     return certificateRows(
       records.entries.map(({ value }) => value as CertificateRecord),
       applications.entries.map(({ value }) => value as ApplicationRecord),
-      { hasHook: certificates.hasHook, nowMs: clock.now() },
+      { hasHook: certificates.hasHook, nowMs: clock.now(), edges },
     );
   }
 }

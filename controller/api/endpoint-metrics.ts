@@ -14,6 +14,11 @@ const COUNTERS: readonly (readonly [name: string, help: string, of: (seen: Endpo
   ['weft_endpoint_connections_total', 'Connections from clients', (seen) => seen.connections],
   ['weft_endpoint_received_bytes_total', 'Bytes from clients', (seen) => seen.bytesIn],
   ['weft_endpoint_sent_bytes_total', 'Bytes to clients', (seen) => seen.bytesOut],
+  [
+    'weft_endpoint_denied_total',
+    'Connections and requests over the limit of their client',
+    (seen) => seen.denied ?? 0,
+  ],
 ];
 const GAUGES: readonly (readonly [name: string, help: string, of: (seen: EndpointSeen) => number])[] = [
   [

@@ -1,6 +1,7 @@
 import { Registry } from 'prom-client';
 import type { CertificateRecord, HostRecord } from '../model/records.ts';
 import { measureCertificates } from './certificate-metrics.ts';
+import { measureConnections } from './connection-metrics.ts';
 import type { ApiContext } from './context.ts';
 import { measureEndpoints } from './endpoint-metrics.ts';
 import type { Api } from './server.ts';
@@ -12,7 +13,7 @@ export function metricsRoutes(api: Api, { store, fleet }: ApiContext): void {
     {
       schema: {
         description:
-          'Figures in Prometheus’ text format: of each published endpoint on each edge host, sessions, connections, bytes and backends; of each certificate, when it ends.',
+          'Figures in Prometheus’ text format: of each published endpoint on each edge host, sessions, connections, bytes and backends; of each certificate, when it ends; of each host, how full its table of connections is.',
       },
     },
     async (_request, reply) => {
@@ -26,6 +27,7 @@ export function metricsRoutes(api: Api, { store, fleet }: ApiContext): void {
         entries.map(({ value }) => value as HostRecord),
         fleet.hosts(),
       );
+      measureConnections(registry, fleet.hosts());
       measureCertificates(
         registry,
         certificates.entries.map(({ value }) => value as CertificateRecord),

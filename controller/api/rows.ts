@@ -1,7 +1,10 @@
+import { type HostMetrics, NEARLY_FULL } from '../../agent/protocol/index.ts';
 import type { Fleet } from '../fleet/contract.ts';
 import type { HostMode, HostRecord, VmRecord } from '../model/records.ts';
 import { describeStanding } from '../reconciler/encryption.ts';
 import { describeApart } from '../reconciler/rules/apart-pools.ts';
+
+type Connections = NonNullable<HostMetrics['connections']>;
 
 /** A row of `weft ps --json`. */
 export function vmRow(record: VmRecord) {
@@ -93,6 +96,7 @@ export function hostRow(record: HostRecord, vms: number, fleet: Fleet) {
         ? [`its agent cannot take its goal, and goes on with the one before: ${record.refusedGoal}`]
         : []),
       ...rollNotes(record),
+      ...connectionNotes(link?.report?.metrics?.connections),
       ...guard,
       ...apart,
       ...strangers,
@@ -109,6 +113,16 @@ const rollNotes = ({ name, drain }: HostRecord): readonly string[] =>
         `${drain.by} rolls it, begun ${drain.roll.id.slice(0, 19)}: if nobody goes on with that, weft host roll does, and weft host undrain ${name} ends it here`,
       ]
     : [];
+
+/** A table of connections that is full lets nobody connect, neither guests nor the host. */
+function connectionNotes(seen: Connections | undefined): readonly string[] {
+  if (!seen || seen.count < seen.max * NEARLY_FULL) return [];
+  const { count, max, barred } = seen;
+  const who = barred.length === 0 ? '' : `; these begin none until there is room: ${barred.join(', ')}`;
+  return [
+    `its table of connections is nearly full, ${count} of ${max} (sysctl net.netfilter.nf_conntrack_max)${who}`,
+  ];
+}
 
 /** What an operator should know of a host's guard; nothing of a host without one. */
 function guardNotes({ guard, name }: HostRecord): readonly string[] {

@@ -2,6 +2,7 @@ import { uncovered } from '../model/dns-names.ts';
 import type { ApplicationRecord, CertificateRecord } from '../model/records.ts';
 import { answersChallenges, challengePort } from '../reconciler/edge-challenges.ts';
 import { NOTHING, renewalMs, whyWanted } from './due.ts';
+import { type ServedBy, type ServingHost, servedBy } from './served.ts';
 import { type CertificateUse, usesOf } from './uses.ts';
 
 /** A row of `weft certificate ls`. */
@@ -16,17 +17,26 @@ export interface CertificateRow {
   /** From when on the hook replaces it; null: it does not. */
   readonly renewalMs: number | null;
   readonly attempt: CertificateRecord['attempt'];
+  /** How each edge host has it; empty: no endpoint names it. */
+  readonly hosts: ServedBy;
   /** What an operator should know. */
   readonly notes: readonly string[];
 }
 
 const UNUSED: CertificateUse = { endpoints: [], names: [] };
 
-/** All certificates that are kept, or named by an endpoint. Pure. @param hasHook this controller has one. */
+interface RowOptions {
+  /** This controller has one. */
+  readonly hasHook: boolean;
+  readonly nowMs: number;
+  readonly edges: readonly ServingHost[];
+}
+
+/** All certificates that are kept, or named by an endpoint. Pure. */
 export function certificateRows(
   records: readonly CertificateRecord[],
   applications: readonly ApplicationRecord[],
-  { hasHook, nowMs }: { readonly hasHook: boolean; readonly nowMs: number },
+  { hasHook, nowMs, edges }: RowOptions,
 ): readonly CertificateRow[] {
   const known = new Map(records.map((record) => [record.name, record]));
   const uses = usesOf(applications);
@@ -42,6 +52,7 @@ export function certificateRows(
       ...{ endpoints: use.endpoints, wanted: use.names },
       renewalMs: kept && isHooks ? renewalMs(kept) : null,
       attempt: isHooks && whyWanted(record, use, nowMs) !== null ? attempt : null,
+      hosts: use.endpoints.length === 0 ? [] : servedBy(edges, name, kept?.digest ?? null),
       notes: [
         ...ownNotes(kept, use, nowMs),
         ...hookNotes(record, use, { hasHook, nowMs }),

@@ -387,6 +387,11 @@ export interface CertificateRow {
   readonly endpoints: readonly string[];
   /** DNS names that these want it to be for; empty: somebody puts it there. */
   readonly wanted: readonly string[];
+  /** Edge hosts: `served` by the one that is kept, by an `other` of its name, by `none`; or that is `unknown`. Absent: the controller is older. */
+  readonly hosts?: readonly {
+    readonly host: string;
+    readonly state: 'served' | 'other' | 'none' | 'unknown';
+  }[];
   /** From when on the controller's hook replaces it; null: it does not. */
   readonly renewalMs: number | null;
   /** Tries of the hook that came to nothing. */

@@ -10,6 +10,7 @@ import {
   type Goal,
   MAXIMUM_FRAME_BYTES,
   type OpenStream,
+  REMOVED_HEADER,
 } from '../../agent/protocol/index.ts';
 import { answerAgent } from './agent-requests.ts';
 import { ConnectedHosts } from './connected-hosts.ts';
@@ -140,8 +141,11 @@ export class FleetServer implements Fleet {
           webSocket.close(1008, 'nobody asked for this');
       });
     } catch (thrown) {
-      const { code, message } = WeftError.from(thrown);
-      socket.end(`HTTP/1.1 ${ERROR_CODES[code].http} Refused\r\nconnection: close\r\n\r\n${message}`);
+      const { code, message, details } = WeftError.from(thrown);
+      const removed = details?.removed === true ? `${REMOVED_HEADER}: true\r\n` : '';
+      socket.end(
+        `HTTP/1.1 ${ERROR_CODES[code].http} Refused\r\n${removed}connection: close\r\n\r\n${message}`,
+      );
     }
   }
 }

@@ -22,7 +22,7 @@ export async function join(options: FleetServerOptions, body: JoinRequest): Prom
   const result = await store.transact({
     checks: [token],
     puts: [{ key, value: joined(known, body.hostName, fingerprintOf(response.certificate), nowMs) }],
-    deletes: [token.key],
+    deletes: [token.key, `removed/${body.hostName}`],
   });
   if (!result.committed)
     throw new WeftError('unauthorized', 'this join token was used in this moment by another host');

@@ -11,4 +11,7 @@ const SECOND_MS = 1_000;
  * forgetting a host, or joining it anew, ends it.
  */
 export const certifiedFromMs = ({ joinedAtMs }: Pick<HostRecord, 'joinedAtMs'>): number =>
-  Math.floor(joinedAtMs / SECOND_MS) * SECOND_MS - BACKDATE_MS;
+  validFromMs(joinedAtMs);
+
+/** Unix ms: from when on a certificate is valid that is issued now. */
+export const validFromMs = (nowMs: number): number => Math.floor(nowMs / SECOND_MS) * SECOND_MS - BACKDATE_MS;

@@ -85,7 +85,7 @@ function checkEndpoint(endpoint: EndpointDocument, at: At, add: AddProblem): voi
       `Make its port ${targetPort}, and leave targetPort out.`,
     );
   if (type === 'internal')
-    for (const key of ['certificate', 'proxyProtocol', 'drain'] as const)
+    for (const key of ['certificate', 'proxyProtocol', 'limit', 'drain'] as const)
       if (endpoint[key] !== undefined)
         add(
           at(key),

@@ -468,6 +468,12 @@ export interface TombstoneRecord {
   readonly atMs: number;
 }
 
+/** `removed/{host}`: an operator removed it, then. Gone when a host of that name joins. */
+export interface RemovedRecord {
+  readonly host: string;
+  readonly atMs: number;
+}
+
 /** A restore that was asked for, from one backup. Nothing is made before its host has read the whole backup and found it good. */
 export interface RestoreRecord {
   readonly request: string;

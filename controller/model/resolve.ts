@@ -136,6 +136,7 @@ const resolveEndpoint = (endpoint: EndpointDocument): Endpoint => ({
   ...(endpoint.probe ? { probe: resolveProbe(endpoint.probe) } : {}),
   ...resolveCertificate(endpoint.certificate),
   ...(endpoint.proxyProtocol === true ? { proxyProtocol: true } : {}),
+  ...(endpoint.limit === undefined ? {} : { limit: endpoint.limit }),
   ...(endpoint.drain === undefined ? {} : { drainMs: durationOr(endpoint.drain, 0) }),
 });
 

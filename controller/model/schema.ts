@@ -92,6 +92,9 @@ const certificate = z.union([name, certificateWithNames], {
   error: 'must be the name of a certificate (a DNS label, at most 40 characters), or {name, names}',
 });
 
+const figure = z.number().int().min(1).max(1_000_000).optional();
+const clientLimit = z.strictObject({ connections: figure, rate: figure });
+
 const endpoint = z.strictObject({
   type: z.enum(['input', 'internal', 'instance']),
   protocol: z.enum(['tcp', 'http', 'udp']).optional(),
@@ -107,6 +110,15 @@ const endpoint = z.strictObject({
     .optional(),
   certificate: certificate.optional(),
   proxyProtocol: z.boolean().optional(),
+  limit: clientLimit
+    .refine((value) => value.connections !== undefined || value.rate !== undefined, {
+      error: 'needs connections, rate or both',
+    })
+    .meta({
+      description:
+        'Of one client: connections open at once; rate a second, of requests (http) or connections (tcp)',
+    })
+    .optional(),
   drain: duration.optional(),
 });
 
@@ -197,6 +209,7 @@ export function keysAt(path: readonly PropertyKey[]): readonly string[] {
   if (first === 'machines' && third === 'backup') return Object.keys(backup.shape);
   if (third === 'endpoints' && path.length === 4) return Object.keys(endpoint.shape);
   if (third === 'endpoints' && fifth === 'certificate') return Object.keys(certificateWithNames.shape);
+  if (third === 'endpoints' && fifth === 'limit') return Object.keys(clientLimit.shape);
   if (third === 'endpoints' && fifth === 'probe') return ['http', 'tcp', 'exec', 'interval', 'timeout'];
   if (first !== 'roles') return third === 'size' ? ['cpus', 'memory', 'disk', 'cpuQuota'] : [];
   if (path.length === 2) return Object.keys(role.shape);

@@ -1,4 +1,4 @@
-import type { Probe } from '../../agent/protocol/index.ts';
+import type { ClientLimit, Probe } from '../../agent/protocol/index.ts';
 
 /** An application as the user declared it, fully resolved: defaults filled in, sizes looked up, durations in ms. */
 export interface Service {
@@ -60,6 +60,8 @@ export interface Endpoint {
   /** DNS names that the certificate is to be for, where the controller's hook is to obtain it. Absent: somebody puts it there. */
   readonly certificateNames?: readonly string[];
   readonly proxyProtocol?: true;
+  /** Of one client: connections open at once, and what may begin in a second. Absent: none. */
+  readonly limit?: ClientLimit;
   /** How long connections of an instance that goes may last. Absent: the load balancer's default. */
   readonly drainMs?: number;
 }

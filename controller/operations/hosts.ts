@@ -5,6 +5,7 @@ import type {
   BackupRecord,
   ClaimsRecord,
   HostRecord,
+  RemovedRecord,
   Roll,
   TombstoneRecord,
   VmRecord,
@@ -100,14 +101,18 @@ export class Hosts implements HostOperations {
       const there = await this.#vmsOn(host);
       if (there.length > 0) refuseOccupied(record, there, force);
       const lost = await Promise.all(there.map(({ id }) => read<VmRecord>(this.#store, `vms/${id}`)));
+      const removed: RemovedRecord = { host, atMs: this.#clock.now() };
       return {
         answer: undefined,
         transaction: {
           checks: [check, claims.check, ...lost.map((vm) => vm.check)],
-          puts: lost.flatMap(({ value, check: { key } }) =>
-            // One that was only on its way there has its disk where it was.
-            value?.host === host ? [{ key, value: lostWith(record, value) }] : [],
-          ),
+          puts: [
+            { key: `removed/${host}`, value: removed },
+            ...lost.flatMap(({ value, check: { key } }) =>
+              // One that was only on its way there has its disk where it was.
+              value?.host === host ? [{ key, value: lostWith(record, value) }] : [],
+            ),
+          ],
           // Its tombstones have nobody left to obey them.
           deletes: [check.key, claims.check.key, ...(await this.#tombstonesOf(host))],
         },

@@ -24,6 +24,7 @@ function inside(endpoint: Endpoint, isServed: boolean) {
     certificate: _certificate,
     certificateNames: _certificateNames,
     proxyProtocol,
+    limit: _limit,
     drainMs: _drainMs,
     ...made
   } = endpoint;

@@ -48,9 +48,6 @@ export interface Certificate {
 export const fingerprintOf = ({ certificate }: Certificate): string =>
   new X509Certificate(certificate).fingerprint256;
 
-/** How a literal address stands in a URL. */
-export const inUrl = (address: string): string => (address.includes(':') ? `[${address}]` : address);
-
 /** The first line of SSH, or why there is none. */
 export async function greetingOf(address: string, port: number): Promise<string> {
   const { text, error } = await hear(address, port);

@@ -3,6 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { bracketed } from '../../agent/kit/addressing.ts';
 import { readClientConfig } from '../../controller/client/config.ts';
 import { Authority } from '../../controller/fleet/authority.ts';
 import { diskOf, enterHost, supervisedPid } from '../lab/host.ts';
@@ -14,7 +15,6 @@ import {
   areServed,
   fingerprintOf,
   greetingOf,
-  inUrl,
   isGreeting,
   MACHINE_NAME,
   PublicFront,
@@ -36,7 +36,7 @@ describe('public addresses of an application and of its machine', () => {
   let own: readonly string[] = [];
   let machine: readonly string[] = [];
   let load: SteadyLoad | null = null;
-  const urls = () => own.map((each) => `https://${inUrl(each)}:443/hostname`);
+  const urls = () => own.map((each) => `https://${bracketed(each)}:443/hostname`);
   const untilAnswered = async () => {
     for (const url of urls())
       await waitFor(
@@ -111,7 +111,7 @@ describe('public addresses of an application and of its machine', () => {
       const name = (await golden.weft.ok(['ssh', `front/web-${index}`, '--', 'hostname'])).trim();
       for (const address of own)
         for (const _time of ['once', 'again'])
-          expect(await ask(`http://${inUrl(address)}:${7000 + index}/hostname`)).toMatchObject({
+          expect(await ask(`http://${bracketed(address)}:${7000 + index}/hostname`)).toMatchObject({
             ...{ body: name, error: null },
           });
     }
@@ -325,6 +325,33 @@ describe('public addresses of an application and of its machine', () => {
     await front.untilServed();
     await untilAnswered();
   }, 300_000);
+
+  test('are given up by a host that is removed while it runs', async () => {
+    const home = await front.holderOf(own);
+    await golden.weft.ok(['host', 'drain', home, '--wait'], { timeoutMs: 400_000 });
+    await golden.weft.ok(['host', 'rm', home]);
+    const shown = async (...command: string[]) => (await golden.lab.exec(home, command)).stdout;
+    for (const address of own)
+      await waitFor(
+        `${address} to be on another host, and on it alone`,
+        () => front.having(address),
+        (hosts) => hosts.length === 1 && hosts[0] !== home,
+        LIMIT_MS,
+      );
+    await waitFor(
+      'nothing to listen at the ports of the application, and no name server',
+      () => shown('ss', '-Hltn', 'sport = :443 or sport = :9000 or sport = :53'),
+      (listening) => listening === '',
+      LIMIT_MS,
+    );
+    await waitFor(
+      'its rules and its place on the backbone to go',
+      async () => `${await shown('nft', 'list', 'tables')}${await shown('ip', '-o', 'link')}`,
+      (found) => !/weft_|: wx/.test(found),
+      LIMIT_MS,
+    );
+    await untilAnswered();
+  }, 600_000);
 
   test('leave nothing behind', async () => {
     await golden.clear();

@@ -7,6 +7,12 @@ import { json, moment, printRows } from '../output.ts';
 
 const MAXIMUM_BYTES = 128 * 1024;
 
+const NOT_SERVED = {
+  other: 'serves another one of this name: an older one, or its own',
+  none: 'does not serve it',
+  unknown: 'does not say whether it serves it: it is not heard, or its agent is too old',
+};
+
 export const certificateLs: Command = {
   usage: '',
   summary: 'certificates of endpoints: for which names, until when, and which endpoints use them',
@@ -16,8 +22,8 @@ export const certificateLs: Command = {
     printRows(
       context,
       rows,
-      ['certificate', 'names', 'not after', 'issuer', 'put', 'by', 'endpoints'],
-      ({ name, kept, endpoints }) => [
+      ['certificate', 'names', 'not after', 'issuer', 'put', 'by', 'endpoints', 'served by'],
+      ({ name, kept, endpoints, hosts = [] }) => [
         name,
         kept?.names.join(' ') || null,
         kept && moment(kept.notAfterMs),
@@ -25,9 +31,15 @@ export const certificateLs: Command = {
         kept && moment(kept.putAtMs),
         kept?.by ?? null,
         endpoints.join(' ') || null,
+        hosts.flatMap(({ host, state }) => (state === 'served' ? host : [])).join(' ') || null,
       ],
     );
-    if (!context.json) for (const row of rows) tell(context, row);
+    if (context.json) return 0;
+    for (const row of rows) {
+      tell(context, row);
+      for (const { host, state } of row.kept ? (row.hosts ?? []) : [])
+        if (state !== 'served') context.say(`${row.name}: ${host} ${NOT_SERVED[state]}`);
+    }
     return 0;
   },
 };

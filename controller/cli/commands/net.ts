@@ -81,10 +81,14 @@ function countersText(counters: NonNullable<WhyAnswer['counters']>): string {
   return counters
     .map((each) => {
       if ('problem' in each) return `  counted on ${each.host}: not known, ${each.problem}\n`;
-      const { host, rule, packets, bytes, sinceMs } = each;
+      const { host, rule, packets, bytes, sinceMs, overPace = 0 } = each;
       if (rule === 'none' || sinceMs === null) return `  counted on ${host}: nothing, ${COUNTED.none}\n`;
       const since = new Date(sinceMs).toISOString();
-      return `  counted on ${host}: ${packets} packets, ${bytes} bytes ${COUNTED[rule]}, since ${since}\n`;
+      const over =
+        overPace === 0
+          ? ''
+          : `  counted on ${host}: ${overPace} connections dropped that the guest began faster than it may\n`;
+      return `  counted on ${host}: ${packets} packets, ${bytes} bytes ${COUNTED[rule]}, since ${since}\n${over}`;
     })
     .join('');
 }

@@ -2,7 +2,9 @@ import { createHash, X509Certificate } from 'node:crypto';
 import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { digestOf } from '../../../agent/kit/digest.ts';
 import { exec } from '../../../agent/kit/exec.ts';
+import { isSameDocument } from '../../../agent/kit/same-document.ts';
 import type {
   Challenge,
   EdgeGoal,
@@ -57,6 +59,10 @@ async function shown(): Promise<string> {
 const untilShown = (fingerprint: string) =>
   waitFor('the certificate to be shown', shown, (found) => found === fingerprint, 60_000);
 
+/** It tells that it serves exactly this one. */
+const untilTold = (served: WantedCertificate) =>
+  stage.until('a', 'what it serves to be told', ({ certificates }) => isSameDocument(certificates, [served]));
+
 const delivered = () => join(stage.folder('a'), 'certificates');
 const isServed = (id: string) => (report: { endpoints: readonly { id: string; state: string }[] }) =>
   report.endpoints.some((each) => each.id === id && each.state === 'served');
@@ -74,9 +80,11 @@ afterAll(() => stage.down());
 describe('a certificate that the controller keeps', () => {
   it('is fetched, kept for nobody else to read, and served', async () => {
     const { text, fingerprint } = await issue();
-    stage.tell('a', goal({ certificates: [await keep('shop', text)] }));
+    const kept = await keep('shop', text);
+    stage.tell('a', goal({ certificates: [kept] }));
     await stage.until('a', 'TLS', isServed(TLS.id));
     expect(await shown()).toBe(fingerprint);
+    await untilTold(kept);
     expect((await stat(join(delivered(), 'shop.pem'))).mode & 0o777).toBe(0o600);
     expect((await stat(stage.folder('a'))).mode & 0o777).toBe(0o700);
     const { stdout } = await exec('grep', ['-rl', 'PRIVATE KEY', stage.folder('a')], { okExitCodes: [0, 1] });
@@ -115,8 +123,10 @@ describe('a certificate that the controller keeps', () => {
     stage.tell('a', goal({ certificates: [{ name, digest }] }));
     await stage.until('a', 'TLS to go on', isServed(TLS.id));
     expect(await shown()).toBe(own.fingerprint);
+    await untilTold({ name, digest: digestOf(own.text) });
     await keep('shop', kept.text);
     await untilShown(kept.fingerprint);
+    await untilTold({ name, digest });
     expect(await readFile(join(stage.certificates('a'), 'shop.pem'), 'utf8')).toBe(own.text);
   });
 

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 /** The guests behind load balancers, and those who ask them: commands come in, answers go out, one a line. */
 interface Command {
   readonly id: number;
-  readonly op: 'serve' | 'close' | 'listen' | 'load' | 'end' | 'ask' | 'hold' | 'release';
+  readonly op: 'serve' | 'close' | 'listen' | 'load' | 'end' | 'ask' | 'hold' | 'again' | 'release';
   readonly name?: string;
   readonly address?: string;
   readonly port?: number;
@@ -15,6 +15,8 @@ interface Command {
   readonly path?: string;
   /** Load by HTTPS; by whom a certificate is signed is no matter. */
   readonly tls?: boolean;
+  /** Of the asker, one of this network's. Absent: the first. */
+  readonly localAddress?: string;
   /** What the asker says of itself. */
   readonly forwardedFor?: string;
 }
@@ -38,12 +40,13 @@ function request(
   host: string,
   port: number,
   agent: Agent,
-  { path = '/', forwardedFor }: Pick<Command, 'path' | 'forwardedFor'> = {},
+  { path = '/', forwardedFor, localAddress }: Pick<Command, 'path' | 'forwardedFor' | 'localAddress'> = {},
 ): Promise<string> {
   const headers = forwardedFor === undefined ? {} : { 'X-Forwarded-For': forwardedFor };
   return new Promise((resolve, reject) => {
     const ask = agent instanceof TlsAgent ? getByTls : get;
-    const call = ask({ host, port, agent, headers, path, timeout: REQUEST_LIMIT_MS }, (answer) => {
+    const from = localAddress === undefined ? {} : { localAddress };
+    const call = ask({ host, port, agent, headers, path, timeout: REQUEST_LIMIT_MS, ...from }, (answer) => {
       let text = '';
       answer.on('data', (chunk) => (text += chunk));
       answer.once('end', () =>
@@ -93,7 +96,7 @@ async function run(command: Command): Promise<unknown> {
   } else if (op === 'listen') {
     const server = tcpServer((socket) => {
       socket.on('error', () => undefined);
-      socket.once('data', (data) => socket.write(`${name} ${data.toString('latin1')}`));
+      socket.on('data', (data) => socket.write(`${name} ${data.toString('latin1')}`));
     });
     await listening(server, port, address);
     servers.set(name, server);
@@ -111,12 +114,22 @@ async function run(command: Command): Promise<unknown> {
   } else if (op === 'ask')
     return request(host, port, new Agent(), command).catch((error) => `failed: ${error}`);
   else if (op === 'hold') {
-    const socket = connect(port, host);
+    const { localAddress } = command;
+    const socket = connect({ port, host, ...(localAddress === undefined ? {} : { localAddress }) });
     held.set(name, socket);
     return new Promise((resolve) => {
       socket.once('data', (data) => resolve(data.toString('latin1')));
       socket.once('error', (error) => resolve(`failed: ${error}`));
+      socket.once('close', () => resolve('failed: closed'));
       socket.once('connect', () => socket.write('hello'));
+    });
+  } else if (op === 'again') {
+    const socket = held.get(name);
+    return new Promise((resolve) => {
+      socket?.once('data', (data) => resolve(data.toString('latin1')));
+      socket?.once('close', () => resolve('failed: closed'));
+      if (socket?.destroyed === false) socket.write('again');
+      else resolve('failed: closed');
     });
   } else held.get(name)?.destroy();
   return null;

@@ -6,6 +6,7 @@ import { printBlock, readBlocks } from '../../../agent/network/nft-blocks.ts';
 import type { RouterPart } from '../../../agent/network/router-part.ts';
 import { composeRuleset } from '../../../agent/network/ruleset.ts';
 import { aGuest, FLEET, FLOWS, type Guest, partOf, ROLES } from './fleet.ts';
+import { usualShare } from './usual-share.ts';
 import { Worker } from './worker.ts';
 
 const LIMIT_MS = 60_000;
@@ -51,7 +52,7 @@ async function listed(where: string) {
 }
 
 async function expectAsWrittenWhole(to: RouterPart): Promise<void> {
-  await nft(twin, ['-f', '-'], composeRuleset(to, guarded));
+  await nft(twin, ['-f', '-'], composeRuleset(to, guarded, [], false, await usualShare()));
   expect(await listed(ours)).toEqual(await listed(twin));
 }
 

@@ -120,6 +120,17 @@ def datagram(host, port, text, source=None, source_port=0, whole=False):
             return False
 
 
+def scatter(host, first, count):
+    """One datagram to each of so many ports: each is a connection of its own."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as sender:
+        for port in range(first, first + count):
+            try:
+                sender.sendto(b"scattered", (host, port))
+            except OSError:
+                pass
+    return True
+
+
 streams = {}  # name -> whether it goes on
 
 
@@ -171,6 +182,7 @@ DO = {
     "hold": hold,
     "exchange": exchange,
     "datagram": datagram,
+    "scatter": scatter,
     "frame": lambda device, hex: frame(device, hex),
     "sniff": sniff,
     "stream": stream,

@@ -2,6 +2,8 @@ import { createInterface } from 'node:readline';
 import { GuestAddressing } from '../../../agent/ipv6/guest-addressing.ts';
 import { systemClock } from '../../../agent/kit/clock.ts';
 import { exec } from '../../../agent/kit/exec.ts';
+import { type ConnectionTable, kernelTable } from '../../../agent/network/connection-table.ts';
+import { GuestConnections } from '../../../agent/network/guest-connections.ts';
 import { watchKernel } from '../../../agent/network/kernel-monitor.ts';
 import { KernelTunnel, type TunnelSettings } from '../../../agent/network/kernel-tunnel.ts';
 import { NftHostNetwork } from '../../../agent/network/nft-host-network.ts';
@@ -15,8 +17,12 @@ const guarded: readonly string[] = JSON.parse(process.argv[2] ?? '[]');
 /** Absent: it encrypts nothing. */
 const settings: TunnelSettings | null = JSON.parse(process.argv[3] ?? 'null');
 /** Where its radvd has its files. Absent: nobody tells guests of IPv6. */
-const advertisements = process.argv[4];
+const advertisements = process.argv[5];
 const log = { info: () => undefined, warn: (fields: unknown) => console.error(fields) } as never;
+/** Absent: as the kernel's table is. */
+const limits: { readonly perSecond: number | 'off'; readonly max: number } | null = JSON.parse(
+  process.argv[4] ?? 'null',
+);
 const tunnel = settings && new KernelTunnel(settings, log);
 const network = new NftHostNetwork({
   log,
@@ -30,7 +36,19 @@ const network = new NftHostNetwork({
           ...{ clock: systemClock, log },
         }),
       }),
+  ...(limits === null
+    ? {}
+    : { guestConnections: new GuestConnections({ ...limits, log, table: tableOf(limits.max) }) }),
 });
+
+/** The kernel's own, which is as large as it is said to be: how large is the whole machine's to say. */
+function tableOf(max: number): ConnectionTable {
+  const fill = async () => {
+    const found = await kernelTable.fill();
+    return found && { ...found, max };
+  };
+  return { ...kernelTable, fill };
+}
 
 type Request = { readonly id: number } & (
   | { readonly do: 'apply'; readonly part: RouterPart }
@@ -38,6 +56,7 @@ type Request = { readonly id: number } & (
   | { readonly do: 'heal' }
   | { readonly do: 'ability'; readonly fleet: string }
   | { readonly do: 'counters'; readonly fleet: string; readonly question: RuleQuestion }
+  | { readonly do: 'connections' }
   | { readonly do: 'watch' }
   | { readonly do: 'underlay'; readonly fleet: string; readonly file: string; readonly controller: string }
 );
@@ -75,6 +94,8 @@ async function work(request: Request): Promise<unknown> {
       return network.counters(request.fleet, request.question);
     case 'ability':
       return settings && new TunnelAbility(request.fleet, settings, () => tunnel?.problem ?? null).look();
+    case 'connections':
+      return { hasChanged: await network.lookAtConnections(), seen: network.connections };
     case 'heal':
       return network.heal();
     case 'underlay':

@@ -8,6 +8,7 @@ import { Random } from '../../simulation/support/random.ts';
 import { waitFor } from '../../support/wait-for.ts';
 import { aGuest, FLEET, FLOWS, partOf } from './fleet.ts';
 import { GUARDED, Stage } from './stage.ts';
+import { usualShare } from './usual-share.ts';
 
 const KILLS = Number(process.env.WEFT_KILLS ?? '3');
 const ENDS_WITHIN_MS = 60_000;
@@ -50,7 +51,7 @@ async function listed(where: string): Promise<string> {
 async function allWhole(): Promise<readonly string[]> {
   const wholes: string[] = [];
   for (const goal of goals) {
-    await stage.run(twin, ['nft', '-f', '-'], composeRuleset(goal, GUARDED));
+    await stage.run(twin, ['nft', '-f', '-'], composeRuleset(goal, GUARDED, [], false, await usualShare()));
     wholes.push(await listed(twin));
   }
   return wholes;

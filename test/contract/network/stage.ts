@@ -31,6 +31,12 @@ export const GATEWAY6 = '2001:db8:1::1';
 /** Prefixes of the hosts' own links. */
 export const GUARDED = ['192.0.2.0/24', '2001:db8:1::/64'];
 
+export interface ConnectionLimits {
+  readonly perSecond: number | 'off';
+  /** What the kernel's table is said to hold. */
+  readonly max: number;
+}
+
 /** Hosts of one machine have devices of one name, and so the sockets of wireguard-go would be one. */
 const OWN_SOCKETS = [
   ...['unshare', '--mount', 'sh', '-c'],
@@ -47,17 +53,23 @@ export class Stage {
   readonly #workers: Worker[] = [];
   readonly #tunnelKeys: string | null;
   readonly #advertisements: string | null;
+  readonly #limits: Readonly<Record<string, ConnectionLimits>>;
   readonly hosts = new Map<string, { readonly router: Worker; readonly programs: Worker }>();
   readonly guests = new Map<string, Worker>();
   #world: Worker | null = null;
 
   /**
    * @param tunnelKeys folder of the hosts' private keys; absent: they encrypt nothing. @param advertisements folder of what advertises the hosts'
-   * routers to guests; absent: nobody does.
+   * routers to guests; absent: nobody does. @param limits of hosts where guests' connections have others than usual.
    */
-  constructor(tunnelKeys: string | null = null, advertisements: string | null = null) {
+  constructor(
+    tunnelKeys: string | null = null,
+    advertisements: string | null = null,
+    limits: Readonly<Record<string, ConnectionLimits>> = {},
+  ) {
     this.#tunnelKeys = tunnelKeys;
     this.#advertisements = advertisements;
+    this.#limits = limits;
   }
 
   namespace(what: string): string {
@@ -194,6 +206,7 @@ export class Stage {
       this.#tunnelKeys === null
         ? 'null'
         : JSON.stringify({ maker: 'userspace', keyFile: `${this.#tunnelKeys}/${host}.key` }),
+      JSON.stringify(this.#limits[host] ?? null),
       ...(this.#advertisements === null ? [] : [`${this.#advertisements}/${host}`]),
     ];
     const router = this.#keep(new Worker(this.namespace(host), program));

@@ -1,10 +1,13 @@
 import { expect, test } from 'vitest';
+import type { Report } from '../../../agent/protocol/index.ts';
 import { planObtaining, renewalMs } from '../../../controller/certificates/due.ts';
 import { certificateRows } from '../../../controller/certificates/rows.ts';
+import { type ServingHost, servingHosts } from '../../../controller/certificates/served.ts';
 import { usesOf } from '../../../controller/certificates/uses.ts';
 import { isDnsName, uncovered } from '../../../controller/model/dns-names.ts';
 import type { CertificateRecord, KeptCertificate } from '../../../controller/model/index.ts';
 import { AN_HTTPS, anApplication, aRole } from '../../support/builders/application.ts';
+import { aHost } from '../../support/builders/host.ts';
 
 const DAY_MS = 86_400_000;
 
@@ -126,13 +129,29 @@ test('a list tells what an operator should know', () => {
     application: ReturnType<typeof shop>,
     hasHook: boolean,
     nowMs = 0,
-  ) => certificateRows(records, [application], { hasHook, nowMs });
+    edges: readonly ServingHost[] = [],
+  ) => certificateRows(records, [application], { hasHook, nowMs, edges });
   expect(rows([record()], shop(), false)).toMatchObject([
     { name: 'shop', endpoints: ['crm/web/https'], wanted: [], renewalMs: null, notes: [] },
   ]);
   expect(rows([record({ name: 'old' })], anApplication('crm'), true)).toMatchObject([
     { name: 'old', endpoints: [] },
   ]);
+  const digest = `sha256:${'0'.repeat(64)}`;
+  const edges = ['h1', 'h2', 'h3', 'h4'].map((host, index) => ({
+    host,
+    certificates: [
+      new Map([['shop', digest]]),
+      new Map([['shop', `sha256:${'1'.repeat(64)}`]]),
+      new Map<string, string>(),
+      null,
+    ][index] as ServingHost['certificates'],
+  }));
+  const states = ['served', 'other', 'none', 'unknown'];
+  const hosts = states.map((state, index) => ({ host: `h${index + 1}`, state }));
+  expect(rows([record()], shop(), false, 0, edges)).toMatchObject([{ hosts }]);
+  // Nobody is to serve what no endpoint names.
+  expect(rows([record()], anApplication('crm'), false, 0, edges)).toMatchObject([{ hosts: [] }]);
   const [none] = rows([], shop(names), false);
   expect(none?.notes.join()).toContain('the controller has none');
   expect(none?.notes.join()).toContain('no --certificate-hook');
@@ -145,4 +164,27 @@ test('a list tells what an operator should know', () => {
   const answering = shop(names, { http: { ...AN_HTTPS, port: 80, certificate: undefined } });
   expect(rows([record()], answering, true)).toMatchObject([{ renewalMs: 60 * DAY_MS, notes: [] }]);
   expect(rows([record()], answering, true, 91 * DAY_MS)[0]?.notes).toContain('it has expired');
+});
+
+test('edge hosts tell which certificates they serve as long as they are heard', () => {
+  const anEdge = (name: string) => {
+    const host = aHost(name);
+    const underlay = { address: '192.0.2.1', mtu: 1_500, networks: [] };
+    return { ...host, offer: host.offer && { ...host.offer, edge: true, underlay } };
+  };
+  const digest = `sha256:${'0'.repeat(64)}`;
+  const edge = { endpoints: [], held: [], missing: [], certificates: [{ name: 'shop', digest }] };
+  const link = (name: string, connected: boolean, told: object) => ({
+    ...{ name, connected, report: { edge: told } as unknown as Report },
+  });
+  expect(
+    servingHosts(['h1', 'h2', 'h3', 'h4'].map(anEdge), [
+      link('h1', true, edge),
+      link('h2', false, edge),
+      link('h3', true, { endpoints: [], held: [], missing: [] }),
+    ]),
+  ).toEqual([
+    { host: 'h1', certificates: new Map([['shop', digest]]) },
+    ...['h2', 'h3', 'h4'].map((host) => ({ host, certificates: null })),
+  ]);
 });

@@ -37,7 +37,7 @@ test('everything of the network is resolved, and what is not declared is not the
   const service = resolveService(
     model(
       {
-        web: 'endpoints: {http: {type: input, port: 443, targetPort: 80, protocol: http, certificate: crm, proxyProtocol: true, drain: 30s}, each: {type: instance, port: 7000}}',
+        web: 'endpoints: {http: {type: input, port: 443, targetPort: 80, protocol: http, certificate: crm, proxyProtocol: true, limit: {connections: 100, rate: 50}, drain: 30s}, each: {type: instance, port: 7000}}',
         db: 'mesh: true\n    outbound: [10.0.0.0/8, "2001:db8::/32"]\n    endpoints: {sql: {type: internal, port: 5432, from: [web, back]}, log: {type: internal, port: 514, protocol: udp}}',
         plain: 'endpoints: {a: {type: internal, port: 1}}',
       },
@@ -51,7 +51,7 @@ test('everything of the network is resolved, and what is not declared is not the
   expect(service.roles.web?.endpoints).toEqual({
     http: {
       ...{ type: 'input', protocol: 'http', port: 443, targetPort: 80, from: [] },
-      ...{ certificate: 'crm', proxyProtocol: true, drainMs: 30_000 },
+      ...{ certificate: 'crm', proxyProtocol: true, limit: { connections: 100, rate: 50 }, drainMs: 30_000 },
     },
     each: { type: 'instance', protocol: 'tcp', port: 7000, targetPort: 7000, from: [] },
   });
@@ -91,7 +91,7 @@ test('what routers and load balancers do around an instance is no part of what i
   const plain = role('endpoints: {http: {type: input, port: 443}}');
   expect(
     role(
-      'mesh: true\n    outbound: false\n    endpoints: {http: {type: input, port: 443, certificate: {name: crm, names: [a.example]}, drain: 5s}}',
+      'mesh: true\n    outbound: false\n    endpoints: {http: {type: input, port: 443, certificate: {name: crm, names: [a.example]}, limit: {rate: 5}, drain: 5s}}',
     ),
   ).toBe(plain);
   expect(role('endpoints: {http: {type: input, port: 443, proxyProtocol: true}}')).toBe(plain);
@@ -226,6 +226,31 @@ describe('refused, with a place and a fix', () => {
       'a certificate on an internal endpoint',
       model({ web: 'endpoints: {a: {type: internal, port: 1, certificate: crm}}' }),
       { line: 10, path: 'roles.web.endpoints.a.certificate', message: /load balancer/ },
+    ],
+    [
+      'a limit on an internal endpoint',
+      model({ web: 'endpoints: {a: {type: internal, port: 1, limit: {rate: 1}}}' }),
+      { line: 10, path: 'roles.web.endpoints.a.limit', message: /load balancer/ },
+    ],
+    [
+      'a limit of nothing',
+      model({ web: 'endpoints: {a: {type: input, port: 1, limit: {}}}' }),
+      { line: 10, path: 'roles.web.endpoints.a.limit', message: /needs connections, rate or both/ },
+    ],
+    [
+      'a limit that lets nobody in',
+      model({ web: 'endpoints: {a: {type: input, port: 1, limit: {connections: 0}}}' }),
+      { line: 10, path: 'roles.web.endpoints.a.limit.connections', message: /at least 1/ },
+    ],
+    [
+      'a limit with a misspelt key',
+      model({ web: 'endpoints: {a: {type: input, port: 1, limit: {rate: 5, conections: 3}}}' }),
+      {
+        line: 10,
+        path: 'roles.web.endpoints.a.limit.conections',
+        message: /unknown key/,
+        fix: 'Did you mean connections?',
+      },
     ],
     [
       'udp at the load balancer',
