@@ -94,16 +94,6 @@ beforeAll(async () => {
   await apply();
 });
 afterAll(async () => {
-  const none = (host: string) =>
-    stage.host(host).router.ask({ do: 'apply', part: { fleet: FLEET, networks: [] } });
-  await Promise.all(hosts.map(none));
-  for (const host of hosts)
-    await waitFor(
-      'radvd to end',
-      () => radvdOf(host),
-      (pids) => pids.length === 0,
-      30_000,
-    );
   await stage.close();
   await rm(folder, { recursive: true, force: true });
 });
