@@ -61,7 +61,7 @@ export function composeSeed(input: {
               { to: '0.0.0.0/0', via: network.gateway },
               ...(six ? [{ to: '::/0', via: six.gateway }] : []),
             ],
-            // Nobody advertises routers here, and what a guest makes of itself is no address of its own.
+            // What is advertised is for guests that read no seed: this one has all of it already.
             ...(six ? { 'accept-ra': false } : {}),
             ...(mtu === undefined ? {} : { mtu }),
             nameservers: { addresses: [network.gateway] },

@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { exec } from '../../../agent/kit/exec.ts';
 import { bridgeName, tapName, tunnelDevice } from '../../../agent/network/names.ts';
+import { endAll } from '../../support/namespace-processes.ts';
 import {
   cidrOf,
   DEVICE,
@@ -172,6 +173,9 @@ export class Stage {
 
   async close(): Promise<void> {
     await Promise.all(this.#workers.map((worker) => worker.end()));
+    // radvd outlives who has started it.
+    if (this.#advertisements !== null)
+      await Promise.all([...this.hosts.keys()].map((host) => endAll(this.namespace(host))));
     // What keeps it ends with it.
     if (this.#tunnelKeys !== null)
       for (const host of this.hosts.keys())
