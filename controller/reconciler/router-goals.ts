@@ -1,12 +1,14 @@
 import { guestAddress6, subnet6Of } from '../../agent/kit/addressing.ts';
 import type { Flow, GuestRoute, RouterGoal } from '../../agent/protocol/index.ts';
-import type { NetworkRecord } from '../model/records.ts';
+import type { NetworkRecord, VmRecord } from '../model/records.ts';
 import { closedAddresses } from './backbone-goals.ts';
 import { derived } from './derived.ts';
 import { counterparts, type DeclaredFlow, EDGE, flowsOf, networkNameOf } from './flows.ts';
 import { elsewhere, type GuestPlace, guestsBySubnet } from './guest-places.ts';
+import { LastMade } from './last-made.ts';
+import { listOf, viewOf } from './listed-map.ts';
 import { resolverOf } from './names-goals.ts';
-import { edgeHostsOf, type NetworkWorld } from './network-world.ts';
+import { edgeHostsOf, type NetworkWorld, subnetPart } from './network-world.ts';
 import { ofFleet } from './of-fleet.ts';
 
 /**
@@ -19,16 +21,42 @@ export function routerGoalOf(
   hasBackbone: boolean,
   world: NetworkWorld,
 ): RouterGoal {
+  const { subnets, flows, outbound } = declaredAt(here, world);
+  const resolver = resolverOf(host, world);
+  return {
+    ...{ subnets, flows, outbound },
+    routes: hasBackbone ? routesAt(host, here, world) : [],
+    ...(hasBackbone ? {} : { closed: closedAddresses(world) }),
+    ...(resolver ? { resolver } : {}),
+  };
+}
+
+type Declared = Pick<RouterGoal, 'subnets' | 'flows' | 'outbound'>;
+
+/** Ids of subnets → what is declared of them: hosts that have guests of the same ones have the same of it. By the map of all applications. */
+const lastDeclared = new LastMade<NetworkWorld['applications'], Map<string, Declared>>();
+
+function declaredAt(here: ReadonlySet<string>, world: NetworkWorld): Declared {
+  const { applications, networks, vms, fleet } = world;
+  const madeFrom = [listOf(applications), viewOf(networks, subnetPart), viewOf(vms, machinePart), fleet];
+  const all = lastDeclared.of(applications, madeFrom, () => new Map());
+  const ids = [...here].join(' ');
+  const declared = all.get(ids) ?? declare(here, world);
+  all.set(ids, declared);
+  return declared;
+}
+
+/** What of a VM is in flows: of a machine, where it is reached. */
+const machinePart = ({ id, role, address, networkId }: VmRecord): unknown =>
+  role === null ? { id, address, networkId } : null;
+
+function declare(here: ReadonlySet<string>, world: NetworkWorld): Declared {
   const flows = flowsAt(here, world);
   const named = new Set(flows.flatMap(({ from, to }) => [...from, to]));
-  const resolver = resolverOf(host, world);
   return {
     subnets: [...named].sort().flatMap((id) => subnetOf(id, world) ?? []),
     flows,
-    routes: hasBackbone ? routesAt(host, here, world) : [],
     outbound: outboundAt(here, world),
-    ...(hasBackbone ? {} : { closed: closedAddresses(world) }),
-    ...(resolver ? { resolver } : {}),
   };
 }
 
