@@ -10,19 +10,18 @@ export function withPartsOf<T>(before: unknown, now: T): T {
   return Array.isArray(now) ? (itemsOf(before as unknown[], now) as T) : (fieldsOf(before, now) as T);
 }
 
+/** Items in front of what has changed in a list, and behind it, are the first one's; where one item has, what is in it is looked at too. */
 function itemsOf(before: readonly unknown[], now: readonly unknown[]): readonly unknown[] {
-  const { length } = now;
-  let isSame = before.length === length;
-  let made: unknown[] | null = null;
-  for (let index = 0; index < length; index++) {
-    const value = now[index];
-    const kept = index < before.length ? withPartsOf(before[index], value) : value;
-    if (kept !== before[index]) isSame = false;
-    if (kept === value) continue;
-    made ??= [...now];
-    made[index] = kept;
-  }
-  return isSame ? before : (made ?? now);
+  const shorter = Math.min(before.length, now.length);
+  let front = 0;
+  while (front < shorter && isSameDocument(before[front], now[front])) front++;
+  if (front === before.length && front === now.length) return before;
+  let back = 0;
+  while (back < shorter - front && isSameDocument(before.at(-1 - back), now.at(-1 - back))) back++;
+  const changed = now.slice(front, now.length - back);
+  if (changed.length === 1 && before.length === now.length)
+    changed[0] = withPartsOf(before[front], changed[0]);
+  return [...before.slice(0, front), ...changed, ...before.slice(before.length - back)];
 }
 
 type Fields = Readonly<Record<string, unknown>>;

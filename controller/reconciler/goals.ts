@@ -6,6 +6,7 @@ import { arrivingView } from '../model/successor.ts';
 import { backupTasksFor } from './backup-tasks.ts';
 import { derived } from './derived.ts';
 import { isPresent } from './guest-places.ts';
+import { LastMade } from './last-made.ts';
 import { viewOf } from './listed-map.ts';
 import { address6Of, networkPartsOf } from './network-goals.ts';
 import { roleOf } from './retired.ts';
@@ -178,20 +179,13 @@ function endedElsewhere(
     .sort((one, other) => (one.id < other.id ? -1 : 1));
 }
 
-interface MadeGoal {
-  readonly madeFrom: readonly unknown[];
-  readonly goal: VmGoal;
-}
-/** The last goal of each VM's record, and whatever else it was made from. None of that ever changes: there is another one. */
-const made = new WeakMap<VmRecord, MadeGoal>();
+/** By the record of each VM. */
+const lastGoals = new LastMade<VmRecord, VmGoal>();
 
 function vmGoalOf(record: VmRecord, application: ApplicationRecord, peers: Peers, world: GoalWorld): VmGoal {
-  const madeFrom = [application, peers, world.networks.get(record.networkId), world.fleet];
-  const before = made.get(record);
-  if (before?.madeFrom.every((each, index) => each === madeFrom[index])) return before.goal;
-  const goal = makeVmGoal(record, application, peers, world);
-  made.set(record, { madeFrom, goal });
-  return goal;
+  const network = world.networks.get(record.networkId);
+  const madeFrom = [application, peers, network?.number, network?.cidr, world.fleet];
+  return lastGoals.of(record, madeFrom, () => makeVmGoal(record, application, peers, world));
 }
 
 function makeVmGoal(

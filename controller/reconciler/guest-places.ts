@@ -3,8 +3,9 @@ import type { GuestRoute } from '../../agent/protocol/index.ts';
 import type { FleetRecord, NetworkRecord, VmRecord } from '../model/records.ts';
 import { successorView } from '../model/successor.ts';
 import { derived } from './derived.ts';
-import { listOf, viewOf } from './listed-map.ts';
-import type { NetworkWorld } from './network-world.ts';
+import { areTheSame, LastMade } from './last-made.ts';
+import { viewOf } from './listed-map.ts';
+import { type NetworkWorld, subnetPart } from './network-world.ts';
 
 /** A guest's interface, and on which host it is. */
 export interface GuestPlace extends GuestRoute {
@@ -39,36 +40,21 @@ interface Placed {
   readonly order: number;
 }
 
-interface Known {
-  readonly fleet: string;
-  readonly network: NetworkRecord;
-  readonly placed: readonly Placed[];
-}
-/** Parts never change: what is where in the last subnet that they were seen in is worked out once for each. */
-const known = new WeakMap<Part, Known>();
+/** By the subnet that they were seen in last. */
+const lastPlaced = new LastMade<Part, readonly Placed[]>();
 
-function placedOf(part: Part, network: NetworkRecord, fleet: FleetRecord): readonly Placed[] {
-  const before = known.get(part);
-  if (before?.fleet === fleet.uuid && isSameSubnet(before.network, network)) return before.placed;
-  const { number, cidr } = network;
-  const placed = part.at.map((at) => ({
-    place: { ...at, address6: guestAddress6(fleet.uuid, number, cidr, at.address) },
-    order: numberOf(at.address),
-  }));
-  known.set(part, { fleet: fleet.uuid, network, placed });
-  return placed;
-}
-
-const isSameSubnet = (one: NetworkRecord, other: NetworkRecord): boolean =>
-  one === other || (one.number === other.number && one.cidr === other.cidr);
+const placedOf = (part: Part, { number, cidr }: NetworkRecord, { uuid }: FleetRecord): readonly Placed[] =>
+  lastPlaced.of(part, [number, cidr, uuid], () =>
+    part.at.map((at) => ({
+      place: { ...at, address6: guestAddress6(uuid, number, cidr, at.address) },
+      order: numberOf(at.address),
+    })),
+  );
 
 type Guests = ReadonlyMap<string, readonly GuestPlace[]>;
 
-/** The last index of each map of VMs, and all that it was made from. */
-const indexes = new WeakMap<
-  NetworkWorld['vms'],
-  { readonly madeFrom: readonly unknown[]; readonly guests: Guests }
->();
+/** By the map of all VMs. */
+const lastGuests = new LastMade<NetworkWorld['vms'], Guests>();
 
 /**
  * Subnet → every guest on it by address: VMs, and successors of instances, which have addresses of their own. The list of a subnet is the very
@@ -76,46 +62,39 @@ const indexes = new WeakMap<
  */
 export function guestsBySubnet({ vms, networks, fleet }: NetworkWorld): Guests {
   const parts = viewOf(vms, partOf);
-  const madeFrom = [parts, listOf(networks), fleet];
-  const before = indexes.get(vms);
-  if (before?.madeFrom.every((each, index) => each === madeFrom[index])) return before.guests;
-  const placed = new Map<string, Placed[]>();
-  for (const part of parts) {
-    const network = networks.get(part.networkId);
-    if (!network) continue;
-    const list = placed.get(part.networkId);
-    const own = placedOf(part, network, fleet);
-    if (list) list.push(...own);
-    else placed.set(part.networkId, [...own]);
-  }
-  const guests = new Map<string, readonly GuestPlace[]>();
-  for (const [subnet, list] of placed) {
-    if (list.length === 0) continue;
-    const places = list.sort((one, other) => one.order - other.order).map(({ place }) => place);
-    const known = before?.guests.get(subnet);
-    guests.set(subnet, known && areTheSame(known, places) ? known : places);
-  }
-  indexes.set(vms, { madeFrom, guests });
-  return guests;
+  return lastGuests.of(vms, [parts, viewOf(networks, subnetPart), fleet], (before) => {
+    const placed = new Map<string, Placed[]>();
+    for (const part of parts) {
+      const network = networks.get(part.networkId);
+      if (!network || part.at.length === 0) continue;
+      const list = placed.get(part.networkId) ?? [];
+      placed.set(part.networkId, list);
+      list.push(...placedOf(part, network, fleet));
+    }
+    return new Map(
+      [...placed].map(([subnet, list]) => {
+        const places = list.sort((one, other) => one.order - other.order).map(({ place }) => place);
+        const known = before?.get(subnet);
+        return [subnet, known && areTheSame(known, places) ? known : places];
+      }),
+    );
+  });
 }
 
-const areTheSame = (one: readonly GuestPlace[], other: readonly GuestPlace[]): boolean =>
-  one.length === other.length && one.every((place, index) => place === other[index]);
-
 interface Elsewhere<T> {
-  readonly all: readonly T[];
+  readonly all: T[];
   readonly hosts: ReadonlySet<string>;
   /** Host that has some of them → those on others, as far as somebody has asked. */
-  readonly without: Map<string, readonly T[]>;
+  readonly without: Map<string, T[]>;
 }
 
 /**
  * What follows from each guest of a subnet that is on another host than the one that asks; the same list each time, of the same objects.
- * @param of pure. @returns one function for all calls.
+ * @param of pure. @returns one function for all calls; its lists are nobody's to change.
  */
 export function elsewhere<T>(
   of: (guest: GuestPlace) => T,
-): (guests: readonly GuestPlace[], host: string) => readonly T[] {
+): (guests: readonly GuestPlace[], host: string) => T[] {
   const collect = (guests: readonly GuestPlace[]): Elsewhere<T> => ({
     all: guests.map((guest) => derived(guest, of)),
     hosts: new Set(guests.map(({ host }) => host)),

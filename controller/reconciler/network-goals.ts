@@ -5,6 +5,7 @@ import { backboneGoalOf } from './backbone-goals.ts';
 import { isColliding } from './collisions.ts';
 import { edgeGoalOf } from './edge-goals.ts';
 import { elsewhere, guestsBySubnet } from './guest-places.ts';
+import { LastMade } from './last-made.ts';
 import { namesGoalOf } from './names-goals.ts';
 import type { NetworkWorld } from './network-world.ts';
 import { isClosed } from './outbound.ts';
@@ -44,27 +45,47 @@ export function address6Of(
   return { address6: guestAddress6(fleet.uuid, network.number, network.cidr, address) };
 }
 
+/** By the first of its guests on this host. */
+const lastGoals = new LastMade<VmRecord, NetworkGoal>();
+
+/** @param guests all of this host's. */
 function networkGoalOf(
   host: string,
   network: NetworkRecord,
   guests: readonly VmRecord[],
   world: NetworkWorld,
 ): NetworkGoal {
+  const own = guests.filter(({ networkId }) => networkId === network.id);
+  const { number, cidr, gateway } = network;
+  const mesh = meshOf(host, network, world);
+  const [app = '', subnet = ''] = network.id.split('/');
+  const isNamesOnly = isClosed(world.applications.get(app), subnet);
+  const madeFrom = [number, cidr, gateway, world.fleet, mesh.mesh?.peers, isNamesOnly, ...own];
+  const make = () => makeNetworkGoal(network, own, mesh, isNamesOnly, world);
+  const [first] = own;
+  return first ? lastGoals.of(first, madeFrom, make) : make();
+}
+
+function makeNetworkGoal(
+  network: NetworkRecord,
+  guests: readonly VmRecord[],
+  mesh: Pick<NetworkGoal, 'mesh'>,
+  isNamesOnly: boolean,
+  world: NetworkWorld,
+): NetworkGoal {
   const { id, number, cidr, gateway } = network;
   const cidr6 = subnet6Of(world.fleet.uuid, number);
-  const [app = '', subnet = ''] = id.split('/');
   return {
     ...{ id, number, cidr, gateway, cidr6, gateway6: address6At(cidr6, 1) },
     leases: guests
-      .filter(({ networkId }) => networkId === id)
       .map((guest) => ({
         ...{ vmId: guest.id, mac: guest.mac, address: guest.address },
         ...address6Of(guest, world),
         hostname: nameOf(guest.id),
       }))
       .sort((one, other) => (one.vmId < other.vmId ? -1 : 1)),
-    ...(isClosed(world.applications.get(app), subnet) ? { namesOnly: true } : {}),
-    ...meshOf(host, network, world),
+    ...(isNamesOnly ? { namesOnly: true } : {}),
+    ...mesh,
   };
 }
 
@@ -73,7 +94,7 @@ function meshOf(host: string, { id, number }: NetworkRecord, world: NetworkWorld
   const role = world.applications.get(app)?.service.roles[id.slice(id.indexOf('/') + 1)];
   if (!role?.mesh) return {};
   const guests = guestsBySubnet(world).get(id);
-  return { mesh: { vni: vniOf(world.fleet.uuid, number), peers: guests ? [...peersOf(guests, host)] : [] } };
+  return { mesh: { vni: vniOf(world.fleet.uuid, number), peers: guests ? peersOf(guests, host) : [] } };
 }
 
 /** One object for each guest: goals that are compared, and sent, share it. */

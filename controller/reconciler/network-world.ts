@@ -1,3 +1,4 @@
+import type { NetworkRecord } from '../model/records.ts';
 import { derived } from './derived.ts';
 import { edgeHosts } from './edge-hosts.ts';
 import { networkHosts } from './network-host.ts';
@@ -8,6 +9,16 @@ export type NetworkWorld = Pick<
   World,
   'fleet' | 'applications' | 'networks' | 'hosts' | 'vms' | 'certificates' | 'challenges'
 >;
+
+/** What of a subnet's record is in goals; which addresses of it are taken is not. To be asked for by `viewOf`. */
+export const subnetPart = ({ id, number, cidr, gateway }: NetworkRecord): Subnet => ({
+  id,
+  number,
+  cidr,
+  gateway,
+});
+
+export type Subnet = Pick<NetworkRecord, 'id' | 'number' | 'cidr' | 'gateway'>;
 
 /** Names of the hosts that serve endpoints and names to the world. */
 export const edgeHostsOf = ({ hosts }: Pick<NetworkWorld, 'hosts'>): ReadonlySet<string> =>

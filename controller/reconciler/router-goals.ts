@@ -5,8 +5,10 @@ import { closedAddresses } from './backbone-goals.ts';
 import { derived } from './derived.ts';
 import { counterparts, type DeclaredFlow, EDGE, flowsOf } from './flows.ts';
 import { elsewhere, type GuestPlace, guestsBySubnet } from './guest-places.ts';
+import { LastMade } from './last-made.ts';
+import { listOf, viewOf } from './listed-map.ts';
 import { resolverOf } from './names-goals.ts';
-import { edgeHostsOf, type NetworkWorld } from './network-world.ts';
+import { edgeHostsOf, type NetworkWorld, subnetPart } from './network-world.ts';
 import { ofFleet } from './of-fleet.ts';
 import { outboundAt } from './outbound.ts';
 
@@ -21,16 +23,43 @@ export function routerGoalOf(
   world: NetworkWorld,
 ): RouterGoal {
   const here = new Set(guests.map(({ networkId }) => networkId));
-  const flows = flowsAt(here, world);
-  const named = new Set(flows.flatMap(({ from, to }) => [...from, to]));
+  const { subnets, flows } = declaredAt(here, world);
   const resolver = resolverOf(host, world);
   return {
-    subnets: [...named].sort().flatMap((id) => subnetOf(id, world) ?? []),
+    subnets,
     flows,
     routes: hasBackbone ? routesAt(host, here, world) : [],
     ...outboundAt(guests, world),
     ...(hasBackbone ? {} : { closed: closedAddresses(world) }),
     ...(resolver ? { resolver } : {}),
+  };
+}
+
+type Declared = Pick<RouterGoal, 'subnets' | 'flows'>;
+
+/** Ids of subnets → what is declared of them: hosts that have guests of the same ones have the same of it. By the map of all applications. */
+const lastDeclared = new LastMade<NetworkWorld['applications'], Map<string, Declared>>();
+
+function declaredAt(here: ReadonlySet<string>, world: NetworkWorld): Declared {
+  const { applications, networks, vms, fleet } = world;
+  const madeFrom = [listOf(applications), viewOf(networks, subnetPart), viewOf(vms, machinePart), fleet];
+  const all = lastDeclared.of(applications, madeFrom, () => new Map());
+  const ids = [...here].join(' ');
+  const declared = all.get(ids) ?? declare(here, world);
+  all.set(ids, declared);
+  return declared;
+}
+
+/** What of a VM is in flows: of a machine, where it is reached. */
+const machinePart = ({ id, role, address, networkId }: VmRecord): unknown =>
+  role === null ? { id, address, networkId } : null;
+
+function declare(here: ReadonlySet<string>, world: NetworkWorld): Declared {
+  const flows = flowsAt(here, world);
+  const named = new Set(flows.flatMap(({ from, to }) => [...from, to]));
+  return {
+    subnets: [...named].sort().flatMap((id) => subnetOf(id, world) ?? []),
+    flows,
   };
 }
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Goal } from '../../../agent/protocol/index.ts';
-import type { ApplicationRecord } from '../../../controller/model/index.ts';
+import type { ApplicationRecord, NetworkRecord } from '../../../controller/model/index.ts';
 import type { FleetRecord } from '../../../controller/model/records.ts';
 import { GoalDispatch } from '../../../controller/reconciler/goal-dispatch.ts';
 import { withoutMachine } from '../../../controller/reconciler/retired.ts';
@@ -27,6 +27,8 @@ const anyChange = fc.oneof(
   // It is heard no more, or again.
   fc.record({ of: fc.constant('state' as const), host: fc.nat(3) }),
   fc.record({ of: fc.constant('declared' as const), app: fc.nat(1), value: anyDeclared }),
+  // A subnet is elsewhere: a store that was restored, and followed, tells that too.
+  fc.record({ of: fc.constant('network' as const), app: fc.nat(1), network: fc.nat(5) }),
   fc.record({
     of: fc.constantFrom('delete' as const, 'delete machine' as const, 'forget' as const),
     app: fc.nat(1),
@@ -101,6 +103,19 @@ class Records {
     return [this.write([[key, after]])];
   }
 
+  /** A subnet of an application gets another number, and what goes with it. */
+  #renumber(app: string, which: number): readonly (readonly Change[])[] {
+    const keys = [...this.values.keys()].filter((key) => key.startsWith(`${PREFIXES.networks}${app}/`));
+    const key = keys[which % Math.max(1, keys.length)];
+    if (key === undefined) return [];
+    const network = this.values.get(key) as NetworkRecord;
+    const number = network.number + 16;
+    const [cidr, gateway] = [network.cidr, network.gateway].map((text) =>
+      text.replace(/^10\.128\./, '10.129.'),
+    );
+    return [this.write([[key, { ...network, number, cidr, gateway }]])];
+  }
+
   change(any: AnyChange): readonly (readonly Change[])[] {
     if (any.of === 'declared') return this.declare(any.app, any.value);
     if (any.of === 'host') {
@@ -112,6 +127,7 @@ class Records {
       const host = this.values.get(key) as { readonly state: string } | undefined;
       return host ? [this.write([[key, { ...host, state: host.state === 'up' ? 'down' : 'up' }]])] : [];
     }
+    if (any.of === 'network') return this.#renumber(APPS[any.app] ?? '', any.network);
     if (any.of !== 'vm') return this.#delete(any.of, APPS[any.app] ?? '');
     const keys = [...this.values.keys()].filter((key) => key.startsWith(`${PREFIXES.vms}${APPS[any.app]}/`));
     const key = keys[any.guest % Math.max(1, keys.length)];
@@ -186,7 +202,8 @@ test('goals that follow changes are those that would be made from scratch', () =
           take(records.change(any));
           const scratch = new Line(encrypt);
           scratch.cache.load(
-            [...records.values].map(([key, value]) => ({ key, value, revision: 1 })),
+            // By copy: nothing is known of these records from before.
+            [...records.values].map(([key, value]) => ({ key, value: structuredClone(value), revision: 1 })),
             records.revision,
           );
           const hosts = [...scratch.cache.records('hosts').keys()];
