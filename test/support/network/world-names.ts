@@ -7,7 +7,7 @@ const PROGRAM = join(import.meta.dirname, 'resolver.py');
 const ABOVE = '127.0.0.53';
 /** It may be a link into /run, where a lab host has nothing of the machine's. */
 const HIDE =
-  'file=$(readlink -m /etc/resolv.conf); mkdir -p "${file%/*}"; : >>"$file"; mount --bind "$0" "$file"';
+  'file=$(readlink -m /etc/resolv.conf); mkdir -p "$(dirname "$file")"; : >>"$file"; mount --bind "$0" "$file"';
 const SHOW = 'umount "$(readlink -m /etc/resolv.conf)"';
 
 /** A lab host's resolver for all names of the world, each of which has one address, and what it was asked for. Networks made from now on ask it. */
