@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import type { UnderlayOffer } from '../protocol/index.ts';
+import { MOST_ADDRESSES, toldNetworks } from './told-networks.ts';
 import type { Underlay } from './underlay.ts';
 
 /** How long what is not there any more counts on, ms: longer than a switch takes to boot, and a host to get its address again. */
@@ -42,9 +43,9 @@ export function lastingOf(
     ...seen.offer.offer,
     own: never
       .filter((each) => isIP(each) !== 0)
-      .slice(0, 1_024)
+      .slice(0, MOST_ADDRESSES)
       .sort(),
-    closed: never.filter(isNetwork).slice(0, 64).sort(),
+    closed: toldNetworks(never.filter(isNetwork)),
   };
   return { seen, underlay: { offer, guarded: [...seen.guarded.keys()], never } };
 }

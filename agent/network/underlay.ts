@@ -4,6 +4,7 @@ import type { UnderlayOffer } from '../protocol/index.ts';
 import { canonical6, is4, is6, wordsOf6 } from './addresses.ts';
 import { type ObservedLink, observeLinks } from './links-observed.ts';
 import { fleetPrefix } from './names.ts';
+import { MOST_ADDRESSES, toldNetworks } from './told-networks.ts';
 
 const LIMIT_MS = 2_000;
 /** Anywhere: the address of documentation, to which nothing is sent. */
@@ -42,15 +43,19 @@ export async function lookAtUnderlay(options: UnderlayOptions): Promise<Underlay
   const own = all.filter(({ ifname }) => ifname !== 'lo');
   const networks = networksOf(own);
   const closed = networksOf(own.filter(({ ifname }) => BEHIND.test(ifname)));
-  const closedOnes = hostAddresses([all.flatMap(addressesOn), controllers, ...devices].flat());
   const address = options.address ?? (await ownAddress(controllers));
   const link = own.find(({ addr_info: all }) => all.some(({ local }) => local === address));
+  // Where the list is too long for a controller, it is the last ones that it is not told.
+  const closedOnes = hostAddresses([
+    ...[controllers, ...devices, link ? addressesOn(link) : []].flat(),
+    ...all.flatMap(addressesOn).sort(),
+  ]);
   return {
     offer:
       address !== null && link
         ? {
-            ...{ address, mtu: link.mtu, networks: networks.slice(0, 64), closed: closed.slice(0, 64) },
-            own: closedOnes.slice(0, 1_024),
+            ...{ address, mtu: link.mtu, networks: toldNetworks(networks, networksOf([link])) },
+            ...{ closed: toldNetworks(closed), own: closedOnes.slice(0, MOST_ADDRESSES) },
           }
         : null,
     guarded: networks,
@@ -79,9 +84,7 @@ const addressesOn = ({ addr_info: all }: ObservedLink) => all.flatMap(({ local }
 
 /** Without those that mean another host to each. */
 const hostAddresses = (all: readonly string[]): readonly string[] =>
-  [...new Set(all)]
-    .filter((each) => !isLoopback(each) && !each.startsWith('fe80') && !each.includes('%'))
-    .sort();
+  [...new Set(all)].filter((each) => !isLoopback(each) && !each.startsWith('fe80') && !each.includes('%'));
 
 /** As which address this host would speak with another: the kernel's own choice, for which nothing is sent. */
 function sourceTo(address: string): Promise<string | null> {

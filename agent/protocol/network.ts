@@ -254,7 +254,7 @@ export type EdgeReport = z.infer<typeof edgeReport>;
 export const underlayOffer = z.object({
   address: ipAddress,
   mtu: z.number().int().min(576).max(65_535),
-  /** Prefixes of the host's own links: no range of the fleet's may overlap one. */
+  /** Prefixes of the host's own links, but for those that lie in another: no range of the fleet's may overlap one. Of very many, those that matter most. */
   networks: z.array(z.string().max(64)).max(64),
   /** Addresses that no guest of the fleet may reach: the host's, its controller's and its fence devices'. Absent: its agent is older. */
   own: z.array(ipAddress).max(1_024).optional(),

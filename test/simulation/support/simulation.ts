@@ -22,6 +22,7 @@ import { SimulatedHost } from './simulated-host.ts';
 import type { HostMutation } from './simulated-host-options.ts';
 import { deviceOf, SimulatedPower } from './simulated-power.ts';
 import { SimulatedStorage } from './storage/simulated-storage.ts';
+import { copyOf, goingBack, type StoreCopy } from './store-copy.ts';
 
 const FLEET_RECORD: FleetRecord = { uuid: FLEET, epoch: 1, range: '10.128.0.0/10' };
 export const START_MS = 1_000_000;
@@ -175,6 +176,14 @@ export class Simulation {
       puts: [{ key: 'fleet', value: this.#fleetRecord }],
       deletes: entries.map(({ key }) => key).filter((key) => key !== 'fleet' && !kept(key)),
     });
+  }
+
+  /** While the controller is down an older copy is put in place of its store, which is noticed when it begins: the next epoch is. */
+  async restoreStore(copy: StoreCopy): Promise<void> {
+    this.killController();
+    this.#fleetRecord = { ...this.#fleetRecord, epoch: this.#fleetRecord.epoch + 1 };
+    this.invariants.forgetRecords();
+    await this.store.transact(goingBack(await copyOf(this.store), copy, this.#fleetRecord));
   }
 
   /** The controller is killed in its next transaction: before it arrives, or when it is written and nobody has heard of it. */
