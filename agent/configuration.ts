@@ -92,7 +92,7 @@ const agentConfiguration = z.strictObject({
   wireguard: z.enum(['kernel', 'userspace', 'off']).default('kernel'),
   connections: z
     .strictObject({
-      /** That a guest may begin in a second; by default a 256th of what the kernel's table holds. */
+      /** That a guest may begin in a second; by default a 32nd of what the kernel's table holds. */
       perSecond: z.union([z.literal('off'), z.number().int().min(1).max(1_000_000)]).optional(),
     })
     .prefault({}),
