@@ -1,6 +1,6 @@
 import { NEARLY_FULL } from '../protocol/index.ts';
 
-/** How many connections a guest may begin: so many a second, and so many more at once. */
+/** How many connections a guest may begin: so many a second, and so many at once after a pause. */
 export interface Pace {
   readonly perSecond: number;
   readonly burst: number;
@@ -24,15 +24,14 @@ export const WHOLE: ConnectionShare = { pace: null, barred: [] };
 
 /** Where the kernel does not say how large its table is: what it is on a machine with 4 GiB of memory and more. */
 const USUAL_MAX = 262_144;
-/** At this pace one guest needs half a minute for what the table holds, and four together longer than from one look to the next for its last quarter. */
+/** Between two looks at the table five guests that do their worst do not fill the quarter of it that is left when they are barred. */
 const SECONDS_TO_FILL = 32;
-const BURST_SECONDS = 4;
 
 /** @param wanted of the host's configuration. Absent: it follows from the table's size. */
 export function paceOf(max: number | null, wanted: number | 'off' | undefined): Pace | null {
   if (wanted === 'off') return null;
   const perSecond = wanted ?? Math.max(1, Math.floor((max ?? USUAL_MAX) / SECONDS_TO_FILL));
-  return { perSecond, burst: perSecond * BURST_SECONDS };
+  return { perSecond, burst: perSecond };
 }
 
 /** From here on the table is nearly full. */

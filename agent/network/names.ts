@@ -32,16 +32,16 @@ export const tapName = (fleet: string, address: string) => `wt${fleetPrefix(flee
 export const isTapOf = (fleet: string, name: string): boolean =>
   name.startsWith(`wt${fleetPrefix(fleet)}-`) && /-[0-9a-f]{8}$/.test(name);
 
-/** Whether it is an interface of a guest of the fleet's, or a mesh's VXLAN: what is on a bridge of guests. */
-export const isPortName = (fleet: string, name: string): boolean =>
-  ['wt', 'wv'].some((kind) => name.startsWith(`${kind}${fleetPrefix(fleet)}-`));
-
-/** Whether it is a bridge, a guest's interface or a VXLAN of any fleet. */
-export const isFleetsName = (name: string): boolean => /^w[btvx][0-9a-f]{4}/.test(name);
-
 /** `10.128.0.11` → `0a80000b`. */
 export const hexOf4 = (address: string) =>
   address
     .split('.')
     .map((part) => Number(part).toString(16).padStart(2, '0'))
     .join('');
+
+/** Whether it is an interface of a guest of the fleet's, or a mesh's VXLAN: what is on a bridge of guests. */
+export const isPortName = (fleet: string, name: string): boolean =>
+  ['wt', 'wv'].some((kind) => name.startsWith(`${kind}${fleetPrefix(fleet)}-`));
+
+/** Whether it is a bridge, a guest's interface or a VXLAN of any fleet. */
+export const isFleetsName = (name: string): boolean => /^w[btvx][0-9a-f]{4}/.test(name);

@@ -32,7 +32,7 @@ const RESOLUTION_EVERY_MS = 100;
 /** Between two looks at what nothing tells of; what the kernel tells of is looked at at once. */
 export const LOOK_EVERY_MS = 10_000;
 /** Between two looks at how full the kernel's table of connections is: two numbers, as long as there is room. */
-const CONNECTIONS_EVERY_MS = 2_000;
+const CONNECTIONS_EVERY_MS = 1_000;
 
 export interface HostNetworkOptions {
   readonly log: Pick<Logger, 'warn' | 'info'>;

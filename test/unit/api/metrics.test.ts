@@ -3,9 +3,12 @@ import { expect, test } from 'vitest';
 import { createLogger } from '../../../agent/kit/log.ts';
 import { VirtualClock } from '../../../agent/kit/virtual-clock.ts';
 import type { EdgeReport, Report } from '../../../agent/protocol/index.ts';
+import { measureConnections } from '../../../controller/api/connection-metrics.ts';
 import type { ApiContext } from '../../../controller/api/context.ts';
 import { measureEndpoints } from '../../../controller/api/endpoint-metrics.ts';
+import { hostRow } from '../../../controller/api/rows.ts';
 import { createApi } from '../../../controller/api/server.ts';
+import type { Fleet } from '../../../controller/fleet/contract.ts';
 import { Tokens } from '../../../controller/fleet/tokens.ts';
 import type { HostRecord } from '../../../controller/model/index.ts';
 import { MemoryStore } from '../../../controller/store/memory/memory-store.ts';
@@ -94,4 +97,31 @@ test('whoever has a token reads them as text, and nobody else does', async () =>
   } finally {
     await api.close();
   }
+});
+
+test('hosts tell how full their tables of connections are, and an operator is told when one is nearly full', async () => {
+  const link = (name: string, count: number, barred: string[] = []) => {
+    const metrics = { cpuPercent: 1, memoryUsedMiB: 1, pools: [], agentRssMiB: 1 };
+    return {
+      ...{ name, connected: true, lastHeardMs: 1, hello: null, endedBecause: null },
+      report: { ...aReport([]), metrics: { ...metrics, connections: { count, max: 1_000, barred } } },
+    };
+  };
+  const links = [link('h1', 749), link('h2', 800, ['crm/web-0'])];
+  const registry = new Registry();
+  measureConnections(registry, links);
+  const figures = await registry.metrics();
+  for (const line of [
+    'weft_host_connections{host="h1"} 749',
+    'weft_host_connections_limit{host="h2"} 1000',
+    'weft_host_guests_barred{host="h1"} 0',
+    'weft_host_guests_barred{host="h2"} 1',
+  ])
+    expect(figures).toContain(`${line}\n`);
+  const notesOf = (name: string) =>
+    hostRow(aHost(name), 0, { hosts: () => links } as unknown as Fleet).notes.filter((note) =>
+      note.includes('table of connections'),
+    );
+  expect(notesOf('h1')).toEqual([]);
+  expect(notesOf('h2')).toEqual([expect.stringMatching(/nearly full, 800 of 1000 .*: crm\/web-0$/)]);
 });

@@ -2,10 +2,10 @@ import { expect, test } from 'vitest';
 import { crowding, paceOf } from '../../../agent/network/connection-share.ts';
 
 test('the pace follows from the size of the table, unless the host says another', () => {
-  expect(paceOf(262_144, undefined)).toEqual({ perSecond: 8_192, burst: 32_768 });
-  expect(paceOf(65_536, undefined)).toEqual({ perSecond: 2_048, burst: 8_192 });
+  expect(paceOf(262_144, undefined)).toEqual({ perSecond: 8_192, burst: 8_192 });
+  expect(paceOf(65_536, undefined)).toEqual({ perSecond: 2_048, burst: 2_048 });
   expect(paceOf(null, undefined)).toEqual(paceOf(262_144, undefined));
-  expect(paceOf(65_536, 40)).toEqual({ perSecond: 40, burst: 160 });
+  expect(paceOf(65_536, 40)).toEqual({ perSecond: 40, burst: 40 });
   expect(paceOf(65_536, 'off')).toBeNull();
 });
 
