@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 /** The guests behind load balancers, and those who ask them: commands come in, answers go out, one a line. */
 interface Command {
   readonly id: number;
-  readonly op: 'serve' | 'close' | 'listen' | 'load' | 'end' | 'ask' | 'hold' | 'release';
+  readonly op: 'serve' | 'close' | 'listen' | 'load' | 'end' | 'ask' | 'hold' | 'closed' | 'release';
   readonly name?: string;
   readonly address?: string;
   readonly port?: number;
@@ -118,7 +118,8 @@ async function run(command: Command): Promise<unknown> {
       socket.once('error', (error) => resolve(`failed: ${error}`));
       socket.once('connect', () => socket.write('hello'));
     });
-  } else held.get(name)?.destroy();
+  } else if (op === 'closed') return held.get(name)?.destroyed !== false;
+  else held.get(name)?.destroy();
   return null;
 }
 

@@ -1,0 +1,42 @@
+import type { PublishedEndpoint } from '../protocol/index.ts';
+import { proxyOf } from './haproxy-configuration.ts';
+import type { Statistics } from './runtime.ts';
+
+/**
+ * What a worker of before a reload is to be told: it keeps its connections, but looks at no backend any more, so that one which dies
+ * without a word would hold them for as long as the longest silence may be. The current worker looks for it; a backend that this one does
+ * not have either, and that is not wanted, is looked at by nobody. Endpoints that are not served any more are left as they are.
+ * @param current, earlier what each of the two counts.
+ */
+export function planEarlierWorker(
+  endpoints: readonly PublishedEndpoint[],
+  current: readonly Statistics[],
+  earlier: readonly Statistics[],
+): readonly string[] {
+  const statuses = new Map(current.map((line) => [pathOf(line), line.status]));
+  const wanted = new Map(
+    endpoints.map(({ id, backends }) => [proxyOf(id), new Set(backends.map(({ name }) => name))]),
+  );
+  const isDead = (line: Statistics) => {
+    const status = statuses.get(pathOf(line));
+    return status === undefined
+      ? wanted.get(line.proxy)?.has(line.name) === false
+      : status.startsWith('DOWN');
+  };
+  return earlier
+    .filter((line) => isServer(line) && line.sessions > 0 && wanted.has(line.proxy) && isDead(line))
+    .map((line) => `shutdown sessions server ${pathOf(line)}`);
+}
+
+/** Proxy and name of each server with open connections, in any of these workers. */
+export const busyIn = (workers: readonly (readonly Statistics[])[]): ReadonlySet<string> =>
+  new Set(
+    workers
+      .flat()
+      .filter(({ sessions }) => sessions > 0)
+      .map(pathOf),
+  );
+
+const pathOf = ({ proxy, name }: Pick<Statistics, 'proxy' | 'name'>) => `${proxy}/${name}`;
+
+const isServer = ({ name }: Statistics) => name !== 'FRONTEND' && name !== 'BACKEND';
