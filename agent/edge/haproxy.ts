@@ -10,7 +10,7 @@ import { type Challenge, isChallengeEndpoint, type PublishedEndpoint } from '../
 import { planBackends } from './backend-plan.ts';
 import { CHALLENGES_FILE, challengesText, parseChallenges, planChallenges } from './challenges.ts';
 import { Daemon } from './daemon.ts';
-import { busyIn, planEarlierWorker } from './earlier-workers.ts';
+import { busyIn, deadOfEarlier, endSessions } from './earlier-workers.ts';
 import { connectionsOfOne } from './fair-share.ts';
 import {
   composeHaproxyConfiguration,
@@ -215,8 +215,10 @@ export class Haproxy {
       worker,
       planBackends(endpoints, servers, ({ proxy, name }) => busy.has(`${proxy}/${name}`)),
     );
-    for (const [other, lines] of earlier)
-      await this.#tell(other, planEarlierWorker(endpoints, current, lines)).catch(() => undefined);
+    for (const [other, lines] of earlier) {
+      const dead = deadOfEarlier(endpoints, current, lines);
+      if (dead.size > 0) await this.#endSessions(other, dead).catch(() => undefined);
+    }
   }
 
   /** Of all workers but this one, by pid. One that does not answer is on its way out. */
@@ -226,6 +228,10 @@ export class Haproxy {
     for (const { pid } of workers)
       if (pid !== worker) all.set(pid, parseStatistics(await this.#ask(pid, ['show stat']).catch(() => '')));
     return all;
+  }
+
+  async #endSessions(worker: number, servers: ReadonlySet<string>): Promise<void> {
+    await this.#tell(worker, endSessions(await this.#ask(worker, ['show sess']), servers));
   }
 
   /** However many they are. */

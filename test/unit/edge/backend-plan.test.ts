@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { planBackends } from '../../../agent/edge/backend-plan.ts';
 import { chooseEndpoints } from '../../../agent/edge/choose.ts';
-import { planEarlierWorker } from '../../../agent/edge/earlier-workers.ts';
+import { deadOfEarlier, endSessions } from '../../../agent/edge/earlier-workers.ts';
 import { reportEndpoints } from '../../../agent/edge/edge-report.ts';
 import { composeHaproxyConfiguration } from '../../../agent/edge/haproxy-configuration.ts';
 import { composeKeepalivedConfiguration } from '../../../agent/edge/keepalived-configuration.ts';
@@ -126,10 +126,14 @@ test('an earlier worker ends what is open with a backend that is down, or that n
     line('idle.1', 'no check'),
     line('web-0.1', 'no check', 1, 'shop:web:http'),
   ];
-  expect(planEarlierWorker([wanted], current, earlier)).toEqual([
-    'shutdown sessions server crm:web:http/down.1',
-    'shutdown sessions server crm:web:http/lost.1',
-  ]);
+  const dead = deadOfEarlier([wanted], current, earlier);
+  expect([...dead]).toEqual(['crm:web:http/down.1', 'crm:web:http/lost.1']);
+  const shown = [
+    '0x55b1: proto=tcpv4 src=10.213.7.3:44984 fe=crm:web:http be=crm:web:http srv=down.1 ts=00 epoch=0',
+    '0x55b2: proto=tcpv4 src=10.213.7.3:44985 fe=crm:web:http be=crm:web:http srv=up.1 ts=00 epoch=0',
+    '0x55b3: proto=sockpair src=unix:2 fe=GLOBAL be=<NONE> srv=<none> ts=00 epoch=0',
+  ];
+  expect(endSessions(shown.join('\n'), dead)).toEqual(['shutdown session 0x55b1']);
 });
 
 test('a load balancer that ends, or comes, while it is listed who listens is no other program', async () => {
