@@ -14,7 +14,7 @@ const SERVICE_PRIORITY = 0;
 const SERVICE_WEIGHT = 10;
 /** Of more, any will do for who wants one of them; all have names of their own. */
 const MOST_ADDRESSES = 64;
-/** As many as an answer of 64 KiB holds, however long their names are: a server that is to answer with more answers nothing. */
+/** As many as an answer of 64 KiB holds, however long their names are: with more there might be none. */
 const MOST_SERVICES = 200;
 
 /** Where guests and users find what has a name. */

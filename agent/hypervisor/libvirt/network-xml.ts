@@ -3,6 +3,8 @@ import { MARK_PREFIX, MARK_URI, readNetworkMark } from './mark.ts';
 import { composeXml, parseXml } from './xml.ts';
 
 type Lease = NetworkSpec['leases'][number];
+/** Options for libvirt's dnsmasq itself: https://libvirt.org/formatnetwork.html#network-namespaces */
+const DNSMASQ = 'http://libvirt.org/schemas/network/dnsmasq/1.0';
 
 /** A bridge of ours with exactly the given addresses. Format: https://libvirt.org/formatnetwork.html */
 export function composeNetworkXml(spec: NetworkSpec): string {
@@ -28,6 +30,11 @@ export function composeNetworkXml(spec: NetworkSpec): string {
         '@address': spec.gateway,
         '@prefix': spec.prefix,
         dhcp: spec.leases.length === 0 ? undefined : { host: spec.leases.map(hostOf) },
+      },
+      'dnsmasq:options': {
+        '@xmlns:dnsmasq': DNSMASQ,
+        // What the host calls others in /etc/hosts is nothing for guests.
+        'dnsmasq:option': [{ '@value': 'no-hosts' }],
       },
     },
   });

@@ -32,3 +32,10 @@ test('nothing is special where the controller knows no names, or the host has no
   expect(composeNetworkXml(spec)).not.toContain('<dns>');
   expect(readNetworkXml(spec.name, composeNetworkXml(spec), true)).not.toHaveProperty('resolver');
 });
+
+test('guests are not told what stands in the host’s own /etc/hosts', () => {
+  const options = parseXml(composeNetworkXml(spec)).child('network')?.child('dnsmasq:options');
+  expect(options?.children('dnsmasq:option').map((option) => option.attribute('value'))).toEqual([
+    'no-hosts',
+  ]);
+});
