@@ -10,6 +10,7 @@ import { type Challenge, isChallengeEndpoint, type PublishedEndpoint } from '../
 import { planBackends } from './backend-plan.ts';
 import { CHALLENGES_FILE, challengesText, parseChallenges, planChallenges } from './challenges.ts';
 import { Daemon } from './daemon.ts';
+import { busyIn, deadOfEarlier, endSessions } from './earlier-workers.ts';
 import { connectionsOfOne } from './fair-share.ts';
 import {
   composeHaproxyConfiguration,
@@ -211,18 +212,34 @@ export class Haproxy {
     return parseChallenges(await this.#ask(worker, [`show map ${CHALLENGES_FILE}`]));
   }
 
+  /** One that is open in an earlier worker counts as well: the current one looks at its backend for it. */
   async #tellBackends(endpoints: readonly PublishedEndpoint[]): Promise<void> {
     const worker = await this.#worker();
     const servers = parseServers(await this.#ask(worker, ['show servers state']));
-    const open = new Set(
-      parseStatistics(await this.#ask(worker, ['show stat']))
-        .filter(({ sessions }) => sessions > 0)
-        .map(({ proxy, name }) => `${proxy}/${name}`),
-    );
+    const current = parseStatistics(await this.#ask(worker, ['show stat']));
+    const earlier = await this.#statisticsOfOthers(worker);
+    const busy = busyIn([current, ...earlier.values()]);
     await this.#tell(
       worker,
-      planBackends(endpoints, servers, ({ proxy, name }) => open.has(`${proxy}/${name}`)),
+      planBackends(endpoints, servers, ({ proxy, name }) => busy.has(`${proxy}/${name}`)),
     );
+    for (const [other, lines] of earlier) {
+      const dead = deadOfEarlier(endpoints, current, lines);
+      if (dead.size > 0) await this.#endSessions(other, dead).catch(() => undefined);
+    }
+  }
+
+  /** Of all workers but this one, by pid. One that does not answer is on its way out. */
+  async #statisticsOfOthers(worker: number): Promise<ReadonlyMap<number, readonly Statistics[]>> {
+    const { workers } = await this.#processes();
+    const all = new Map<number, readonly Statistics[]>();
+    for (const { pid } of workers)
+      if (pid !== worker) all.set(pid, parseStatistics(await this.#ask(pid, ['show stat']).catch(() => '')));
+    return all;
+  }
+
+  async #endSessions(worker: number, servers: ReadonlySet<string>): Promise<void> {
+    await this.#tell(worker, endSessions(await this.#ask(worker, ['show sess']), servers));
   }
 
   /** However many they are. */

@@ -27,7 +27,7 @@ import { reportEndpoints, servedNow } from './edge-report.ts';
 import { FitAddresses } from './fit-addresses.ts';
 import { Haproxy } from './haproxy.ts';
 import { addressesHere, Keepalived } from './keepalived.ts';
-import { type Listener, listListeners } from './listeners.ts';
+import { type Listener, lookAtListeners } from './listeners.ts';
 import type { Statistics } from './runtime.ts';
 
 const LOOK_EVERY_MS = 1_000;
@@ -59,7 +59,7 @@ interface Seen {
   readonly goal: EdgeGoal;
   readonly certificates: ReadonlyMap<string, CertificateSeen>;
   readonly listeners: readonly Listener[];
-  /** The load balancer's own processes at that time. */
+  /** The load balancer's own processes around that time. */
   readonly own: ReadonlySet<number>;
 }
 
@@ -238,8 +238,8 @@ export class EdgeKeeper {
     });
     const certificates = new Map(await Promise.all(looks));
     for (const [name, found] of certificates) if ('file' in found) this.#files.set(name, found.file);
-    const listeners = await listListeners();
-    this.#seen = { atMs: nowMs, goal, certificates, listeners, own: new Set(this.#haproxy.processes) };
+    const found = await lookAtListeners(() => this.#haproxy.processes);
+    this.#seen = { atMs: nowMs, goal, certificates, ...found };
     return this.#seen;
   }
 

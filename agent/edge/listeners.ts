@@ -13,9 +13,22 @@ export interface Listener {
 }
 
 /** Who listens for TCP on this host, by `ss`. */
-export async function listListeners(): Promise<readonly Listener[]> {
+async function listListeners(): Promise<readonly Listener[]> {
   const { stdout } = await exec('ss', ['-H', '-l', '-t', '-n', '-p'], { timeoutMs: LIMIT_MS });
   return parseListeners(stdout);
+}
+
+/**
+ * Who listens, and which processes are the load balancer's own. These are listed before and after: one that ends meanwhile is no other
+ * program, nor is one that has just come.
+ */
+export async function lookAtListeners(
+  ownProcesses: () => readonly number[],
+  list = listListeners,
+): Promise<{ readonly listeners: readonly Listener[]; readonly own: ReadonlySet<number> }> {
+  const before = ownProcesses();
+  const listeners = await list();
+  return { listeners, own: new Set([...before, ...ownProcesses()]) };
 }
 
 export function parseListeners(text: string): readonly Listener[] {

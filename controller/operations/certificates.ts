@@ -22,7 +22,8 @@ export interface CertificateOperationsOptions {
 
 /**
  * Certificates that the controller keeps. The file is written before the record, and goes before it: a record without its file says so, and a
- * file that a record does not have yet is taken in when the controller starts.
+ * file that a record does not have yet is taken in when the controller starts. Where the record cannot be written, the file of before is put back:
+ * hosts are given only what their goal names.
  */
 export class CertificateOperations {
   readonly hasHook: boolean;
@@ -48,8 +49,14 @@ export class CertificateOperations {
     const nowMs = this.#clock.now();
     const { pem, facts } = readCertificate(name, text, nowMs);
     return this.#runner.run(name, async () => {
+      const before = await this.#files.read(name);
       await this.#files.write(name, pem);
-      return this.#note(name, { ...facts, putAtMs: nowMs, by });
+      try {
+        return await this.#note(name, { ...facts, putAtMs: nowMs, by });
+      } catch (error) {
+        await this.#putBack(name, pem, before);
+        throw error;
+      }
     });
   }
 
@@ -105,6 +112,14 @@ export class CertificateOperations {
       }
     }
     return taken;
+  }
+
+  /** A store that has refused may have written all the same: then the file is the right one. Best effort: what fails here is mended at the next start. */
+  async #putBack(name: string, pem: string, before: string | null): Promise<void> {
+    const record = await read<CertificateRecord>(this.#store, keyOf(name)).catch(() => null);
+    if (record?.value?.kept?.digest === digestOf(pem)) return;
+    const writing = before === null ? this.#files.remove(name) : this.#files.write(name, before);
+    await writing.catch(() => undefined);
   }
 
   async #note(name: string, kept: KeptCertificate): Promise<KeptCertificate> {

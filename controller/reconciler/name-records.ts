@@ -12,8 +12,10 @@ export const TTL_SECONDS = 5;
 /** All of an endpoint's instances are of equal use. */
 const SERVICE_PRIORITY = 0;
 const SERVICE_WEIGHT = 10;
-/** More than this go with none of the instances' own names missing: a resolver takes no larger answer. */
-const MOST_OF_ONE_NAME = 64;
+/** Of more, any will do for who wants one of them; all have names of their own. */
+const MOST_ADDRESSES = 64;
+/** As many as an answer of 64 KiB holds, however long their names are: with more there might be none. */
+const MOST_SERVICES = 200;
 
 /** Where guests and users find what has a name. */
 export interface Addresses {
@@ -41,10 +43,8 @@ export function namesOf(
     for (const record of publicRecords(application, addresses)) add(record);
     for (const vm of placed) for (const record of ownRecords(vm, addresses.ofVm(vm))) add(record);
     for (const role of Object.keys(application.service.roles)) {
-      const ready = placed
-        .filter((vm) => vm.role === role && vm.state === 'ready')
-        .slice(0, MOST_OF_ONE_NAME);
-      for (const vm of ready)
+      const ready = placed.filter((vm) => vm.role === role && vm.state === 'ready');
+      for (const vm of ready.slice(0, MOST_ADDRESSES))
         for (const record of addressRecords(`${role}.${name}`, addresses.ofVm(vm))) add(record);
       const { endpoints } = application.service.roles[role] ?? {};
       for (const record of serviceRecords(`${role}.${name}`, endpoints, ready)) add(record);
@@ -110,7 +110,7 @@ const serviceRecords = (
     if (type !== 'internal') return [];
     // HTTP is spoken over TCP; what is neither says itself what it is over.
     const transport = protocol === 'http' ? 'tcp' : protocol;
-    return ready.map(
+    return ready.slice(0, MOST_SERVICES).map(
       (vm): NameRecord => ({
         name: `_${endpoint}._${transport}.${owner}`,
         type: 'SRV',

@@ -16,8 +16,9 @@ export function namesGoalOf(host: string, world: NetworkWorld): NamesGoal | unde
 }
 
 /**
- * Where a host's guests ask for names of the fleet: itself first, where it serves them, and last the hosts that are away. The zone is told
- * also while nobody serves it, for a guest's resolver learns it once, when its network is made.
+ * Where a host's guests ask for names of the fleet: itself first, where it serves them, and last the hosts that are away. One that is only
+ * suspect keeps its turn: it is most often an agent that starts anew, whose name server has all there is, and all hosts would be told of it
+ * twice. The zone is told also while nobody serves it, for a guest's resolver learns it once, when its network is made.
  */
 export function resolverOf(host: string, world: NetworkWorld): RouterGoal['resolver'] {
   const rank = (other: HostRecord) => (isAway(other) ? 2 : other.name === host ? 0 : 1);

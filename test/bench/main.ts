@@ -4,6 +4,7 @@ import { Command, CommanderError } from 'commander';
 import { findAccelerator } from '../../agent/hypervisor/accelerator.ts';
 import { WeftError } from '../../agent/kit/errors.ts';
 import { readBootId } from '../../agent/observer/facts.ts';
+import { address } from './benchmarks/address.ts';
 import { bootOne } from './benchmarks/boot-one.ts';
 import { bootTwenty } from './benchmarks/boot-twenty.ts';
 import { drainTwenty } from './benchmarks/drain-twenty.ts';
@@ -32,6 +33,7 @@ const BENCHMARKS: readonly Benchmark[] = [
   networkPath,
   edgePath,
   publish,
+  address,
 ];
 
 const program = new Command('npm run bench --')

@@ -4,6 +4,8 @@ import { composeXml, parseXml } from './xml.ts';
 
 type Lease = NetworkSpec['leases'][number];
 /** Options for libvirt's dnsmasq itself: https://libvirt.org/formatnetwork.html#network-namespaces */
+/** Of dnsmasq: it has nobody to ask but those that it is given for a domain. */
+const NAMES_ONLY = 'no-resolv';
 const DNSMASQ = 'http://libvirt.org/schemas/network/dnsmasq/1.0';
 
 /** A bridge of ours with exactly the given addresses. Format: https://libvirt.org/formatnetwork.html */
@@ -31,13 +33,15 @@ export function composeNetworkXml(spec: NetworkSpec): string {
         '@prefix': spec.prefix,
         dhcp: spec.leases.length === 0 ? undefined : { host: spec.leases.map(hostOf) },
       },
-      // Without others to ask it refuses what is of no domain that it knows.
-      ...(spec.namesOnly && {
-        'dnsmasq:options': {
-          '@xmlns:dnsmasq': DNSMASQ,
-          'dnsmasq:option': { '@value': 'no-resolv' },
-        },
-      }),
+      'dnsmasq:options': {
+        '@xmlns:dnsmasq': DNSMASQ,
+        'dnsmasq:option': [
+          // What the host calls others in /etc/hosts is nothing for guests.
+          { '@value': 'no-hosts' },
+          // Without others to ask it refuses what is of no domain that it knows.
+          ...(spec.namesOnly ? [{ '@value': NAMES_ONLY }] : []),
+        ],
+      },
     },
   });
 }
@@ -56,7 +60,7 @@ export function readNetworkXml(name: string, xml: string, active: boolean): Netw
   const hosts = network?.children('ip').flatMap((ip) => ip.child('dhcp')?.children('host') ?? []) ?? [];
   const forwarder = network?.child('dns')?.child('forwarder');
   const options = network?.child('dnsmasq:options')?.children('dnsmasq:option') ?? [];
-  const namesOnly = options.some((option) => option.attribute('value') === 'no-resolv');
+  const namesOnly = options.some((option) => option.attribute('value') === NAMES_ONLY);
   const [zone, address] = [forwarder?.attribute('domain'), forwarder?.attribute('addr')];
   return {
     name,

@@ -43,7 +43,7 @@ const others: readonly Guest[] = ROLES.filter((role) => role !== MESH).flatMap((
 
 /** Three hosts with the rules, links and routes of the agent's own network code, and guests as namespaces. */
 export class OurHosts {
-  readonly stage = new Stage(null, Object.fromEntries(HOSTS.map((host) => [host, NO_PACE])));
+  readonly stage = new Stage(null, null, Object.fromEntries(HOSTS.map((host) => [host, NO_PACE])));
   /** Asked for at the end, and by a signal that may come meanwhile. */
   #closed: Promise<void> | null = null;
 

@@ -148,6 +148,46 @@ describe('the load balancer of an edge host', () => {
     expect(await end('reload')).toMatchObject({ failures: 0, first: [] });
   });
 
+  it('ends what is open in an earlier worker with a backend that dies without a word, and nothing else', async () => {
+    for (const [name, last] of [
+      ['mute', 14],
+      ['well', 13],
+    ])
+      await stage.world('listen', { name, address: `10.213.7.${last}`, port: 84 });
+    const tcp = endpoint({
+      ...{ id: 'crm/web/mute', port: 84, protocol: 'tcp' as const, probe: undefined },
+      backends: [
+        { ...back(3), port: 84 },
+        { ...back(2), port: 84 },
+      ],
+    });
+    stage.tell('a', goalOf('a', endpoint(), tcp));
+    await stage.until('a', 'both to be up', (report) =>
+      ['web-2.1', 'web-3.1'].every((name) => states(report, tcp.id)[name] === 'up'),
+    );
+    const openTo = async (name: string) => {
+      const answer = String(await stage.world('hold', { name, host: VIP, port: 84 }));
+      return answer.split(' ')[0] ?? '';
+    };
+    const backendOf = new Map([
+      [await openTo('one'), 'one'],
+      [await openTo('two'), 'two'],
+    ]);
+    expect([...backendOf.keys()].sort()).toEqual(['mute', 'well']);
+    const more = endpoint({ id: 'crm/web/more', port: 82 });
+    stage.tell('a', goalOf('a', endpoint(), tcp, more));
+    await stage.until('a', 'a reload', (report) => stateOf(report, more.id) === 'served');
+    const isClosed = (name: string) => stage.world<boolean>('closed', { name: backendOf.get(name) });
+    expect([await isClosed('mute'), await isClosed('well')]).toEqual([false, false]);
+    await stage.worldAddress('del', '10.213.7.14');
+    await waitFor('the connection to be ended', () => isClosed('mute'), Boolean, 60_000);
+    expect(await isClosed('well')).toBe(false);
+    await stage.worldAddress('add', '10.213.7.14');
+    for (const name of ['one', 'two']) await stage.world('release', { name });
+    for (const name of ['mute', 'well']) await stage.world('close', { name });
+    await both(endpoint());
+  });
+
   it('serves at an IPv6 address as well, where the other one is', async () => {
     await stage.until('a', 'both addresses', ({ held }) => held.includes(VIP) && held.includes(VIP6));
     await both(endpoint({ addresses: [VIP, VIP6] }));

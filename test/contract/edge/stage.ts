@@ -209,6 +209,10 @@ export class EdgeStage {
   link = (edge: EdgeName, state: 'up' | 'down') =>
     ip('-n', this.namespace('lan'), 'link', 'set', 'dev', `to-${edge}`, state);
 
+  /** A backend whose address goes says nothing any more, not even that it is gone. */
+  worldAddress = (change: 'add' | 'del', address: string) =>
+    ip('-n', this.namespace('world'), 'address', change, `${address}/24`, 'dev', 'up0');
+
   async hasAddress(edge: EdgeName, address: string): Promise<boolean> {
     const { stdout } = await ip('-n', this.namespace(edge), '-o', 'address', 'show');
     return stdout.includes(` ${address}/`);

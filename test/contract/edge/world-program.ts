@@ -3,11 +3,23 @@ import { get as getByTls, Agent as TlsAgent } from 'node:https';
 import { connect, type Server as TcpServer, createServer as tcpServer } from 'node:net';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { SteadyConnects } from '../../support/steady-connects.ts';
 
 /** The guests behind load balancers, and those who ask them: commands come in, answers go out, one a line. */
 interface Command {
   readonly id: number;
-  readonly op: 'serve' | 'close' | 'listen' | 'load' | 'end' | 'ask' | 'hold' | 'again' | 'release';
+  readonly op:
+    | 'serve'
+    | 'close'
+    | 'listen'
+    | 'load'
+    | 'end'
+    | 'ask'
+    | 'hold'
+    | 'again'
+    | 'closed'
+    | 'release'
+    | 'connects';
   readonly name?: string;
   readonly address?: string;
   readonly port?: number;
@@ -31,6 +43,8 @@ interface Load {
 
 const servers = new Map<string, Server | TcpServer>();
 const loads = new Map<string, Load>();
+/** The one that goes on connecting. */
+let connects: SteadyConnects | null = null;
 const held = new Map<string, ReturnType<typeof connect>>();
 const REQUEST_LIMIT_MS = 20_000;
 /** Of each client between two requests: what is looked for are failures, not figures. */
@@ -131,7 +145,12 @@ async function run(command: Command): Promise<unknown> {
       if (socket?.destroyed === false) socket.write('again');
       else resolve('failed: closed');
     });
-  } else held.get(name)?.destroy();
+  } else if (op === 'connects') {
+    const before = connects;
+    connects = name === 'end' ? null : new SteadyConnects(host, port);
+    return before?.stop() ?? null;
+  } else if (op === 'closed') return held.get(name)?.destroyed !== false;
+  else held.get(name)?.destroy();
   return null;
 }
 

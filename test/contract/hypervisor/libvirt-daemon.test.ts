@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -87,6 +87,23 @@ describe('a libvirtd that', () => {
     expect(world.questions).not.toContain('closed');
     await driver.removeNetwork(network.name);
     await world.stop();
+  });
+
+  test('does not tell guests what stands in the host’s own /etc/hosts', async () => {
+    const { driver, lab } = rig;
+    const onHost = (...command: readonly string[]) => lab.exec('h1', command, { okExitCodes: [0, 1] });
+    const file = join(lab.layout.folder, 'hosts');
+    await writeFile(file, '192.0.2.7 bmc.hosts.test\n');
+    await onHost('mount', '--bind', file, '/etc/hosts');
+    const network = aNetwork(4);
+    await driver.ensureNetwork(network);
+    const ask = async (...question: readonly string[]) =>
+      (await onHost('kdig', `@${network.gateway}`, '+timeout=1', '+retry=1', ...question)).stdout;
+    const isThere = (text: string) => text.includes('dnsmasq');
+    await waitFor('the resolver', () => ask('CH', 'TXT', 'version.bind'), isThere, 60_000);
+    expect(await ask('bmc.hosts.test')).not.toContain('192.0.2.7');
+    await driver.removeNetwork(network.name);
+    await onHost('umount', '/etc/hosts');
   });
 
   test('does not know a capability that it is to do without starts the guest all the same', async () => {

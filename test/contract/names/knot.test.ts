@@ -94,6 +94,19 @@ test('answers for the records of the goal, and for nothing else', async () => {
   expect(await addressOf('debian.org')).toBe('EREFUSED');
 });
 
+test('answers with as many instances as an endpoint may have in the zone, however long their names', async () => {
+  const owner = ['w', 'r', 'a'].map((letter) => letter.repeat(60)).join('.');
+  const names = Array.from({ length: 200 }, (_none, index) => `${String(index).padStart(50, 'i')}.${owner}`);
+  follow([
+    ...names.map((name) => ({ name, type: 'A' as const, data: '10.128.0.10' })),
+    ...names.map((name) => ({ name: `_sql._tcp.${owner}`, type: 'SRV' as const, data: `0 10 5432 ${name}` })),
+  ]);
+  await isServed();
+  const question = ['-t', 'SRV', `_sql._tcp.${owner}.${ZONE}`];
+  const { stdout } = await exec('kdig', [`@${ADDRESS}`, '-p', `${port}`, '+tcp', '+short', ...question]);
+  expect(stdout.trim().split('\n')).toHaveLength(200);
+});
+
 test('serves what changes under a new serial by the same process, and what is gone no longer', async () => {
   follow([WEB_0, WEB_1]);
   await isServed();

@@ -1,10 +1,11 @@
 import { expect, test } from 'vitest';
 import { planBackends } from '../../../agent/edge/backend-plan.ts';
 import { chooseEndpoints } from '../../../agent/edge/choose.ts';
+import { deadOfEarlier, endSessions } from '../../../agent/edge/earlier-workers.ts';
 import { reportEndpoints } from '../../../agent/edge/edge-report.ts';
 import { composeHaproxyConfiguration } from '../../../agent/edge/haproxy-configuration.ts';
 import { composeKeepalivedConfiguration } from '../../../agent/edge/keepalived-configuration.ts';
-import { parseListeners } from '../../../agent/edge/listeners.ts';
+import { lookAtListeners, parseListeners } from '../../../agent/edge/listeners.ts';
 import { refusedLines } from '../../../agent/edge/refusals.ts';
 import { parseProcesses, parseStatistics, type RuntimeServer } from '../../../agent/edge/runtime.ts';
 import type { Backend, PublishedEndpoint } from '../../../agent/protocol/index.ts';
@@ -111,6 +112,38 @@ test('two endpoints of one place: the first is served, the other one says whose 
   const { served, failed } = chooseEndpoints([endpoint([]), endpoint([], { id: 'shop/web/http' })], around);
   expect(served.map(({ id }) => id)).toEqual(['crm/web/http']);
   expect(failed.get('shop/web/http')).toBe('port 80 of 192.0.2.200 is that of crm/web/http');
+});
+
+test('an earlier worker ends what is open with a backend that is down, or that nobody looks at', () => {
+  const line = (name: string, status: string, sessions = 0, proxy = 'crm:web:http') => ({
+    ...{ proxy, name, status, sessions, connections: 0, bytesIn: 0, bytesOut: 0 },
+  });
+  const wanted = endpoint([backend('up.1'), backend('down.1'), backend('leaves.1', 'draining')]);
+  const current = [line('up.1', 'UP 1/2'), line('down.1', 'DOWN 1/2'), line('gone.1', 'DRAIN')];
+  const names = ['up.1', 'down.1', 'leaves.1', 'gone.1', 'lost.1', 'BACKEND', 'FRONTEND'];
+  const earlier = [
+    ...names.map((name) => line(name, 'no check', 1)),
+    line('idle.1', 'no check'),
+    line('web-0.1', 'no check', 1, 'shop:web:http'),
+  ];
+  const dead = deadOfEarlier([wanted], current, earlier);
+  expect([...dead]).toEqual(['crm:web:http/down.1', 'crm:web:http/lost.1']);
+  const shown = [
+    '0x55b1: proto=tcpv4 src=10.213.7.3:44984 fe=crm:web:http be=crm:web:http srv=down.1 ts=00 epoch=0',
+    '0x55b2: proto=tcpv4 src=10.213.7.3:44985 fe=crm:web:http be=crm:web:http srv=up.1 ts=00 epoch=0',
+    '0x55b3: proto=sockpair src=unix:2 fe=GLOBAL be=<NONE> srv=<none> ts=00 epoch=0',
+  ];
+  expect(endSessions(shown.join('\n'), dead)).toEqual(['shutdown session 0x55b1']);
+});
+
+test('a load balancer that ends, or comes, while it is listed who listens is no other program', async () => {
+  const processes = [[7], [9]];
+  const listeners = [7, 9, 11].map((pid) => ({ address: '*', port: pid, program: 'haproxy', pids: [pid] }));
+  const { own } = await lookAtListeners(
+    () => processes.shift() ?? [],
+    async () => listeners,
+  );
+  expect([...own]).toEqual([7, 9]);
 });
 
 test('what ss, show proc and show stat print is read', () => {

@@ -65,6 +65,32 @@ test('one that is refused changes nothing', async () => {
   expect(await files.read('shop')).toContain('PRIVATE KEY');
 });
 
+test('one that the store does not take leaves the file that the record names, unless it was written all the same', async () => {
+  const transact = store.transact.bind(store);
+  const refuse = async () => {
+    throw new Error('the disk is full');
+  };
+  store.transact = refuse;
+  await expect(operations.put('shop', text, 'ann')).rejects.toThrow('full');
+  expect(await files.read('shop')).toBeNull();
+  store.transact = transact;
+  await operations.put('shop', text, 'ann');
+  const before = await files.read('shop');
+  const other = await (await anAuthority(NOW_MS)).issueServer(['shop.example.org'], NOW_MS);
+  const otherText = `${other.certificate}\n${other.key}`;
+  store.transact = refuse;
+  await expect(operations.put('shop', otherText, 'ann')).rejects.toThrow('full');
+  expect(await files.read('shop')).toBe(before);
+  store.transact = async (transaction) => {
+    await transact(transaction);
+    return refuse();
+  };
+  await expect(operations.put('shop', otherText, 'ann')).rejects.toThrow('full');
+  expect(await files.read('shop')).not.toBe(before);
+  store.transact = transact;
+  expect(await operations.recover()).toEqual([]);
+});
+
 test('one that an endpoint uses is removed by force only; then file and record are gone', async () => {
   expect((await refusal(operations.remove('shop'))).code).toBe('not-found');
   await operations.put('shop', text, 'ann');

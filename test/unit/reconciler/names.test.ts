@@ -68,6 +68,15 @@ describe('the zone', () => {
     ]);
   });
 
+  test('has of many instances of a role 64 addresses, and says of up to 200 where they serve', () => {
+    const many = Array.from({ length: 210 }, (_none, index) =>
+      aDb({ id: `crm/db-${index}`, index, address: `10.128.4.${index + 10}` }),
+    );
+    const records = recordsOf(aWorld(many));
+    const count = (start: string) => records.filter((record) => record.startsWith(start)).length;
+    expect(['db.crm A ', '_sql._tcp.db.crm SRV ', 'db-209.db.crm A '].map(count)).toEqual([64, 200, 1]);
+  });
+
   test('has a machine directly under its application', () => {
     const files = { id: 'crm/files', role: null, index: null, kind: 'machine' } as const;
     const world = aWorld([aVm({ ...files, networkId: 'crm/machines', address: '10.128.8.10' })]);
