@@ -5,6 +5,7 @@ import {
   MOST_ENDPOINTS,
   type PublishedEndpoint,
 } from '../protocol/index.ts';
+import type { EndpointTotals } from './endpoint-totals.ts';
 import { proxyOf } from './haproxy-configuration.ts';
 import type { Statistics } from './runtime.ts';
 
@@ -16,12 +17,13 @@ type Counted = ReadonlyMap<string, readonly Statistics[]>;
 
 /**
  * How each endpoint is served: of the first ones only, where there are more than a controller takes a report of.
- * @param workers their statistics, the current one's first. @param failed id → why it is not.
+ * @param workers their statistics, the current one's first. @param failed id → why it is not. @param totals over all workers that ever were.
  */
 export function reportEndpoints(
   endpoints: readonly PublishedEndpoint[],
   workers: readonly (readonly Statistics[])[],
   failed: ReadonlyMap<string, string>,
+  totals: Pick<EndpointTotals, 'of'>,
 ): EndpointReport[] {
   const counted = countedBy(workers);
   return endpoints.slice(0, MOST_ENDPOINTS).map((endpoint) => {
@@ -33,15 +35,13 @@ export function reportEndpoints(
       id,
       state: reason === undefined ? 'served' : 'failed',
       ...(reason === undefined ? {} : { reason }),
-      connections: sum(front, 'connections'),
-      bytesIn: sum(front, 'bytesIn'),
-      bytesOut: sum(front, 'bytesOut'),
+      ...totals.of(proxyOf(id)),
       backends: backends.map((backend) => {
         const found = counted.get(`${proxyOf(id)}/${backend.name}`) ?? [];
         return {
           name: backend.name,
           state: reason === undefined ? stateOf(backend, found[0]) : 'down',
-          sessions: sum(found, 'sessions'),
+          sessions: found.reduce((total, { sessions }) => total + sessions, 0),
         };
       }),
     };
@@ -75,8 +75,3 @@ function countedBy(workers: readonly (readonly Statistics[])[]): Counted {
     }
   return counted;
 }
-
-const sum = (
-  lines: readonly Statistics[],
-  field: 'connections' | 'bytesIn' | 'bytesOut' | 'sessions',
-): number => lines.reduce((total, line) => total + line[field], 0);

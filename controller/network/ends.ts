@@ -1,8 +1,8 @@
-import { isIP } from 'node:net';
-import { bitsOf, familyOf } from '../../agent/kit/addressing.ts';
+import { isIP, isIPv6 } from 'node:net';
+import { addressAt, bitsOf, familyOf } from '../../agent/kit/addressing.ts';
 import { WeftError } from '../../agent/kit/errors.ts';
-import type { VmRecord } from '../model/records.ts';
-import { subnetNamesOf } from '../reconciler/flows.ts';
+import type { ApplicationRecord, VmRecord } from '../model/records.ts';
+import { networkNameOf, subnetNamesOf } from '../reconciler/flows.ts';
 import type { NetworkWorld } from '../reconciler/network-world.ts';
 import { guestView, subnetNameOf } from './view.ts';
 
@@ -23,13 +23,13 @@ export type End =
  */
 export function endOf(text: string, world: NetworkWorld): End {
   if (text === 'world') return { kind: 'world', address: null };
-  const address = text.replace(/^\[|\]$/g, '');
+  const address = unmapped(text.replace(/^\[|\]$/g, ''));
   if (isIP(address) !== 0) return byAddress(address, world);
   const vm = world.vms.get(text);
   if (vm) return guestEnd(vm, world);
   const [app = '', subnet = ''] = text.split('/');
-  const service = world.applications.get(app)?.service;
-  if (service && text === `${app}/${subnet}` && subnetNamesOf(service).includes(subnet)) {
+  const application = world.applications.get(app);
+  if (application && text === `${app}/${subnet}` && namesOf(application).includes(subnet)) {
     const guests = [...world.vms.values()].filter(
       (each) => each.app === app && !each.deleting && subnetNameOf(each, world) === subnet,
     );
@@ -38,6 +38,22 @@ export function endOf(text: string, world: NetworkWorld): End {
   throw new WeftError('not-found', `there is no instance, machine, role or network ${JSON.stringify(text)}`, {
     remedy: 'Use an id of weft ps (crm/web-0), a role (crm/web), an address, or world.',
   });
+}
+
+/** Also of what is not declared any more and still goes. */
+const namesOf = ({ service, retired = {}, retiredMachines = {} }: ApplicationRecord): readonly string[] => [
+  ...subnetNamesOf(service),
+  ...Object.keys(retired),
+  ...Object.values(retiredMachines).map(networkNameOf),
+];
+
+const MAPPED = 0xffffn;
+
+/** An address of IPv4 that is written as one of IPv6 (`::ffff:192.0.2.1`) is that one. */
+function unmapped(text: string): string {
+  if (!isIPv6(text) || familyOf(text) === null) return text;
+  const bits = bitsOf(text);
+  return bits >> 32n === MAPPED ? addressAt(Number(bits & 0xffffffffn)) : text;
 }
 
 /** An address of a guest is that guest, in either family. */

@@ -10,6 +10,25 @@ type BackendSeen = EndpointSeen['backends'][number];
 /** Hosts that serve the world now. */
 export const edgesOf = (draft: Draft): readonly HostRecord[] => draft.of('hosts', servingEdges);
 
+/** An endpoint that a host says it cannot serve. */
+export interface Unserved {
+  readonly id: string;
+  readonly host: string;
+  readonly reason: string;
+}
+
+/** Those of a VM's, by hosts that have looked with their newest goal. */
+export function unservedOf(draft: Draft, record: VmRecord): readonly Unserved[] {
+  const ids = new Set(endpointsOfVm(draft.get('applications', record.app), record).map(({ id }) => id));
+  return edgesOf(draft).flatMap(({ name: host }) => {
+    const live = draft.world.live.get(host);
+    if (!live?.connected || live.acknowledged === null) return [];
+    return (live.report?.edge?.endpoints ?? []).flatMap(({ id, state, reason }) =>
+      state === 'failed' && ids.has(id) ? [{ id, host, reason: reason ?? 'it does not say why' }] : [],
+    );
+  });
+}
+
 /**
  * Whether something holds of a VM's backend on every host that serves the world, for each of its endpoints. An endpoint that a host
  * cannot serve is nobody's there. A host that has not looked with its newest goal yet says nothing.

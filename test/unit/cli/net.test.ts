@@ -59,6 +59,38 @@ test('a role that is not declared any more is drawn for as long as something lea
   expect(text).toContain('n0["crm/web<br/>web.crm.weft.internal<br/>10.128.0.0/22');
 });
 
+test('a drawing has what the tables have: whose a port is, where those of instances begin, and each arrow once', () => {
+  const flow = { from: ['edge'], to: 'crm/web', protocol: 'tcp', port: 22 } as const;
+  const text = mermaid({
+    ...VIEW,
+    flows: [
+      { ...flow, id: 'crm/web/http' },
+      { ...flow, id: 'crm/web/raw' },
+      { ...flow, id: 'crm/db/ssh', guest: 'crm/db' },
+    ],
+    published: [
+      {
+        ...{ id: 'crm/web/raw', type: 'instance', protocol: 'tcp', port: 9000, targetPort: 22 },
+        addresses: [],
+      },
+    ],
+  });
+  expect(text.split('"tcp 22"').length - 1).toBe(1);
+  expect(text).toContain('"tcp 22 of crm/db"');
+  expect(text).toContain('"9000 + index crm/web/raw"');
+});
+
+test('what is not declared any more is told as that, and so is an application that is being deleted', () => {
+  const text = networkText({
+    ...VIEW,
+    deleting: true,
+    flows: [{ id: 'crm/old/http', from: ['edge'], to: 'crm/old', protocol: 'tcp', port: 80 }],
+  });
+  expect(text).toMatch(/^crm \(deleting\)/);
+  expect(text).toMatch(/load balancers +→ +crm\/old \(not declared any more\) +tcp 80/);
+  expect(networkText(VIEW)).not.toContain('deleting');
+});
+
 test('likewise for Graphviz', () => {
   expect(dot(VIEW)).toContain('n1 [label="crm/db\\"]; evil\\nnot placed"];');
   expect(dot(VIEW)).toContain('n0 -> n1 [label="tcp 5432"];');

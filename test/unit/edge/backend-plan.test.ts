@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { planBackends } from '../../../agent/edge/backend-plan.ts';
 import { chooseEndpoints } from '../../../agent/edge/choose.ts';
 import { reportEndpoints } from '../../../agent/edge/edge-report.ts';
+import { EndpointTotals } from '../../../agent/edge/endpoint-totals.ts';
 import { composeHaproxyConfiguration } from '../../../agent/edge/haproxy-configuration.ts';
 import { composeKeepalivedConfiguration } from '../../../agent/edge/keepalived-configuration.ts';
 import { parseListeners } from '../../../agent/edge/listeners.ts';
@@ -149,7 +150,12 @@ test('what ss, show proc and show stat print is read', () => {
       ].join('\n'),
     );
   const workers = [stat(0, 'UP'), stat(2, 'DOWN')];
-  expect(reportEndpoints([endpoint([backend('web-0.1')])], workers, new Map())).toEqual([
+  const totals = new EndpointTotals();
+  totals.follow(
+    workers.map((lines, pid) => ({ pid, lines })),
+    new Set(['crm:web:http']),
+  );
+  expect(reportEndpoints([endpoint([backend('web-0.1')])], workers, new Map(), totals)).toEqual([
     {
       ...{ id: 'crm/web/http', state: 'served', connections: 8, bytesIn: 200, bytesOut: 400 },
       backends: [{ name: 'web-0.1', state: 'up', sessions: 2 }],
