@@ -56,11 +56,13 @@ function unmapped(text: string): string {
   return bits >> 32n === MAPPED ? addressAt(Number(bits & 0xffffffffn)) : text;
 }
 
+/** Whether two addresses are one, however they are written. */
+export const isSame = (one: string, other: string): boolean =>
+  familyOf(one) !== null && familyOf(one) === familyOf(other) && bitsOf(one) === bitsOf(other);
+
 /** An address of a guest is that guest, in either family. */
 function byAddress(address: string, world: NetworkWorld): End {
-  const bits = bitsOf(address);
-  const is = (own: string | null) =>
-    own !== null && own !== '' && familyOf(own) === familyOf(address) && bitsOf(own) === bits;
+  const is = (own: string | null) => own !== null && isSame(own, address);
   const vm = [...world.vms.values()].find(
     (each) => !each.deleting && (is(each.address) || is(guestView(each, world).address6)),
   );

@@ -2,8 +2,7 @@ import { isIPv6 } from 'node:net';
 import { overlap, range6Of } from '../../agent/kit/addressing.ts';
 import { WeftError } from '../../agent/kit/errors.ts';
 import type { NetworkWorld } from '../reconciler/network-world.ts';
-import { type End, guestsOf } from './ends.ts';
-import { isSame } from './public-ends.ts';
+import { type End, guestsOf, isSame } from './ends.ts';
 
 const LINK_LOCAL = ['169.254.0.0/16', 'fe80::/10'];
 

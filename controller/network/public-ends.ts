@@ -1,6 +1,5 @@
-import { bitsOf, familyOf } from '../../agent/kit/addressing.ts';
 import type { NetworkWorld } from '../reconciler/network-world.ts';
-import { type End, endOf } from './ends.ts';
+import { type End, endOf, isSame } from './ends.ts';
 import { type PublishedView, publishedViews } from './view.ts';
 
 const MOST_LISTED = 5;
@@ -41,7 +40,3 @@ function endAt({ id, type, port: first }: PublishedView, port: number, world: Ne
 
 const portText = ({ type, port }: PublishedView): string =>
   type === 'instance' ? `${port} + index` : `${port}`;
-
-/** Whether two addresses are one, however they are written. */
-export const isSame = (one: string, other: string): boolean =>
-  familyOf(one) !== null && familyOf(one) === familyOf(other) && bitsOf(one) === bitsOf(other);

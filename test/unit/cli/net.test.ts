@@ -1,11 +1,14 @@
 import { execFile } from 'node:child_process';
+import { EventEmitter } from 'node:events';
 import { createServer } from 'node:net';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
+import { netTrace } from '../../../controller/cli/commands/net.ts';
 import { connectionOf } from '../../../controller/cli/connection.ts';
+import type { Context } from '../../../controller/cli/context.ts';
 import { dot, mermaid, networkText } from '../../../controller/cli/network-text.ts';
 import { outcomeOf, probeScript } from '../../../controller/cli/probe-script.ts';
-import type { NetworkView } from '../../../controller/client/types.ts';
+import type { NetworkView, WhyAnswer } from '../../../controller/client/types.ts';
 
 const VIEW: NetworkView = {
   app: 'crm',
@@ -140,5 +143,38 @@ describe('a probe', () => {
 
   test.each(['10.0.0.1; reboot', '$(reboot)', 'fe80::1%eth0', ''])('never goes to %j', (address) => {
     expect(() => probeScript(address, 80)).toThrow('an address and a port');
+  });
+});
+
+test('what a try is told with was counted after it', async () => {
+  const guest = (id: string, address: string) => ({
+    ...{ id, address, address6: null, host: 'h1', state: 'ready', name: id },
+  });
+  let tries = 0;
+  const whyConnection = async (): Promise<WhyAnswer> => ({
+    question: { from: 'crm/web-0', to: 'crm/db', port: 5432, protocol: 'tcp' },
+    ...{ allowed: true, rule: 'crm/db/sql', reason: 'it is declared', hosts: ['h1'] },
+    from: [guest('crm/web-0', '10.128.0.10')],
+    to: [guest('crm/db-0', '10.128.4.10')],
+    counters: [{ host: 'h1', rule: 'pass', packets: tries, bytes: 60 * tries, sinceMs: 1 }],
+  });
+  const openSsh = () => {
+    tries++;
+    const socket = Object.assign(new EventEmitter(), { send: () => undefined });
+    setImmediate(() => {
+      const said = Buffer.concat([Buffer.from([1]), Buffer.from('connected\n')]);
+      socket.emit('message', said, true);
+      socket.emit('message', Buffer.from('{"type":"exit","code":0}'), false);
+      socket.emit('close');
+    });
+    return socket;
+  };
+  const printed: string[] = [];
+  const client = async () => ({ whyConnection, openSsh });
+  const context = { client, json: true, print: (text: string) => printed.push(text) };
+  await netTrace.run(context as unknown as Context, ['crm/web-0', 'crm/db:5432'], {});
+  expect(JSON.parse(printed.join(''))).toMatchObject({
+    counters: [{ packets: 1 }],
+    probe: { outcome: 'connected', address: '10.128.4.10' },
   });
 });
