@@ -1,5 +1,6 @@
 import type { EdgeReport } from '../../agent/protocol/index.ts';
 import type { HostRecord, VmRecord } from '../model/records.ts';
+import { derived } from './derived.ts';
 import type { Draft } from './draft.ts';
 import { endpointsOfVm, servingEdges } from './edge-endpoints.ts';
 import { backendName } from './edge-goals.ts';
@@ -17,15 +18,24 @@ export interface Unserved {
   readonly reason: string;
 }
 
+const NOTHING: Pick<EdgeReport, 'endpoints'> = { endpoints: [] };
+
+/** Endpoint → why the host cannot serve it. */
+const failedBy = ({ endpoints }: Pick<EdgeReport, 'endpoints'>): ReadonlyMap<string, string> =>
+  new Map(
+    endpoints.flatMap(({ id, state, reason }) =>
+      state === 'failed' ? [[id, reason ?? 'it does not say why'] as const] : [],
+    ),
+  );
+
 /** Those of a VM's, by hosts that have looked with their newest goal. */
 export function unservedOf(draft: Draft, record: VmRecord): readonly Unserved[] {
-  const ids = new Set(endpointsOfVm(draft.get('applications', record.app), record).map(({ id }) => id));
+  const ids = endpointsOfVm(draft.get('applications', record.app), record).map(({ id }) => id);
   return edgesOf(draft).flatMap(({ name: host }) => {
     const live = draft.world.live.get(host);
     if (!live?.connected || live.acknowledged === null) return [];
-    return (live.report?.edge?.endpoints ?? []).flatMap(({ id, state, reason }) =>
-      state === 'failed' && ids.has(id) ? [{ id, host, reason: reason ?? 'it does not say why' }] : [],
-    );
+    const failed = derived(live.report?.edge ?? NOTHING, failedBy);
+    return ids.flatMap((id) => (failed.has(id) ? [{ id, host, reason: failed.get(id) ?? '' }] : []));
   });
 }
 
