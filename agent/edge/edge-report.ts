@@ -5,6 +5,7 @@ import {
   MOST_ENDPOINTS,
   type PublishedEndpoint,
 } from '../protocol/index.ts';
+import type { EndpointTotals } from './endpoint-totals.ts';
 import { proxyOf } from './haproxy-configuration.ts';
 import type { Statistics } from './runtime.ts';
 
@@ -16,12 +17,13 @@ type Counted = ReadonlyMap<string, readonly Statistics[]>;
 
 /**
  * How each endpoint is served: of the first ones only, where there are more than a controller takes a report of.
- * @param workers their statistics, the current one's first. @param failed id → why it is not.
+ * @param workers their statistics, the current one's first. @param failed id → why it is not. @param totals over all workers that ever were.
  */
 export function reportEndpoints(
   endpoints: readonly PublishedEndpoint[],
   workers: readonly (readonly Statistics[])[],
   failed: ReadonlyMap<string, string>,
+  totals: Pick<EndpointTotals, 'of'>,
 ): EndpointReport[] {
   const counted = countedBy(workers);
   return endpoints.slice(0, MOST_ENDPOINTS).map((endpoint) => {
@@ -29,20 +31,19 @@ export function reportEndpoints(
     const backends = endpoint.backends.slice(0, MOST_BACKENDS);
     const front = counted.get(`${proxyOf(id)}/FRONTEND`) ?? [];
     const reason = failed.get(id) ?? (front.length === 0 ? 'the load balancer does not run' : undefined);
+    const { denied, ...total } = totals.of(proxyOf(id));
     return {
       id,
       state: reason === undefined ? 'served' : 'failed',
       ...(reason === undefined ? {} : { reason }),
-      connections: sum(front, 'connections'),
-      bytesIn: sum(front, 'bytesIn'),
-      bytesOut: sum(front, 'bytesOut'),
-      ...(endpoint.limit === undefined ? {} : { denied: sum(front, 'denied') }),
+      ...total,
+      ...(endpoint.limit === undefined ? {} : { denied }),
       backends: backends.map((backend) => {
         const found = counted.get(`${proxyOf(id)}/${backend.name}`) ?? [];
         return {
           name: backend.name,
           state: reason === undefined ? stateOf(backend, found[0]) : 'down',
-          sessions: sum(found, 'sessions'),
+          sessions: found.reduce((total, { sessions }) => total + sessions, 0),
         };
       }),
     };
@@ -76,8 +77,3 @@ function countedBy(workers: readonly (readonly Statistics[])[]): Counted {
     }
   return counted;
 }
-
-const sum = (
-  lines: readonly Statistics[],
-  field: 'connections' | 'bytesIn' | 'bytesOut' | 'sessions' | 'denied',
-): number => lines.reduce((total, line) => total + line[field], 0);

@@ -11,6 +11,7 @@ import { planBackends } from './backend-plan.ts';
 import { CHALLENGES_FILE, challengesText, parseChallenges, planChallenges } from './challenges.ts';
 import { Daemon } from './daemon.ts';
 import { busyIn, deadOfEarlier, endSessions } from './earlier-workers.ts';
+import type { WorkerStatistics } from './endpoint-totals.ts';
 import { connectionsOfOne } from './fair-share.ts';
 import {
   composeHaproxyConfiguration,
@@ -139,14 +140,14 @@ export class Haproxy {
   }
 
   /** Of all workers: those that came before keep their connections. The current one's are first, or where a reload came to nothing, those of the last. */
-  async statistics(): Promise<readonly (readonly Statistics[])[]> {
+  async statistics(): Promise<readonly WorkerStatistics[]> {
     const { workers } = await this.#processes();
     const ordered = workers
       .toReversed()
       .sort((one, other) => Number(other.isCurrent) - Number(one.isCurrent));
     const all = [];
     for (const { pid } of ordered)
-      all.push(parseStatistics(await this.#ask(pid, ['show stat']).catch(() => '')));
+      all.push({ pid, lines: parseStatistics(await this.#ask(pid, ['show stat']).catch(() => '')) });
     return all;
   }
 

@@ -24,11 +24,12 @@ import {
 import { chooseEndpoints } from './choose.ts';
 import { type CertificateFetch, DeliveredCertificates } from './delivered-certificates.ts';
 import { reportEndpoints, servedNow } from './edge-report.ts';
+import { EndpointTotals, type WorkerStatistics } from './endpoint-totals.ts';
 import { FitAddresses } from './fit-addresses.ts';
 import { Haproxy } from './haproxy.ts';
+import { proxyOf } from './haproxy-configuration.ts';
 import { addressesHere, Keepalived } from './keepalived.ts';
 import { type Listener, lookAtListeners } from './listeners.ts';
-import type { Statistics } from './runtime.ts';
 
 const LOOK_EVERY_MS = 1_000;
 /** Between two looks at certificates and at who listens, while nothing is asked for. */
@@ -67,7 +68,7 @@ interface Served {
   /** Id → why it is not served. */
   readonly failed: ReadonlyMap<string, string>;
   /** What the load balancer's workers count, the current one's first. */
-  readonly workers: readonly (readonly Statistics[])[];
+  readonly workers: readonly WorkerStatistics[];
   /** Tokens that are answered. */
   readonly challenges: readonly string[];
 }
@@ -94,6 +95,7 @@ export class EdgeKeeper {
   /** Endpoint → why HAProxy did not take it. */
   readonly #refused = new Map<PublishedEndpoint['id'], { readonly why: string; readonly atMs: number }>();
   #report: EdgeReport | null = null;
+  readonly #totals = new EndpointTotals();
   /** How many more endpoints there were than are told of. */
   #omitted = 0;
   /** Nothing is to be served, and nothing of ours runs. */
@@ -184,7 +186,7 @@ export class EdgeKeeper {
       this.#fit = new FitAddresses();
       if (this.#keepalived.isRunning) this.#fit.adopt(goal, nowMs);
     }
-    const served = this.#haproxy.isRunning ? servedNow(goal.endpoints, workers) : new Set<string>();
+    const served = this.#haproxy.isRunning ? servedNow(goal.endpoints, linesOf(workers)) : new Set<string>();
     return this.#fit.choose(goal, served, nowMs);
   }
 
@@ -252,9 +254,10 @@ export class EdgeKeeper {
 
   #observe(goal: EdgeGoal, { failed, workers, challenges }: Served): EdgeReport {
     const here = addressesHere();
+    this.#totals.follow(workers, new Set(goal.endpoints.map(({ id }) => proxyOf(id))));
     this.#tellOmitted(goal.endpoints.length - MOST_ENDPOINTS);
     return {
-      endpoints: reportEndpoints(goal.endpoints, workers, failed),
+      endpoints: reportEndpoints(goal.endpoints, linesOf(workers), failed, this.#totals),
       held: goal.addresses
         .flatMap(({ address, address6 }) => (address6 ? [address, address6.address] : [address]))
         .filter((address) => here.has(address)),
@@ -274,6 +277,8 @@ export class EdgeKeeper {
       );
   }
 }
+
+const linesOf = (workers: Served['workers']) => workers.map(({ lines }) => lines);
 
 export const edgeFolders = (stateFolder: string) => ({
   folder: join(stateFolder, 'edge'),

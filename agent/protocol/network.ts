@@ -209,7 +209,7 @@ export const edgeReport = z.object({
         state: z.enum(['served', 'failed']),
         /** Why not: a port that is taken, a certificate that does not match its key. */
         reason: z.string().max(1024).optional(),
-        /** Since this load balancer began. */
+        /** Over all reloads of the load balancer, since this agent began, or the worker that it found then. */
         connections: count,
         bytesIn: count,
         bytesOut: count,

@@ -1,9 +1,10 @@
 import { z } from 'zod';
 import { WeftError } from '../../agent/kit/errors.ts';
-import type { ApplicationRecord, CertificateRecord, HostRecord, VmRecord } from '../model/records.ts';
+import type { ApplicationRecord } from '../model/records.ts';
 import type { UploadedPackages } from '../operations/contract.ts';
 import type { ApiContext } from './context.ts';
-import { endpointRow, endpointRows, lateCertificates } from './endpoint-rows.ts';
+import { endpointRow } from './endpoint-rows.ts';
+import { endpointsNow } from './endpoints-now.ts';
 import { appParams, digest, document, name, nothing } from './schemas.ts';
 import type { Api } from './server.ts';
 
@@ -14,7 +15,7 @@ const model = z.object({
 });
 
 export function applicationRoutes(api: Api, context: ApiContext): void {
-  const { operations, store, blobs, fleet, clock } = context;
+  const { operations, store, blobs, clock } = context;
 
   const uploaded = async (packages: Readonly<Record<string, string>>): Promise<UploadedPackages> =>
     Object.fromEntries(
@@ -27,15 +28,6 @@ export function applicationRoutes(api: Api, context: ApiContext): void {
         }),
       ),
     );
-
-  const late = async () => {
-    const [certificates, all] = await Promise.all([store.list('certificates/'), store.list('apps/')]);
-    return lateCertificates(
-      certificates.entries.map(({ value }) => value as CertificateRecord),
-      all.entries.map(({ value }) => value as ApplicationRecord),
-      clock.now(),
-    );
-  };
 
   api.put(
     '/v1/applications/:app',
@@ -100,15 +92,7 @@ export function applicationRoutes(api: Api, context: ApiContext): void {
       if (!entry)
         throw new WeftError('not-found', `there is no application ${params.app}`, { remedy: 'See: weft ls' });
       const application = entry.value as ApplicationRecord;
-      const [hosts, vms] = await Promise.all([store.list('hosts/'), store.list(`vms/${params.app}/`)]);
-      const endpoints = endpointRows(
-        application,
-        hosts.entries.map(({ value }) => value as HostRecord),
-        vms.entries.map(({ value }) => value as VmRecord),
-        fleet.hosts(),
-        await late(),
-      );
-      return { ...application, endpoints };
+      return { ...application, endpoints: await endpointsNow(context, application) };
     },
   );
   api.delete(

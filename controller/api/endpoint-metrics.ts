@@ -9,7 +9,7 @@ type EndpointSeen = EdgeReport['endpoints'][number];
 const LABELS = ['endpoint', 'app', 'host'] as const;
 const BACKEND_STATES = ['up', 'down', 'draining'] as const;
 
-/** Figures of each endpoint on each edge host, by name. What only grows begins anew with the host's load balancer. */
+/** Figures of each endpoint on each edge host, by name. What only grows begins anew with the host's agent, or its load balancer. */
 const COUNTERS: readonly (readonly [name: string, help: string, of: (seen: EndpointSeen) => number])[] = [
   ['weft_endpoint_connections_total', 'Connections from clients', (seen) => seen.connections],
   ['weft_endpoint_received_bytes_total', 'Bytes from clients', (seen) => seen.bytesIn],

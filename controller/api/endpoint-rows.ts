@@ -14,12 +14,12 @@ export const endpointRow = z.object({
   addresses: z.array(z.string()),
   port: z.number(),
   protocol: z.string(),
-  /** `failed`: not by the host that has its address, or by none where each has its own; `reason` also says where else it is not. */
-  state: z.enum(['served', 'failed']),
+  /** `failed`: not by the host that has its address, or by none where each has its own; `reason` also says where else it is not. `deleting`: its application is. */
+  state: z.enum(['served', 'failed', 'deleting']),
   reason: z.string().optional(),
   /** The host that has its address now; null: none, or each has its own. */
   host: z.string().nullable(),
-  /** Of all hosts that serve it, since their load balancers began. */
+  /** Of all hosts that tell of it, since their agents, or their load balancers, began. */
   connections: z.number(),
   bytesIn: z.number(),
   bytesOut: z.number(),
@@ -40,6 +40,8 @@ type Links = readonly Pick<HostLink, 'name' | 'connected' | 'report'>[];
 
 const NOBODY =
   'no edge host is up: one needs haproxy and keepalived, and an address that others reach, and not the label edge: "false"';
+
+const DELETING = 'its application is being deleted';
 
 /** Name of a certificate → why the hook has not obtained it. */
 type LateCertificates = ReadonlyMap<string, string>;
@@ -85,6 +87,7 @@ export function endpointRows(
         host: name,
         endpoint: reports.get(name)?.endpoints.find((each) => each.id === id),
       }));
+      const told = seen.flatMap(({ endpoint }) => endpoint ?? []);
       const serving = seen.flatMap(({ endpoint }) => (endpoint?.state === 'served' ? [endpoint] : []));
       const problems = seen.flatMap(({ host, endpoint }) =>
         endpoint?.state === 'served' ? [] : [`${host}: ${endpoint?.reason ?? 'it has not said so yet'}`],
@@ -92,7 +95,8 @@ export function endpointRows(
       const nowhere = shared !== undefined && holders.length === 0 ? [`no edge host has ${shared}`] : [];
       const isLate = certificate === undefined ? undefined : late.get(certificate);
       const unserved = edges.length === 0 ? NOBODY : [...nowhere, ...problems].join('; ');
-      const reason = [unserved, isLate].filter(Boolean).join('; ');
+      const isDeleting = application.deleting;
+      const reason = isDeleting ? DELETING : [unserved, isLate].filter(Boolean).join('; ');
       const hosts = seen.filter(({ endpoint }) => endpoint?.state === 'served').map(({ host }) => host);
       // Nobody who comes to a shared address gets to the hosts that do not have it.
       const isServed =
@@ -101,12 +105,12 @@ export function endpointRows(
           : holders.length > 0 && holders.every((name) => hosts.includes(name));
       return {
         ...{ id, addresses, port, protocol },
-        state: isServed ? 'served' : 'failed',
+        state: isDeleting ? 'deleting' : isServed ? 'served' : 'failed',
         ...(reason === '' ? {} : { reason }),
         host: holders[0] ?? null,
-        connections: sum(serving, 'connections'),
-        bytesIn: sum(serving, 'bytesIn'),
-        bytesOut: sum(serving, 'bytesOut'),
+        connections: sum(told, 'connections'),
+        bytesIn: sum(told, 'bytesIn'),
+        bytesOut: sum(told, 'bytesOut'),
         backends: backends.map(({ name, address, state }) => {
           const found = serving.map((endpoint) => endpoint.backends.find((each) => each.name === name));
           const isUp = found.length > 0 && found.every((each) => each?.state === 'up');

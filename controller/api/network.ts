@@ -1,10 +1,12 @@
 import { z } from 'zod';
 import { WeftError } from '../../agent/kit/errors.ts';
 import type { ApplicationRecord, HostRecord, NetworkRecord, VmRecord } from '../model/records.ts';
+import { servedNow } from '../network/served-now.ts';
 import { networkView } from '../network/view.ts';
 import { whyOf } from '../network/why.ts';
 import type { NetworkWorld } from '../reconciler/network-world.ts';
 import type { ApiContext } from './context.ts';
+import { endpointsNow } from './endpoints-now.ts';
 import { countersOf } from './rule-counters.ts';
 import { appParams, document } from './schemas.ts';
 import type { Api } from './server.ts';
@@ -39,14 +41,17 @@ export function networkRoutes(api: Api, context: ApiContext): void {
     {
       schema: {
         description:
-          'Whether a connection passes, by which declaration, and on which hosts that is decided, with what their rules have counted. Ends: world, an address, app/role, or the id of an instance or a machine.',
+          'Whether a connection passes, by which declaration, and on which hosts that is decided, with how load balancers serve it now, and what rules have counted. Ends: world, an address, app/role, or the id of an instance or a machine.',
         querystring: question,
         response: { 200: document },
       },
     },
     async ({ query }) => {
-      const answer = whyOf(query, await worldOf(context));
-      return { ...answer, counters: await countersOf(answer, context.fleet, context.clock) };
+      const world = await worldOf(context);
+      const answer = whyOf(query, world);
+      const application = world.applications.get(answer.rule?.split('/')[0] ?? '');
+      const now = application ? servedNow(answer, await endpointsNow(context, application)) : null;
+      return { ...answer, now, counters: await countersOf(answer, context.fleet, context.clock) };
     },
   );
 }

@@ -24,7 +24,7 @@ type Asked = Pick<Fleet, 'hosts' | 'openStream'>;
 
 /**
  * What the routers that decide have counted: of the first guests with a place of both ends, for that is what rules are asked with. Nothing of a
- * connection with the world, and nothing within a subnet, whose guests meet on a bridge.
+ * connection with the world, and nothing between guests of one role, who meet on a bridge or not at all.
  */
 export function countersOf(
   { from, to, question }: WhyAnswer,
@@ -32,7 +32,7 @@ export function countersOf(
   clock: Clock,
 ): Promise<HostCounters[]> {
   const [one, other] = [from, to].map((guests) => guests.find(({ host }) => host !== null));
-  if (!one || !other || subnetOf(one) === subnetOf(other)) return Promise.resolve([]);
+  if (!one || !other || isWithinRole(one, other)) return Promise.resolve([]);
   const pairs = [{ from: one.address, to: other.address }];
   if (one.address6 !== null && other.address6 !== null)
     pairs.push({ from: one.address6, to: other.address6 });
@@ -48,6 +48,10 @@ export function countersOf(
     }),
   );
 }
+
+/** Machines of one network reach each other through a router, by their endpoints. */
+const isWithinRole = (one: GuestView, other: GuestView) =>
+  one.role !== null && subnetOf(one) === subnetOf(other);
 
 /** Which of the fleet's subnets it is on: they lie one after the other, all of one size. */
 const subnetOf = ({ address }: GuestView) => Math.floor(numberOf(address) / SUBNET_ADDRESSES);

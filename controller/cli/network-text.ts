@@ -22,19 +22,15 @@ export function networkText(view: NetworkView): string {
     const { id, cidr, cidr6, mesh, guests } = subnet;
     return [id, cidr, cidr6, guests.length, mesh ? 'yes' : 'no', outboundText(subnet)];
   });
-  const flows = view.flows.flatMap((flow) => flow.from.map((from) => arrowRow(from, flow)));
+  const declared = new Set(view.subnets.map(({ id }) => id));
+  const flows = view.flows.flatMap((flow) => flow.from.map((from) => arrowRow(from, flow, declared)));
   const published = view.published.map(({ id, type, protocol, port, targetPort, addresses }) => [
-    ...[
-      id,
-      addresses.join(' ') || null,
-      type === 'instance' ? `${port} + index` : port,
-      protocol,
-      targetPort,
-    ],
+    ...[id, addresses.join(' ') || null, publicPort({ type, port }), protocol, targetPort],
     view.edgeHosts.length === 0 ? 'no edge host' : view.edgeHosts.join(', '),
   ]);
   const names = view.names.map(({ name, type, data }) => [name, type, data]);
   return [
+    view.deleting ? `${view.app} (deleting): all of it goes as soon as it can\n\n` : '',
     table(['subnet', 'ipv4', 'ipv6', 'guests', 'mesh', 'outbound'], subnets),
     part('Passes; all else is dropped', ['from', '', 'to', 'port', 'declared by'], flows),
     part('Published', ['endpoint', 'address', 'port', 'protocol', 'guest port', 'hosts'], published),
@@ -53,8 +49,14 @@ function encryptionText(encryption: NetworkView['encryption']): string {
   return `\nBetween hosts\n  encrypted${lines.length === 0 ? '' : ', but for'}\n${lines.join('')}`;
 }
 
-const arrowRow = (from: string, flow: Flow) => [
-  ...[from === 'edge' ? 'load balancers' : from, '→', flow.guest ?? flow.to, passes(flow), flow.id],
+/** Of instances that have one each, the first one's and how the others follow. */
+const publicPort = ({ type, port }: Pick<NetworkView['published'][number], 'type' | 'port'>) =>
+  type === 'instance' ? `${port} + index` : port;
+
+const arrowRow = (from: string, flow: Flow, declared: ReadonlySet<string>) => [
+  ...[from === 'edge' ? 'load balancers' : from, '→'],
+  `${flow.guest ?? flow.to}${declared.has(flow.to) ? '' : ' (not declared any more)'}`,
+  ...[passes(flow), flow.id],
 ];
 
 const part = (
@@ -98,10 +100,14 @@ function drawing(view: NetworkView): { readonly nodes: readonly Node[]; readonly
       ],
     });
   const arrows: Arrow[] = view.flows.flatMap((flow) =>
-    flow.from.map((from) => ({ from: idOf(from), to: idOf(flow.to), label: passes(flow) })),
+    flow.from.map((from) => ({
+      ...{ from: idOf(from), to: idOf(flow.to) },
+      // A machine's endpoint opens no other machine on its network.
+      label: flow.guest === undefined ? passes(flow) : `${passes(flow)} of ${flow.guest}`,
+    })),
   );
-  for (const { id, port } of view.published)
-    arrows.push({ from: idOf('world'), to: idOf('edge'), label: `${port} ${id}` });
+  for (const { id, type, port } of view.published)
+    arrows.push({ from: idOf('world'), to: idOf('edge'), label: `${publicPort({ type, port })} ${id}` });
   for (const subnet of view.subnets)
     for (const label of outboundLabels(subnet))
       arrows.push({ from: idOf(subnet.id), to: idOf('world'), label });
@@ -109,7 +115,9 @@ function drawing(view: NetworkView): { readonly nodes: readonly Node[]; readonly
   const known = new Set(nodes.map(({ id }) => id));
   for (const [name, id] of ids)
     if (!known.has(id)) nodes.push({ id, label: [name, 'not declared any more'] });
-  return { nodes, arrows };
+  // Two endpoints may lead to one port of one guest.
+  const distinct = new Map(arrows.map((each) => [JSON.stringify(each), each]));
+  return { nodes, arrows: [...distinct.values()] };
 }
 
 /** One for all of a subnet, or one for each guest that reaches anything. */

@@ -324,11 +324,15 @@ export interface WhyAnswer {
   readonly from: readonly NetworkGuest[];
   readonly to: readonly NetworkGuest[];
   /** What rules on each host have counted. Absent: an older controller. */
+  /** How load balancers serve it at this moment; null, or absent of an older controller: it leads through none, or is not allowed. */
+  readonly now?: string | null;
   readonly counters?: readonly ({ readonly host: string } & (RuleCounters | { readonly problem: string }))[];
 }
 
 export interface NetworkView {
   readonly app: string;
+  /** Absent: the controller is older. */
+  readonly deleting?: boolean;
   readonly zone: string;
   readonly subnets: readonly {
     readonly id: string;

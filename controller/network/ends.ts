@@ -1,8 +1,8 @@
-import { isIP } from 'node:net';
-import { bitsOf, familyOf } from '../../agent/kit/addressing.ts';
+import { isIP, isIPv6 } from 'node:net';
+import { addressAt, bitsOf, familyOf } from '../../agent/kit/addressing.ts';
 import { WeftError } from '../../agent/kit/errors.ts';
-import type { VmRecord } from '../model/records.ts';
-import { subnetNamesOf } from '../reconciler/flows.ts';
+import type { ApplicationRecord, VmRecord } from '../model/records.ts';
+import { networkNameOf, subnetNamesOf } from '../reconciler/flows.ts';
 import type { NetworkWorld } from '../reconciler/network-world.ts';
 import { guestView, subnetNameOf } from './view.ts';
 
@@ -25,13 +25,13 @@ export type Inside = Exclude<End, { kind: 'world' }>;
  */
 export function endOf(text: string, world: NetworkWorld): End {
   if (text === 'world') return { kind: 'world', address: null };
-  const address = text.replace(/^\[|\]$/g, '');
+  const address = unmapped(text.replace(/^\[|\]$/g, ''));
   if (isIP(address) !== 0) return byAddress(address, world);
   const vm = world.vms.get(text);
   if (vm) return guestEnd(vm, world);
   const [app = '', subnet = ''] = text.split('/');
-  const service = world.applications.get(app)?.service;
-  if (service && text === `${app}/${subnet}` && subnetNamesOf(service).includes(subnet)) {
+  const application = world.applications.get(app);
+  if (application && text === `${app}/${subnet}` && namesOf(application).includes(subnet)) {
     const guests = [...world.vms.values()].filter(
       (each) => each.app === app && !each.deleting && subnetNameOf(each, world) === subnet,
     );
@@ -42,11 +42,29 @@ export function endOf(text: string, world: NetworkWorld): End {
   });
 }
 
+/** Also of what is not declared any more and still goes. */
+const namesOf = ({ service, retired = {}, retiredMachines = {} }: ApplicationRecord): readonly string[] => [
+  ...subnetNamesOf(service),
+  ...Object.keys(retired),
+  ...Object.values(retiredMachines).map(networkNameOf),
+];
+
+const MAPPED = 0xffffn;
+
+/** An address of IPv4 that is written as one of IPv6 (`::ffff:192.0.2.1`) is that one. */
+function unmapped(text: string): string {
+  if (!isIPv6(text) || familyOf(text) === null) return text;
+  const bits = bitsOf(text);
+  return bits >> 32n === MAPPED ? addressAt(Number(bits & 0xffffffffn)) : text;
+}
+
+/** Whether two addresses are one, however they are written. */
+export const isSame = (one: string, other: string): boolean =>
+  familyOf(one) !== null && familyOf(one) === familyOf(other) && bitsOf(one) === bitsOf(other);
+
 /** An address of a guest is that guest, in either family. */
 function byAddress(address: string, world: NetworkWorld): End {
-  const bits = bitsOf(address);
-  const is = (own: string | null) =>
-    own !== null && own !== '' && familyOf(own) === familyOf(address) && bitsOf(own) === bits;
+  const is = (own: string | null) => own !== null && isSame(own, address);
   const vm = [...world.vms.values()].find(
     (each) => !each.deleting && (is(each.address) || is(guestView(each, world).address6)),
   );

@@ -2,15 +2,18 @@ import { guestAddress6, subnet6Of } from '../../agent/kit/addressing.ts';
 import { isSameDocument } from '../../agent/kit/same-document.ts';
 import type { EncryptionStanding, VmRecord } from '../model/records.ts';
 import { zoneOf } from '../model/zone.ts';
-import { publishedBy, reachableEdges, servedAt } from '../reconciler/edge-endpoints.ts';
+import { publishedBy, servedAt, servingEdges } from '../reconciler/edge-endpoints.ts';
 import { type DeclaredFlow, flowsOf, networkNameOf, subnetNamesOf } from '../reconciler/flows.ts';
 import { hostNameOf } from '../reconciler/name-records.ts';
 import { zoneFor } from '../reconciler/names-goals.ts';
-import { edgeHostsOf, type NetworkWorld } from '../reconciler/network-world.ts';
+import type { NetworkWorld } from '../reconciler/network-world.ts';
 import { type Outbound, outboundOf, outboundOfGuest } from '../reconciler/outbound.ts';
+import { machineOf } from '../reconciler/retired.ts';
 
 export interface GuestView {
   readonly id: string;
+  /** Null: a machine. */
+  readonly role: string | null;
   readonly address: string;
   readonly address6: string | null;
   readonly host: string | null;
@@ -44,18 +47,20 @@ export interface PublishedView {
   readonly protocol: string;
   readonly port: number;
   readonly targetPort: number;
-  /** Its public ones; where it has none, those of the edge hosts. */
+  /** Its public ones; where it has none, those of the edge hosts that may be serving now. */
   readonly addresses: readonly string[];
 }
 
 /** The network of an application, as its declaration and the records have it. */
 export interface NetworkView {
   readonly app: string;
+  /** All of it goes, as soon as it can. */
+  readonly deleting: boolean;
   readonly zone: string;
   readonly subnets: readonly SubnetView[];
   readonly flows: readonly DeclaredFlow[];
   readonly published: readonly PublishedView[];
-  /** Hosts that serve endpoints and names. */
+  /** Hosts that may be serving endpoints and names now. */
   readonly edgeHosts: readonly string[];
   /** Of what goes between hosts: what is asked for, and which hosts cannot. */
   readonly encryption: {
@@ -78,11 +83,12 @@ export function networkView(app: string, world: NetworkWorld): NetworkView | nul
   const own = (name: string) => name === app || name.endsWith(`.${app}`);
   return {
     app,
+    deleting: application.deleting,
     zone,
     subnets: subnetNamesOf(application.service).map((name) => subnetView(app, name, world)),
     flows: flowsOf(application),
     published: publishedViews(app, world),
-    edgeHosts: [...edgeHostsOf(world)].sort(),
+    edgeHosts: servingEdges([...world.hosts.values()]).map(({ name }) => name),
     encryption: {
       mode: world.fleet.encrypt ?? 'off',
       exceptions: [...world.hosts.values()]
@@ -133,26 +139,23 @@ const isWanted = ({ app, deleting }: VmRecord) => app !== '' && !deleting;
 
 export function guestView(vm: VmRecord, { networks, fleet }: NetworkWorld): GuestView {
   const network = networks.get(vm.networkId);
-  const { id, address, host, state } = vm;
+  const { id, role, address, host, state } = vm;
   const address6 =
     network && address !== '' ? guestAddress6(fleet.uuid, network.number, network.cidr, address) : null;
-  return { id, address, address6, host, state, name: `${hostNameOf(vm)}.${zoneOf(fleet)}` };
+  return { id, role, address, address6, host, state, name: `${hostNameOf(vm)}.${zoneOf(fleet)}` };
 }
 
 /** Name of the subnet that a VM is on. */
 export function subnetNameOf(vm: Pick<VmRecord, 'app' | 'id' | 'role'>, world: NetworkWorld): string {
   if (vm.role !== null) return vm.role;
-  const service = world.applications.get(vm.app)?.service;
-  return networkNameOf(service?.machines[vm.id.slice(vm.app.length + 1)]);
+  return networkNameOf(machineOf(world.applications.get(vm.app), vm.id.slice(vm.app.length + 1)));
 }
 
 /** Endpoints of an application by which the world gets in, also of what is not declared any more and has yet to drain. */
 export function publishedViews(app: string, world: NetworkWorld): readonly PublishedView[] {
   const application = world.applications.get(app);
   if (!application) return [];
-  const own = reachableEdges([...world.hosts.values()]).flatMap(
-    ({ offer }) => offer?.underlay?.address ?? [],
-  );
+  const own = servingEdges([...world.hosts.values()]).flatMap(({ offer }) => offer?.underlay?.address ?? []);
   return publishedBy(application).map(({ owner, name, endpoint: { type, protocol, port, targetPort } }) => ({
     ...{ id: `${app}/${owner}/${name}`, type: type === 'instance' ? type : 'input' },
     ...{ protocol, port, targetPort, addresses: servedAt(application, owner, own) },

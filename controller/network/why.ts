@@ -1,11 +1,14 @@
 import { WeftError } from '../../agent/kit/errors.ts';
 import { servingEdges } from '../reconciler/edge-endpoints.ts';
-import { type DeclaredFlow, flowsOf } from '../reconciler/flows.ts';
+import { type DeclaredFlow, EDGE, flowsOf, networkNameOf } from '../reconciler/flows.ts';
 import type { NetworkWorld } from '../reconciler/network-world.ts';
+import { roleOf } from '../reconciler/retired.ts';
 import { notCarried } from './cut-off.ts';
 import { type End, endOf, guestsOf, type Inside } from './ends.ts';
+import { homeOf, isLinkLocal, refuseUnused } from './outer-ends.ts';
 import { outward, type Verdict } from './outward.ts';
-import { type GuestView, guestView, publishedViews } from './view.ts';
+import { publishedAt } from './public-ends.ts';
+import { type GuestView, guestView, type PublishedView, publishedViews } from './view.ts';
 
 export interface Question {
   readonly from: string;
@@ -24,9 +27,16 @@ export interface WhyAnswer extends Verdict {
 
 /** Whether a connection passes, by what is declared. @throws WeftError `not-found` for an end that there is not, `bad-request`. */
 export function whyOf(question: Question, world: NetworkWorld): WhyAnswer {
-  const [from, to] = [endOf(question.from, world), endOf(question.to, world)];
-  const declared = decide(from, to, question, world);
-  const edges = from.kind === 'world' ? edgesOf(world) : [];
+  const [from, asked] = [endOf(question.from, world), endOf(question.to, world)];
+  if (from.kind === 'world') for (const end of [from, asked]) refuseUnused(end, world);
+  const at =
+    from.kind === 'world' && asked.kind === 'world' && asked.address !== null
+      ? publishedAt(asked.address, question, world)
+      : null;
+  const to = at && 'end' in at ? at.end : asked;
+  const declared = at && 'reason' in at ? dropped(at.reason) : decide(from, to, question, world);
+  const home = homeOf(from, to, world);
+  const edges = home ? [home.host] : from.kind === 'world' ? edgesOf(world) : [];
   const own = [...guestsOf(from), ...guestsOf(to)].flatMap(({ host }) => host ?? []);
   const obstacle =
     declared.allowed && to.kind !== 'world'
@@ -49,8 +59,16 @@ function decide(from: End, to: End, question: Question, world: NetworkWorld): Ve
   if (from.kind === 'world') {
     if (to.kind === 'world')
       throw new WeftError('bad-request', 'both ends are outside of the fleet', {
-        remedy: 'At least one end is an instance, a machine or a role.',
+        remedy: 'At least one end is an instance, a machine, a role, or a public address of an application.',
       });
+    if (isLinkLocal(from)) return dropped('one end is link-local: nothing from there passes a router');
+    const home = homeOf(from, to, world);
+    if (home)
+      return {
+        allowed: true,
+        rule: null,
+        reason: `${home.host} is the host of ${home.guests.join(', ')}, and reaches its own guests`,
+      };
     return inward(to, question, world);
   }
   if (to.kind === 'world') return outward(from, to.address, world);
@@ -84,12 +102,22 @@ function between(from: Inside, to: Inside, question: Question, world: NetworkWor
   if (source === target && application?.service.roles[to.subnet])
     return dropped(`guests of ${target} do not reach each other: its role has no mesh: true`);
   const other = matching.find((flow) => flow.protocol !== 'any');
-  if (other) return dropped(`${other.id} lets in ${listed(other.from)} only`);
+  if (other) return dropped(`${other.id} lets in ${listed(other.from.map(originText))} only`);
+  const published =
+    question.protocol === 'tcp'
+      ? publishedOf(to, world).find((each) => portsOf(each, to).includes(question.port))
+      : undefined;
+  if (published)
+    return dropped(
+      `port ${question.port} is where load balancers publish ${published.id}, which guests do not reach: an internal endpoint of ${nameOf(to)} would let ${source} in`,
+    );
   const known = inwards.filter((flow) => flow.from.includes(source)).map(flowText);
   return dropped(
     `no endpoint of ${nameOf(to)} is declared for ${flowText(question)}; ${source} may use ${listed(known)}`,
   );
 }
+
+const originText = (from: string) => (from === EDGE ? 'load balancers' : from);
 
 const leadsTo = (flow: DeclaredFlow, to: Inside, target: string): boolean =>
   flow.to === target && (flow.guest === undefined || to.kind === 'subnet' || flow.guest === to.vm.id);
@@ -101,22 +129,41 @@ const listed = (items: readonly string[]): string => (items.length === 0 ? 'noth
 
 const edgesOf = ({ hosts }: NetworkWorld) => servingEdges([...hosts.values()]).map(({ name }) => name);
 
+/** What is published of an end: of a network, of every machine on it. */
+function publishedOf(to: Inside, world: NetworkWorld): readonly PublishedView[] {
+  const application = world.applications.get(to.app);
+  const isRole = to.kind === 'guest' ? to.vm.role !== null : roleOf(application, to.subnet) !== undefined;
+  const machines = Object.entries(application?.service.machines ?? {})
+    .filter(([, machine]) => networkNameOf(machine) === to.subnet)
+    .map(([name]) => `${to.app}/${name}`);
+  const owners = new Set(
+    isRole
+      ? [`${to.app}/${to.subnet}`]
+      : to.kind === 'guest'
+        ? [to.vm.id]
+        : [...machines, ...to.guests.map(({ id }) => id)],
+  );
+  return publishedViews(to.app, world).filter(({ id }) => owners.has(id.slice(0, id.lastIndexOf('/'))));
+}
+
+/** Of instances that have one each, those of the instances that are asked for. */
+const portsOf = ({ type, port }: PublishedView, to: Inside): readonly number[] =>
+  type === 'input' ? [port] : guestsOf(to).flatMap(({ index }) => (index === null ? [] : [port + index]));
+
 /** By load balancers only: what is published, under the port that it is published with. */
 function inward(to: Inside, { port, protocol }: Question, world: NetworkWorld): Verdict {
-  const owner = to.kind === 'guest' && to.vm.role === null ? to.vm.id : `${to.app}/${to.subnet}`;
-  const all = publishedViews(to.app, world).filter(({ id }) => id.slice(0, id.lastIndexOf('/')) === owner);
-  const portsOf = (each: (typeof all)[number]): readonly number[] =>
-    each.type === 'input'
-      ? [each.port]
-      : guestsOf(to).flatMap(({ index }) => (index === null ? [] : [each.port + index]));
-  const found = protocol === 'tcp' ? all.find((each) => portsOf(each).includes(port)) : undefined;
+  const all = publishedOf(to, world);
+  const found = protocol === 'tcp' ? all.find((each) => portsOf(each, to).includes(port)) : undefined;
   const edges = edgesOf(world);
   if (!found) {
-    const published = all.flatMap((each) => portsOf(each).map((each_) => `tcp ${each_} (${each.id})`));
+    const owner = to.kind === 'guest' && to.vm.role === null ? to.vm.id : `${to.app}/${to.subnet}`;
+    const published = all.flatMap((each) => portsOf(each, to).map((each_) => `tcp ${each_} (${each.id})`));
     return dropped(
       `the world reaches what is published, through a load balancer: of ${owner} ${listed(published)}`,
     );
   }
+  if (world.applications.get(to.app)?.deleting)
+    return { allowed: false, rule: found.id, reason: `${to.app} is being deleted` };
   if (edges.length === 0)
     return {
       allowed: false,

@@ -320,8 +320,12 @@ describe('the network of two applications', () => {
       (size) => size === 2,
       60_000,
     );
-    const { steps } = await golden.weft.json<{ steps: TimelineStep[] }>(['timeline', 'north/web-0']);
-    expect(steps.find(({ name }) => name === 'publish')?.status).toBe('done');
+    await waitFor(
+      'north/web-0 to be published on every edge host',
+      () => golden.weft.json<{ steps: TimelineStep[] }>(['timeline', 'north/web-0']),
+      ({ steps }) => steps.some(({ name, status }) => name === 'publish' && status === 'done'),
+      60_000,
+    );
   });
 
   test('gives guests names for each other, which go with what they name', async () => {

@@ -1,4 +1,5 @@
-import type { Command } from '../context.ts';
+import type { WeftClient } from '../../client/index.ts';
+import type { Command, Context } from '../context.ts';
 import { loadModel, withFile } from '../model-file.ts';
 import { json } from '../output.ts';
 import { parseTimeout, waitUntil } from '../wait.ts';
@@ -35,6 +36,7 @@ export const apply: Command = {
         },
         timeoutMs,
       );
+      await tellUnserved(context, client, model.app);
       const vms = await (await context.client()).listVms(model.app);
       if (context.json) context.print(json({ app: model.app, ...result, vms }));
       else
@@ -47,6 +49,17 @@ export const apply: Command = {
     return 0;
   },
 };
+
+/** It is ready, and the world does not reach all of it: nothing waits for what may be missing for ever, such as a certificate. */
+export async function tellUnserved(
+  context: Pick<Context, 'say'>,
+  client: Pick<WeftClient, 'getApplication'>,
+  app: string,
+): Promise<void> {
+  const { endpoints } = await client.getApplication(app);
+  for (const { id, state, reason } of endpoints)
+    if (state === 'failed') context.say(`${id} is not served: ${reason ?? 'see weft ps --endpoints'}`);
+}
 
 /** Nothing is left to be replaced: every VM is made from the definition that was applied. */
 async function isSettled(

@@ -52,10 +52,12 @@ export const netTrace: Command = {
     const { stdout } = await runInGuest(client, from.id, probeScript(address, question.port));
     const outcome = outcomeOf(stdout);
     if (outcome === null) throw new WeftError('command-failed', `${from.id} did not say what became of it`);
-    if (context.json) context.print(json({ ...answer, probe: { from: from.id, address, outcome } }));
+    // Asked again: the rules have counted the try by now.
+    const after = await client.whyConnection(question);
+    if (context.json) context.print(json({ ...after, probe: { from: from.id, address, outcome } }));
     else
       context.print(
-        `${from.id} → ${address} port ${question.port}: ${OUTCOME_TEXTS[outcome]}\n${verdictText(answer)}`,
+        `${from.id} → ${address} port ${question.port}: ${OUTCOME_TEXTS[outcome]}\n${verdictText(after)}`,
       );
     return 0;
   },
@@ -93,11 +95,21 @@ function countersText(counters: NonNullable<WhyAnswer['counters']>): string {
     .join('');
 }
 
-export function verdictText({ allowed, rule, reason, hosts, from, to, counters = [] }: WhyAnswer): string {
+export function verdictText({
+  allowed,
+  rule,
+  reason,
+  now,
+  hosts,
+  from,
+  to,
+  counters = [],
+}: WhyAnswer): string {
   const places = [...from, ...to].map(({ id, host, state }) => `  ${id}: ${host ?? 'no host'}, ${state}\n`);
   return [
     `${allowed ? paint('green', 'allowed') : paint('red', 'dropped')}: ${reason}\n`,
     `  by: ${rule ?? 'nothing that is declared'}\n`,
+    now ? `  now: ${now}\n` : '',
     `  on: ${hosts.length === 0 ? 'no host yet' : hosts.join(', ')}\n`,
     ...new Set(places),
     countersText(counters),

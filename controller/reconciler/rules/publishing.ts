@@ -1,23 +1,54 @@
+import type { Step } from '../../../agent/protocol/index.ts';
 import type { VmRecord } from '../../model/records.ts';
 import type { Draft } from '../draft.ts';
 import { endpointsOfVm } from '../edge-endpoints.ts';
-import { edgesOf, onAllEdges } from '../edge-sights.ts';
+import { edgesOf, onAllEdges, type Unserved, unservedOf } from '../edge-sights.ts';
 import { mergeSteps } from '../steps.ts';
 
-/** An instance is published when every host that serves the world does so with it. Where none does, that step stays skipped. */
+const MOST_DETAIL = 500;
+
+type Judgement = Pick<Step, 'status' | 'detail'>;
+
+/**
+ * An instance is published when every host that serves the world does so with it. Where none does, that step stays skipped; where one cannot
+ * serve an endpoint of it, it has failed until that host can. Nothing waits for it.
+ */
 export function followPublishing(draft: Draft): void {
   if (edgesOf(draft).length === 0) return;
   for (const record of draft.of('vms', unpublishedVms)) {
     if (endpointsOfVm(draft.get('applications', record.app), record).length === 0) continue;
-    if (!onAllEdges(draft, record, record.incarnation, (seen) => seen?.state === 'up')) continue;
+    const known = record.steps.find(({ name }) => name === 'publish');
+    const { status, detail } = judge(draft, record);
+    if ((known?.status ?? 'skipped') === status && known?.detail === detail) continue;
     const startedAtMs = record.readyAtMs ?? draft.nowMs;
     const ms = Math.max(0, draft.nowMs - startedAtMs);
-    const hosts = edgesOf(draft).map(({ name }) => name);
-    const detail = `on ${hosts.length > 5 ? `${hosts.length} hosts` : hosts.join(', ')}`;
-    const steps = mergeSteps(record.steps, [{ name: 'publish', status: 'done', startedAtMs, ms, detail }]);
+    const step: Step = { name: 'publish', status, startedAtMs, ms };
+    const steps = mergeSteps(record.steps, [detail === undefined ? step : { ...step, detail }]);
     draft.put('vms', record.id, { ...record, steps });
   }
 }
+
+function judge(draft: Draft, record: VmRecord): Judgement {
+  const unserved = unservedOf(draft, record);
+  if (unserved.length > 0) return { status: 'failed', detail: describe(unserved) };
+  if (!onAllEdges(draft, record, record.incarnation, (seen) => seen?.state === 'up'))
+    return { status: 'skipped' };
+  return { status: 'done', detail: `on ${listed(edgesOf(draft).map(({ name }) => name))}` };
+}
+
+/** Hosts with one reason are told together. */
+function describe(unserved: readonly Unserved[]): string {
+  const hosts = new Map<string, string[]>();
+  for (const { id, host, reason } of unserved) {
+    const key = `${id}: ${reason}`;
+    hosts.set(key, [...(hosts.get(key) ?? []), host]);
+  }
+  const texts = [...hosts].map(([why, names]) => `not on ${listed(names)}: ${why}`);
+  return texts.join('; ').slice(0, MOST_DETAIL);
+}
+
+const listed = (hosts: readonly string[]): string =>
+  hosts.length > 5 ? `${hosts.length} hosts` : hosts.join(', ');
 
 const unpublishedVms = (vms: readonly VmRecord[]): readonly VmRecord[] =>
   vms.filter(

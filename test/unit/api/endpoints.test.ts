@@ -92,6 +92,20 @@ test('what the host of the address cannot serve is not served, whoever else coul
   expect(other).toMatchObject({ state: 'served', host: 'h2', reason: `h1: ${failed.reason}` });
 });
 
+test('what an application published that is being deleted is told as that, and not as a fault', () => {
+  const deleting = { ...shared, deleting: true };
+  const reason = 'its application is being deleted';
+  expect(endpointRows(deleting, hosts, vms, [])).toMatchObject([{ state: 'deleting', reason }]);
+  const links = [link('h1', {}), link('h2', {}, ['192.0.2.200'])];
+  expect(endpointRows(deleting, hosts, vms, links)).toMatchObject([{ state: 'deleting', reason }]);
+});
+
+test('totals do not fall because a host cannot serve an endpoint any more', () => {
+  const failed = { state: 'failed', reason: 'it is taken' } as const;
+  const [row] = endpointRows(application, hosts, vms, [link('h1', failed), link('h2', {})]);
+  expect(row).toMatchObject({ connections: 4, bytesIn: 20, bytesOut: 40 });
+});
+
 test('without an edge host the endpoint says so', () => {
   const down = [anEdge('h1', '192.0.2.1', { state: 'down' }), aHost('h3')];
   expect(endpointRows(application, down, vms, [])).toMatchObject([

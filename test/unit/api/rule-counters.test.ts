@@ -7,8 +7,8 @@ import { verdictText } from '../../../controller/cli/commands/net.ts';
 import type { WhyAnswer } from '../../../controller/network/why.ts';
 import { aHello } from '../../support/builders/host.ts';
 
-const guest = (id: string, address: string, host: string | null) => ({
-  ...{ id, address, address6: `fd00::${address.split('.')[3]}`, host, state: 'ready', name: id },
+const guest = (id: string, address: string, host: string | null, role: string | null = 'web') => ({
+  ...{ id, role, address, address6: `fd00::${address.split('.')[3]}`, host, state: 'ready', name: id },
 });
 const anAnswer = (over: Partial<WhyAnswer> = {}): WhyAnswer => ({
   ...{ allowed: true, rule: 'crm/db/sql', reason: 'its endpoint crm/db/sql lets crm/web in' },
@@ -86,7 +86,17 @@ test('an older agent is not asked', async () => {
   expect(asked).toEqual([]);
 });
 
-test('nobody is asked of the world, of what has no place, or of guests of one subnet', async () => {
+test('machines of one network are asked about: they reach each other through a router', async () => {
+  const { fleet, asked } = aFleet({ h1: async () => JSON.stringify(COUNTED) });
+  const two = {
+    from: [guest('two/b', '10.128.8.11', 'h1', null)],
+    to: [guest('two/a', '10.128.8.10', 'h1', null)],
+  };
+  expect(await countersOf(anAnswer(two), fleet, aClock())).toEqual([{ host: 'h1', ...COUNTED }]);
+  expect(asked[0]?.target).toMatchObject({ pairs: [{ from: '10.128.8.11', to: '10.128.8.10' }, {}] });
+});
+
+test('nobody is asked of the world, of what has no place, or of guests of one role', async () => {
   const { fleet, asked } = aFleet({});
   for (const over of [
     { from: [] },

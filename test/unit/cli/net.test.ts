@@ -1,11 +1,14 @@
 import { execFile } from 'node:child_process';
+import { EventEmitter } from 'node:events';
 import { createServer } from 'node:net';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
+import { netTrace } from '../../../controller/cli/commands/net.ts';
 import { connectionOf } from '../../../controller/cli/connection.ts';
+import type { Context } from '../../../controller/cli/context.ts';
 import { dot, mermaid, networkText } from '../../../controller/cli/network-text.ts';
 import { outcomeOf, probeScript } from '../../../controller/cli/probe-script.ts';
-import type { NetworkView } from '../../../controller/client/types.ts';
+import type { NetworkView, WhyAnswer } from '../../../controller/client/types.ts';
 
 const VIEW: NetworkView = {
   app: 'crm',
@@ -76,6 +79,38 @@ test('a role that is not declared any more is drawn for as long as something lea
   expect(text).toContain('n0["crm/web<br/>web.crm.weft.internal<br/>10.128.0.0/22');
 });
 
+test('a drawing has what the tables have: whose a port is, where those of instances begin, and each arrow once', () => {
+  const flow = { from: ['edge'], to: 'crm/web', protocol: 'tcp', port: 22 } as const;
+  const text = mermaid({
+    ...VIEW,
+    flows: [
+      { ...flow, id: 'crm/web/http' },
+      { ...flow, id: 'crm/web/raw' },
+      { ...flow, id: 'crm/db/ssh', guest: 'crm/db' },
+    ],
+    published: [
+      {
+        ...{ id: 'crm/web/raw', type: 'instance', protocol: 'tcp', port: 9000, targetPort: 22 },
+        addresses: [],
+      },
+    ],
+  });
+  expect(text.split('"tcp 22"').length - 1).toBe(1);
+  expect(text).toContain('"tcp 22 of crm/db"');
+  expect(text).toContain('"9000 + index crm/web/raw"');
+});
+
+test('what is not declared any more is told as that, and so is an application that is being deleted', () => {
+  const text = networkText({
+    ...VIEW,
+    deleting: true,
+    flows: [{ id: 'crm/old/http', from: ['edge'], to: 'crm/old', protocol: 'tcp', port: 80 }],
+  });
+  expect(text).toMatch(/^crm \(deleting\)/);
+  expect(text).toMatch(/load balancers +→ +crm\/old \(not declared any more\) +tcp 80/);
+  expect(networkText(VIEW)).not.toContain('deleting');
+});
+
 test('likewise for Graphviz', () => {
   expect(dot(VIEW)).toContain('n1 [label="crm/db\\"]; evil\\nnot placed"];');
   expect(dot(VIEW)).toContain('n0 -> n1 [label="tcp 5432"];');
@@ -125,5 +160,38 @@ describe('a probe', () => {
 
   test.each(['10.0.0.1; reboot', '$(reboot)', 'fe80::1%eth0', ''])('never goes to %j', (address) => {
     expect(() => probeScript(address, 80)).toThrow('an address and a port');
+  });
+});
+
+test('what a try is told with was counted after it', async () => {
+  const guest = (id: string, address: string) => ({
+    ...{ id, address, address6: null, host: 'h1', state: 'ready', name: id },
+  });
+  let tries = 0;
+  const whyConnection = async (): Promise<WhyAnswer> => ({
+    question: { from: 'crm/web-0', to: 'crm/db', port: 5432, protocol: 'tcp' },
+    ...{ allowed: true, rule: 'crm/db/sql', reason: 'it is declared', hosts: ['h1'] },
+    from: [guest('crm/web-0', '10.128.0.10')],
+    to: [guest('crm/db-0', '10.128.4.10')],
+    counters: [{ host: 'h1', rule: 'pass', packets: tries, bytes: 60 * tries, sinceMs: 1 }],
+  });
+  const openSsh = () => {
+    tries++;
+    const socket = Object.assign(new EventEmitter(), { send: () => undefined });
+    setImmediate(() => {
+      const said = Buffer.concat([Buffer.from([1]), Buffer.from('connected\n')]);
+      socket.emit('message', said, true);
+      socket.emit('message', Buffer.from('{"type":"exit","code":0}'), false);
+      socket.emit('close');
+    });
+    return socket;
+  };
+  const printed: string[] = [];
+  const client = async () => ({ whyConnection, openSsh });
+  const context = { client, json: true, print: (text: string) => printed.push(text) };
+  await netTrace.run(context as unknown as Context, ['crm/web-0', 'crm/db:5432'], {});
+  expect(JSON.parse(printed.join(''))).toMatchObject({
+    counters: [{ packets: 1 }],
+    probe: { outcome: 'connected', address: '10.128.4.10' },
   });
 });

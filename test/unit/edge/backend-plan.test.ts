@@ -3,6 +3,7 @@ import { planBackends } from '../../../agent/edge/backend-plan.ts';
 import { chooseEndpoints } from '../../../agent/edge/choose.ts';
 import { deadOfEarlier, endSessions } from '../../../agent/edge/earlier-workers.ts';
 import { reportEndpoints } from '../../../agent/edge/edge-report.ts';
+import { EndpointTotals } from '../../../agent/edge/endpoint-totals.ts';
 import { composeHaproxyConfiguration } from '../../../agent/edge/haproxy-configuration.ts';
 import { composeKeepalivedConfiguration } from '../../../agent/edge/keepalived-configuration.ts';
 import { lookAtListeners, parseListeners } from '../../../agent/edge/listeners.ts';
@@ -116,7 +117,7 @@ test('two endpoints of one place: the first is served, the other one says whose 
 
 test('an earlier worker ends what is open with a backend that is down, or that nobody looks at', () => {
   const line = (name: string, status: string, sessions = 0, proxy = 'crm:web:http') => ({
-    ...{ proxy, name, status, sessions, connections: 0, bytesIn: 0, bytesOut: 0 },
+    ...{ proxy, name, status, sessions, connections: 0, bytesIn: 0, bytesOut: 0, denied: 0 },
   });
   const wanted = endpoint([backend('up.1'), backend('down.1'), backend('leaves.1', 'draining')]);
   const current = [line('up.1', 'UP 1/2'), line('down.1', 'DOWN 1/2'), line('gone.1', 'DRAIN')];
@@ -182,7 +183,12 @@ test('what ss, show proc and show stat print is read', () => {
       ].join('\n'),
     );
   const workers = [stat(0, 'UP'), stat(2, 'DOWN')];
-  expect(reportEndpoints([endpoint([backend('web-0.1')])], workers, new Map())).toEqual([
+  const totals = new EndpointTotals();
+  totals.follow(
+    workers.map((lines, pid) => ({ pid, lines })),
+    new Set(['crm:web:http']),
+  );
+  expect(reportEndpoints([endpoint([backend('web-0.1')])], workers, new Map(), totals)).toEqual([
     {
       ...{ id: 'crm/web/http', state: 'served', connections: 8, bytesIn: 200, bytesOut: 400 },
       backends: [{ name: 'web-0.1', state: 'up', sessions: 2 }],

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { guestAddress6 } from '../../../agent/kit/addressing.ts';
 import type { HostRecord } from '../../../controller/model/index.ts';
+import { servedNow } from '../../../controller/network/served-now.ts';
 import { networkView } from '../../../controller/network/view.ts';
 import { whyOf } from '../../../controller/network/why.ts';
 import { aMachine, anApplication, aRole } from '../../support/builders/application.ts';
@@ -24,6 +25,8 @@ const edge: HostRecord = (() => {
     },
   };
 })();
+
+const ssh = { type: 'input', protocol: 'tcp', port: 2222, targetPort: 22, from: [] } as const;
 
 function aWorld(hosts: readonly HostRecord[] = [edge]) {
   const crm = anApplication('crm', {
@@ -143,6 +146,150 @@ describe('whether a connection passes', () => {
   test.each(['crm', 'crm/nothing', 'nothing/web', 'crm/web/http', '../etc'])('%s is no end', (end) => {
     expect(() => ask(end, 'crm/web', 80)).toThrow('there is no instance, machine, role or network');
   });
+});
+
+describe('what guests and the world are told of what is published', () => {
+  test.each([
+    ['crm/job', 'crm/web', 8080, 'crm/web/http lets in load balancers only'],
+    [
+      'crm/job',
+      'crm/web',
+      80,
+      'port 80 is where load balancers publish crm/web/http, which guests do not reach',
+    ],
+    ['crm/job', 'crm/web-0', 9000, 'port 9000 is where load balancers publish crm/web/shell'],
+  ] as const)('%s → %s:%d: %s', (from, to, port, reason) => {
+    expect(ask(from, to, port)).toMatchObject({ allowed: false, reason: expect.stringContaining(reason) });
+  });
+
+  test('a network of machines is where the endpoints of all its machines are', () => {
+    const { world } = withMachine();
+    expect(ask('world', 'crm/machines', 2222, 'tcp', world)).toMatchObject({
+      allowed: true,
+      rule: 'crm/files/ssh',
+    });
+    expect(ask('world', 'crm/machines', 1, 'tcp', world).reason).toContain('tcp 2222 (crm/files/ssh)');
+    expect(ask('world', 'crm/other', 2222, 'tcp', world).reason).toContain('of crm/other nothing');
+  });
+
+  test('a public address is what is published there', () => {
+    const { world } = withMachine();
+    const at = (port: number, protocol: 'tcp' | 'udp' = 'tcp') =>
+      ask('world', '192.0.2.200', port, protocol, world);
+    expect(at(80)).toMatchObject({ allowed: true, rule: 'crm/web/http', to: [{ id: 'crm/web-0' }] });
+    expect(at(9000)).toMatchObject({ allowed: true, rule: 'crm/web/shell', to: [{ id: 'crm/web-0' }] });
+    expect(at(2222)).toMatchObject({ allowed: true, rule: 'crm/files/ssh', to: [{ id: 'crm/files' }] });
+    expect(at(9001)).toMatchObject({ allowed: false, rule: null });
+    expect(at(80, 'udp').reason).toContain(
+      'listen for tcp 80 (crm/web/http), tcp 9000 + index (crm/web/shell)',
+    );
+    expect(() => ask('world', '192.0.2.201', 80, 'tcp', world)).toThrow('both ends are outside');
+    expect(ask('world', '192.0.2.2', 80)).toMatchObject({ allowed: true, rule: 'crm/web/http' });
+    expect(() => ask('world', '192.0.2.2', 22)).toThrow('both ends are outside');
+  });
+
+  test('nobody comes to what is being deleted', () => {
+    const { world, crm } = withMachine();
+    world.applications.set('crm', { ...crm, deleting: true });
+    expect(ask('world', 'crm/web', 80, 'tcp', world)).toMatchObject({
+      ...{ allowed: false, rule: 'crm/web/http', reason: 'crm is being deleted' },
+    });
+    expect(networkView('crm', world)?.deleting).toBe(true);
+  });
+
+  test('how it is served at this moment is told of the backends that are asked for', () => {
+    const answer = ask('world', 'crm/web-0', 80);
+    const row = {
+      ...{ id: 'crm/web/http', port: 80, state: 'served' },
+      backends: [
+        { name: 'web-0.3', state: 'down' },
+        { name: 'web-1.1', state: 'up' },
+      ],
+    };
+    expect(servedNow(answer, [row])).toBe('0 of 1 backends up');
+    expect(servedNow(answer, [{ ...row, reason: 'h2: it is taken' }])).toBe(
+      '0 of 1 backends up; h2: it is taken',
+    );
+    expect(servedNow(answer, [{ ...row, state: 'failed', reason: 'no certificate' }])).toBe(
+      'not served: no certificate',
+    );
+    const own = { ...row, id: 'crm/web/shell/0', port: 9000, backends: [{ name: 'web-0.3', state: 'up' }] };
+    expect(servedNow(ask('world', 'crm/web-0', 9000), [own])).toBe('1 of 1 backends up');
+    expect(servedNow(ask('crm/web-0', 'crm/db-0', 5432), [row])).toBeNull();
+    expect(servedNow({ ...answer, allowed: false }, [row])).toBeNull();
+  });
+});
+
+/** crm at a public address, with a machine that publishes something. */
+function withMachine() {
+  const world = aWorld();
+  const found = world.applications.get('crm');
+  if (!found) throw new TypeError('there is crm');
+  const machines = { ...found.service.machines, files: aMachine({ endpoints: { ssh } }) };
+  const crm = {
+    ...{ ...found, service: { ...found.service, machines } },
+    public: { address: '192.0.2.200', prefix: 24, routerId: 1 },
+  };
+  world.applications.set('crm', crm);
+  return { world, crm };
+}
+
+describe('an address of the world', () => {
+  test('is none that only guests may have', () => {
+    const [six, mapped] = [guestAddress6(FLEET, 2, '10.128.4.0/22', '10.128.4.99'), '[::ffff:10.128.200.1]'];
+    for (const address of ['10.128.200.1', six, mapped])
+      for (const [from, to] of [
+        [address, 'crm/web'],
+        ['world', address],
+      ] as const)
+        expect(() => ask(from, to, 80)).toThrow(/no guest has .*of the fleet's own range/);
+  });
+
+  test('is a guest’s where it is one of IPv4 that is written as one of IPv6', () => {
+    expect(ask('crm/web-0', '[::ffff:10.128.4.10]', 5432)).toMatchObject({ rule: 'crm/db/sql' });
+    expect(ask('crm/web-0', '::ffff:a80:40a', 5432)).toMatchObject({ to: [{ id: 'crm/db-0' }] });
+  });
+
+  test('is of no use where it is link-local', () => {
+    for (const address of ['fe80::1', '169.254.1.1'])
+      expect(ask(address, 'crm/web', 80)).toMatchObject({
+        allowed: false,
+        reason: expect.stringContaining('link-local'),
+      });
+  });
+
+  test('is the way to a host’s own guests where it is that host’s', () => {
+    expect(ask('192.0.2.2', 'crm/web-0', 22)).toMatchObject({
+      ...{ allowed: true, rule: null, hosts: ['h1'] },
+      reason: 'h1 is the host of crm/web-0, and reaches its own guests',
+    });
+    expect(ask('192.0.2.2', 'crm/db-0', 22)).toMatchObject({ allowed: false });
+  });
+});
+
+test('what is not declared any more is an end for as long as there is something of it', () => {
+  const world = aWorld();
+  const found = world.applications.get('crm');
+  if (!found) throw new TypeError('there is crm');
+  world.applications.set('crm', {
+    ...found,
+    retired: { old: aRole({ endpoints: { http: { ...input, port: 81 } }, outbound: false }) },
+  });
+  expect(ask('world', 'crm/old', 81, 'tcp', world)).toMatchObject({ allowed: true, rule: 'crm/old/http' });
+  expect(ask('crm/old', 'world', 81, 'tcp', world)).toMatchObject({ allowed: false });
+});
+
+test('a host that is down is none that serves', () => {
+  const underlay = { address: '192.0.2.3', mtu: 1_500, networks: [], own: [] };
+  const down = {
+    ...edge,
+    name: 'h2',
+    state: 'down' as const,
+    offer: edge.offer && { ...edge.offer, underlay },
+  };
+  const view = networkView('crm', aWorld([edge, down]));
+  expect(view?.edgeHosts).toEqual(['h1']);
+  expect(view?.published[0]?.addresses).toEqual(['192.0.2.2']);
 });
 
 test('a network has its subnets with their guests, and the names of its application alone', () => {

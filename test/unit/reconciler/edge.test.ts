@@ -18,6 +18,8 @@ let world: PlanningWorld;
 let sessions: number;
 /** Backends that edge hosts do not serve yet. */
 let unserved: readonly string[];
+/** Host → why it cannot serve any endpoint. */
+let failing: ReadonlyMap<string, string>;
 let say: (vm: VmRecord) => Partial<VmReport>;
 let ranges: readonly string[];
 
@@ -38,7 +40,11 @@ const declare = (over: Partial<Role> = {}, generation = 1) =>
 function edgeReport(host: string, of: World): EdgeReport | undefined {
   const goal = edgeGoalOf(host, of);
   const seen = (name: string) => (unserved.includes(name) ? 'down' : 'up');
-  return goal && servedAs(goal, ({ name, state }) => seenAs(state, seen(name), sessions));
+  const report = goal && servedAs(goal, ({ name, state }) => seenAs(state, seen(name), sessions));
+  const reason = failing.get(host);
+  return report && reason !== undefined
+    ? { ...report, endpoints: report.endpoints.map((each) => ({ ...each, state: 'failed', reason })) }
+    : report;
 }
 
 function snapshot(): World {
@@ -67,7 +73,7 @@ const backends = (host = 'h1') =>
 
 beforeEach(() => {
   world = new PlanningWorld();
-  [sessions, unserved, ranges] = [0, [], []];
+  [sessions, unserved, ranges, failing] = [0, [], [], new Map()];
   say = () => ({});
   for (const [index, name] of ['h1', 'h2', 'h3'].entries()) world.addHost(anEdge(name, index + 1));
 });
@@ -94,6 +100,35 @@ describe('what edge hosts serve', () => {
     });
     expect(web(0)?.steps.find(({ name }) => name === 'publish')).toMatchObject({ status: 'done' });
     expect(web(1)?.steps.find(({ name }) => name === 'publish')).toMatchObject({ status: 'skipped' });
+  });
+
+  test('and it is told when hosts cannot: nothing waits for them, and it is done once they can', () => {
+    const publish = (index = 0) => web(index)?.steps.find(({ name }) => name === 'publish');
+    const late = 'certificate shop is not there';
+    failing = new Map(['h1', 'h2', 'h3'].map((host) => [host, late]));
+    declare();
+    settle();
+    expect(web(0)?.state).toBe('ready');
+    expect(publish()).toMatchObject({
+      status: 'failed',
+      detail: `not on h1, h2, h3: crm/web/http: ${late}`,
+    });
+    declare({ env: { A: '2' } }, 2);
+    settle();
+    expect([web(0), web(1)]).toMatchObject([
+      { state: 'ready', incarnation: 2 },
+      { state: 'ready', incarnation: 2 },
+    ]);
+    failing = new Map([['h2', 'port 80 is taken']]);
+    settle();
+    expect(publish()?.detail).toBe('not on h2: crm/web/http: port 80 is taken');
+    [failing, unserved] = [new Map(), ['web-0.2']];
+    settle();
+    expect(publish()).toMatchObject({ status: 'skipped' });
+    expect(publish()?.detail).toBeUndefined();
+    unserved = [];
+    settle();
+    expect(publish()).toMatchObject({ status: 'done', detail: 'on h1, h2, h3' });
   });
 
   test('certificates that the controller keeps by name and digest, and challenges where they are answered', () => {
