@@ -29,6 +29,7 @@ const NAMES = ['http', 'tcp'];
 describe('an application behind a public address', () => {
   let golden: GoldenLab;
   let load: SteadyLoad | null = null;
+  let connects: SteadyConnects | null = null;
   let vip = '';
   const endpoints = () => golden.weft.json<EndpointRow[]>(['ps', '--endpoints', 'front']);
   /** Every backend of each endpoint that the host of the address looks at. */
@@ -75,7 +76,7 @@ describe('an application behind a public address', () => {
     await applied('/etc', 3);
     vip = (await endpoints())[0]?.addresses[0] ?? '';
   }, 1_300_000);
-  afterEach(() => load?.stop(), 60_000);
+  afterEach(() => Promise.all([load?.stop(), connects?.stop()]), 60_000);
   afterAll(() => golden?.down(), 60_000);
 
   test('is asked there in turn, whichever host serves it', async () => {
@@ -174,7 +175,8 @@ describe('an application behind a public address', () => {
     const home = await waitFor('a host to have the address', holder, (name) => name !== '', 60_000);
     const loading = await underLoad(500);
     // Answers also wait for guests that died with the host: the address alone is back before them.
-    const connects = new SteadyConnects(vip, 80);
+    const connecting = new SteadyConnects(vip, 80);
+    connects = connecting;
     await golden.lab.powerOff(home);
     await waitFor('another to have it', holder, (name) => name !== '' && name !== home, 60_000);
     await waitFor(
@@ -185,7 +187,7 @@ describe('an application behind a public address', () => {
     await waitFor('all to be served', endpoints, areUp(await instances()), 60_000);
     await goesOn(loading);
     await loading.stop();
-    const addressGapMs = await connects.stop();
+    const addressGapMs = await connecting.stop();
     console.log(`  the longest time in which nobody was answered: ${loading.longestGapMs} ms`);
     console.log(`  and in which the address took no connection: ${addressGapMs.toFixed(0)} ms`);
     // It is less than 3 s where the machine has time for it: see the benchmark `address`.

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { composeKeepalivedConfiguration } from '../../../agent/edge/keepalived-configuration.ts';
 import { exec } from '../../../agent/kit/exec.ts';
+import { startTicksOf } from '../../../agent/kit/processes.ts';
 import type { EdgeGoal, EdgeReport, SharedAddress } from '../../../agent/protocol/network.ts';
 import { endAll } from '../../support/namespace-processes.ts';
 import { waitFor } from '../../support/wait-for.ts';
@@ -140,7 +141,10 @@ export class EdgeStage {
     const { stdout } = await exec('pgrep', ['-f', `^${program} .*${this.folder(edge)}/`], {
       okExitCodes: [0, 1],
     });
-    return stdout.split('\n').filter(Boolean).map(Number);
+    // Numbers begin anew some day: the first process is not always the one of the lowest.
+    const begun = (pid: number) => Number(startTicksOf(pid) ?? 0);
+    const pids = stdout.split('\n').filter(Boolean).map(Number);
+    return pids.toSorted((one, other) => begun(one) - begun(other) || one - other);
   }
 
   /** Another program that listens on an edge host, on all its addresses. */

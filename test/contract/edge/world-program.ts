@@ -114,7 +114,12 @@ async function run(command: Command): Promise<unknown> {
     });
     await listening(server, port, address);
     servers.set(name, server);
-  } else if (op === 'close') {
+  } else if (op === 'connects') {
+    const before = connects;
+    connects = name === 'end' ? null : new SteadyConnects(host, port);
+    return before?.stop() ?? null;
+  } else if (op === 'closed') return held.get(name)?.destroyed !== false;
+  else if (op === 'close') {
     const server = servers.get(name);
     if (server && 'closeAllConnections' in server) server.closeAllConnections();
     server?.close();
@@ -145,12 +150,7 @@ async function run(command: Command): Promise<unknown> {
       if (socket?.destroyed === false) socket.write('again');
       else resolve('failed: closed');
     });
-  } else if (op === 'connects') {
-    const before = connects;
-    connects = name === 'end' ? null : new SteadyConnects(host, port);
-    return before?.stop() ?? null;
-  } else if (op === 'closed') return held.get(name)?.destroyed !== false;
-  else held.get(name)?.destroy();
+  } else held.get(name)?.destroy();
   return null;
 }
 

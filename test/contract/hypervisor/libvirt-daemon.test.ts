@@ -89,6 +89,21 @@ describe('a libvirtd that', () => {
     await world.stop();
   });
 
+  test('does not know a capability that it is to do without starts the guest all the same', async () => {
+    const driver = rig.openDriver(FLEET, 'no-such-capability');
+    const network = aNetwork(2);
+    await driver.ensureNetwork(network);
+    const spec = await rig.aGuest(network);
+    await driver.startDomain(spec);
+    expect(await driver.listDomains()).toMatchObject([
+      { name: spec.name, mark: spec.mark, state: 'running' },
+    ]);
+    expect(await rig.virsh('dumpxml', '--inactive', spec.name)).not.toContain('no-such-capability');
+    await driver.removeDomain(spec.name);
+    await driver.removeNetwork(network.name);
+    await driver.close();
+  });
+
   test('does not tell guests what stands in the host’s own /etc/hosts', async () => {
     const { driver, lab } = rig;
     const onHost = (...command: readonly string[]) => lab.exec('h1', command, { okExitCodes: [0, 1] });
@@ -104,21 +119,6 @@ describe('a libvirtd that', () => {
     expect(await ask('bmc.hosts.test')).not.toContain('192.0.2.7');
     await driver.removeNetwork(network.name);
     await onHost('umount', '/etc/hosts');
-  });
-
-  test('does not know a capability that it is to do without starts the guest all the same', async () => {
-    const driver = rig.openDriver(FLEET, 'no-such-capability');
-    const network = aNetwork(2);
-    await driver.ensureNetwork(network);
-    const spec = await rig.aGuest(network);
-    await driver.startDomain(spec);
-    expect(await driver.listDomains()).toMatchObject([
-      { name: spec.name, mark: spec.mark, state: 'running' },
-    ]);
-    expect(await rig.virsh('dumpxml', '--inactive', spec.name)).not.toContain('no-such-capability');
-    await driver.removeDomain(spec.name);
-    await driver.removeNetwork(network.name);
-    await driver.close();
   });
 
   test('does not answer is reported within its limit, with what to look at', async () => {
