@@ -22,9 +22,7 @@ function distance(one: string, other: string): number {
       const replaced = (previous[column - 1] ?? 0) + (one[row - 1] === other[column - 1] ? 0 : 1);
       const isSwap = one[row - 1] === other[column - 2] && one[row - 2] === other[column - 1];
       const swapped = isSwap ? (beforePrevious[column - 2] ?? 0) + 1 : replaced;
-      current.push(
-        Math.min(replaced, swapped, (previous[column] ?? 0) + 1, (current[column - 1] ?? 0) + 1),
-      );
+      current.push(Math.min(replaced, swapped, (previous[column] ?? 0) + 1, (current[column - 1] ?? 0) + 1));
     }
     [beforePrevious, previous] = [previous, current];
   }

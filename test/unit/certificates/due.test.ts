@@ -133,6 +133,9 @@ test('a list tells what an operator should know', () => {
   expect(rows([record({ name: 'old' })], anApplication('crm'), true)).toMatchObject([
     { name: 'old', endpoints: [] },
   ]);
+  expect(rows([], shop(), false)[0]?.notes.join()).toContain(
+    'Put it there with: weft certificate put shop --file FILE',
+  );
   const [none] = rows([], shop(names), false);
   expect(none?.notes.join()).toContain('the controller has none');
   expect(none?.notes.join()).toContain('no --certificate-hook');
