@@ -12,6 +12,7 @@ const outbound = z
 
 const guest = z.object({
   id: z.string(),
+  role: z.string().nullish().describe('Null: a machine.'),
   address: z.string().describe('Empty: it has no place yet.'),
   address6: z.string().nullable(),
   host: z.string().nullable(),
@@ -59,6 +60,7 @@ const encryption = z.object({
 
 export const networkAnswer = z.object({
   app: z.string(),
+  deleting: z.boolean().optional().describe('All of it goes, as soon as it can.'),
   zone: z.string(),
   subnets: listOf(subnet),
   flows: listOf(flow).describe('What passes; all else is dropped.'),
@@ -78,6 +80,10 @@ export const whyAnswer = z.object({
   allowed: z.boolean(),
   rule: z.string().nullable().describe('What declares it; null: nothing does.'),
   reason: z.string(),
+  now: z
+    .string()
+    .nullish()
+    .describe('How load balancers serve it at this moment; null: it leads through none.'),
   hosts: texts.describe('Those whose routers decide, or edge hosts.'),
   from: listOf(guest),
   to: listOf(guest),
