@@ -1,7 +1,6 @@
 import { z } from 'zod';
 import { WeftError } from '../../agent/kit/errors.ts';
 import type { VmRecord } from '../model/records.ts';
-import { unknownApplication } from '../operations/applications.ts';
 import type { ApiContext } from './context.ts';
 import { howToMove, moveModeOf } from './move-mode.ts';
 import { vmRow } from './rows.ts';
@@ -35,9 +34,6 @@ export function vmRoutes(api: Api, context: ApiContext): void {
     },
     async ({ query }) => {
       const { entries } = await store.list(query.app === undefined ? 'vms/' : `vms/${query.app}/`);
-      // Of an application that is going away there may be VMs, and of one that is there none.
-      if (query.app !== undefined && entries.length === 0 && !(await store.get(`apps/${query.app}`)))
-        throw unknownApplication(query.app);
       return entries.map(({ value }) => vmRow(value as VmRecord));
     },
   );

@@ -168,5 +168,5 @@ function refuseDeleting(record: ApplicationRecord | null): void {
     });
 }
 
-export const unknownApplication = (app: string) =>
+const unknownApplication = (app: string) =>
   new WeftError('not-found', `there is no application ${app}`, { remedy: 'See "weft ls".' });

@@ -4,11 +4,14 @@ import { VirtualClock } from '../../../agent/kit/virtual-clock.ts';
 import type { ApiContext } from '../../../controller/api/context.ts';
 import { createApi } from '../../../controller/api/server.ts';
 import { MemoryStore } from '../../../controller/store/memory/memory-store.ts';
-import { anApplication } from '../../support/builders/application.ts';
 
-const store = new MemoryStore();
 const context = {
-  ...{ version: '1', store, clock: new VirtualClock(), log: createLogger('test', 'silent') },
+  ...{
+    version: '1',
+    store: new MemoryStore(),
+    clock: new VirtualClock(),
+    log: createLogger('test', 'silent'),
+  },
   tokens: { labelOfApi: async () => 'somebody' },
 } as unknown as ApiContext;
 
@@ -42,13 +45,4 @@ test.each([
   ],
 ] as const)('%s %s says in plain words what is wrong with it', async (method, url, payload, message) => {
   expect(await answerTo(method, url, payload)).toEqual([400, { code: 'bad-request', message }]);
-});
-
-test('VMs of an application that there is not are not an empty list', async () => {
-  expect(await answerTo('GET', '/v1/vms?app=nope')).toEqual([
-    404,
-    { code: 'not-found', message: 'there is no application nope', remedy: 'See "weft ls".' },
-  ]);
-  await store.transact({ puts: [{ key: 'apps/crm', value: anApplication('crm') }] });
-  expect(await answerTo('GET', '/v1/vms?app=crm')).toEqual([200, []]);
 });
