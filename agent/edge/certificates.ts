@@ -73,7 +73,8 @@ async function lookAtCertificate(folder: string, name: string): Promise<Certific
     return { file: path, fingerprint: `${certificate.fingerprint256}@${mtimeMs}`, digest: digestOf(text) };
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
-    return bad(code === 'ENOENT' ? `${path} is not there` : message);
+    const nowhere = `neither the controller nor this host has it. Put it there with: weft certificate put ${name} --file FILE`;
+    return bad(code === 'ENOENT' ? nowhere : message);
   }
 }
 

@@ -131,6 +131,14 @@ export function prefixProblem(cidr: string): string | null {
   return hostBits(prefix) === 0n ? null : `has bits set behind its prefix length /${prefix.length}`;
 }
 
+/** The prefix that has this address, where it has bits set behind its length; null: it has none, or is no prefix. */
+export function prefixMeant(cidr: string): string | null {
+  const prefix = parsePrefix(cidr);
+  const behind = prefix ? hostBits(prefix) : 0n;
+  if (!prefix || behind === 0n) return null;
+  return `${formatAddress(prefix.width === 32 ? 4 : 6, prefix.bits - behind)}/${prefix.length}`;
+}
+
 /** Whether two prefixes have an address in common. What is no prefix overlaps nothing; bits behind the length are of no account. */
 export function overlap(one: string, other: string): boolean {
   const [first, second] = [parsePrefix(one), parsePrefix(other)];

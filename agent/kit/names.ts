@@ -4,6 +4,10 @@
  */
 export const NAME_PATTERN = /^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$/;
 
+/** What is said of a name that is none. */
+export const NAME_FORM =
+  'must be a DNS label: lower-case letters, digits and dashes, a letter first, at most 40';
+
 /** `sha256:` and 64 hex digits. */
 export const DIGEST_PATTERN = /^sha256:[0-9a-f]{64}$/;
 

@@ -1,9 +1,11 @@
 import { z } from 'zod';
+import { WeftError } from '../../agent/kit/errors.ts';
 import { certificateRows } from '../certificates/rows.ts';
 import { servingHosts } from '../certificates/served.ts';
 import type { ApplicationRecord, CertificateRecord, HostRecord } from '../model/records.ts';
+import { certificateRow } from './certificate-answers.ts';
 import type { ApiContext } from './context.ts';
-import { document, name, nothing } from './schemas.ts';
+import { listOf, name, nothing } from './schemas.ts';
 import type { Api } from './server.ts';
 
 const MAXIMUM_CHARACTERS = 128 * 1024;
@@ -17,10 +19,10 @@ export function certificateRoutes(api: Api, context: ApiContext): void {
     {
       schema: {
         description: 'Certificates that are kept or named by endpoints: the rows of weft certificate ls.',
-        response: { 200: z.array(document) },
+        response: { 200: listOf(certificateRow) },
       },
     },
-    async () => (await rowsOf(context)).map((row) => ({ ...row })),
+    () => rowsOf(context),
   );
   api.put(
     '/v1/certificates/:name',
@@ -36,13 +38,14 @@ export function certificateRoutes(api: Api, context: ApiContext): void {
             .describe('PEM: the certificate, what signs it, and, unless it is given apart, its key.'),
           key: z.string().max(MAXIMUM_CHARACTERS).optional().describe('PEM, without a passphrase.'),
         }),
-        response: { 200: document },
+        response: { 200: certificateRow },
       },
     },
     async ({ params: { name: each }, body, user }) => {
       await certificates.put(each, `${body.certificate}\n${body.key ?? ''}`, user);
       const row = (await rowsOf(context)).find((known) => known.name === each);
-      return { ...row };
+      if (row) return row;
+      throw new WeftError('conflict', `certificate ${each} was removed meanwhile`);
     },
   );
   api.post(

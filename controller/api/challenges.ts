@@ -2,7 +2,6 @@ import { z } from 'zod';
 import { challengeRows } from '../certificates/challenge-rows.ts';
 import type { ApplicationRecord, ChallengeRecord, HostRecord } from '../model/records.ts';
 import type { ApiContext } from './context.ts';
-import { nothing } from './schemas.ts';
 import type { Api } from './server.ts';
 
 const challengeRow = z.object({
@@ -47,11 +46,14 @@ export function challengeRoutes(api: Api, { challenges, store, fleet }: ApiConte
   );
   api.delete(
     '/v1/challenges/:token',
-    { schema: { description: 'Ends that.', params, response: { 200: nothing } } },
-    async ({ params: { token } }) => {
-      await challenges.remove(token);
-      return {};
+    {
+      schema: {
+        description: 'Ends that; false: there was none.',
+        params,
+        response: { 200: z.object({ removed: z.boolean() }) },
+      },
     },
+    async ({ params: { token } }) => ({ removed: await challenges.remove(token) }),
   );
 
   async function rows() {

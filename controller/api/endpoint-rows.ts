@@ -7,6 +7,7 @@ import { publicAddressOf } from '../model/public-address.ts';
 import type { ApplicationRecord, CertificateRecord, HostRecord, VmRecord } from '../model/records.ts';
 import { servingEdges } from '../reconciler/edge-endpoints.ts';
 import { endpointsOf } from '../reconciler/edge-goals.ts';
+import { reasonsOf } from './endpoint-reasons.ts';
 
 /** An endpoint that the world may reach, as edge hosts serve it. */
 export const endpointRow = z.object({
@@ -89,9 +90,7 @@ export function endpointRows(
       }));
       const told = seen.flatMap(({ endpoint }) => endpoint ?? []);
       const serving = seen.flatMap(({ endpoint }) => (endpoint?.state === 'served' ? [endpoint] : []));
-      const problems = seen.flatMap(({ host, endpoint }) =>
-        endpoint?.state === 'served' ? [] : [`${host}: ${endpoint?.reason ?? 'it has not said so yet'}`],
-      );
+      const problems = reasonsOf(seen, links);
       const nowhere = shared !== undefined && holders.length === 0 ? [`no edge host has ${shared}`] : [];
       const isLate = certificate === undefined ? undefined : late.get(certificate);
       const unserved = edges.length === 0 ? NOBODY : [...nowhere, ...problems].join('; ');

@@ -7,8 +7,9 @@ import { whyOf } from '../network/why.ts';
 import type { NetworkWorld } from '../reconciler/network-world.ts';
 import type { ApiContext } from './context.ts';
 import { endpointsNow } from './endpoints-now.ts';
+import { networkAnswer, whyAnswer } from './network-answers.ts';
 import { countersOf } from './rule-counters.ts';
-import { appParams, document } from './schemas.ts';
+import { appParams } from './schemas.ts';
 import type { Api } from './server.ts';
 
 const end = z.string().min(1).max(128);
@@ -27,7 +28,7 @@ export function networkRoutes(api: Api, context: ApiContext): void {
       schema: {
         description: 'An application’s subnets, what passes between them, what is published, and its names.',
         params: appParams,
-        response: { 200: document },
+        response: { 200: networkAnswer },
       },
     },
     async ({ params }) => {
@@ -43,7 +44,7 @@ export function networkRoutes(api: Api, context: ApiContext): void {
         description:
           'Whether a connection passes, by which declaration, and on which hosts that is decided, with how load balancers serve it now, and what rules have counted. Ends: world, an address, app/role, or the id of an instance or a machine.',
         querystring: question,
-        response: { 200: document },
+        response: { 200: whyAnswer },
       },
     },
     async ({ query }) => {

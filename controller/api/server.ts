@@ -11,6 +11,7 @@ import {
 import { z } from 'zod';
 import { ERROR_CODES, WeftError } from '../../agent/kit/errors.ts';
 import { PROTOCOL_VERSION } from '../../agent/protocol/index.ts';
+import { issueText } from '../model/issue-text.ts';
 import { applicationRoutes } from './applications.ts';
 import { backupRoutes } from './backups.ts';
 import { certificateRoutes } from './certificates.ts';
@@ -136,7 +137,10 @@ export async function createApi(
 
 function toWeftError(thrown: unknown): WeftError {
   if (hasZodFastifySchemaValidationErrors(thrown)) {
-    const issues = thrown.validation.map((issue) => `${issue.instancePath || 'body'}: ${issue.message}`);
+    const issues = thrown.validation.map(({ instancePath, keyword, message = '', params }) => {
+      const path = instancePath.split('/').filter(Boolean).join('.');
+      return `${path || thrown.validationContext || 'body'}: ${issueText({ ...params, code: keyword, message })}`;
+    });
     return new WeftError('bad-request', issues.join('; '));
   }
   const { statusCode, message } = thrown as { statusCode?: number; message?: string };

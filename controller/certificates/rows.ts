@@ -54,7 +54,7 @@ export function certificateRows(
       attempt: isHooks && whyWanted(record, use, nowMs) !== null ? attempt : null,
       hosts: use.endpoints.length === 0 ? [] : servedBy(edges, name, kept?.digest ?? null),
       notes: [
-        ...ownNotes(kept, use, nowMs),
+        ...ownNotes(record, use, nowMs),
         ...hookNotes(record, use, { hasHook, nowMs }),
         ...(isHooks ? challengeNotes(use, applications) : []),
       ],
@@ -69,15 +69,19 @@ export function attemptText(record: CertificateRecord, use: CertificateUse, nowM
   return `certificate ${name} could not be obtained (${attempt.failures} in a row): ${attempt.message}; it is tried again at ${momentOf(attempt.nextAtMs)}`;
 }
 
+const howToPut = (name: string) => `Put it there with: weft certificate put ${name} --file FILE`;
+
 function ownNotes(
-  kept: CertificateRecord['kept'],
+  { name, kept }: CertificateRecord,
   { endpoints, names }: CertificateUse,
   nowMs: number,
 ): readonly string[] {
   if (!kept)
     return endpoints.length === 0
       ? []
-      : ['the controller has none: edge hosts use those in their own folders, where they have one'];
+      : [
+          `the controller has none: edge hosts use those in their own folders, where they have one${names.length === 0 ? `. ${howToPut(name)}` : ''}`,
+        ];
   const missing = uncovered(names, kept.names);
   return [
     ...(kept.notAfterMs <= nowMs ? ['it has expired'] : []),
@@ -92,9 +96,7 @@ function hookNotes(
 ): readonly string[] {
   if (whyWanted(record, use, nowMs) === null) return [];
   if (!hasHook)
-    return [
-      'nobody obtains it: weft-controller has no --certificate-hook. Put it there with: weft certificate put',
-    ];
+    return [`nobody obtains it: weft-controller has no --certificate-hook. ${howToPut(record.name)}`];
   return [attemptText(record, use, nowMs) ?? 'the hook is obtaining it'];
 }
 

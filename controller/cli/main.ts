@@ -12,7 +12,7 @@ const GROUPS: Readonly<Record<string, string>> = {
   certificate: 'certificates of endpoints: ls, put, renew, rm, challenge',
   challenge: 'what ACME servers are answered by HTTP-01: ls, put, rm',
   machine: 'machines: backup, snapshot, backups, restore, backup-rm',
-  host: 'hypervisor hosts: ls, token, drain, undrain, fence-test, confirm-dead, rm',
+  host: 'hypervisor hosts: ls, doctor, token, drain, undrain, roll, fence-test, confirm-dead, rm',
 };
 
 /** A reader that has had enough (`weft ps | head`) ends the command quietly. */
@@ -60,7 +60,8 @@ async function main(argv: readonly string[]): Promise<number> {
     .description('Runs the right number of real VMs across your hypervisor hosts.')
     .exitOverride()
     .enablePositionalOptions()
-    .showHelpAfterError('(see weft --help)')
+    .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'weft: ')) })
+    .showHelpAfterError('  See: weft --help')
     .version(CLI_VERSION)
     .option('--json', 'one JSON document on stdout');
   let code = 0;
@@ -76,6 +77,7 @@ async function main(argv: readonly string[]): Promise<number> {
         parent
           .command(word)
           .description(GROUPS[word] ?? word)
+          .showHelpAfterError(`  See: weft ${words.slice(0, words.indexOf(word) + 1).join(' ')} --help`)
           .exitOverride();
       groups.set(word, group);
       parent = group;
@@ -83,13 +85,17 @@ async function main(argv: readonly string[]): Promise<number> {
     const made = parent
       .command(`${leaf} ${command.usage}`.trim(), { isDefault: command.isDefault === true })
       .description(command.summary)
+      // What is too much for a group's default is one of its commands, misspelt: said below.
+      .allowExcessArguments(command.isDefault === true)
       .exitOverride();
+    made.showHelpAfterError(`  Usage: weft ${path} ${made.usage()}\n  See: weft ${path} --help`);
     made.option('--json', 'one JSON document on stdout');
     if (command.passThrough) made.passThroughOptions();
     for (const [flags, summary, value] of command.options ?? []) made.option(flags, summary, value);
     made.action(async (...received: unknown[]) => {
       const options = made.optsWithGlobals();
       asJson = options.json === true;
+      if (made.args.length > made.registeredArguments.length && command.isDefault) throw misspelt(made);
       const args = (received.slice(0, -2) as (string | string[] | undefined)[])
         .flat()
         .filter((arg) => arg !== undefined);
@@ -109,6 +115,15 @@ async function main(argv: readonly string[]): Promise<number> {
     }
     return failed(error, asJson);
   }
+}
+
+/** A group's default command was given more than it takes: its first argument is none, but the name of a command that there is not. */
+function misspelt({ args: [word], parent: group }: Commander): WeftError {
+  const names = group?.commands.map((each) => each.name()).join(', ');
+  const path = [group?.parent?.name(), group?.name()].filter((name) => name && name !== 'weft').join(' ');
+  return new WeftError('usage', `unknown command '${word}' of weft ${path}`, {
+    remedy: `It has ${names}. See: weft ${path} --help`,
+  });
 }
 
 function contextOf(asJson: boolean): Context {

@@ -5,6 +5,7 @@ import { parse } from 'yaml';
 import { WeftError } from '../../agent/kit/errors.ts';
 import type { WeftClient } from '../client/index.ts';
 import { about } from './about.ts';
+import { unreadable } from './unreadable.ts';
 
 export interface ModelFile {
   readonly app: string;
@@ -20,8 +21,8 @@ export async function loadModel(
 ): Promise<ModelFile> {
   const { file } = options;
   if (typeof file !== 'string') throw new WeftError('usage', 'which model? give it with -f FILE');
-  const source = await readFile(file, 'utf8').catch((error: Error) => {
-    throw new WeftError('usage', `cannot read ${file}: ${error.message}`);
+  const source = await readFile(file, 'utf8').catch((error: unknown) => {
+    throw unreadable(file, error, 'Give the model’s file: -f FILE');
   });
   const outline = outlineOf(source);
   const packages: Record<string, string> = {};

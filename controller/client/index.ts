@@ -119,8 +119,9 @@ export class WeftClient {
   listChallenges() {
     return this.#transport.json<readonly ChallengeRow[]>('GET', '/v1/challenges');
   }
+  /** `removed` is absent of an older controller, which does not say. */
   removeChallenge(token: string) {
-    return this.#transport.json<object>('DELETE', `/v1/challenges/${encode(token)}`);
+    return this.#transport.json<{ removed?: boolean }>('DELETE', `/v1/challenges/${encode(token)}`);
   }
 
   listVms(app?: string) {

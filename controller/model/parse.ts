@@ -1,6 +1,7 @@
 import { type Document, isMap, isScalar, LineCounter, type Node, parseDocument } from 'yaml';
 import type { z } from 'zod';
 import { WeftError } from '../../agent/kit/errors.ts';
+import { issueText } from './issue-text.ts';
 import { type ApplicationDocument, applicationDocument, keysAt } from './schema.ts';
 import { nearest } from './suggest.ts';
 
@@ -117,7 +118,7 @@ function problemsOf(issue: z.core.$ZodIssue, map: SourceMap): ModelProblem[] {
       ...map.locate(issue.path, 'value'),
       path: pathText(issue.path),
       message: messageOf(issue),
-      fix: null,
+      fix: fixOf(issue),
     },
   ];
 }
@@ -125,10 +126,13 @@ function problemsOf(issue: z.core.$ZodIssue, map: SourceMap): ModelProblem[] {
 function messageOf(issue: z.core.$ZodIssue): string {
   if (issue.code === 'invalid_type' && issue.input === undefined)
     return `${String(issue.path.at(-1) ?? 'the document')} is missing (${issue.expected})`;
-  const isNumber = 'origin' in issue && (issue.origin === 'number' || issue.origin === 'int');
-  if (isNumber && issue.code === 'too_big') return `must be at most ${issue.maximum}`;
-  if (isNumber && issue.code === 'too_small') return `must be at least ${issue.minimum}`;
-  return issue.message.replace(/^Invalid (input|option|string|key): /, '');
+  return issueText(issue);
+}
+
+/** What a check of the schema knows to be meant. */
+function fixOf(issue: z.core.$ZodIssue): string | null {
+  const fix = issue.code === 'custom' ? issue.params?.fix : undefined;
+  return typeof fix === 'string' ? fix : null;
 }
 
 /** Where a path's key or value begins; of something missing, its nearest parent. */

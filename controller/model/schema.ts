@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { prefixProblem } from '../../agent/kit/addressing.ts';
-import { NAME_PATTERN } from '../../agent/kit/names.ts';
+import { prefixMeant, prefixProblem } from '../../agent/kit/addressing.ts';
+import { NAME_FORM, NAME_PATTERN } from '../../agent/kit/names.ts';
 import { parseBackupRef } from './backup-ids.ts';
 import { isDnsName } from './dns-names.ts';
 import { parseDurationMs, parseMebibytes } from './units.ts';
@@ -9,9 +9,7 @@ import { parseDurationMs, parseMebibytes } from './units.ts';
 
 export const MAXIMUM_INSTANCES = 10_000;
 
-const name = z.string().regex(NAME_PATTERN, {
-  error: 'must be a DNS label: lower-case letters, digits and dashes, a letter first, at most 40',
-});
+const name = z.string().regex(NAME_PATTERN, { error: NAME_FORM });
 const duration = z
   .string()
   .refine((text) => parseDurationMs(text) !== null, {
@@ -46,15 +44,18 @@ const env = z.record(
     .refine((value) => !value.includes('\0'), { error: 'must not contain a NUL character' }),
 );
 
-const size = z.union([
-  z.string().meta({ description: 'extra-small, small, medium, large, extra-large' }),
-  z.strictObject({
-    cpus: z.number().int().min(1).max(256),
-    memory: amount,
-    disk: amount.optional(),
-    cpuQuota: z.number().int().min(1).max(100).optional(),
-  }),
-]);
+const size = z.union(
+  [
+    z.string().meta({ description: 'extra-small, small, medium, large, extra-large' }),
+    z.strictObject({
+      cpus: z.number().int().min(1).max(256),
+      memory: amount,
+      disk: amount.optional(),
+      cpuQuota: z.number().int().min(1).max(100).optional(),
+    }),
+  ],
+  { error: 'must be the name of a size, or {cpus, memory, disk, cpuQuota}' },
+);
 
 const command = z
   .string()
@@ -127,11 +128,15 @@ const prefix = z
   .max(64)
   .superRefine((text, context) => {
     const problem = prefixProblem(text);
-    if (problem !== null) context.addIssue({ code: 'custom', message: problem });
+    const meant = prefixMeant(text);
+    const params = meant === null ? {} : { fix: `Write ${meant}.` };
+    if (problem !== null) context.addIssue({ code: 'custom', message: problem, params });
   })
   .meta({ description: 'A network: 10.1.0.0/16, 2001:db8::/32' });
 
-const outbound = z.union([z.boolean(), z.array(prefix).max(256)]);
+const outbound = z.union([z.boolean(), z.array(prefix).max(256)], {
+  error: 'must be true, false, or a list of networks: [10.1.0.0/16, 2001:db8::/32]',
+});
 
 const startupTask = z.strictObject({
   run: command,

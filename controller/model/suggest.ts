@@ -12,16 +12,19 @@ export function nearest(written: string, candidates: readonly string[]): string 
   return best?.name ?? null;
 }
 
-/** Levenshtein's distance: insertions, deletions and replacements. */
+/** Levenshtein's distance, in which two neighbours that have changed places are one edit: insertions, deletions, replacements and swaps. */
 function distance(one: string, other: string): number {
+  let beforePrevious: readonly number[] = [];
   let previous = Array.from({ length: other.length + 1 }, (_, index) => index);
   for (let row = 1; row <= one.length; row++) {
     const current = [row];
     for (let column = 1; column <= other.length; column++) {
       const replaced = (previous[column - 1] ?? 0) + (one[row - 1] === other[column - 1] ? 0 : 1);
-      current.push(Math.min(replaced, (previous[column] ?? 0) + 1, (current[column - 1] ?? 0) + 1));
+      const isSwap = one[row - 1] === other[column - 2] && one[row - 2] === other[column - 1];
+      const swapped = isSwap ? (beforePrevious[column - 2] ?? 0) + 1 : replaced;
+      current.push(Math.min(replaced, swapped, (previous[column] ?? 0) + 1, (current[column - 1] ?? 0) + 1));
     }
-    previous = current;
+    [beforePrevious, previous] = [previous, current];
   }
   return previous[other.length] ?? 0;
 }

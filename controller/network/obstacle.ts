@@ -19,12 +19,27 @@ export function obstacleOf(
 ): string | null {
   const isIn = (prefix: string) => overlap(prefix, wholeOf(address));
   const all = [...world.hosts.values()];
-  if ([...LINK_LOCAL, world.fleet.range, range6Of(world.fleet.uuid)].some(isIn))
-    return `${address} is link-local, or of the fleet's own range`;
-  const underlays = all.flatMap(({ offer }) => offer?.underlay?.address ?? []);
-  if ([...underlays, ...outOfReach(world.fleet, all)].some((each) => isIn(wholeOf(each))))
-    return `${address} is a host's, the controller's or a fence device's, or a public address of the fleet: no guest reaches it`;
+  if (LINK_LOCAL.some(isIn)) return `${address} is link-local: no guest reaches it`;
+  if ([world.fleet.range, range6Of(world.fleet.uuid)].some(isIn))
+    return `${address} is of the fleet's own range: guests reach there what endpoints let them reach`;
+  const owner = ownerOf(isIn, world.fleet, all);
+  if (owner !== null) return `${address} is ${owner}: no guest reaches it`;
   return besideOf(isIn, address, hostsOf(guests, all), listed);
+}
+
+/** Of what no guest reaches: whose it is. A public address is on one host or another, and is told as what it is. */
+function ownerOf(
+  isIn: (prefix: string) => boolean,
+  fleet: NetworkWorld['fleet'],
+  hosts: readonly HostRecord[],
+): string | null {
+  const isAmong = (addresses: readonly string[]) => addresses.some((each) => isIn(wholeOf(each)));
+  if (isAmong(outOfReach({ public: fleet.public ?? [] }, []))) return 'a public address of the fleet';
+  for (const { name, offer } of hosts)
+    if (isAmong([offer?.underlay?.address ?? [], offer?.underlay?.own ?? []].flat()))
+      return `an address of ${name}`;
+  if (isAmong(outOfReach({}, hosts))) return "a fence device's";
+  return isAmong(fleet.devices ?? []) ? "the controller's, or a fence device's that it alone knows" : null;
 }
 
 /** What is on the links of the hosts themselves is reached where `outbound` names it. */

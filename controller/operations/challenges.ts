@@ -60,9 +60,12 @@ export class ChallengeOperations {
     });
   }
 
-  /** One that is not there is removed well. */
-  async remove(token: string): Promise<void> {
-    if (CHALLENGE_TOKEN_PATTERN.test(token)) await this.#store.transact({ deletes: [keyOf(token)] });
+  /** @returns false: there was none, and so none is left. */
+  async remove(token: string): Promise<boolean> {
+    if (!CHALLENGE_TOKEN_PATTERN.test(token)) return false;
+    const { value } = await read<ChallengeRecord>(this.#store, keyOf(token));
+    if (value) await this.#store.transact({ deletes: [keyOf(token)] });
+    return Boolean(value);
   }
 }
 

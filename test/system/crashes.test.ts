@@ -86,8 +86,8 @@ machines:
         await kill(victim);
         await waitFor(
           'the application to be gone',
-          () => golden.weft.ps(app).catch(() => [null]),
-          (rows) => rows.length === 0,
+          () => golden.weft.ps().catch(() => null),
+          (rows) => rows?.every(({ id }) => !id.startsWith(`${app}/`)) === true,
         );
         await waitUntilNothingIsLeft(golden);
       });

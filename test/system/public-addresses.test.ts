@@ -139,8 +139,10 @@ describe('public addresses of an application and of its machine', () => {
     expect(rows.get('web/each/1')?.backends).toMatchObject(aBackend('web-1'));
     const text = await golden.weft.ok(['ps', '--endpoints', 'front']);
     const [atOwn, atMachine] = [own.join(' '), machine.join(' ')];
-    expect(text).toMatch(new RegExp(`^front/db/ssh +served +${atMachine} +2222 +h[123] +\\d/1 `, 'm'));
-    expect(text).toMatch(new RegExp(`^front/web/https +served +${atOwn} +443 +h[123] +\\d/2 `, 'm'));
+    const row = (id: string, [first, second]: readonly string[], rest: string) =>
+      new RegExp(`^front/${id} +served +${first} +${rest} .*\\n +${second}$`, 'm');
+    expect(text).toMatch(row('db/ssh', machine, '2222 +h[123] +\\d/1'));
+    expect(text).toMatch(row('web/https', own, '443 +h[123] +\\d/2'));
     const net = await golden.weft.ok(['net', 'front']);
     expect(net).toMatch(new RegExp(`^front/db/ssh +${atMachine} +2222 +tcp +22 +h1, h2, h3`, 'm'));
     expect(net).toMatch(new RegExp(`^front/web/each +${atOwn} +7000 \\+ index +http +8080 `, 'm'));
@@ -203,9 +205,7 @@ describe('public addresses of an application and of its machine', () => {
     );
     const taken = `h1: port 9100 of ${machine[0]} is taken on this host by busybox`;
     const path = '/var/lib/weft/agent/certificates/wrong.pem';
-    const mismatch = front.hosts
-      .map((host) => `${host}: certificate wrong: the key in ${path} is not that of the certificate`)
-      .join('; ');
+    const mismatch = `${front.hosts.join(', ')}: certificate wrong: the key in ${path} is not that of the certificate`;
     await waitFor(
       'these two to be left out, and all else to be served',
       () => front.rows(),

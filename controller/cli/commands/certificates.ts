@@ -4,6 +4,7 @@ import { readText } from '../../../agent/kit/read-text.ts';
 import type { CertificateRow } from '../../client/index.ts';
 import type { Command, Context } from '../context.ts';
 import { json, moment, printRows } from '../output.ts';
+import { unreadable } from '../unreadable.ts';
 
 const MAXIMUM_BYTES = 128 * 1024;
 
@@ -108,6 +109,6 @@ async function readGiven(file: string): Promise<string> {
   try {
     return file === '-' ? await readText(process.stdin, MAXIMUM_BYTES) : await readFile(file, 'utf8');
   } catch (error) {
-    throw new WeftError('usage', `cannot read ${file}: ${(error as Error).message}`);
+    throw unreadable(file, error, 'Give a file in PEM form, or - for standard input.');
   }
 }

@@ -56,9 +56,9 @@ export const challengeRm: Command = {
   usage: '<token>',
   summary: 'answer it no more',
   async run(context, [token = '']) {
-    await (await context.client()).removeChallenge(token);
-    context.say(`${token}: removed`);
-    if (context.json) context.print(json({ removed: token }));
+    const { removed } = await (await context.client()).removeChallenge(token);
+    context.say(removed === false ? `${token}: there was no such challenge` : `${token}: removed`);
+    if (context.json) context.print(json({ removed: removed === false ? null : token }));
     return 0;
   },
 };

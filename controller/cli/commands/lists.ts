@@ -27,7 +27,10 @@ export const ps: Command = {
   options: [['--endpoints', 'published endpoints: where, who serves them, and how much']],
   async run(context, [app], { endpoints }) {
     if (endpoints === true) return showEndpoints(context, app);
-    const rows = await (await context.client()).listVms(app);
+    const client = await context.client();
+    const rows = await client.listVms(app);
+    // One that is there may have no VM, and one that is going away some yet. What there is not is refused.
+    if (app !== undefined && rows.length === 0) await client.getApplication(app);
     printRows(
       context,
       rows,

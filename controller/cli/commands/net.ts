@@ -6,7 +6,7 @@ import { connectionOf } from '../connection.ts';
 import type { Command } from '../context.ts';
 import { runInGuest } from '../guest-command.ts';
 import { dot, mermaid, networkText } from '../network-text.ts';
-import { json, paint } from '../output.ts';
+import { json, moment, paint } from '../output.ts';
 import { OUTCOME_TEXTS, outcomeOf, probeScript } from '../probe-script.ts';
 
 export const netShow: Command = {
@@ -31,7 +31,8 @@ export const netWhy: Command = {
   usage: '<connection...>',
   summary: 'whether A reaches B:port, and by which declaration: crm/web-0 crm/db:5432, world crm/web:80',
   async run(context, words) {
-    const answer = await (await context.client()).whyConnection(connectionOf(words));
+    const question = connectionOf(words);
+    const answer = await (await context.client()).whyConnection(question);
     context.print(context.json ? json(answer) : verdictText(answer));
     return 0;
   },
@@ -47,7 +48,11 @@ export const netTrace: Command = {
     const client = await context.client();
     const answer = await client.whyConnection(question);
     const [from] = answer.from;
-    if (!from) throw new WeftError('usage', `${question.from} has no guest from which to try`);
+    if (!from)
+      throw new WeftError('usage', `${question.from} has no guest from which to try`, {
+        remedy:
+          'It is tried from inside a guest: give an instance, a machine, or a role that has some. From the world, try it there: with curl, or nc.',
+      });
     const address = targetOf(question.to, answer);
     const { stdout } = await runInGuest(client, from.id, probeScript(address, question.port));
     const outcome = outcomeOf(stdout);
@@ -85,12 +90,12 @@ function countersText(counters: NonNullable<WhyAnswer['counters']>): string {
       if ('problem' in each) return `  counted on ${each.host}: not known, ${each.problem}\n`;
       const { host, rule, packets, bytes, sinceMs, overPace = 0 } = each;
       if (rule === 'none' || sinceMs === null) return `  counted on ${host}: nothing, ${COUNTED.none}\n`;
-      const since = new Date(sinceMs).toISOString();
+      const [since, unit] = [moment(sinceMs), packets === 1 ? 'packet' : 'packets'];
       const over =
         overPace === 0
           ? ''
           : `  counted on ${host}: ${overPace} connections dropped that the guest began faster than it may\n`;
-      return `  counted on ${host}: ${packets} packets, ${bytes} bytes ${COUNTED[rule]}, since ${since}\n${over}`;
+      return `  counted on ${host}: ${packets} ${unit}, ${bytes} bytes ${COUNTED[rule]}, since ${since} UTC\n${over}`;
     })
     .join('');
 }

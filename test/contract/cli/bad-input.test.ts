@@ -89,11 +89,16 @@ describe('bad input at the command line', () => {
     expect(await forPerson(1, put('old.pem'))).toMatch(
       /^weft: certificate shop: it has expired on .*\n {2}Renew it, and put the new one\.$/,
     );
-    expect((await forScript(2, put('absent.pem'))).message).toContain('cannot read');
+    expect((await forScript(2, put('absent.pem'))).message).toBe(
+      'cannot read absent.pem: there is no such file',
+    );
     expect((await forScript(2, ['certificate', 'put', 'shop'])).message).toContain('--file FILE');
     expect(
-      (await forScript(2, ['certificate', 'put', 'Shop', '--file', join(controller.folder, 'old.pem')])).code,
-    ).toBe('bad-request');
+      await forScript(2, ['certificate', 'put', 'Shop', '--file', join(controller.folder, 'old.pem')]),
+    ).toEqual({ code: 'bad-request', message: `name: ${LABEL}` });
+    expect(await forPerson(0, ['certificate', 'challenge', 'rm', 'nope'])).toBe(
+      'nope: there was no such challenge',
+    );
     expect((await forScript(1, ['certificate', 'rm', 'shop'])).code).toBe('not-found');
     expect(await controller.weft.json(['certificate', 'ls'])).toEqual([]);
     const token = 'evaGxfADs6pSRb2LAv9IZf17Dt3juxGJ-PCt92wr-oA';
@@ -217,11 +222,21 @@ describe('bad input at the command line', () => {
       [['apply'], 'which model? give it with -f FILE'],
       [['aply'], "unknown command 'aply'\n(Did you mean apply?)"],
       [['ps', '--frobnicate'], "unknown option '--frobnicate'"],
+      [['net', 'wyh', 'crm/web', 'crm/db:1'], "unknown command 'wyh' of weft net"],
+      [['certificate', 'challenge', 'nope'], "unknown command 'nope' of weft certificate challenge"],
       [['apply', '-f', 'x', '--timeout', 'soon'], 'soon is no duration: write 30s, 10m or 1h'],
     ];
     for (const [args, message] of usage)
       expect(await forScript(2, args)).toMatchObject({ code: 'usage', message });
-    expect(await forPerson(2, ['ps', '--frobnicate'])).toContain("error: unknown option '--frobnicate'");
+    expect(await forPerson(2, ['net'])).toBe(
+      "weft: missing required argument 'app'\n  Usage: weft net show [options] <app>\n  See: weft net show --help",
+    );
+    expect(await forPerson(2, ['certificate', 'nope'])).toBe(
+      "weft: unknown command 'nope' of weft certificate\n  It has ls, put, renew, rm, challenge. See: weft certificate --help",
+    );
+    expect(await forPerson(2, ['ps', '--frobnicate'])).toBe(
+      "weft: unknown option '--frobnicate'\n  Usage: weft ps [options] [app]\n  See: weft ps --help",
+    );
     const unsigned = await forPerson(2, ['host', 'confirm-dead', 'h1']);
     expect(unsigned).toContain('If it still runs, two copies of a machine write to one disk and destroy it');
     const absent: readonly [args: readonly string[], message: string, remedy: string][] = [

@@ -61,5 +61,9 @@ test('what is not there, or is no connection, is refused', async () => {
   expect(await refused(1, 'net', 'nothing')).toContain('there is no application nothing');
   expect(await refused(1, 'net', 'why', 'crm/nothing', 'crm/web:80')).toContain('"crm/nothing"');
   expect(await refused(2, 'net', 'why', 'crm/web')).toContain('A B:PORT');
-  expect(await refused(2, 'net', 'trace', 'world', 'crm/web:80')).toContain('no guest from which to try');
+  expect(await refused(2, 'net', 'trace', 'world', 'crm/web:80')).toMatch(
+    /no guest from which to try\n {2}It is tried from inside a guest/,
+  );
+  expect(await refused(2, 'net', 'why', 'crm/web', '2001:db8::1')).toContain('in brackets');
+  expect(await refused(1, 'ps', 'nothing')).toContain('there is no application nothing');
 });

@@ -289,7 +289,8 @@ describe('the load balancer of an edge host', () => {
       'crm/web/good': 'served',
       'crm/web/wrong': `certificate wrong: the key in ${folder}/wrong.pem is not that of the certificate`,
       'crm/web/open': `certificate open: others may read ${folder}/open.pem (chmod 600)`,
-      'crm/web/absent': `certificate absent: ${folder}/absent.pem is not there`,
+      'crm/web/absent':
+        'certificate absent: neither the controller nor this host has it. Put it there with: weft certificate put absent --file FILE',
       'crm/web/taken': `port 90 of ${VIP} is taken on this host by node`,
       'shop/web/http': `port 80 of ${VIP} is that of crm/web/http`,
     });

@@ -77,7 +77,20 @@ test('what a host cannot serve says why, and is served by the others', () => {
     addresses: ['192.0.2.1', '192.0.2.2'],
   });
   const [none] = endpointRows(application, hosts, vms, [link('h1', failed)]);
-  expect(none).toMatchObject({ state: 'failed', reason: `h1: ${failed.reason}; h2: it has not said so yet` });
+  expect(none).toMatchObject({ state: 'failed', reason: `h1: ${failed.reason}; h2: not connected` });
+});
+
+test('a reason that several hosts have is told once, and a host that is silent is not one that is off', () => {
+  const failed = {
+    state: 'failed',
+    reason: 'certificate shop: neither the controller nor this host has it',
+  } as const;
+  const links = [link('h1', failed), link('h2', failed)];
+  const [row] = endpointRows(application, hosts, vms, links);
+  expect(row?.reason).toBe(`h1, h2: ${failed.reason}`);
+  const silent = { name: 'h1', connected: true, report: null };
+  const [none] = endpointRows(application, hosts, vms, [silent, { ...silent, name: 'h2', connected: false }]);
+  expect(none?.reason).toBe('h1: it has not said so yet; h2: not connected');
 });
 
 test('what the host of the address cannot serve is not served, whoever else could', () => {

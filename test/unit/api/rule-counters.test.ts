@@ -65,8 +65,10 @@ test('both routers are asked what they have counted, by the addresses of guests 
     ],
   });
   expect(verdictText({ ...anAnswer(), counters })).toContain(
-    'counted on h1: 3 packets, 180 bytes let through by it, since 1970-01-01T00:00:01.000Z',
+    'counted on h1: 3 packets, 180 bytes let through by it, since 1970-01-01 00:00:01 UTC',
   );
+  const one = [{ host: 'h1', ...COUNTED, packets: 1 }];
+  expect(verdictText({ ...anAnswer(), counters: one })).toContain('counted on h1: 1 packet, 180 bytes');
 });
 
 test('a host that says nothing, or no sense, is told of, and the others are not waited for', async () => {

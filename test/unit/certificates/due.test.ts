@@ -137,6 +137,9 @@ test('a list tells what an operator should know', () => {
   expect(rows([record({ name: 'old' })], anApplication('crm'), true)).toMatchObject([
     { name: 'old', endpoints: [] },
   ]);
+  expect(rows([], shop(), false)[0]?.notes.join()).toContain(
+    'Put it there with: weft certificate put shop --file FILE',
+  );
   const digest = `sha256:${'0'.repeat(64)}`;
   const edges = ['h1', 'h2', 'h3', 'h4'].map((host, index) => ({
     host,

@@ -137,12 +137,23 @@ describe('a connection is written', () => {
   ])('%j', (words, connection) => {
     expect(connectionOf(words)).toEqual(connection);
   });
-  test.each([[[]], [['crm/web-0']], [['a', 'b']], [['a', 'b:0']], [['a', 'b:70000']], [['a', 'b:1', 'c']]])(
-    'not as %j',
-    (words) => {
-      expect(() => connectionOf(words)).toThrow('A B:PORT');
-    },
-  );
+  test.each([
+    [[], 'a connection is given as A B:PORT'],
+    [['crm/web-0'], 'a connection is given as A B:PORT'],
+    [['a', 'b:1', 'c'], 'a connection is given as A B:PORT'],
+    [['a', 'b'], 'b has no port'],
+    [['a', '[2001:db8::1]'], '[2001:db8::1] has no port'],
+    [['a', 'b:0'], 'port 0 is none: ports are whole numbers from 1 to 65535'],
+    [['a', 'b:70000'], 'port 70000 is none'],
+    [['a', 'b:http'], 'port http is none'],
+    [['a', 'b:080'], 'port 080 is written without zeros before it: 80'],
+    [['a', 'b:80/sctp'], 'protocol "sctp" is not known here: tcp or udp'],
+    [['shop/web', '2001:db8::1'], 'an IPv6 address is written in brackets'],
+    [['shop/web', '2001:db8::2:1'], 'an IPv6 address is written in brackets'],
+    [['a', '[b:80'], '[b:80 is no end of a connection'],
+  ])('not as %j: %s', (words, problem) => {
+    expect(() => connectionOf(words)).toThrow(problem);
+  });
 });
 
 describe('a probe', () => {

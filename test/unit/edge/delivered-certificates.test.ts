@@ -127,6 +127,10 @@ test('the controller’s goes before the host’s own, which serves until it has
   expect(await find(true)).toEqual({
     problem: 'certificate shop: it has not come from the controller yet: nobody is there',
   });
+  expect(await find(false)).toEqual({
+    problem:
+      'certificate shop: neither the controller nor this host has it. Put it there with: weft certificate put shop --file FILE',
+  });
   await put(places.own);
   expect(await find(true)).toMatchObject({ file: join(places.own, 'shop.pem') });
   await put(places.delivered);

@@ -4,6 +4,7 @@ import {
   backboneVni,
   guestAddress6,
   overlap,
+  prefixMeant,
   prefixProblem,
   range6Of,
   subnet6Of,
@@ -41,6 +42,16 @@ test.each([
   ['nonsense', '10.0.0.0/8', false],
 ])('%s and %s overlap: %s', (one, other, expected) => {
   expect(overlap(one, other)).toBe(expected);
+});
+
+test.each([
+  ['10.1.0.5/16', '10.1.0.0/16'],
+  ['2001:db8::5/32', '2001:db8::/32'],
+  ['1.2.3.4/0', '0.0.0.0/0'],
+  ['10.1.0.0/16', null],
+  ['10.1.0.5', null],
+])('%s stands for the prefix %s', (text, meant) => {
+  expect(prefixMeant(text)).toBe(meant);
 });
 
 test.each([

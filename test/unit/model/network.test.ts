@@ -167,7 +167,32 @@ describe('refused, with a place and a fix', () => {
     [
       'a port that is a text',
       model({ web: 'endpoints: {a: {type: input, port: "80"}}' }),
-      { line: 10, path: 'roles.web.endpoints.a.port', message: /expected number, received string/ },
+      { line: 10, path: 'roles.web.endpoints.a.port', message: /^must be a number, not a text$/ },
+    ],
+    [
+      'outbound that is a word',
+      model({ web: 'outbound: none' }),
+      { line: 10, path: 'roles.web.outbound', message: /^must be true, false, or a list of networks/ },
+    ],
+    [
+      'outbound with an address in place of its network',
+      model({ web: 'outbound: [10.1.0.5/16]' }),
+      { line: 10, path: 'roles.web.outbound.0', message: /bits set/, fix: 'Write 10.1.0.0/16.' },
+    ],
+    [
+      'a key with two letters that have changed places',
+      model({ web: 'mseh: true' }),
+      { line: 10, path: 'roles.web.mseh', message: /unknown key/, fix: 'Did you mean mesh?' },
+    ],
+    [
+      'a size that is a number',
+      model({ web: 'mesh: true' }).replace('size: small', 'size: 3'),
+      { path: 'roles.web.size', message: /^must be the name of a size, or / },
+    ],
+    [
+      'a type that there is not',
+      model({ web: 'endpoints: {a: {type: output, port: 80}}' }),
+      { path: 'roles.web.endpoints.a.type', message: /^must be one of input, internal, instance$/ },
     ],
     [
       'port 0',

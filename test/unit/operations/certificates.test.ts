@@ -194,6 +194,10 @@ test('a challenge is taken as ACME has it, where an endpoint would answer it', a
   expect((await store.get(`challenges/${TOKEN}`))?.value).toEqual({
     ...{ token: TOKEN, authorization: ANSWER, untilMs: NOW_MS + 3_600_000 },
   });
-  await challenges.remove(TOKEN);
+  expect([
+    await challenges.remove(TOKEN),
+    await challenges.remove(TOKEN),
+    await challenges.remove('nope'),
+  ]).toEqual([...[true, false, false]]);
   expect(await store.get(`challenges/${TOKEN}`)).toBeNull();
 });
