@@ -17,6 +17,7 @@ import { releaseGuard } from './guard/lease-keeper.ts';
 import { GuardFolder } from './guard/notes.ts';
 import { findAccelerator } from './hypervisor/accelerator.ts';
 import { LibvirtDriver } from './hypervisor/libvirt/libvirt-driver.ts';
+import { GuestAddressing } from './ipv6/guest-addressing.ts';
 import { systemClock } from './kit/clock.ts';
 import { WeftError } from './kit/errors.ts';
 import { exec } from './kit/exec.ts';
@@ -40,7 +41,7 @@ import { Session } from './session/session.ts';
 import type { Base } from './wiring/base.ts';
 import { readCommandLine, USAGE } from './wiring/command-line.ts';
 import { createDoctor } from './wiring/doctor.ts';
-import { createEdge, missingForEdge, offersEdge } from './wiring/edge.ts';
+import { createEdge, isInstalled, missingForEdge, offersEdge } from './wiring/edge.ts';
 import { endServers } from './wiring/end-servers.ts';
 import { createExecutor } from './wiring/executor.ts';
 import { createLeaseKeeper, leaseOf } from './wiring/guard.ts';
@@ -67,7 +68,10 @@ async function main(): Promise<void> {
   const log = createLogger('weft-agent');
   const configuration = await readConfiguration(values.config);
   const paths = new AgentPaths(configuration.stateFolder);
-  if (values['end-servers']) return endServers(configuration.stateFolder, paths.names, systemClock);
+  if (values['end-servers']) {
+    const { names, advertisements } = paths;
+    return endServers({ stateFolder: configuration.stateFolder, names, advertisements }, systemClock);
+  }
   const identities = new IdentityFolder(paths.identity);
   const joined = await identify(identities, configuration.name, values['join-file'] ?? null, log);
   const poolName = values['init-pool'];
@@ -155,6 +159,11 @@ async function run({ log, configuration, paths, identity }: Parts): Promise<void
     isMaking: (bridge) => executor.isMakingBridge(bridge),
     never: () => underlay.latest.never,
     tunnel,
+    addressing: new GuestAddressing({
+      folder: paths.advertisements,
+      isInstalled: () => isInstalled('radvd'),
+      ...{ clock, log },
+    }),
   });
   const backups = new BackupKeeper({
     fleet,

@@ -82,8 +82,8 @@ export class GoalNetworks {
   }
 
   /**
-   * A network's resolver learns which domain is the fleet's when the network is made; libvirt tells it nothing of that afterwards. One that knows
-   * another is made anew under its guests, which are cut off for that moment: one network after another, so that no two are away at once, and none
+   * A network's resolver learns which domain is the fleet's, and whether it is to ask for other names, when the network is made; libvirt tells it
+   * nothing of that afterwards. One that was told something else is made anew under its guests, which are cut off for that moment: one network after another, so that no two are away at once, and none
    * with an interface that nobody puts back.
    * @param isWanted still, when its turn has come.
    */
@@ -112,17 +112,23 @@ export class GoalNetworks {
       prefix: Number(network.cidr.split('/')[1]),
       leases: network.leases.map(({ mac, address, hostname }) => ({ mac, address, hostname })),
       ...(this.#resolver && { resolver: this.#resolver }),
+      ...(network.namesOnly && { namesOnly: network.namesOnly }),
     };
     const text = JSON.stringify(spec);
     const known = this.#made.get(network.id);
     if (known?.spec === text) return known.done;
-    const done = this.#driver.ensureNetwork(spec).then(async ({ resolver }) => {
+    const done = this.#driver.ensureNetwork(spec).then(async ({ resolver, namesOnly }) => {
       // libvirt goes on taking a network for active whose bridge was deleted.
       const isThere = await this.#host.hasBridge(spec.bridge);
       if (!isThere) await this.#driver.remakeNetwork(spec);
       made.isStanding = true;
-      if (isThere && spec.resolver && !isSameDocument(resolver, spec.resolver))
-        await this.#tellNames(spec, made, () => this.#made.get(network.id)?.spec === text);
+      const isOther = spec.resolver !== undefined && !isSameDocument(resolver, spec.resolver);
+      if (isThere && (isOther || namesOnly !== spec.namesOnly))
+        await this.#tellNames(
+          { ...(resolver && { resolver }), ...spec },
+          made,
+          () => this.#made.get(network.id)?.spec === text,
+        );
       await this.#host.hastenResolution(spec.bridge);
       await this.#host.refresh();
     });

@@ -8,6 +8,8 @@ export class AgentPaths {
   readonly accelerator: string;
   /** The name server's own. */
   readonly names: string;
+  /** Of who advertises this host's router to guests. */
+  readonly advertisements: string;
   /** What is known of the underlay, and of names there. */
   readonly underlay: string;
   /** The private key of the tunnel between hosts. */
@@ -19,6 +21,7 @@ export class AgentPaths {
     this.run = join(stateFolder, 'run');
     this.accelerator = join(stateFolder, 'accelerator.json');
     this.names = join(stateFolder, 'names');
+    this.advertisements = join(stateFolder, 'router-advertisements');
     this.underlay = join(stateFolder, 'underlay.json');
     this.tunnelKey = join(stateFolder, 'wireguard.key');
   }

@@ -108,16 +108,19 @@ export interface NetworkSpec {
   readonly leases: readonly { readonly mac: string; readonly address: string; readonly hostname: string }[];
   /** Where its resolver asks for the names of a domain, and only for those. It is settled when the network is made. Absent: no domain is special. */
   readonly resolver?: { readonly zone: string; readonly address: string };
+  /** Its resolver asks nobody for other names; settled when the network is made as well. Absent: it asks those that the host asks. */
+  readonly namesOnly?: true;
 }
 
-export interface NetworkView {
+/** What a network's resolver was made with. */
+export type ResolverView = Pick<NetworkSpec, 'resolver' | 'namesOnly'>;
+
+export interface NetworkView extends ResolverView {
   readonly name: string;
   readonly mark: { readonly fleet: string; readonly id: string } | null;
   readonly active: boolean;
   readonly bridge: string | null;
   readonly leases: readonly { readonly mac: string; readonly address: string; readonly hostname: string }[];
-  /** As in `NetworkSpec`: what it was made with. */
-  readonly resolver?: { readonly zone: string; readonly address: string };
 }
 
 export interface ConsoleStream {
@@ -165,7 +168,7 @@ export interface HypervisorDriver {
    * Makes the network, or brings its reservations in line; guests on it notice nothing.
    * @returns what its resolver knows: of a network that was there, what it was made with, whatever is asked for.
    */
-  ensureNetwork(spec: NetworkSpec): Promise<Pick<NetworkView, 'resolver'>>;
+  ensureNetwork(spec: NetworkSpec): Promise<ResolverView>;
   /**
    * Makes the network anew, whatever is there of it: for one whose bridge somebody has deleted, which a hypervisor need not notice, or whose
    * resolver knows other names. Guests run on; their interfaces are on no bridge afterwards.

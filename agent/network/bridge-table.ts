@@ -24,6 +24,8 @@ export function composeBridgeTable(part: RoutingPart): string {
     ),
     composeChain('from-mesh', null, [
       ...SERVERS,
+      'udp dport { 67, 547 } counter drop',
+      'icmpv6 type nd-router-solicit counter drop',
       'iifname . ether saddr . ip saddr @peers4 accept',
       'iifname . arp saddr ether . arp saddr ip @peers4 accept',
       'iifname . ether saddr . ip6 saddr @peers6 accept',
@@ -59,14 +61,17 @@ const toMesh = (meshes: string) =>
 
 const chainOf = ({ address }: Lease) => `guest-${hexOf4(address)}`;
 
+/** Who answers need not do so from a server's port, but at a client's. */
 const SERVERS = [
   'udp sport { 67, 547 } counter drop',
+  'udp dport { 68, 546 } counter drop',
   'icmpv6 type { nd-router-advert, nd-redirect } counter drop',
 ];
 
 /** @param isShared its router answers for the subnet's guests. */
 function guestRules({ mac, address, address6 }: Lease, isShared: boolean): readonly string[] {
-  const own6 = [...(address6 ? [address6] : []), linkLocalOf(mac)];
+  const linkLocal = linkLocalOf(mac);
+  const own6 = [...(address6 ? [address6] : []), linkLocal];
   return [
     `ether saddr != ${mac} counter drop`,
     // Most of what there is: nothing below forbids it.
@@ -79,6 +84,11 @@ function guestRules({ mac, address, address6 }: Lease, isShared: boolean): reado
     `udp dport 67 @th,288,48 != ${hexOfMac(mac)} counter drop`,
     `ip saddr ${address} accept`,
     'ip saddr 0.0.0.0 udp sport 68 udp dport 67 accept',
+    // By its link-local address it is known to who answers; and this host's own programs answer so many only.
+    `ip6 saddr != { ::, ${linkLocal} } icmpv6 type nd-router-solicit counter drop`,
+    `ip6 saddr != ${linkLocal} ip6 daddr ff00::/8 udp dport 547 counter drop`,
+    'icmpv6 type nd-router-solicit limit rate over 5/second burst 20 packets counter drop',
+    'udp dport 547 limit rate over 10/second burst 20 packets counter drop',
     // The address that an advertisement is about: behind 8 bytes of ICMP.
     `icmpv6 type nd-neighbor-advert @th,64,128 != { ${own6.map(hexOf6).join(', ')} } counter drop`,
     // Nobody else has its address; the router, which answers for it, would say that it is taken.

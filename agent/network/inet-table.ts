@@ -1,5 +1,6 @@
 import type { BackboneGoal, Flow, NetworkGoal, RouterOf } from '../protocol/index.ts';
 import { hexOfMac, is4, isPrefix, serviceAddress } from './addresses.ts';
+import { guestOutboundSets, isWhole, namedByGuest, worldByGuest } from './guest-outbound.ts';
 import { backboneDevice, bridgeName, fleetPrefix, hexOf4, tableName } from './names.ts';
 import { composeChain, composeSet, composeTableText, verdicts } from './nft-text.ts';
 import type { BackbonePart, RoutingPart } from './router-part.ts';
@@ -39,6 +40,7 @@ export function composeInetTable(
     ...(joined ? remoteSets(joined) : []),
     ...flowSets(part),
     ...guardedSets(part, guarded, never),
+    ...guestOutboundSets(part.router?.outboundByGuest),
     ...earlyChains(fleet, joined, bridges),
     ...(joined ? [...vxlanChains(joined), ...sealedChains(joined, vxlanOf(joined))] : []),
     composeChain('flows', null, [
@@ -77,6 +79,9 @@ export function composeInetTable(
     ]),
     composeChain('guest-input', null, [
       'icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, mld-listener-report, mld2-listener-report } accept',
+      // Who asks for a router or an address has none yet, but that of its link.
+      'icmpv6 type nd-router-solicit accept',
+      'ip6 saddr fe80::/10 ip6 daddr ff02::1:2 udp sport 546 udp dport 547 accept',
       'ip daddr 255.255.255.255 udp sport 68 udp dport 67 accept',
       'iifname . ip saddr != @guests4 counter drop',
       'iifname . ip6 saddr != @guests6 counter drop',
@@ -271,8 +276,6 @@ const underlaysOf = ({ cidr, cidr6, self, others }: BackboneGoal): readonly stri
   ...[self, ...others].map(({ underlay }) => underlay),
 ];
 
-const isWhole = (prefix: string) => prefix.endsWith('/0');
-
 function outboundRules(part: RoutingPart): readonly string[] {
   const rules = (isWanted: (prefix: string) => boolean) =>
     (part.router?.outbound ?? []).flatMap(({ subnet, allow }) => {
@@ -295,17 +298,20 @@ function outboundRules(part: RoutingPart): readonly string[] {
     'ct original ip daddr @never4 counter drop',
     'ct original ip6 daddr @never6 counter drop',
     ...rules((prefix) => !isWhole(prefix)),
+    ...namedByGuest,
     'ip daddr @guarded4 counter drop',
     'ip6 daddr @guarded6 counter drop',
     // All of the world is what is beyond this host's links, however it is written.
     ...rules(isWhole),
     ...all,
+    ...worldByGuest,
     'counter drop',
   ];
 }
 
 function translatedPrefixes({ networks, router }: RoutingPart): readonly string[] {
-  const out = new Set((router?.outbound ?? []).map(({ subnet }) => subnet));
+  const { outbound = [], outboundByGuest = [] } = router ?? {};
+  const out = new Set([...outbound, ...outboundByGuest].map(({ subnet }) => subnet));
   return networks
     .filter(({ id }) => out.has(id))
     .flatMap(({ cidr, cidr6 }) => [`ip saddr ${cidr}`, ...(cidr6 ? [`ip6 saddr ${cidr6}`] : [])])

@@ -39,6 +39,8 @@ export interface HostNetworkOptions {
   readonly never?: () => readonly string[];
   /** Absent: nothing is encrypted here, whatever a goal says, and what should be goes nowhere. */
   readonly tunnel?: Pick<KernelTunnel, 'align'>;
+  /** Who tells guests of IPv6. Absent: nobody, and they have it by their seed. */
+  readonly addressing?: { align(part: RouterPart): Promise<boolean> };
   /** Bridges that should be there and are not, as a look has found; some may be in the making. */
   readonly onMissing?: (bridges: readonly string[]) => void;
   /** Whether libvirt is just making a bridge of this name. */
@@ -249,7 +251,10 @@ export class NftHostNetwork implements HostNetwork {
     const isTunnelChanged = (await this.#options.tunnel?.align(part)) === true;
     const near = [...((await this.#options.guarded?.()) ?? []), ...(this.#options.never?.() ?? [])];
     const links = await applyLinks(part, near, this.#options.isMaking);
-    return { ...links, changed: (await applyProxies(part)) || links.changed || isTunnelChanged };
+    const isProxyChanged = await applyProxies(part);
+    const isAddressingChanged = (await this.#options.addressing?.align(part)) === true;
+    const changed = isProxyChanged || isAddressingChanged || links.changed || isTunnelChanged;
+    return { ...links, changed };
   }
 
   #now(): number {

@@ -152,6 +152,8 @@ export const networkGoal = z.object({
   /** Absent, as the following: the controller is older than these. */
   cidr6: cidrv6.optional(),
   gateway6: ipv6.optional(),
+  /** Its guests reach nothing of the world: its resolver knows names of the fleet, and asks nobody for others. Absent: it asks the host's. */
+  namesOnly: z.literal(true).optional(),
   /** Its guests reach each other: those of other hosts by this VXLAN. Absent: they do not. */
   mesh: z
     .object({

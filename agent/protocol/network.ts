@@ -78,6 +78,8 @@ export const flow = z.object({
 });
 export type Flow = z.infer<typeof flow>;
 
+const allowed = z.union([z.literal('all'), z.array(z.string())]);
+
 /** What of the fleet's traffic passes this host's router. Everything else between subnets is dropped. */
 export const routerGoal = z.object({
   /** Every subnet that a flow names. */
@@ -85,9 +87,14 @@ export const routerGoal = z.object({
   flows: z.array(flow),
   routes: z.array(guestRoute),
   /** Subnets of this host whose guests reach the world, translated: all of it, or these prefixes. */
-  outbound: z.array(
-    z.object({ subnet: z.string(), allow: z.union([z.literal('all'), z.array(z.string())]) }),
-  ),
+  outbound: z.array(z.object({ subnet: z.string(), allow: allowed })),
+  /**
+   * Guests of this host that reach something else than others on their subnet, which is none of `outbound` then: an older agent, which
+   * does not read this, lets none of it out. Absent: there are none, or the controller is older.
+   */
+  outboundByGuest: z
+    .array(z.object({ subnet: z.string(), address: ipv4, address6: ipv6, allow: allowed }))
+    .optional(),
   /** Absent: the host has a place on the backbone, whose goal says the same, or the controller is older. */
   closed: closedAddresses.optional(),
   /** Where guests' resolvers ask for the fleet's names. Absent: nobody serves them. */

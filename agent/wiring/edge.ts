@@ -16,7 +16,8 @@ export async function missingForEdge(): Promise<readonly string[]> {
   return missing.flat();
 }
 
-async function isInstalled(program: string): Promise<boolean> {
+/** Whether this host has a program. */
+export async function isInstalled(program: string): Promise<boolean> {
   const looks = FOLDERS.filter(Boolean).map((folder) => access(join(folder, program), constants.X_OK));
   return (await Promise.allSettled(looks)).some(({ status }) => status === 'fulfilled');
 }

@@ -5,14 +5,23 @@ type Flow = NetworkView['flows'][number];
 
 const passes = ({ protocol, port }: Pick<Flow, 'protocol' | 'port'>) =>
   protocol === 'any' ? 'any' : `${protocol} ${port}`;
-const outboundText = (outbound: NetworkView['subnets'][number]['outbound']) =>
+type Subnet = NetworkView['subnets'][number];
+const reached = (outbound: Subnet['outbound']) =>
   outbound === 'all' ? 'world' : outbound.length === 0 ? 'none' : outbound.join(', ');
+const outboundText = ({ outbound, guests }: Subnet) => {
+  const own = guests.flatMap((guest) =>
+    guest.outbound === undefined ? [] : [`${shortOf(guest)}: ${reached(guest.outbound)}`],
+  );
+  return own.length === 0 ? reached(outbound) : own.join('; ');
+};
+const shortOf = ({ id }: { readonly id: string }) => id.slice(id.indexOf('/') + 1);
 
 /** Subnets, what passes, what is published, and names, as four tables. */
 export function networkText(view: NetworkView): string {
-  const subnets = view.subnets.map(({ id, cidr, cidr6, mesh, outbound, guests }) => [
-    ...[id, cidr, cidr6, guests.length, mesh ? 'yes' : 'no', outboundText(outbound)],
-  ]);
+  const subnets = view.subnets.map((subnet) => {
+    const { id, cidr, cidr6, mesh, guests } = subnet;
+    return [id, cidr, cidr6, guests.length, mesh ? 'yes' : 'no', outboundText(subnet)];
+  });
   const flows = view.flows.flatMap((flow) => flow.from.map((from) => arrowRow(from, flow)));
   const published = view.published.map(({ id, type, protocol, port, targetPort, addresses }) => [
     ...[
@@ -93,18 +102,25 @@ function drawing(view: NetworkView): { readonly nodes: readonly Node[]; readonly
   );
   for (const { id, port } of view.published)
     arrows.push({ from: idOf('world'), to: idOf('edge'), label: `${port} ${id}` });
-  for (const { id, outbound } of view.subnets)
-    if (outbound === 'all' || outbound.length > 0)
-      arrows.push({
-        from: idOf(id),
-        to: idOf('world'),
-        label: outbound === 'all' ? '' : outbound.join(', '),
-      });
+  for (const subnet of view.subnets)
+    for (const label of outboundLabels(subnet))
+      arrows.push({ from: idOf(subnet.id), to: idOf('world'), label });
   // A role that is not declared any more has no subnet to show, while what is left of it is served.
   const known = new Set(nodes.map(({ id }) => id));
   for (const [name, id] of ids)
     if (!known.has(id)) nodes.push({ id, label: [name, 'not declared any more'] });
   return { nodes, arrows };
+}
+
+/** One for all of a subnet, or one for each guest that reaches anything. */
+function outboundLabels({ outbound, guests }: Subnet): readonly string[] {
+  const shared = outbound === 'all' ? [''] : outbound.length > 0 ? [outbound.join(', ')] : [];
+  const own = guests.flatMap((guest) =>
+    guest.outbound === undefined || guest.outbound.length === 0
+      ? []
+      : [`${shortOf(guest)}: ${reached(guest.outbound)}`],
+  );
+  return [...shared, ...own];
 }
 
 const namedAs = (name: string, { names, zone }: NetworkView): readonly string[] =>

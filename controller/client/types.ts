@@ -336,7 +336,10 @@ export interface NetworkView {
     readonly cidr6: string | null;
     readonly mesh: boolean;
     readonly outbound: 'all' | readonly string[];
-    readonly guests: readonly NetworkGuest[];
+    readonly guests: readonly (NetworkGuest & {
+      /** Where not all of the subnet reach the same; `outbound` of the subnet is none then. */
+      readonly outbound?: 'all' | readonly string[];
+    })[];
   }[];
   readonly flows: readonly {
     readonly id: string;

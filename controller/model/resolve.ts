@@ -80,6 +80,7 @@ export function resolveService(
         ...(machine.network === undefined ? {} : { network: machine.network }),
         ...(machine.endpoints ? { endpoints: mapValues(machine.endpoints, resolveEndpoint) } : {}),
         ...(machine.public === true ? { public: true } : {}),
+        ...resolveOutbound(machine),
       }),
     ),
   };
@@ -115,11 +116,15 @@ function resolveRole(
     ),
     endpoints: mapValues(role.endpoints ?? {}, resolveEndpoint),
     ...(role.mesh === true ? { mesh: true } : {}),
-    ...(role.outbound === undefined || role.outbound === true ? {} : { outbound: role.outbound }),
+    ...resolveOutbound(role),
     package: packageOf(role.package),
     pool: role.pool ?? null,
   };
 }
+
+/** All of the world is what is not said of anybody. */
+const resolveOutbound = ({ outbound }: Pick<RoleDocument, 'outbound'>): Pick<Role, 'outbound'> =>
+  outbound === undefined || outbound === true ? {} : { outbound };
 
 /** What was not known of endpoints at first is there only where it is declared: what is stored stays as it was. */
 const resolveEndpoint = (endpoint: EndpointDocument): Endpoint => ({

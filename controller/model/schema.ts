@@ -119,6 +119,8 @@ const prefix = z
   })
   .meta({ description: 'A network: 10.1.0.0/16, 2001:db8::/32' });
 
+const outbound = z.union([z.boolean(), z.array(prefix).max(256)]);
+
 const startupTask = z.strictObject({
   run: command,
   kind: z.enum(['simple', 'foreground', 'background']).optional(),
@@ -143,7 +145,7 @@ const role = z.strictObject({
   startup: z.array(startupTask).max(100).optional(),
   endpoints: z.record(name, endpoint).optional(),
   mesh: z.boolean().optional(),
-  outbound: z.union([z.boolean(), z.array(prefix).max(256)]).optional(),
+  outbound: outbound.optional(),
   package: relativePath.optional(),
   pool: name.optional(),
 });
@@ -169,6 +171,7 @@ const machine = z.strictObject({
   network: name.optional(),
   endpoints: z.record(name, endpoint).optional(),
   public: z.boolean().optional(),
+  outbound: outbound.optional(),
 });
 
 export const applicationDocument = z.strictObject({

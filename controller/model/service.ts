@@ -91,4 +91,6 @@ export interface Machine {
   readonly endpoints?: Readonly<Record<string, Endpoint>>;
   /** It has a public address of its own, where the fleet has public addresses. */
   readonly public?: true;
+  /** As a role's. */
+  readonly outbound?: false | readonly string[];
 }

@@ -17,6 +17,8 @@ export type End =
       readonly guests: readonly VmRecord[];
     };
 
+export type Inside = Exclude<End, { kind: 'world' }>;
+
 /**
  * @param text `world`, an address of the world, the id of an instance or a machine, or `app/role`.
  * @throws WeftError `not-found`.

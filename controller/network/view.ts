@@ -1,4 +1,5 @@
 import { guestAddress6, subnet6Of } from '../../agent/kit/addressing.ts';
+import { isSameDocument } from '../../agent/kit/same-document.ts';
 import type { EncryptionStanding, VmRecord } from '../model/records.ts';
 import { zoneOf } from '../model/zone.ts';
 import { publishedBy, reachableEdges, servedAt } from '../reconciler/edge-endpoints.ts';
@@ -6,6 +7,7 @@ import { type DeclaredFlow, flowsOf, networkNameOf, subnetNamesOf } from '../rec
 import { hostNameOf } from '../reconciler/name-records.ts';
 import { zoneFor } from '../reconciler/names-goals.ts';
 import { edgeHostsOf, type NetworkWorld } from '../reconciler/network-world.ts';
+import { type Outbound, outboundOf, outboundOfGuest } from '../reconciler/outbound.ts';
 
 export interface GuestView {
   readonly id: string;
@@ -17,6 +19,12 @@ export interface GuestView {
   readonly name: string;
 }
 
+/** A guest among those of its subnet. */
+export interface SubnetGuestView extends GuestView {
+  /** What of the world it reaches, where not all of the subnet reach the same. */
+  readonly outbound?: Outbound;
+}
+
 export interface SubnetView {
   /** `crm/web` */
   readonly id: string;
@@ -24,9 +32,9 @@ export interface SubnetView {
   readonly cidr: string | null;
   readonly cidr6: string | null;
   readonly mesh: boolean;
-  /** What of the world its guests reach. */
-  readonly outbound: 'all' | readonly string[];
-  readonly guests: readonly GuestView[];
+  /** What of the world its guests reach; nothing where each says for itself. */
+  readonly outbound: Outbound;
+  readonly guests: readonly SubnetGuestView[];
 }
 
 export interface PublishedView {
@@ -96,15 +104,28 @@ export function networkView(app: string, world: NetworkWorld): NetworkView | nul
 function subnetView(app: string, name: string, world: NetworkWorld): SubnetView {
   const id = `${app}/${name}`;
   const network = world.networks.get(id);
-  const role = world.applications.get(app)?.service.roles[name];
-  const guests = [...world.vms.values()].filter((vm) => vm.networkId === id && isWanted(vm));
+  const application = world.applications.get(app);
+  const role = application?.service.roles[name];
+  const guests = [...world.vms.values()]
+    .filter((vm) => vm.networkId === id && isWanted(vm))
+    .map((vm) => ({ ...guestView(vm, world), outbound: outboundOfGuest(application, vm) }))
+    .sort((one, other) => (one.id < other.id ? -1 : 1));
+  // One that is declared counts also before it is there.
+  const declared = Object.values(application?.service.machines ?? {}).filter(
+    (machine) => networkNameOf(machine) === name,
+  );
+  const all = role
+    ? [outboundOf(role)]
+    : [...declared.map(outboundOf), ...guests.map(({ outbound }) => outbound)];
+  const [first = []] = all;
+  const isShared = all.every((each) => isSameDocument(each, first));
   return {
     id,
     cidr: network?.cidr ?? null,
     cidr6: network ? subnet6Of(world.fleet.uuid, network.number) : null,
     mesh: role?.mesh === true,
-    outbound: role?.outbound === undefined ? 'all' : role.outbound === false ? [] : role.outbound,
-    guests: guests.map((vm) => guestView(vm, world)).sort((one, other) => (one.id < other.id ? -1 : 1)),
+    outbound: isShared ? first : [],
+    guests: guests.map(({ outbound, ...guest }) => (isShared ? guest : { ...guest, outbound })),
   };
 }
 

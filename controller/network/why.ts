@@ -1,12 +1,10 @@
-import { isIPv6 } from 'node:net';
-import { overlap } from '../../agent/kit/addressing.ts';
 import { WeftError } from '../../agent/kit/errors.ts';
 import { servingEdges } from '../reconciler/edge-endpoints.ts';
 import { type DeclaredFlow, flowsOf } from '../reconciler/flows.ts';
 import type { NetworkWorld } from '../reconciler/network-world.ts';
 import { notCarried } from './cut-off.ts';
-import { type End, endOf, guestsOf } from './ends.ts';
-import { obstacleOf } from './obstacle.ts';
+import { type End, endOf, guestsOf, type Inside } from './ends.ts';
+import { outward, type Verdict } from './outward.ts';
 import { type GuestView, guestView, publishedViews } from './view.ts';
 
 export interface Question {
@@ -16,14 +14,6 @@ export interface Question {
   readonly protocol: 'tcp' | 'udp';
 }
 
-export interface Verdict {
-  readonly allowed: boolean;
-  /** What declares it; null: nothing does, and what nothing declares is dropped. */
-  readonly rule: string | null;
-  /** One sentence. */
-  readonly reason: string;
-}
-
 export interface WhyAnswer extends Verdict {
   readonly question: Question;
   /** Hosts whose routers decide: those of both ends, or edge hosts. */
@@ -31,8 +21,6 @@ export interface WhyAnswer extends Verdict {
   readonly from: readonly GuestView[];
   readonly to: readonly GuestView[];
 }
-
-type Inside = Exclude<End, { kind: 'world' }>;
 
 /** Whether a connection passes, by what is declared. @throws WeftError `not-found` for an end that there is not, `bad-request`. */
 export function whyOf(question: Question, world: NetworkWorld): WhyAnswer {
@@ -140,19 +128,4 @@ function inward(to: Inside, { port, protocol }: Question, world: NetworkWorld): 
     rule: found.id,
     reason: `${found.id} is published by load balancers on ${edges.join(', ')}`,
   };
-}
-
-function outward(from: Inside, address: string | null, world: NetworkWorld): Verdict {
-  const id = `${from.app}/${from.subnet}`;
-  const outbound = world.applications.get(from.app)?.service.roles[from.subnet]?.outbound;
-  const rule = `${id} outbound`;
-  if (outbound === false) return { allowed: false, rule, reason: `outbound of ${id} is false` };
-  const obstacle = address === null ? null : obstacleOf(address, guestsOf(from), outbound ?? [], world);
-  if (obstacle !== null) return dropped(obstacle);
-  if (outbound === undefined) return { allowed: true, rule, reason: `outbound of ${id} is all of the world` };
-  const only = `outbound of ${id} is ${outbound.join(', ')}`;
-  if (address === null) return { allowed: outbound.length > 0, rule, reason: `${only}, and nothing else` };
-  const whole = `${address}/${isIPv6(address) ? 128 : 32}`;
-  const allowed = outbound.some((prefix) => overlap(prefix, whole));
-  return { allowed, rule, reason: allowed ? only : `${only}, where ${address} is not` };
 }

@@ -8,6 +8,7 @@ import { edgeGoalOf } from './edge-goals.ts';
 import { type GuestPlace, guestsBySubnet } from './guest-places.ts';
 import { namesGoalOf } from './names-goals.ts';
 import type { NetworkWorld } from './network-world.ts';
+import { isClosed } from './outbound.ts';
 import { nameOf } from './placement.ts';
 import { routerGoalOf } from './router-goals.ts';
 
@@ -27,7 +28,7 @@ export function networkPartsOf(host: string, guests: readonly VmRecord[], world:
       const network = world.networks.get(id);
       return network ? [networkGoalOf(host, network, guests, world)] : [];
     }),
-    router: routerGoalOf(host, new Set(ids), backbone !== undefined, world),
+    router: routerGoalOf(host, guests, backbone !== undefined, world),
     ...(backbone ? { backbone } : {}),
     ...(edge ? { edge } : {}),
     ...(names ? { names } : {}),
@@ -52,6 +53,7 @@ function networkGoalOf(
 ): NetworkGoal {
   const { id, number, cidr, gateway } = network;
   const cidr6 = subnet6Of(world.fleet.uuid, number);
+  const [app = '', subnet = ''] = id.split('/');
   return {
     ...{ id, number, cidr, gateway, cidr6, gateway6: address6At(cidr6, 1) },
     leases: guests
@@ -62,6 +64,7 @@ function networkGoalOf(
         hostname: nameOf(guest.id),
       }))
       .sort((one, other) => (one.vmId < other.vmId ? -1 : 1)),
+    ...(isClosed(world.applications.get(app), subnet) ? { namesOnly: true } : {}),
     ...meshOf(host, network, world),
   };
 }

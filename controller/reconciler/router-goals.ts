@@ -1,22 +1,24 @@
 import { guestAddress6, subnet6Of } from '../../agent/kit/addressing.ts';
 import type { Flow, GuestRoute, RouterGoal } from '../../agent/protocol/index.ts';
-import type { NetworkRecord } from '../model/records.ts';
+import type { NetworkRecord, VmRecord } from '../model/records.ts';
 import { closedAddresses } from './backbone-goals.ts';
-import { counterparts, type DeclaredFlow, EDGE, flowsOf, networkNameOf } from './flows.ts';
+import { counterparts, type DeclaredFlow, EDGE, flowsOf } from './flows.ts';
 import { guestsBySubnet } from './guest-places.ts';
 import { resolverOf } from './names-goals.ts';
 import { edgeHostsOf, type NetworkWorld } from './network-world.ts';
+import { outboundAt } from './outbound.ts';
 
 /**
  * What passes one host's router.
- * @param here ids of the subnets of its guests. @param hasBackbone without one nothing is reached on other hosts.
+ * @param guests VMs that are on it, or come to it. @param hasBackbone without one nothing is reached on other hosts.
  */
 export function routerGoalOf(
   host: string,
-  here: ReadonlySet<string>,
+  guests: readonly VmRecord[],
   hasBackbone: boolean,
   world: NetworkWorld,
 ): RouterGoal {
+  const here = new Set(guests.map(({ networkId }) => networkId));
   const flows = flowsAt(here, world);
   const named = new Set(flows.flatMap(({ from, to }) => [...from, to]));
   const resolver = resolverOf(host, world);
@@ -24,7 +26,7 @@ export function routerGoalOf(
     subnets: [...named].sort().flatMap((id) => subnetOf(id, world) ?? []),
     flows,
     routes: hasBackbone ? routesAt(host, here, world) : [],
-    outbound: outboundAt(here, world),
+    ...outboundAt(guests, world),
     ...(hasBackbone ? {} : { closed: closedAddresses(world) }),
     ...(resolver ? { resolver } : {}),
   };
@@ -90,19 +92,4 @@ function routesTo(guests: readonly GuestRoute[], host: string): readonly GuestRo
     others.push(route);
   }
   return others;
-}
-
-/** Of subnets whose role is not declared any more nothing gets out. */
-function outboundAt(here: ReadonlySet<string>, { applications }: NetworkWorld): RouterGoal['outbound'] {
-  return [...here].sort().flatMap((subnet): RouterGoal['outbound'] => {
-    const service = applications.get(appOf(subnet))?.service;
-    const name = subnet.slice(subnet.indexOf('/') + 1);
-    const role = service?.roles[name];
-    if (role?.outbound === false) return [];
-    if (role?.outbound !== undefined) return [{ subnet, allow: [...role.outbound] }];
-    const isOfMachines = Object.values(service?.machines ?? {}).some(
-      (machine) => networkNameOf(machine) === name,
-    );
-    return role || isOfMachines ? [{ subnet, allow: 'all' }] : [];
-  });
 }

@@ -8,10 +8,12 @@ import type {
   HypervisorDriver,
   NetworkSpec,
   NetworkView,
+  ResolverView,
   Screenshot,
 } from '../driver.ts';
 import { requireOurs, requireSameLife } from '../marks.ts';
 import { noScreen } from '../no-screen.ts';
+import { resolverIn } from '../resolver-view.ts';
 import { type FakeDomain, FakeHypervisor } from './fake-hypervisor.ts';
 
 type Call = Exclude<keyof HypervisorDriver, 'onEvent' | 'close'>;
@@ -194,24 +196,24 @@ export class FakeDriver implements HypervisorDriver {
 
   async listNetworks(): Promise<readonly NetworkView[]> {
     this.#called('listNetworks', null);
-    return [...this.networks.values()].map(({ name, mark, leases, active, bridge, resolver }) => ({
+    return [...this.networks.values()].map(({ name, mark, leases, active, bridge, ...made }) => ({
       name,
       mark: mark?.fleet === this.#fleet ? mark : null,
       leases,
       active,
       bridge,
-      ...(resolver && { resolver }),
+      ...resolverIn(made),
     }));
   }
 
-  async ensureNetwork({ resolver: asked, ...spec }: NetworkSpec): Promise<Pick<NetworkView, 'resolver'>> {
+  async ensureNetwork({ resolver, namesOnly, ...spec }: NetworkSpec): Promise<ResolverView> {
     this.#called('ensureNetwork', spec.name);
     const found = this.networks.get(spec.name);
     if (found) requireOurs(`network ${spec.name}`, found.mark, this.#fleet);
-    const known = found?.active ? found.resolver : asked;
-    const resolver = known && { resolver: known };
-    this.networks.set(spec.name, { ...spec, active: true, ...resolver });
-    return { ...resolver };
+    const asked = { ...(resolver && { resolver }), ...(namesOnly && { namesOnly }) };
+    const known = resolverIn(found?.active ? found : asked);
+    this.networks.set(spec.name, { ...spec, active: true, ...known });
+    return known;
   }
 
   async remakeNetwork(spec: NetworkSpec): Promise<void> {

@@ -20,6 +20,7 @@ import type {
   HypervisorDriver,
   NetworkSpec,
   NetworkView,
+  ResolverView,
   Screenshot,
 } from '../driver.ts';
 import { requireOurs, requireSameLife } from '../marks.ts';
@@ -262,7 +263,7 @@ export class LibvirtDriver implements HypervisorDriver {
     return this.#use('list networks', (connection) => this.#networks.list(connection));
   }
 
-  ensureNetwork(spec: NetworkSpec): Promise<Pick<NetworkView, 'resolver'>> {
+  ensureNetwork(spec: NetworkSpec): Promise<ResolverView> {
     return this.#use(`make network ${spec.name}`, (connection) => this.#networks.ensure(connection, spec));
   }
 

@@ -3,6 +3,8 @@ import { MARK_PREFIX, MARK_URI, readNetworkMark } from './mark.ts';
 import { composeXml, parseXml } from './xml.ts';
 
 type Lease = NetworkSpec['leases'][number];
+/** Options for libvirt's dnsmasq itself: https://libvirt.org/formatnetwork.html#network-namespaces */
+const DNSMASQ = 'http://libvirt.org/schemas/network/dnsmasq/1.0';
 
 /** A bridge of ours with exactly the given addresses. Format: https://libvirt.org/formatnetwork.html */
 export function composeNetworkXml(spec: NetworkSpec): string {
@@ -29,6 +31,13 @@ export function composeNetworkXml(spec: NetworkSpec): string {
         '@prefix': spec.prefix,
         dhcp: spec.leases.length === 0 ? undefined : { host: spec.leases.map(hostOf) },
       },
+      // Without others to ask it refuses what is of no domain that it knows.
+      ...(spec.namesOnly && {
+        'dnsmasq:options': {
+          '@xmlns:dnsmasq': DNSMASQ,
+          'dnsmasq:option': { '@value': 'no-resolv' },
+        },
+      }),
     },
   });
 }
@@ -46,6 +55,8 @@ export function readNetworkXml(name: string, xml: string, active: boolean): Netw
   const network = parseXml(xml).child('network');
   const hosts = network?.children('ip').flatMap((ip) => ip.child('dhcp')?.children('host') ?? []) ?? [];
   const forwarder = network?.child('dns')?.child('forwarder');
+  const options = network?.child('dnsmasq:options')?.children('dnsmasq:option') ?? [];
+  const namesOnly = options.some((option) => option.attribute('value') === 'no-resolv');
   const [zone, address] = [forwarder?.attribute('domain'), forwarder?.attribute('addr')];
   return {
     name,
@@ -58,5 +69,6 @@ export function readNetworkXml(name: string, xml: string, active: boolean): Netw
       hostname: host.attribute('name') ?? '',
     })),
     ...(zone && address ? { resolver: { zone, address } } : {}),
+    ...(namesOnly ? { namesOnly } : {}),
   };
 }

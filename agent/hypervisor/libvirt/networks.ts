@@ -7,8 +7,9 @@ import {
   NetworkUpdateSection,
 } from '@weft/node-libvirt';
 import { ExclusiveRunner } from '../../kit/exclusive-runner.ts';
-import type { NetworkSpec, NetworkView } from '../driver.ts';
+import type { NetworkSpec, NetworkView, ResolverView } from '../driver.ts';
 import { requireOurs } from '../marks.ts';
+import { resolverIn } from '../resolver-view.ts';
 import { composeLeaseXml, composeNetworkXml, readNetworkXml } from './network-xml.ts';
 
 const LIMIT = { timeoutMs: 30_000 };
@@ -28,7 +29,7 @@ export class LibvirtNetworks {
     return Promise.all(networks.map((network) => this.#view(network)));
   }
 
-  ensure(connection: Connection, spec: NetworkSpec): Promise<Pick<NetworkView, 'resolver'>> {
+  ensure(connection: Connection, spec: NetworkSpec): Promise<ResolverView> {
     return this.#runner.run(spec.name, async () => {
       const found = await this.#find(connection, spec.name);
       if (found) {
@@ -36,12 +37,12 @@ export class LibvirtNetworks {
         requireOurs(`network ${spec.name}`, view.mark, this.#fleet);
         if (view.active) {
           await updateLeases(found, view.leases, spec.leases);
-          return { ...(view.resolver && { resolver: view.resolver }) };
+          return resolverIn(view);
         }
         await found.undefine(LIMIT);
       }
       await make(connection, spec);
-      return { ...(spec.resolver && { resolver: spec.resolver }) };
+      return resolverIn(spec);
     });
   }
 

@@ -49,6 +49,11 @@ describe('a network that cannot be is refused by its place in the file, with wha
       '8:43: machines.db.public: a public machine needs an endpoint of type input\n  Declare one, or remove public.',
     ],
     [
+      'a machine that is to reach what is no network',
+      `${model(INPUT, '')}machines:\n  db: {image: "tiny:stable", size: small, outbound: [mirror.example.org]}\n`,
+      '8:54: machines.db.outbound.0: must be a network such as 10.1.0.0/16 or 2001:db8::/32',
+    ],
+    [
       'a certificate whose name would be a path',
       model('{type: input, port: 443, certificate: ../../key}', ''),
       '5:128: roles.web.endpoints.http.certificate: must be a DNS label: lower-case letters, digits and dashes, a letter first, at most 40',

@@ -346,6 +346,11 @@ export function describeDriver(name: string, open: () => Promise<HypervisorRig>)
         await driver.remakeNetwork(other);
         expect(await driver.ensureNetwork(other)).toEqual({ resolver: other.resolver });
         expect(await networkView(driver, spec.name)).toMatchObject({ resolver: other.resolver });
+        const alone = { ...other, namesOnly: true as const };
+        expect(await driver.ensureNetwork(alone)).toEqual({ resolver: other.resolver });
+        await driver.remakeNetwork(alone);
+        expect(await driver.ensureNetwork(other)).toEqual({ resolver: other.resolver, namesOnly: true });
+        expect(await networkView(driver, spec.name)).toMatchObject({ namesOnly: true });
         await driver.removeNetwork(spec.name);
       });
 

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,6 +6,7 @@ import pino from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { DomainEvent } from '../../../agent/hypervisor/driver.ts';
 import { LibvirtDriver } from '../../../agent/hypervisor/libvirt/libvirt-driver.ts';
+import { Background } from '../../support/background.ts';
 import { waitFor } from '../../support/wait-for.ts';
 import { aNetwork } from './driver-suite.ts';
 import { LibvirtRig, macOf } from './libvirt-rig.ts';
@@ -58,6 +59,42 @@ describe('a libvirtd that', () => {
     await driver.removeNetwork(network.name);
     expect(await rig.virsh('list', '--all', '--name')).toBe('');
     expect(await rig.virsh('net-list', '--all', '--name')).toBe('');
+  });
+
+  test('asks whom the host asks for the world’s names, another for the fleet’s, and where names of the world are none of a network’s, nobody for those', async () => {
+    const { driver, lab } = rig;
+    const [above, ofFleet] = ['127.0.0.53', '10.191.252.1'];
+    const program = join(import.meta.dirname, 'resolver.py');
+    const onHost = async (...command: readonly string[]) => (await lab.exec('h1', command)).stdout.trim();
+    const file = join(lab.layout.folder, 'resolv.conf');
+    await writeFile(file, `nameserver ${above}\n`);
+    await onHost('mount', '--bind', file, '/etc/resolv.conf');
+    await onHost('ip', 'address', 'add', `${ofFleet}/32`, 'dev', 'lo');
+    const heard = await Background.start(lab, 'h1', ['python3', program, 'serve', above, ofFleet]);
+    await heard.says('listening', 60_000);
+    const network = aNetwork(3, { resolver: { zone: 'weft.internal', address: ofFleet } });
+    const ask = (name: string) => onHost('python3', program, 'ask', network.gateway, name);
+    const [answered, refused] = ['0 1', '5 0'];
+
+    await driver.ensureNetwork(network);
+    expect([await ask('open.example'), await ask('web.crm.weft.internal')]).toEqual([answered, answered]);
+    await heard.says(`${above} open.example`);
+    await heard.says(`${ofFleet} web.crm.weft.internal`);
+    await driver.remakeNetwork({ ...network, namesOnly: true });
+    expect([await ask('closed.example'), await ask('db.crm.weft.internal')]).toEqual([refused, answered]);
+    await heard.says(`${ofFleet} db.crm.weft.internal`);
+    // Where nobody is asked for the fleet's names either.
+    const { resolver: _none, ...alone } = network;
+    await driver.remakeNetwork({ ...alone, namesOnly: true });
+    expect([await ask('closed.example'), await ask('closed.weft.internal')]).toEqual([refused, refused]);
+    await driver.remakeNetwork(network);
+    expect(await ask('again.example')).toBe(answered);
+    await heard.says(`${above} again.example`);
+    expect(heard.output).not.toContain('closed');
+
+    await heard.interrupt();
+    await driver.removeNetwork(network.name);
+    await onHost('umount', '/etc/resolv.conf');
   });
 
   test('does not know a capability that it is to do without starts the guest all the same', async () => {

@@ -80,6 +80,7 @@ test('what changes step by step is what would have been written whole, in the sa
     partOf('h1', guests, []),
     partOf('h1', moved, endpoints(3)),
     { ...partOf('h1', moved, endpoints(3)), router: { subnets: [], flows: [], routes: [], outbound: [] } },
+    partOf('h1', moved, endpoints(3)),
     part,
   ];
   for (const step of steps) {

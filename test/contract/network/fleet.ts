@@ -82,6 +82,15 @@ export const FLOWS: readonly Flow[] = [
   { id: 'crm/web/http', from: ['edge'], to: 'crm/web', protocol: 'tcp', port: 80 },
 ];
 
+/** What machines of one network reach of the world, each for itself: a part of it and of the hosts' own network, nothing, and what is beyond that. */
+const MACHINES_REACH: Readonly<Record<string, readonly string[]>> = {
+  'crm/machines-0': [
+    ...['203.0.113.2/32', '203.0.113.0/30', '203.0.113.2/31', '2001:db8:2::2/128'],
+    ...['192.0.2.0/24', '2001:db8:1::/64'],
+  ],
+  'crm/machines-2': ['0.0.0.0/0', '::/0'],
+};
+
 const PUBLISHED: PublishedEndpoint = {
   ...{ id: 'crm/web/http', addresses: ['192.0.2.1'], port: 80, protocol: 'tcp', proxyProtocol: false },
   backends: [],
@@ -120,6 +129,10 @@ export function partOf(host: string, guests: readonly Guest[], flows: readonly F
           allow: ['203.0.113.2/32', '2001:db8:2::2/128', '192.0.2.0/24', '2001:db8:1::/64'],
         },
       ].filter(({ subnet }) => roles.includes(subnet)),
+      outboundByGuest: here.flatMap(({ id, role, address, address6 }) => {
+        const allow = MACHINES_REACH[id];
+        return allow === undefined ? [] : [{ subnet: role, address, address6, allow: [...allow] }];
+      }),
     },
   };
 }

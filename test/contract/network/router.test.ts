@@ -189,6 +189,32 @@ test('a guest reaches no host, nothing on the underlay, and of the world what is
   await expectUnreached('shop/web-0', [...world, ...listed]);
 });
 
+test('machines of one network reach what each of them is let out to, and of the network of the hosts what it names', async () => {
+  const listed: readonly Target[] = [
+    ['203.0.113.2', 80],
+    ['2001:db8:2::2', 80],
+  ];
+  const others: readonly Target[] = [
+    ['203.0.113.1', 80],
+    ['2001:db8:2::1', 80],
+  ];
+  const beside: readonly Target[] = [
+    [GATEWAY, 80],
+    [GATEWAY6, 80],
+  ];
+  const closed: readonly Target[] = [
+    [DEVICE, 80],
+    [DEVICE6, 80],
+    [underlayOf('h3'), 80],
+    [underlay6Of('h1'), 80],
+  ];
+  await expectReached('crm/machines-0', [...listed, ...beside, ['203.0.113.1', 80]]);
+  await expectUnreached('crm/machines-0', [['2001:db8:2::1', 80], ...closed]);
+  await expectUnreached('crm/machines-1', [...listed, ...others, ...beside, ...closed]);
+  await expectReached('crm/machines-2', [...listed, ...others]);
+  await expectUnreached('crm/machines-2', [...beside, ...closed]);
+});
+
 test('of the network of the hosts a guest reaches what outbound names, and never hosts and devices', async () => {
   const named: readonly Target[] = [
     [GATEWAY, 80],

@@ -35,8 +35,18 @@ const anyRole: fc.Arbitrary<Role> = fc
     aRole({ ...role, ...(mesh ? { mesh } : {}), ...(outbound === undefined ? {} : { outbound }) }),
   );
 const anyMachine: fc.Arbitrary<Machine> = fc
-  .record({ endpoints: anyEndpoints, network: fc.constantFrom(undefined, 'back') })
-  .map(({ endpoints, network }) => aMachine({ endpoints, ...(network ? { network } : {}) }));
+  .record({
+    endpoints: anyEndpoints,
+    network: fc.constantFrom(undefined, 'back'),
+    outbound: fc.constantFrom<Machine['outbound']>(undefined, false, ['10.0.0.0/8']),
+  })
+  .map(({ endpoints, network, outbound }) =>
+    aMachine({
+      endpoints,
+      ...(network ? { network } : {}),
+      ...(outbound === undefined ? {} : { outbound }),
+    }),
+  );
 
 /** What is declared of one application. Ports may clash: that is another matter. */
 export const anyDeclared = fc.record({

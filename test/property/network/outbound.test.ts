@@ -1,10 +1,11 @@
 import { BlockList, isIPv6 } from 'node:net';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { guestAddress6 } from '../../../agent/kit/addressing.ts';
 import { composeRuleset } from '../../../agent/network/ruleset.ts';
 import { whyOf } from '../../../controller/network/why.ts';
 import { networkPartsOf } from '../../../controller/reconciler/network-goals.ts';
-import { aRole } from '../../support/builders/application.ts';
+import { aMachine, aRole } from '../../support/builders/application.ts';
 import { FLEET } from '../../support/builders/goal.ts';
 import { applicationOf, guestsOf, hostOf } from './any-fabric.ts';
 
@@ -46,9 +47,17 @@ function isIn(address: string, prefixes: readonly string[]): boolean {
   return list.check(address, family(address));
 }
 
-function worldOf(outbound: undefined | false | readonly string[]) {
-  const role = aRole({ instances: 1, ...(outbound === undefined ? {} : { outbound }) });
-  const crm = applicationOf('crm', { roles: { a: role }, machines: {} });
+type Outbound = undefined | false | readonly string[];
+const saying = (outbound: Outbound) => (outbound === undefined ? {} : { outbound });
+
+function worldOf(outbound: Outbound, machines: Readonly<Record<string, Outbound>> = {}) {
+  const role = aRole({ instances: 1, ...saying(outbound) });
+  const crm = applicationOf('crm', {
+    roles: { a: role },
+    machines: Object.fromEntries(
+      Object.entries(machines).map(([name, each]) => [name, aMachine(saying(each))]),
+    ),
+  });
   const { vms, networks } = guestsOf(crm, 1, () => 'h1');
   const host = (name: 'h1' | 'h2', fence: readonly object[]) => {
     const record = hostOf(name, {
@@ -80,7 +89,7 @@ function worldOf(outbound: undefined | false | readonly string[]) {
 }
 
 /** By the chain as it is written, one rule after the other. */
-function passes(text: string, address: string): boolean {
+function passes(text: string, network: number, source: string, address: string): boolean {
   const setOf = (name: string) =>
     (new RegExp(`set ${name} \\{[^}]*?elements = \\{ ([^}]*) \\}`).exec(text)?.[1] ?? '')
       .split(', ')
@@ -88,11 +97,19 @@ function passes(text: string, address: string): boolean {
   const chain = /chain outbound \{\n([^}]*)\}/.exec(text)?.[1] ?? '';
   const family = isIPv6(address) ? 'ip6' : 'ip';
   for (const rule of chain.split('\n').map((line) => line.trim())) {
-    const [, named, to, verdict] =
-      /^(?:iifname "\S+" ?)?(?:(?:ct original )?(ip6?) daddr (\S+) )?(?:counter )?(accept|drop)$/.exec(
+    const [, from, by] = /^ip6? saddr (\. ip6? daddr )?@(\S+) accept$/.exec(rule) ?? [];
+    if (by !== undefined) {
+      const own = setOf(by).map((each) => each.split(' . '));
+      if (own.some(([guest, to]) => guest === source && (from === undefined || isIn(address, [to ?? '']))))
+        return true;
+      continue;
+    }
+    const [, bridge, named, to, verdict] =
+      /^(?:iifname "wb5eed-(\d+)" ?)?(?:(?:ct original )?(ip6?) daddr (\S+) )?(?:counter )?(accept|drop)$/.exec(
         rule,
       ) ?? [];
-    if (verdict === undefined) continue;
+    if (verdict === undefined) throw new Error(`what does ${rule} say?`);
+    if (bridge !== undefined && Number(bridge) !== network) continue;
     if (named !== undefined && named !== family) continue;
     const prefixes = to?.startsWith('@') ? setOf(to.slice(1)) : [to ?? ''];
     if (to === undefined || isIn(address, prefixes)) return verdict === 'accept';
@@ -102,22 +119,58 @@ function passes(text: string, address: string): boolean {
 
 test('of the hosts’ network a guest reaches what is named and no host or device, and why says what the rules do', () => {
   fc.assert(
-    fc.property(
-      fc.option(fc.oneof(fc.constant<false>(false), fc.subarray(PREFIXES, { minLength: 1 })), {
-        nil: undefined,
-      }),
-      fc.constantFrom(...ADDRESSES),
-      (outbound, address) => {
-        const world = worldOf(outbound);
-        const parts = networkPartsOf('h1', [...world.vms.values()], world);
-        const text = composeRuleset({ fleet: FLEET, ...parts }, [...LAN, LIBVIRT], [...OWN.h1, LIBVIRT]);
-        const narrow = outbound ? outbound.filter((prefix) => !prefix.endsWith('/0')) : [];
-        const isOut = outbound === undefined || (outbound !== false && isIn(address, outbound));
-        const expected = isOut && !CLOSED.includes(address) && (!isIn(address, LAN) || isIn(address, narrow));
-        const { allowed } = whyOf({ from: 'crm/a-0', to: address, port: 80, protocol: 'tcp' }, world);
-        expect({ rules: passes(text, address), why: allowed }).toEqual({ rules: expected, why: expected });
-      },
-    ),
+    fc.property(anyOutbound, fc.constantFrom(...ADDRESSES), (outbound, address) => {
+      expectAsDeclared(worldOf(outbound), 'crm/a-0', outbound, address);
+    }),
     { numRuns: 1_000 },
   );
 });
+
+test('so does each machine, whatever others on its network reach, and older agents open nothing that is not all of theirs', () => {
+  fc.assert(
+    fc.property(anyOutbound, anyOutbound, fc.constantFrom(...ADDRESSES), (one, other, address) => {
+      const world = worldOf(false, { one, other, third: one });
+      for (const [name, outbound] of Object.entries({ one, other, third: one })) {
+        const parts = expectAsDeclared(world, `crm/${name}`, outbound, address);
+        const { outboundByGuest: _unread, ...router } = parts.router;
+        const older = composeRuleset({ fleet: FLEET, ...parts, router }, LAN, []);
+        if (sent(older, world, `crm/${name}`, address)) expect(isReached(outbound, address)).toBe(true);
+      }
+    }),
+    { numRuns: 500 },
+  );
+});
+
+const anyOutbound = fc.option(fc.oneof(fc.constant<false>(false), fc.subarray(PREFIXES, { minLength: 1 })), {
+  nil: undefined,
+});
+
+function isReached(outbound: Outbound, address: string): boolean {
+  const narrow = outbound ? outbound.filter((prefix) => !prefix.endsWith('/0')) : [];
+  const isOut = outbound === undefined || (outbound !== false && isIn(address, outbound));
+  return isOut && (!isIn(address, LAN) || isIn(address, narrow));
+}
+
+/** Whether rules let out what a guest sends. */
+function sent(text: string, world: ReturnType<typeof worldOf>, id: string, address: string): boolean {
+  const vm = world.vms.get(id);
+  const network = vm && world.networks.get(vm.networkId);
+  if (!vm || !network) throw new Error(`there is no ${id}`);
+  const own = isIPv6(address) ? guestAddress6(FLEET, network.number, network.cidr, vm.address) : vm.address;
+  return passes(text, network.number, own, address);
+}
+
+function expectAsDeclared(
+  world: ReturnType<typeof worldOf>,
+  id: string,
+  outbound: Outbound,
+  address: string,
+) {
+  const parts = networkPartsOf('h1', [...world.vms.values()], world);
+  if (!parts.router) throw new TypeError('it is a router');
+  const text = composeRuleset({ fleet: FLEET, ...parts }, [...LAN, LIBVIRT], [...OWN.h1, LIBVIRT]);
+  const expected = isReached(outbound, address) && !CLOSED.includes(address);
+  const { allowed } = whyOf({ from: id, to: address, port: 80, protocol: 'tcp' }, world);
+  expect({ rules: sent(text, world, id, address), why: allowed }).toEqual({ rules: expected, why: expected });
+  return { ...parts, router: parts.router };
+}

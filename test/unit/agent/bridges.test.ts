@@ -134,6 +134,35 @@ describe('another zone', () => {
   });
 });
 
+test('what is not to ask for names of the world any more, or may again, is made anew, and knows the zone that it knew', async () => {
+  const zone = { zone: 'weft.internal', address: '10.191.252.1' };
+  const made = () => driver.networks.get(networkName(FLEET, network));
+  const asking: Goal = {
+    ...goal,
+    backbone: { cidr: '10.191.252.0/22' } as NonNullable<Goal['backbone']>,
+    router: {
+      ...{ subnets: [], flows: [], routes: [], outbound: [] },
+      resolver: { zone: zone.zone, servers: ['10.191.252.2'] },
+    },
+  };
+  const closed = { ...network, namesOnly: true as const };
+  networks.apply(asking);
+  await networks.ready(network);
+  expect(made()).not.toHaveProperty('namesOnly');
+  // Where nobody says for the moment which zone it is, the network goes on with the one that it has.
+  networks.apply({ ...goal, networks: [closed] });
+  await networks.ready(closed);
+  expect(made()).toMatchObject({ namesOnly: true, resolver: zone });
+  networks.forget();
+  networks.apply({ ...asking, networks: [closed] });
+  await networks.ready(closed);
+  expect(calls().filter((call) => call === 'remakeNetwork')).toHaveLength(1);
+  networks.apply(asking);
+  await networks.ready(network);
+  expect(made()).not.toHaveProperty('namesOnly');
+  expect(made()).toMatchObject({ resolver: zone });
+});
+
 test('all on a bridge is put back but interfaces of an older agent’s guests', () => {
   const on = (...ports: string[]) => [
     ...ports.map((ifname) => ({ ifname, master: bridge })),

@@ -32,3 +32,16 @@ test('nothing is special where the controller knows no names, or the host has no
   expect(composeNetworkXml(spec)).not.toContain('<dns>');
   expect(readNetworkXml(spec.name, composeNetworkXml(spec), true)).not.toHaveProperty('resolver');
 });
+
+test('a subnet that knows the fleet’s names alone asks nobody for others, with and without a zone to ask for', () => {
+  for (const resolver of [undefined, { zone: 'weft.internal', address: '10.191.252.1' }]) {
+    const xml = composeNetworkXml({ ...spec, namesOnly: true, ...(resolver && { resolver }) });
+    const network = parseXml(xml).child('network');
+    expect(network?.child('dnsmasq:options')?.child('dnsmasq:option')?.attribute('value')).toBe('no-resolv');
+    expect(readNetworkXml(spec.name, xml, true)).toMatchObject({
+      namesOnly: true,
+      ...(resolver && { resolver }),
+    });
+  }
+  expect(readNetworkXml(spec.name, composeNetworkXml(spec), true)).not.toHaveProperty('namesOnly');
+});

@@ -36,6 +36,23 @@ const VIEW: NetworkView = {
   names: [{ name: 'crm.weft.internal', type: 'A', data: '192.0.2.1' }],
 };
 
+test('machines that reach different parts of the world are told apart, in the table and in drawings', () => {
+  const guest = (name: string, outbound: 'all' | readonly string[]) => ({
+    ...{ id: `crm/${name}`, address: '10.128.8.10', address6: null, host: 'h1', state: 'ready' },
+    ...{ name: `${name}.crm.weft.internal`, outbound },
+  });
+  const guests = [guest('db', []), guest('proxy', 'all'), guest('sync', ['10.1.0.0/16', '10.2.0.0/16'])];
+  const view = {
+    ...VIEW,
+    subnets: [{ id: 'crm/machines', cidr: '10.128.8.0/22', cidr6: null, mesh: false, outbound: [], guests }],
+    flows: [],
+  };
+  expect(networkText(view)).toContain('db: none; proxy: world; sync: 10.1.0.0/16, 10.2.0.0/16');
+  expect(mermaid(view)).toContain('|"proxy: world"| n1');
+  expect(dot(view)).toContain('[label="sync: 10.1.0.0/16, 10.2.0.0/16"]');
+  expect(mermaid(view)).not.toContain('db: ');
+});
+
 test('a network is drawn for Mermaid, and no name in it is more than a name', () => {
   expect(mermaid(VIEW)).toBe(`flowchart LR
   n0["crm/web<br/>10.128.0.0/22<br/>crm/web-0 10.128.0.10"]

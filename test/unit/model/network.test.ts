@@ -42,8 +42,8 @@ test('everything of the network is resolved, and what is not declared is not the
         plain: 'endpoints: {a: {type: internal, port: 1}}',
       },
       {
-        old: 'network: back\n    public: true\n    endpoints: {ssh: {type: input, port: 22}}',
-        other: 'pool: local',
+        old: 'network: back\n    public: true\n    outbound: false\n    endpoints: {ssh: {type: input, port: 22}}',
+        other: 'pool: local\n    outbound: true',
       },
     ),
     {},
@@ -61,7 +61,7 @@ test('everything of the network is resolved, and what is not declared is not the
     endpoints: { sql: { from: ['web', 'back'] }, log: { protocol: 'udp' } },
   });
   expect(Object.keys(service.roles.plain ?? {})).not.toEqual(expect.arrayContaining(['mesh']));
-  expect(service.machines.old).toMatchObject({ network: 'back', public: true });
+  expect(service.machines.old).toMatchObject({ network: 'back', public: true, outbound: false });
   expect(Object.keys(service.machines.other ?? {}).sort()).toEqual(['image', 'pool', 'size']);
 });
 
@@ -241,6 +241,11 @@ describe('refused, with a place and a fix', () => {
       'a network with bits behind its length',
       model({ web: 'outbound: ["2001:db8::1/32"]' }),
       { line: 10, path: 'roles.web.outbound.0', message: /behind its prefix length \/32/ },
+    ],
+    [
+      'a network that is none, of a machine',
+      model({ web: 'mesh: true' }, { db: 'outbound: [10.0.0.0/8, 10.0.0.1/8]' }),
+      { line: 15, path: 'machines.db.outbound.1', message: /behind its prefix length \/8/ },
     ],
     [
       'a machine on the network of a role',

@@ -35,7 +35,11 @@ function aWorld(hosts: readonly HostRecord[] = [edge]) {
       db: aRole({ endpoints: { sql }, outbound: false, mesh: true }),
       job: aRole(),
     },
-    machines: { files: aMachine({ endpoints: { dns } }), other: aMachine() },
+    machines: {
+      files: aMachine({ endpoints: { dns } }),
+      other: aMachine({ outbound: ['192.0.2.0/24', '198.51.100.0/24'] }),
+      shut: aMachine({ outbound: false }),
+    },
   });
   const network = (id: string, number: number) => ({
     ...{ id, number, cidr: `10.128.${(number - 1) * 4}.0/22`, gateway: `10.128.${(number - 1) * 4}.1` },
@@ -53,6 +57,8 @@ function aWorld(hosts: readonly HostRecord[] = [edge]) {
     aVm({ id: 'crm/db-0', role: 'db', networkId: 'crm/db', address: '10.128.4.10', host: 'h3' }),
     aVm({ ...machine, id: 'crm/files', address: '10.128.8.10' }),
     aVm({ ...machine, id: 'crm/other', address: '10.128.8.11' }),
+    aVm({ ...machine, id: 'crm/shut', address: '10.128.8.12' }),
+    aVm({ ...machine, id: 'crm/past', address: '10.128.8.13' }),
     aVm({ id: 'shop/web-0', app: 'shop', networkId: 'shop/web', address: '10.128.12.10' }),
   ];
   const applications = [crm, anApplication('shop')];
@@ -86,6 +92,9 @@ describe('whether a connection passes', () => {
     ['crm/web-0', '192.0.2.7', 443, 'tcp', 'crm/web outbound'],
     ['crm/web-0', '2001:db8::7', 443, 'tcp', 'crm/web outbound'],
     ['crm/job', 'world', 443, 'tcp', 'crm/job outbound'],
+    ['crm/files', '203.0.113.1', 443, 'tcp', 'crm/files outbound'],
+    ['crm/other', '198.51.100.1', 443, 'tcp', 'crm/other outbound'],
+    ['crm/machines', 'world', 443, 'tcp', 'crm/files outbound'],
   ] as const)('%s → %s:%d/%s does, by %s', (from, to, port, protocol, rule) => {
     expect(ask(from, to, port, protocol)).toMatchObject({ allowed: true, rule });
   });
@@ -108,6 +117,9 @@ describe('whether a connection passes', () => {
     ['world', 'crm/web-0', 9001, 'tcp', 'tcp 9000 (crm/web/shell)'],
     ['crm/web-0', '198.51.100.1', 443, 'tcp', 'where 198.51.100.1 is not'],
     ['crm/db-0', 'world', 443, 'tcp', 'outbound of crm/db is false'],
+    ['crm/shut', 'world', 443, 'tcp', 'outbound of crm/shut is false'],
+    ['crm/other', '203.0.113.1', 443, 'tcp', 'where 203.0.113.1 is not'],
+    ['crm/past', 'world', 443, 'tcp', 'crm/past is not declared any more, and nothing of it gets out'],
   ] as const)('%s → %s:%d/%s does not: %s', (from, to, port, protocol, reason) => {
     const answer = ask(from, to, port, protocol);
     expect(answer.allowed).toBe(false);
@@ -139,9 +151,28 @@ test('a network has its subnets with their guests, and the names of its applicat
     ['crm/web', ['crm/web-0']],
     ['crm/db', ['crm/db-0']],
     ['crm/job', []],
-    ['crm/machines', ['crm/files', 'crm/other']],
+    ['crm/machines', ['crm/files', 'crm/other', 'crm/past', 'crm/shut']],
   ]);
   expect(view?.names).toContainEqual({ name: 'files.crm.weft.internal', type: 'A', data: '10.128.8.10' });
   expect(view?.names.filter(({ name }) => name.includes('shop'))).toEqual([]);
   expect(networkView('nothing', aWorld())).toBeNull();
+});
+
+test('what of the world is reached is said of a subnet, or of each of its machines where they differ', () => {
+  const world = aWorld();
+  const machines = networkView('crm', world)?.subnets.at(-1);
+  expect(machines?.outbound).toEqual([]);
+  expect(machines?.guests.map(({ id, outbound }) => [id, outbound])).toEqual([
+    ['crm/files', 'all'],
+    ['crm/other', ['192.0.2.0/24', '198.51.100.0/24']],
+    ['crm/past', []],
+    ['crm/shut', []],
+  ]);
+  expect(ask('crm/machines', '198.51.100.1', 443).reason).toBe(
+    'outbound of crm/files is all of the world, of crm/files, crm/other alone',
+  );
+  for (const id of ['crm/other', 'crm/past', 'crm/shut']) world.vms.delete(id);
+  const crm = anApplication('crm', { roles: {}, machines: { files: aMachine() } });
+  const alone = networkView('crm', { ...world, applications: new Map([['crm', crm]]) })?.subnets[0];
+  expect([alone?.outbound, alone?.guests[0] && 'outbound' in alone.guests[0]]).toEqual(['all', false]);
 });

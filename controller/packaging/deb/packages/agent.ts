@@ -15,7 +15,7 @@ export const agentPackage: PackageDescription = {
   ]),
   recommends: [
     ...['apparmor', 'conntrack', 'haproxy', 'keepalived', 'knot', 'knot-dnsutils'],
-    ...['libvirt-clients', 'ovmf', 'qemu-block-extra', 'wireguard-tools'],
+    ...['libvirt-clients', 'ovmf', 'qemu-block-extra', 'radvd', 'wireguard-tools'],
   ],
   suggests: ['nfs-common', 'ceph-common', 'wireguard-go'],
   programs: [
