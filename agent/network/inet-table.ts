@@ -1,10 +1,12 @@
 import type { BackboneGoal, Flow, NetworkGoal, RouterOf } from '../protocol/index.ts';
 import { hexOfMac, is4, isPrefix, serviceAddress } from './addresses.ts';
 import { guestOutboundSets, isWhole, namedByGuest, worldByGuest } from './guest-outbound.ts';
+import { meshedChain, meshedSets } from './meshed-rules.ts';
 import { backboneDevice, bridgeName, fleetPrefix, hexOf4, tableName } from './names.ts';
 import { composeChain, composeSet, composeTableText, verdicts } from './nft-text.ts';
 import type { BackbonePart, RoutingPart } from './router-part.ts';
 import { nothingElse, sealedChains, sealedSources, unforwarded } from './sealed-rules.ts';
+import { ownConnections } from './socket-rules.ts';
 
 /** Never reached from a guest, whatever else is: a cloud's own services for this host, and what is on its own links. */
 const NEVER = ['169.254.0.0/16', 'fe80::/10'];
@@ -41,6 +43,8 @@ export function composeInetTable(
     ...flowSets(part),
     ...guardedSets(part, guarded, never),
     ...guestOutboundSets(part.router?.outboundByGuest),
+    ...meshedSets(part),
+    meshedChain(part),
     ...earlyChains(fleet, joined, bridges),
     ...(joined ? [...vxlanChains(joined), ...sealedChains(joined, vxlanOf(joined))] : []),
     composeChain('flows', null, [
@@ -64,6 +68,7 @@ export function composeInetTable(
       'iifname . ip saddr != @guests4 counter drop',
       'iifname . ip6 saddr != @guests6 counter drop',
       ...ANSWERS,
+      ...toNobody(bridges),
       `oifname ${bridges} goto flows`,
       ...onBackbone(`oifname ${device} goto flows`),
       'goto outbound',
@@ -86,6 +91,7 @@ export function composeInetTable(
       'iifname . ip saddr != @guests4 counter drop',
       'iifname . ip6 saddr != @guests6 counter drop',
       'ct state established,related accept',
+      ...ownConnections('iifname . ip daddr @gateways4', 'iifname . ip6 daddr @gateways6'),
       'iifname . ip daddr @gateways4 udp dport { 53, 67 } accept',
       'iifname . ip daddr @gateways4 tcp dport 53 accept',
       'iifname . ip daddr @gateways4 icmp type echo-request accept',
@@ -114,12 +120,19 @@ export function composeInetTable(
   ]);
 }
 
+/** Flows go to subnets: for who is not there this host would ask in vain, and remember for a while that it has, of as many as somebody likes to name. */
+const toNobody = (bridges: string): readonly string[] => [
+  `oifname ${bridges} oifname . ip daddr != @guests4 counter drop`,
+  `oifname ${bridges} oifname . ip6 daddr != @guests6 counter drop`,
+];
+
 /** What comes from other hosts' routers. */
 const backboneChains = ({ backbone }: BackbonePart, bridges: string): readonly string[] => [
   composeChain('from-backbone', null, [
     'ether saddr . ip saddr != @remote4 counter drop',
     'ether saddr . ip6 saddr != @remote6 counter drop',
     ...ANSWERS,
+    ...toNobody(bridges),
     `oifname ${bridges} goto flows`,
     'counter drop',
   ]),
@@ -127,6 +140,7 @@ const backboneChains = ({ backbone }: BackbonePart, bridges: string): readonly s
     'ether saddr . ip saddr != @remote4 counter drop',
     'ether saddr . ip6 saddr != @remote6 counter drop',
     'ct state established,related accept',
+    ...ownConnections(`ip daddr ${backbone.self.address}`, `ip6 daddr ${backbone.self.address6}`),
     `ip saddr ${backbone.cidr} udp dport 53 accept`,
     `ip saddr ${backbone.cidr} tcp dport 53 accept`,
     `ip saddr ${backbone.cidr} icmp type echo-request accept`,
@@ -322,7 +336,7 @@ function translatedPrefixes({ networks, router }: RoutingPart): readonly string[
 const meshRules = (part: RoutingPart): readonly string[] =>
   part.networks
     .filter(({ mesh }) => mesh !== undefined)
-    .map((network) => `iifname ${named(part, network)} oifname ${named(part, network)} accept`);
+    .map((network) => `iifname ${named(part, network)} oifname ${named(part, network)} goto meshed`);
 
 const vnisOf = ({ backbone, networks }: BackbonePart): readonly number[] => [
   backbone.vni,

@@ -1,6 +1,7 @@
 import { createInterface } from 'node:readline';
 import { systemClock } from '../../../agent/kit/clock.ts';
 import { exec } from '../../../agent/kit/exec.ts';
+import { KeptPart } from '../../../agent/network/kept-part.ts';
 import { watchKernel } from '../../../agent/network/kernel-monitor.ts';
 import { KernelTunnel, type TunnelSettings } from '../../../agent/network/kernel-tunnel.ts';
 import { NftHostNetwork } from '../../../agent/network/nft-host-network.ts';
@@ -15,8 +16,17 @@ const guarded: readonly string[] = JSON.parse(process.argv[2] ?? '[]');
 const settings: TunnelSettings | null = JSON.parse(process.argv[3] ?? 'null');
 const log = { info: () => undefined, warn: (fields: unknown) => console.error(fields) } as never;
 const tunnel = settings && new KernelTunnel(settings, log);
+/** Where it keeps what is wanted, once it is told. */
+let kept: KeptPart | null = null;
 const network = new NftHostNetwork({
   log,
+  kept: {
+    get fleet() {
+      return kept?.fleet ?? '0000';
+    },
+    found: async () => kept?.found() ?? null,
+    keep: async (part) => kept?.keep(part),
+  },
   guarded: async () => guarded,
   ...(tunnel === null ? {} : { tunnel }),
 });
@@ -24,6 +34,7 @@ const network = new NftHostNetwork({
 type Request = { readonly id: number } & (
   | { readonly do: 'apply'; readonly part: RouterPart }
   | { readonly do: 'nft'; readonly text: string }
+  | { readonly do: 'keep'; readonly fleet: string; readonly file: string }
   | { readonly do: 'heal' }
   | { readonly do: 'ability'; readonly fleet: string }
   | { readonly do: 'counters'; readonly fleet: string; readonly question: RuleQuestion }
@@ -64,6 +75,9 @@ async function work(request: Request): Promise<unknown> {
       return network.counters(request.fleet, request.question);
     case 'ability':
       return settings && new TunnelAbility(request.fleet, settings, () => tunnel?.problem ?? null).look();
+    case 'keep':
+      kept = new KeptPart({ fleet: request.fleet, file: request.file, bootId: 'this boot', log });
+      return true;
     case 'heal':
       return network.heal();
     case 'underlay':
