@@ -203,7 +203,7 @@ test('a host answers no question for addresses that comes past its bridge, and r
   const question = arpOf(web.mac, '198.51.100.7', underlayOf('h1'));
   for (const group of ['00', '0e'])
     await send(web, frameOf(`01:80:c2:00:00:${group}`, web.mac, '0806', question));
-  await expectReached(web, [gateway, 53]);
+  await expectReached(web, [db.address, 5432]);
   expect(await stage.run('h1', ['ip', 'neigh', 'show', 'dev', tap])).toBe('');
   const answer = `0002${gatewayMacOf('crm/web').replaceAll(':', '')}`.slice(0, 4);
   expect(await stage.guest(web.id).ask({ do: 'came', part: `080600010800060400${answer.slice(2)}` })).toBe(0);
