@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { linkLocalOf } from '../../../agent/network/addresses.ts';
-import { bridgeName, tapName } from '../../../agent/network/names.ts';
+import { bridgeName, hexOf4, tapName } from '../../../agent/network/names.ts';
 import { waitFor } from '../../support/wait-for.ts';
 import {
   aGuest,
@@ -160,9 +160,11 @@ test('what a guest says of others, or as their router, stops at its own interfac
   for (const frame of [...Object.values(forged), ...Object.values(honest)]) await send(web, frame);
   const sniffed = async (frames: Readonly<Record<string, string>>) => {
     const counts = await Promise.all(
-      Object.entries(frames).map(
-        async ([what, part]) => [what, await programs.ask({ do: 'came', part })] as const,
-      ),
+      Object.entries(frames).map(async ([what, frame]) => {
+        // What only fills a frame up may be gone.
+        const part = frame.replace(/(00)+$/, '');
+        return [what, await programs.ask({ do: 'came', part })] as const;
+      }),
     );
     return counts.flatMap(([what, count]) => (count === 0 ? [] : [what]));
   };
@@ -205,6 +207,6 @@ test('a host answers no question for addresses that comes past its bridge, and r
     await send(web, frameOf(`01:80:c2:00:00:${group}`, web.mac, '0806', question));
   await expectReached(web, [db.address, 5432]);
   expect(await stage.run('h1', ['ip', 'neigh', 'show', 'dev', tap])).toBe('');
-  const answer = `0002${gatewayMacOf('crm/web').replaceAll(':', '')}`.slice(0, 4);
-  expect(await stage.guest(web.id).ask({ do: 'came', part: `080600010800060400${answer.slice(2)}` })).toBe(0);
+  const answer = `${hexOf4(underlayOf('h1'))}${web.mac.replaceAll(':', '')}${hexOf4('198.51.100.7')}`;
+  expect(await stage.guest(web.id).ask({ do: 'came', part: answer })).toBe(0);
 });
