@@ -27,6 +27,7 @@ import { MigrationDialler } from './migrations/direct/dialler.ts';
 import type { MigrationKeeper } from './migrations/keeper.ts';
 import { withNames } from './names/edge-part.ts';
 import { GuestConnections } from './network/guest-connections.ts';
+import { KeptPart } from './network/kept-part.ts';
 import { watchKernel } from './network/kernel-monitor.ts';
 import { KernelTunnel } from './network/kernel-tunnel.ts';
 import { NftHostNetwork } from './network/nft-host-network.ts';
@@ -160,6 +161,7 @@ async function run({ log, configuration, paths, identity }: Parts): Promise<void
     onMissing: (bridges) => executor.remakeBridges(bridges),
     isMaking: (bridge) => executor.isMakingBridge(bridge),
     never: () => underlay.latest.never,
+    kept: new KeptPart({ file: paths.router, fleet, bootId, log }),
     tunnel,
     addressing: new GuestAddressing({
       folder: paths.advertisements,

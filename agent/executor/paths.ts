@@ -12,6 +12,8 @@ export class AgentPaths {
   readonly advertisements: string;
   /** What is known of the underlay, and of names there. */
   readonly underlay: string;
+  /** What was last wanted of guests' networks. */
+  readonly router: string;
   /** The private key of the tunnel between hosts. */
   readonly tunnelKey: string;
 
@@ -23,6 +25,7 @@ export class AgentPaths {
     this.names = join(stateFolder, 'names');
     this.advertisements = join(stateFolder, 'router-advertisements');
     this.underlay = join(stateFolder, 'underlay.json');
+    this.router = join(stateFolder, 'router.json');
     this.tunnelKey = join(stateFolder, 'wireguard.key');
   }
 

@@ -22,6 +22,7 @@ export function composeBridgeTable(part: RoutingPart): string {
     ...networks.flatMap(({ id, leases: own }) =>
       own.map((lease) => composeChain(chainOf(lease), null, guestRules(lease, shared.has(id)))),
     ),
+    composeChain('first-piece', null, FIRST_PIECE),
     composeChain('from-mesh', null, [
       ...SERVERS,
       'udp dport { 67, 547 } counter drop',
@@ -64,12 +65,34 @@ const chainOf = ({ address }: Lease) => `guest-${hexOf4(address)}`;
 /** Of all kinds. */
 const GROUPS = 'ff00::/8';
 
-/** Who answers need not do so from a server's port, but at a client's. */
+/** Who answers need not do so from a server's port, but at a client's. A bridge that has heard a querier gives others' multicast to those alone that answer it. */
 const SERVERS = [
   'udp sport { 67, 547 } counter drop',
   'ether type ip udp dport 68 counter drop',
   'ether type ip6 udp dport 546 counter drop',
-  'icmpv6 type { nd-router-advert, nd-redirect } counter drop',
+  'icmp type redirect counter drop',
+  'igmp type membership-query counter drop',
+  'icmpv6 type { nd-router-advert, nd-redirect, mld-listener-query } counter drop',
+];
+
+/** Neither a server of addresses nor who asks one: of that nothing below forbids anything. Pieces of a datagram that show no ports do not match. */
+const PLAIN = 'udp sport != { 67, 547 } udp dport != { 67, 68, 546, 547 }';
+
+/** About packets that somebody else has dropped, and that they carry the beginning of. */
+const ERRORS = '{ destination-unreachable, source-quench, time-exceeded, parameter-problem }';
+const ERRORS6 = '{ destination-unreachable, packet-too-big, time-exceeded, parameter-problem }';
+const IS_PIECE = 'ip frag-off & 0x3fff != 0';
+
+/**
+ * Of IPv6 in pieces. What it is says the first one, which has to show it whole (RFC 7112): rules read no header that is in another piece, and hosts put them
+ * together. Of ICMPv6 only echoes are as large (RFC 6980).
+ */
+const FIRST_PIECE = [
+  'frag frag-off != 0 return',
+  'meta l4proto != { icmpv6, udp } return',
+  'icmpv6 type { echo-request, echo-reply } return',
+  'udp length >= 8 return',
+  'counter drop',
 ];
 
 /** @param isShared its router answers for the subnet's guests. */
@@ -80,11 +103,20 @@ function guestRules({ mac, address, address6 }: Lease, isShared: boolean): reado
     `ether saddr != ${mac} counter drop`,
     // Most of what there is: nothing below forbids it.
     `ip saddr ${address} meta l4proto tcp accept`,
+    `ip6 saddr { ${own6.join(', ')} } meta l4proto tcp accept`,
+    `ip saddr ${address} ${PLAIN} accept`,
+    `ip6 saddr { ${own6.join(', ')} } ${PLAIN} accept`,
     `arp saddr ether != ${mac} counter drop`,
     `arp saddr ip { 0.0.0.0, ${address} } accept`,
     'ether type arp counter drop',
+    'meta protocol ip6 exthdr frag exists jump first-piece',
     ...SERVERS,
+    // It complains of what was sent to it. Whoever passes that on takes it for a part of the connection that it is about.
+    `icmp type ${ERRORS} @th,192,32 != 0x${hexOf4(address)} counter drop`,
+    `${IS_PIECE} icmp type ${ERRORS} counter drop`,
+    `icmpv6 type ${ERRORS6} @th,256,128 != { ${own6.map(hexOf6).join(', ')} } counter drop`,
     // It asks for an address for itself only (RFC 2131: `chaddr`, 28 bytes behind the header of UDP), and refuses none of another's.
+    `${IS_PIECE} udp dport 67 counter drop`,
     `udp dport 67 @th,288,48 != ${hexOfMac(mac)} counter drop`,
     `ip saddr ${address} accept`,
     'ip saddr 0.0.0.0 udp sport 68 udp dport 67 accept',

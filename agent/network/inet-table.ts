@@ -2,11 +2,13 @@ import type { BackboneGoal, Flow, NetworkGoal, RouterOf } from '../protocol/inde
 import { hexOfMac, is4, isPrefix, serviceAddress } from './addresses.ts';
 import { type ConnectionShare, WHOLE } from './connection-share.ts';
 import { guestOutboundSets, isWhole, namedByGuest, worldByGuest } from './guest-outbound.ts';
+import { meshedChain, meshedSets } from './meshed-rules.ts';
 import { backboneDevice, bridgeName, fleetPrefix, hexOf4, tableName } from './names.ts';
 import { composeChain, composeSet, composeTableText, verdicts } from './nft-text.ts';
 import { BEGINS, shareChain, shareSets } from './pace-rules.ts';
 import type { BackbonePart, RoutingPart } from './router-part.ts';
 import { nothingElse, sealedChains, sealedSources, unforwarded } from './sealed-rules.ts';
+import { ownConnections } from './socket-rules.ts';
 
 /** Never reached from a guest, whatever else is: a cloud's own services for this host, and what is on its own links. */
 const NEVER = ['169.254.0.0/16', 'fe80::/10'];
@@ -46,6 +48,8 @@ export function composeInetTable(
     ...guestOutboundSets(part.router?.outboundByGuest),
     ...shareSets(part, share),
     shareChain(share),
+    ...meshedSets(part),
+    meshedChain(part),
     ...earlyChains(fleet, joined, bridges),
     ...(joined ? [...vxlanChains(joined), ...sealedChains(joined, vxlanOf(joined))] : []),
     composeChain('flows', null, [
@@ -69,6 +73,7 @@ export function composeInetTable(
       'iifname . ip saddr != @guests4 counter drop',
       'iifname . ip6 saddr != @guests6 counter drop',
       ...ANSWERS,
+      ...toNobody(bridges),
       BEGINS,
       `oifname ${bridges} goto flows`,
       ...onBackbone(`oifname ${device} goto flows`),
@@ -92,6 +97,7 @@ export function composeInetTable(
       'iifname . ip saddr != @guests4 counter drop',
       'iifname . ip6 saddr != @guests6 counter drop',
       'ct state established,related accept',
+      ...ownConnections('iifname . ip daddr @gateways4', 'iifname . ip6 daddr @gateways6'),
       BEGINS,
       'iifname . ip daddr @gateways4 udp dport { 53, 67 } accept',
       'iifname . ip daddr @gateways4 tcp dport 53 accept',
@@ -121,12 +127,19 @@ export function composeInetTable(
   ]);
 }
 
+/** Flows go to subnets: for who is not there this host would ask in vain, and remember for a while that it has, of as many as somebody likes to name. */
+const toNobody = (bridges: string): readonly string[] => [
+  `oifname ${bridges} oifname . ip daddr != @guests4 counter drop`,
+  `oifname ${bridges} oifname . ip6 daddr != @guests6 counter drop`,
+];
+
 /** What comes from other hosts' routers. */
 const backboneChains = ({ backbone }: BackbonePart, bridges: string): readonly string[] => [
   composeChain('from-backbone', null, [
     'ether saddr . ip saddr != @remote4 counter drop',
     'ether saddr . ip6 saddr != @remote6 counter drop',
     ...ANSWERS,
+    ...toNobody(bridges),
     BEGINS,
     `oifname ${bridges} goto flows`,
     'counter drop',
@@ -135,6 +148,7 @@ const backboneChains = ({ backbone }: BackbonePart, bridges: string): readonly s
     'ether saddr . ip saddr != @remote4 counter drop',
     'ether saddr . ip6 saddr != @remote6 counter drop',
     'ct state established,related accept',
+    ...ownConnections(`ip daddr ${backbone.self.address}`, `ip6 daddr ${backbone.self.address6}`),
     BEGINS,
     `ip saddr ${backbone.cidr} udp dport 53 accept`,
     `ip saddr ${backbone.cidr} tcp dport 53 accept`,
@@ -333,7 +347,7 @@ const meshRules = (part: RoutingPart): readonly string[] =>
     .filter(({ mesh }) => mesh !== undefined)
     .flatMap((network) => {
       const within = `iifname ${named(part, network)} oifname ${named(part, network)}`;
-      return [`${within} ${BEGINS}`, `${within} accept`];
+      return [`${within} ${BEGINS}`, `${within} goto meshed`];
     });
 
 const vnisOf = ({ backbone, networks }: BackbonePart): readonly number[] => [

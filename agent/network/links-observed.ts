@@ -22,7 +22,10 @@ const link = z.object({
         .partial()
         .optional(),
       info_slave_data: z
-        .object({ learning: z.boolean(), neigh_suppress: z.boolean(), flood: z.boolean() })
+        .object({
+          ...{ learning: z.boolean(), neigh_suppress: z.boolean(), flood: z.boolean() },
+          group_fwd_mask: z.string(),
+        })
         .partial()
         .optional(),
     })

@@ -137,6 +137,9 @@ function vxlanLines({ found, kept, there }: Context, { name, mtu, master }: Want
   ];
 }
 
+/** Frames to 01:80:c2:00:00:00 to 0f, but those that hold a sender back (802.3x), which the kernel gives to nobody. */
+const ALL_GROUPS = '0xfffd';
+
 function bridgeLines({ found }: Context, { name, mtu, taps }: WantedBridge): readonly string[] {
   const bridge = found.get(name);
   if (bridge === undefined) return [];
@@ -154,6 +157,12 @@ function bridgeLines({ found }: Context, { name, mtu, taps }: WantedBridge): rea
     ...(bridge.linkinfo?.info_data?.no_linklocal_learn === 0
       ? [`link set dev ${name} type bridge no_linklocal_learn 1`]
       : []),
+    // It says nothing past these rules either: what bridges keep for themselves is judged like all else, and not left to the interface, which answers ARP.
+    ...present
+      .filter(
+        ({ master, linkinfo }) => master !== name || linkinfo?.info_slave_data?.group_fwd_mask !== ALL_GROUPS,
+      )
+      .map(({ ifname }) => `link set dev ${ifname} type bridge_slave group_fwd_mask ${ALL_GROUPS}`),
     ...present.filter((tap) => !isUp(tap)).map(({ ifname }) => `link set dev ${ifname} up`),
     ...(isUp(bridge) ? [] : [`link set dev ${name} up`]),
   ];

@@ -11,7 +11,7 @@ import { areOurs } from './bridge-ports.ts';
 import type { HostNetwork } from './contract.ts';
 import { type ConnectionsSeen, GuestConnections } from './guest-connections.ts';
 import { hasGuestLinks } from './guest-links.ts';
-import { KernelConnections } from './kernel-connections.ts';
+import type { KeptPart } from './kept-part.ts';
 import { applyLinks } from './kernel-links.ts';
 import { applyProxies } from './kernel-proxies.ts';
 import { ensureSetting } from './kernel-setting.ts';
@@ -19,12 +19,13 @@ import type { KernelTunnel } from './kernel-tunnel.ts';
 import { observeLinks } from './links-observed.ts';
 import { tableName } from './names.ts';
 import { type Blocks, readBlocks } from './nft-blocks.ts';
-import { revokedConnections } from './revoked-connections.ts';
+import { Revocations } from './revocations.ts';
 import type { RouterPart } from './router-part.ts';
 import { readRuleCounters } from './rule-counters.ts';
 import { composeRuleset, composeRulesetRemoval, FAMILIES } from './ruleset.ts';
 import { composeChange, type RulesetChange } from './ruleset-change.ts';
-import { judgeListing, type Seen, seenOf } from './ruleset-look.ts';
+import { isJudged, judgeListing, type Seen, seenOf } from './ruleset-look.ts';
+import { SocketAbility, withoutSockets } from './socket-rules.ts';
 
 const LIMIT_MS = 30_000;
 /** Between requests for a neighbour's address; the kernel's own is a second. */
@@ -50,6 +51,8 @@ export interface HostNetworkOptions {
   readonly isMaking?: (bridge: string) => boolean;
   /** Absent: guests begin connections as the kernel's table is large. */
   readonly guestConnections?: GuestConnections;
+  /** What was wanted before this agent began. Absent: that is not known, and nothing is done before it is told what is wanted. */
+  readonly kept?: Pick<KeptPart, 'fleet' | 'found' | 'keep'>;
   /** Absent: the system's. */
   readonly clock?: Pick<Clock, 'now'>;
 }
@@ -67,23 +70,23 @@ interface Written {
 export class NftHostNetwork implements HostNetwork {
   readonly #options: HostNetworkOptions;
   readonly #runner = new ExclusiveRunner();
-  readonly #connections: KernelConnections;
   readonly #guestConnections: GuestConnections;
+  readonly #revocations: Revocations;
+  readonly #sockets = new SocketAbility();
   #wanted: RouterPart | null = null;
-  /** What was let through last, as far as that is known; it outlasts what is known of the kernel's rules. */
-  #letThrough: Blocks | null = null;
   /** What was written last. Null: nothing that is known for sure, so the next one writes all. */
   #written: Written | null = null;
 
   constructor(options: HostNetworkOptions) {
     this.#options = options;
-    this.#connections = new KernelConnections(options.log);
     this.#guestConnections = options.guestConnections ?? new GuestConnections(options);
+    this.#revocations = new Revocations(options.log, options.kept);
   }
 
   async apply(part: RouterPart): Promise<void> {
     this.#wanted = part;
-    await this.#runner.run('rules', () => this.#writeRules(part));
+    const rules = this.#runner.run('rules', () => this.#writeRules(part));
+    await Promise.all([rules, this.#options.kept?.keep(part)]);
     void this.refresh();
   }
 
@@ -122,10 +125,12 @@ export class NftHostNetwork implements HostNetwork {
     return { ...counted, sinceMs: written?.countedSinceMs ?? null };
   }
 
-  /** Looks whether all is as it was made, and makes it so. @returns whether it was not. */
+  /** Looks whether all is as it was made, by this agent or the one before it, and makes it so. @returns whether it was not. */
   async heal(): Promise<boolean> {
+    const found = (await this.#options.kept?.found()) ?? null;
+    this.#wanted ??= found;
     const part = this.#wanted;
-    if (part === null) return false;
+    if (part === null) return this.#closeUnknown();
     const [rules, links] = await Promise.all([
       this.#healRules(part),
       this.#runner.run('links', () => this.#alignLinks(this.#wanted ?? part)),
@@ -201,6 +206,17 @@ export class NftHostNetwork implements HostNetwork {
     });
   }
 
+  /** Nobody knows what guests may, and nothing says so to the kernel: nothing. Rules that are there stay. */
+  async #closeUnknown(): Promise<boolean> {
+    const fleet = this.#options.kept?.fleet;
+    if (fleet === undefined || !(await hasGuestLinks(fleet))) return false;
+    return this.#runner.run('rules', async () => {
+      if (this.#wanted !== null || isJudged(tableName(fleet), await list(fleet))) return false;
+      await nft(['-f', '-'], composeRuleset({ fleet, networks: [] }, [], [], true));
+      return true;
+    });
+  }
+
   /** Writes what is other than what was written last. Whether that is still there, a later look says. @returns whether it wrote. */
   async #writeRules(part: RouterPart): Promise<boolean> {
     const text = await this.#compose(part);
@@ -219,17 +235,8 @@ export class NftHostNetwork implements HostNetwork {
         countedSinceMs: countsAnew ? this.#now() : before.countedSinceMs,
       };
     } else this.#written = await this.#writeWhole(part, text, blocks);
-    this.#forgetRevoked(part, blocks);
+    this.#revocations.follow(part, blocks);
     return true;
-  }
-
-  /** Rules are in force: what goes on by a connection that they would not let begin is ended. Nothing waits for it. */
-  #forgetRevoked({ fleet, backbone }: RouterPart, blocks: Blocks): void {
-    const before = this.#letThrough;
-    this.#letThrough = blocks;
-    if (backbone === undefined) return;
-    const range = [backbone.range, backbone.range6] as const;
-    void this.#connections.forget(revokedConnections(tableName(fleet), before, blocks, range));
   }
 
   /** @returns false: what it goes by is not there any more, and nothing has changed. */
@@ -266,6 +273,7 @@ export class NftHostNetwork implements HostNetwork {
     this.#written = null;
     const text = await this.#compose(wanted);
     const anew = await this.#writeWhole(wanted, text, readBlocks(text));
+    this.#revocations.follow(wanted, anew.blocks);
     // As the kernel lists it now is how it lists it: one that counts otherwise must not have it written for ever.
     this.#written = { ...anew, seen: seenOf(await list(wanted.fleet)) };
     return true;
@@ -296,7 +304,8 @@ export class NftHostNetwork implements HostNetwork {
     const isInhabited = part.networks.length === 0 && (await hasGuestLinks(part.fleet));
     const guarded = (await this.#options.guarded?.()) ?? [];
     const share = await this.#guestConnections.share();
-    return composeRuleset(part, guarded, this.#options.never?.() ?? [], isInhabited, share);
+    const ruleset = composeRuleset(part, guarded, this.#options.never?.() ?? [], isInhabited, share);
+    return (await this.#sockets.look()) ? ruleset : withoutSockets(ruleset);
   }
 }
 

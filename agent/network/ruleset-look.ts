@@ -20,6 +20,11 @@ export function judgeListing(written: Blocks, seen: Seen, listed: Blocks): Seen 
   return seenOf(listed);
 }
 
+/** Whether there are all tables of a goal: both of this agent's, or the one of an older controller's. @param name of the fleet's tables. */
+export const isJudged = (name: string, listed: Blocks): boolean =>
+  listed.has(`ip ${name} table `) ||
+  ['inet', 'bridge'].every((family) => listed.has(`${family} ${name} table `));
+
 export const seenOf = (listed: Blocks): Seen =>
   new Map([...listed].map(([key, block]) => [key, printBlock(block)]));
 

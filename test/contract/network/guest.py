@@ -7,6 +7,7 @@ import json, socket, sys, threading, time
 lock = threading.Lock()
 came = {}  # text of a datagram, or of a frame -> how often
 kept = {}  # connections that are held
+answered = []  # connections that came
 
 
 def say(document):
@@ -32,6 +33,7 @@ def echo(connection):
 def accept(server):
     while True:
         connection, _ = server.accept()
+        answered.append(connection)
         threading.Thread(target=echo, args=(connection,), daemon=True).start()
 
 
@@ -83,6 +85,35 @@ def connect_all(targets, limit):
 def hold(host, port, limit):
     kept[host, port] = socket.create_connection((host, port), timeout=limit)
     return True
+
+
+def tell(port, text):
+    """By itself, over all connections to a port that are open."""
+    told = 0
+    for connection in list(answered):
+        try:
+            if connection.getsockname()[1] == port:
+                connection.sendall(text.encode("latin1"))
+                told += 1
+        except OSError:
+            pass  # It has ended.
+    return told
+
+
+def hear(host, port, size, limit):
+    """What comes over a connection that is held, so many bytes or what there was until then."""
+    connection = kept[host, port]
+    connection.settimeout(limit)
+    text = b""
+    try:
+        while len(text) < size:
+            got = connection.recv(size - len(text))
+            if not got:
+                break
+            text += got
+    except OSError:
+        pass
+    return text.decode("latin1")
 
 
 def exchange(host, port, size, limit):
@@ -181,6 +212,8 @@ DO = {
     "connect": lambda targets, limit: connect_all(targets, limit),
     "hold": hold,
     "exchange": exchange,
+    "tell": tell,
+    "hear": hear,
     "datagram": datagram,
     "scatter": scatter,
     "frame": lambda device, hex: frame(device, hex),

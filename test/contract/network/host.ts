@@ -4,6 +4,7 @@ import { systemClock } from '../../../agent/kit/clock.ts';
 import { exec } from '../../../agent/kit/exec.ts';
 import { type ConnectionTable, kernelTable } from '../../../agent/network/connection-table.ts';
 import { GuestConnections } from '../../../agent/network/guest-connections.ts';
+import { KeptPart } from '../../../agent/network/kept-part.ts';
 import { watchKernel } from '../../../agent/network/kernel-monitor.ts';
 import { KernelTunnel, type TunnelSettings } from '../../../agent/network/kernel-tunnel.ts';
 import { NftHostNetwork } from '../../../agent/network/nft-host-network.ts';
@@ -24,8 +25,17 @@ const limits: { readonly perSecond: number | 'off'; readonly max: number } | nul
   process.argv[4] ?? 'null',
 );
 const tunnel = settings && new KernelTunnel(settings, log);
+/** Where it keeps what is wanted, once it is told. */
+let kept: KeptPart | null = null;
 const network = new NftHostNetwork({
   log,
+  kept: {
+    get fleet() {
+      return kept?.fleet ?? '0000';
+    },
+    found: async () => kept?.found() ?? null,
+    keep: async (part) => kept?.keep(part),
+  },
   guarded: async () => guarded,
   ...(tunnel === null ? {} : { tunnel }),
   ...(advertisements === undefined
@@ -53,6 +63,7 @@ function tableOf(max: number): ConnectionTable {
 type Request = { readonly id: number } & (
   | { readonly do: 'apply'; readonly part: RouterPart }
   | { readonly do: 'nft'; readonly text: string }
+  | { readonly do: 'keep'; readonly fleet: string; readonly file: string }
   | { readonly do: 'heal' }
   | { readonly do: 'ability'; readonly fleet: string }
   | { readonly do: 'counters'; readonly fleet: string; readonly question: RuleQuestion }
@@ -96,6 +107,9 @@ async function work(request: Request): Promise<unknown> {
       return settings && new TunnelAbility(request.fleet, settings, () => tunnel?.problem ?? null).look();
     case 'connections':
       return { hasChanged: await network.lookAtConnections(), seen: network.connections };
+    case 'keep':
+      kept = new KeptPart({ fleet: request.fleet, file: request.file, bootId: 'this boot', log });
+      return true;
     case 'heal':
       return network.heal();
     case 'underlay':

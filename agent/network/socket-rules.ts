@@ -1,0 +1,38 @@
+import { exec } from '../kit/exec.ts';
+
+const LIMIT_MS = 10_000;
+const OF_A_SOCKET = 'socket wildcard 0';
+
+/**
+ * What guests send over connections that this host has begun, where the kernel does not know these any more: it forgets them with others that are
+ * revoked, and takes what the guest sends first for the beginning of a connection of the guest's own.
+ * @param to this host's addresses there, as rules match them. Servers that listen at all addresses are no sockets of these.
+ */
+export const ownConnections = (...to: readonly string[]): readonly string[] =>
+  to.map((each) => `${each} tcp flags & syn == 0 ${OF_A_SOCKET} accept`);
+
+/** As a kernel takes them that cannot look for sockets. */
+export const withoutSockets = (ruleset: string): string =>
+  ruleset
+    .split('\n')
+    .filter((line) => !line.includes(OF_A_SOCKET))
+    .join('\n');
+
+/** Whether this kernel's rules can look for sockets (nft_socket, from Linux 5.11 on), found by trying. */
+export class SocketAbility {
+  #isThere = false;
+
+  async look(): Promise<boolean> {
+    if (!this.#isThere) this.#isThere = await isTaken();
+    return this.#isThere;
+  }
+}
+
+function isTaken(): Promise<boolean> {
+  const chain = `type filter hook input priority filter; policy accept;\n${OF_A_SOCKET} accept\n`;
+  const input = `table inet weft_try {\nchain try {\n${chain}}\n}\n`;
+  return exec('nft', ['--check', '-f', '-'], { input, wholeInput: true, timeoutMs: LIMIT_MS }).then(
+    () => true,
+    () => false,
+  );
+}
