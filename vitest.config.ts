@@ -1,27 +1,22 @@
-import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
 /** One project a kind of test, so that `npm run check` can take the fast ones alone. */
-const project = (name: string, timeoutMs: number, parallel = true, maxWorkers?: number) => ({
+const project = (name: string, timeoutMs: number, parallel = true) => ({
   test: {
     name,
     include: [`test/${name}/**/*.test.ts`],
     testTimeout: timeoutMs,
     hookTimeout: timeoutMs,
     fileParallelism: parallel,
-    ...(maxWorkers === undefined ? {} : { maxWorkers }),
   },
 });
-
-/** Tests that need nothing of the machine but its processors have all of them; vitest itself would leave one idle. */
-const fast = (name: string, timeoutMs: number) => project(name, timeoutMs, true, availableParallelism());
 
 export default defineConfig({
   test: {
     projects: [
-      fast('unit', 30_000),
-      fast('property', 60_000),
-      fast('simulation', 60_000),
+      project('unit', 30_000),
+      project('property', 60_000),
+      project('simulation', 60_000),
       project('contract', 120_000),
       {
         test: {
