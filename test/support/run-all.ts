@@ -1,14 +1,11 @@
 import { Commands } from './commands.ts';
-import { close, runStatic, runVitest, STATIC_CHECKS, type StageResult } from './stage.ts';
+import { close, runFast, runVitest, type StageResult } from './stage.ts';
 
 /** The whole suite. Real libvirt, real QEMU, real SSH from `contract` on: one stage after another, so that they do not slow each other. */
 // Seeds of random faults; the fast inner loop takes a few.
 process.env.WEFT_RUNS ??= '200';
 const commands = new Commands();
-const results: StageResult[] = [];
-for (const [name, command] of Object.entries(STATIC_CHECKS))
-  results.push(await runStatic(name, command, commands));
-results.push(await runVitest('unit, property, simulation', ['unit', 'property', 'simulation'], commands));
+const results: StageResult[] = [...(await runFast(commands))];
 results.push(await runVitest('contract', ['contract'], commands));
 results.push(await runVitest('node-libvirt', ['node-libvirt'], commands));
 results.push(await runVitest('system', ['system'], commands));

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
 import { Commands } from './commands.ts';
 
@@ -19,11 +20,15 @@ export interface StageResult {
   readonly counts: Counts;
 }
 
+/** Beside what is installed: it goes with that, and is in no commit. */
+const TYPES_SEEN = join(repository, 'node_modules/.cache/weft/types.tsbuildinfo');
+
 const NOTHING: Counts = { passed: 0, failed: 0, skipped: 0 };
 
 /** Checks that look at the code without running it; each counts as one test. */
-export const STATIC_CHECKS: Readonly<Record<string, readonly string[]>> = {
-  types: [bin('tsc'), '--noEmit', '-p', 'tsconfig.json'],
+const STATIC_CHECKS: Readonly<Record<string, readonly string[]>> = {
+  // What has not changed since it was checked last, nor anything that it imports, is not checked again: the compiler compares digests.
+  types: [bin('tsc'), '--noEmit', '-p', 'tsconfig.json', '--incremental', '--tsBuildInfoFile', TYPES_SEEN],
   lint: [bin('biome'), 'check', '--error-on-warnings', '.'],
   boundaries: [
     bin('depcruise'),
@@ -37,11 +42,7 @@ export const STATIC_CHECKS: Readonly<Record<string, readonly string[]>> = {
   'dead code': [bin('knip')],
 };
 
-export async function runStatic(
-  name: string,
-  command: readonly string[],
-  commands: Commands,
-): Promise<StageResult> {
+async function runStatic(name: string, command: readonly string[], commands: Commands): Promise<StageResult> {
   const startedMs = Date.now();
   const { code, output } = await run(commands, command, 'capture');
   const ok = code === 0;
@@ -54,11 +55,31 @@ export async function runStatic(
   });
 }
 
+/** What needs neither root nor a hypervisor, nor the machine for itself: types, lint, boundaries, dead code, and the fast tests beside them. */
+export async function runFast(commands: Commands): Promise<readonly StageResult[]> {
+  // By itself vitest leaves one processor idle.
+  const workers = [`--maxWorkers=${availableParallelism()}`];
+  const projects = ['unit', 'property', 'simulation'];
+  const [statics, tests] = await Promise.all([
+    runStatics(commands),
+    runVitest(projects.join(', '), projects, commands, workers),
+  ]);
+  return [...statics, tests];
+}
+
+async function runStatics(commands: Commands): Promise<readonly StageResult[]> {
+  const results: StageResult[] = [];
+  for (const [name, command] of Object.entries(STATIC_CHECKS))
+    results.push(await runStatic(name, command, commands));
+  return results;
+}
+
 /** Runs vitest projects and reads its own count. A run that executed no test has failed. */
 export async function runVitest(
   name: string,
   projects: readonly string[],
   commands: Commands = new Commands(),
+  options: readonly string[] = [],
 ): Promise<StageResult> {
   const startedMs = Date.now();
   const outputFile = join(commands.folder, `${randomUUID()}.json`);
@@ -68,6 +89,7 @@ export async function runVitest(
       bin('vitest'),
       'run',
       ...projects.flatMap((project) => ['--project', project]),
+      ...options,
       ...['--reporter=default', '--reporter=json', `--outputFile.json=${outputFile}`],
     ],
     'show',
