@@ -3,7 +3,7 @@ import { EventEmitter } from 'node:events';
 import { createServer } from 'node:net';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
-import { netTrace } from '../../../controller/cli/commands/net.ts';
+import { netTrace, verdictText } from '../../../controller/cli/commands/net.ts';
 import { connectionOf } from '../../../controller/cli/connection.ts';
 import type { Context } from '../../../controller/cli/context.ts';
 import { dot, mermaid, networkText } from '../../../controller/cli/network-text.ts';
@@ -205,4 +205,13 @@ test('what a try is told with was counted after it', async () => {
     counters: [{ packets: 1 }],
     probe: { outcome: 'connected', address: '10.128.4.10' },
   });
+});
+
+test('a verdict has beside it how load balancers serve it now, where it leads through them', () => {
+  const answer: WhyAnswer = {
+    question: { from: 'world', to: 'crm/web', port: 80, protocol: 'tcp' },
+    ...{ allowed: true, rule: 'crm/web/http', reason: 'it is published', hosts: ['h1'], from: [], to: [] },
+  };
+  expect(verdictText({ ...answer, now: '0 of 2 backends up' })).toContain('\n  now: 0 of 2 backends up\n');
+  expect(verdictText({ ...answer, now: null })).not.toContain('now');
 });
