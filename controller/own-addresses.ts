@@ -1,6 +1,5 @@
-import { isIPv6 } from 'node:net';
 import { networkInterfaces } from 'node:os';
-import { overlap } from '../agent/kit/addressing.ts';
+import { asPrefix, overlap } from '../agent/kit/addressing.ts';
 
 /**
  * Addresses of the machine that the controller runs on, as they are now: by none of them may a guest reach it.
@@ -12,4 +11,4 @@ export const ownAddresses = (ranges: readonly string[]): readonly string[] =>
     .flatMap((all) => all ?? [])
     .filter(({ internal, address }) => !internal && !address.startsWith('fe80'))
     .map(({ address }) => address)
-    .filter((address) => !ranges.some((range) => overlap(range, `${address}/${isIPv6(address) ? 128 : 32}`)));
+    .filter((address) => !ranges.some((range) => overlap(range, asPrefix(address))));

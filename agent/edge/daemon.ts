@@ -36,7 +36,7 @@ export class Daemon {
   /** Starts it; whether it stays up shows later. */
   start(): void {
     const { server, arguments: args, log, onExit } = this.#options;
-    trim(log);
+    this.trimLog();
     const file = openSync(log, 'a', 0o600);
     try {
       const child = spawn(server.program, [...args], {
@@ -61,6 +61,11 @@ export class Daemon {
     return sizeOf(this.#options.log);
   }
 
+  /** What makes it say much never fills a disk. */
+  trimLog(): void {
+    if (this.logBytes > LOG_BYTES) truncateSync(this.#options.log);
+  }
+
   async logSince(bytes: number): Promise<string> {
     const from = Math.max(bytes, this.logBytes - LOG_TAIL_BYTES);
     const file = await open(this.#options.log, 'r');
@@ -79,8 +84,4 @@ function sizeOf(file: string): number {
   } catch {
     return 0;
   }
-}
-
-function trim(log: string): void {
-  if (sizeOf(log) > LOG_BYTES) truncateSync(log);
 }

@@ -1,6 +1,6 @@
 import type { PublishedEndpoint } from '../protocol/index.ts';
 import { proxyOf } from './haproxy-configuration.ts';
-import type { Statistics } from './runtime.ts';
+import { pathOf, type Statistics } from './runtime.ts';
 
 /**
  * Servers (proxy and name) with which a worker of before a reload is to end what is open: it keeps its connections, but looks at no backend
@@ -46,7 +46,5 @@ export const busyIn = (workers: readonly (readonly Statistics[])[]): ReadonlySet
       .filter(({ sessions }) => sessions > 0)
       .map(pathOf),
   );
-
-const pathOf = ({ proxy, name }: Pick<Statistics, 'proxy' | 'name'>) => `${proxy}/${name}`;
 
 const isServer = ({ name }: Statistics) => name !== 'FRONTEND' && name !== 'BACKEND';

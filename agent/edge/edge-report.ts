@@ -7,7 +7,7 @@ import {
 } from '../protocol/index.ts';
 import type { EndpointTotals } from './endpoint-totals.ts';
 import { proxyOf } from './haproxy-configuration.ts';
-import type { Statistics } from './runtime.ts';
+import { pathOf, type Statistics } from './runtime.ts';
 
 type EndpointReport = EdgeReport['endpoints'][number];
 type BackendState = EndpointReport['backends'][number]['state'];
@@ -70,7 +70,7 @@ function countedBy(workers: readonly (readonly Statistics[])[]): Counted {
   const counted = new Map<string, Statistics[]>();
   for (const lines of workers)
     for (const line of lines) {
-      const key = `${line.proxy}/${line.name}`;
+      const key = pathOf(line);
       const known = counted.get(key);
       if (known) known.push(line);
       else counted.set(key, [line]);

@@ -27,7 +27,7 @@ import {
   parseProcesses,
   parseServers,
   parseStatistics,
-  type Statistics,
+  pathOf,
 } from './runtime.ts';
 import { edgeServers } from './servers.ts';
 
@@ -146,8 +146,7 @@ export class Haproxy {
       .toReversed()
       .sort((one, other) => Number(other.isCurrent) - Number(one.isCurrent));
     const all = [];
-    for (const { pid } of ordered)
-      all.push({ pid, lines: parseStatistics(await this.#ask(pid, ['show stat']).catch(() => '')) });
+    for (const { pid } of ordered) all.push(await this.#statisticsOf(pid));
     return all;
   }
 
@@ -218,25 +217,23 @@ export class Haproxy {
     const worker = await this.#worker();
     const servers = parseServers(await this.#ask(worker, ['show servers state']));
     const current = parseStatistics(await this.#ask(worker, ['show stat']));
-    const earlier = await this.#statisticsOfOthers(worker);
-    const busy = busyIn([current, ...earlier.values()]);
+    const earlier: WorkerStatistics[] = [];
+    for (const { pid } of (await this.#processes()).workers)
+      if (pid !== worker) earlier.push(await this.#statisticsOf(pid));
+    const busy = busyIn([current, ...earlier.map(({ lines }) => lines)]);
     await this.#tell(
       worker,
-      planBackends(endpoints, servers, ({ proxy, name }) => busy.has(`${proxy}/${name}`)),
+      planBackends(endpoints, servers, (server) => busy.has(pathOf(server))),
     );
-    for (const [other, lines] of earlier) {
+    for (const { pid, lines } of earlier) {
       const dead = deadOfEarlier(endpoints, current, lines);
-      if (dead.size > 0) await this.#endSessions(other, dead).catch(() => undefined);
+      if (dead.size > 0) await this.#endSessions(pid, dead).catch(() => undefined);
     }
   }
 
-  /** Of all workers but this one, by pid. One that does not answer is on its way out. */
-  async #statisticsOfOthers(worker: number): Promise<ReadonlyMap<number, readonly Statistics[]>> {
-    const { workers } = await this.#processes();
-    const all = new Map<number, readonly Statistics[]>();
-    for (const { pid } of workers)
-      if (pid !== worker) all.set(pid, parseStatistics(await this.#ask(pid, ['show stat']).catch(() => '')));
-    return all;
+  /** One that does not answer is on its way out. */
+  async #statisticsOf(pid: number): Promise<WorkerStatistics> {
+    return { pid, lines: parseStatistics(await this.#ask(pid, ['show stat']).catch(() => '')) };
   }
 
   async #endSessions(worker: number, servers: ReadonlySet<string>): Promise<void> {

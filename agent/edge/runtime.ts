@@ -96,6 +96,9 @@ export interface Statistics {
 }
 
 /** Columns go by their names in the first line. */
+/** What it is of: a proxy's frontend or backend, or one of its servers. */
+export const pathOf = ({ proxy, name }: Pick<Statistics, 'proxy' | 'name'>): string => `${proxy}/${name}`;
+
 export function parseStatistics(text: string): readonly Statistics[] {
   const [head = '', ...lines] = text.split('\n');
   const names = head.replace(/^# /, '').split(',');

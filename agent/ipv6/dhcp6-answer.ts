@@ -35,14 +35,12 @@ export function answerDhcp6(bytes: Buffer, lease: Dhcp6Lease): Buffer | null {
   const first = (code: number) => asked?.options.find((option) => option.code === code)?.data;
   const clientId = first(OPTION.clientId);
   if (!asked || !isForUs(asked.type, clientId, first(OPTION.serverId), lease)) return null;
-  const options = optionsFor(asked, lease, first(OPTION.rapidCommit) !== undefined);
+  const isRapid = first(OPTION.rapidCommit) !== undefined;
+  const options = optionsFor(asked, lease, isRapid);
   return (
     options &&
     composeMessage({
-      type:
-        asked.type === MESSAGE.solicit && first(OPTION.rapidCommit) === undefined
-          ? MESSAGE.advertise
-          : MESSAGE.reply,
+      type: asked.type === MESSAGE.solicit && !isRapid ? MESSAGE.advertise : MESSAGE.reply,
       transaction: asked.transaction,
       options: [
         { code: OPTION.serverId, data: lease.serverId },

@@ -1,6 +1,6 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
-import { canonical6, wordsOf6 } from '../network/addresses.ts';
+import { canonical6, hexOf6 } from '../network/addresses.ts';
 import { answerDhcp6 } from './dhcp6-answer.ts';
 import { linkLocalInterfaces } from './interfaces6.ts';
 import type { Subnet6 } from './subnets6.ts';
@@ -77,11 +77,5 @@ function answerTo(bytes: Buffer, sender: string, { addresses, gatewayMac }: Subn
   if (address === undefined) return null;
   // A DUID of the kind "link-layer address", of Ethernet (RFC 8415, 11.4).
   const serverId = Buffer.from(`00030001${gatewayMac}`, 'hex');
-  return answerDhcp6(bytes, { serverId, address: bytesOf6(address) });
-}
-
-function bytesOf6(address: string): Buffer {
-  const bytes = Buffer.alloc(16);
-  for (const [index, word] of wordsOf6(address).entries()) bytes.writeUInt16BE(word, 2 * index);
-  return bytes;
+  return answerDhcp6(bytes, { serverId, address: Buffer.from(hexOf6(address).slice(2), 'hex') });
 }

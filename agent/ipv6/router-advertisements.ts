@@ -1,4 +1,3 @@
-import { truncateSync } from 'node:fs';
 import { chmod, mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Daemon } from '../edge/daemon.ts';
@@ -8,9 +7,6 @@ import type { Clock } from '../kit/clock.ts';
 import { WeftError } from '../kit/errors.ts';
 import { composeRadvdConfiguration, radvdServer } from './radvd-configuration.ts';
 import type { Subnet6 } from './subnets6.ts';
-
-/** What guests make it say never fills a disk. */
-const LOG_BYTES = 1024 * 1024;
 
 export interface RouterAdvertisementsOptions {
   /** Of nothing else. */
@@ -60,7 +56,8 @@ export class RouterAdvertisements {
     }
     const text = composeRadvdConfiguration(subnets);
     if (!isRunning) return this.#start(text);
-    if (this.#daemon.logBytes > LOG_BYTES) truncateSync(this.#log);
+    // Guests make it say much.
+    this.#daemon.trimLog();
     if (text === this.#loaded) return false;
     const isOther = text !== (await readFile(this.#file, 'utf8').catch(() => null));
     await this.#write(text);

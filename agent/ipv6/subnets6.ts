@@ -1,5 +1,6 @@
+import { macOf } from '../kit/addressing.ts';
 import { canonical6, linkLocalOf } from '../network/addresses.ts';
-import { bridgeName, hexOf4 } from '../network/names.ts';
+import { bridgeName } from '../network/names.ts';
 import { isRouting, type RouterPart } from '../network/router-part.ts';
 
 /** A subnet of this host's guests, as IPv6 is told to those that ask for it. */
@@ -26,7 +27,7 @@ export function composeSubnets6(part: RouterPart): readonly Subnet6[] {
             bridge: bridgeName(part.fleet, network),
             prefix: network.cidr6,
             mtu: part.backbone?.mtu ?? null,
-            gatewayMac: `5254${hexOf4(network.gateway)}`,
+            gatewayMac: macOf(network.gateway).replaceAll(':', ''),
             addresses: new Map(
               network.leases.flatMap(({ mac, address6 }) =>
                 address6 === undefined ? [] : [[linkLocalOf(mac), canonical6(address6)] as const],

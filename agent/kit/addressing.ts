@@ -36,6 +36,10 @@ export const familyOf = (address: string): Family | null =>
 /** As it stands before a port, and in a URL: one of IPv6 in brackets. */
 export const bracketed = (address: string): string => (address.includes(':') ? `[${address}]` : address);
 
+/** An address as the prefix of it alone; a prefix stays what it is. */
+export const asPrefix = (text: string): string =>
+  text.includes('/') ? text : `${text}/${text.includes(':') ? 128 : 32}`;
+
 export const widthOf = (family: Family): 32 | 128 => (family === 4 ? 32 : 128);
 
 /** An address as a number. @param address a valid one. */

@@ -1,11 +1,14 @@
 import { isIP, isIPv4, isIPv6 } from 'node:net';
-import { addressAt, parseRange, SERVICE_OFFSET } from '../kit/addressing.ts';
+import { addressAt, overlap, parseRange, SERVICE_OFFSET } from '../kit/addressing.ts';
 
 /** All 32 digits, so that a rule can compare it with raw bytes: `0xfd00…0001`. @param address IPv6, as the goal's schema lets it in. */
-export const hexOf6 = (address: string): string =>
-  `0x${wordsOf6(address)
-    .map((word) => word.toString(16).padStart(4, '0'))
-    .join('')}`;
+export const hexOf6 = (address: string): string => `0x${groupsOf6(address).join('')}`;
+
+/** All 32 digits with colons, as the kernel lists connections. */
+export const fullOf6 = (address: string): string => groupsOf6(address).join(':');
+
+const groupsOf6 = (address: string): readonly string[] =>
+  wordsOf6(address).map((word) => word.toString(16).padStart(4, '0'));
 
 /** The same of a hardware address. */
 export const hexOfMac = (mac: string): string => `0x${mac.replaceAll(':', '')}`;
@@ -46,6 +49,10 @@ export const is4 = isIPv4;
 export const is6 = isIPv6;
 
 export const prefixLength = (cidr: string): number => Number(cidr.split('/')[1]);
+
+/** Whether all of a prefix is in another one. */
+export const liesIn = (prefix: string, other: string): boolean =>
+  prefixLength(other) <= prefixLength(prefix) && overlap(other, prefix);
 
 /** The first address of a range after its own: the backbone's is where guests' resolvers ask for the fleet's names. */
 export const serviceAddress = (cidr: string): string => addressAt(parseRange(cidr).base + SERVICE_OFFSET);

@@ -1,5 +1,5 @@
 import type { ObservedLink } from './links-observed.ts';
-import { isPortName } from './names.ts';
+import { bridgeNic, isPortName } from './names.ts';
 
 /**
  * Whether all that is on a bridge is put back when the bridge is made anew: interfaces of guests, and a mesh's VXLAN, have names of ours by which
@@ -11,6 +11,5 @@ export const areOurs = (
   links: readonly Pick<ObservedLink, 'ifname' | 'master'>[],
 ): boolean => links.every(({ ifname, master }) => master !== bridge || isOurs(fleet, bridge, ifname));
 
-/** libvirt has kept an interface of its own on a bridge, for the bridge's hardware address. */
 const isOurs = (fleet: string, bridge: string, port: string): boolean =>
-  isPortName(fleet, port) || port === `${bridge}-nic`;
+  isPortName(fleet, port) || port === bridgeNic(bridge);

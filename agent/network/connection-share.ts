@@ -1,4 +1,4 @@
-import { NEARLY_FULL } from '../protocol/index.ts';
+import { isNearlyFull, NEARLY_FULL } from '../protocol/index.ts';
 
 /** How many connections a guest may begin: so many a second, and so many at once after a pause. */
 export interface Pace {
@@ -33,9 +33,6 @@ export function paceOf(max: number | null, wanted: number | 'off' | undefined): 
   const perSecond = wanted ?? Math.max(1, Math.floor((max ?? USUAL_MAX) / SECONDS_TO_FILL));
   return { perSecond, burst: perSecond };
 }
-
-/** From here on the table is nearly full. */
-export const isNearlyFull = ({ count, max }: TableFill): boolean => count >= max * NEARLY_FULL;
 
 /**
  * Who begins no connection until there is room again: of a table that is nearly full those that have most of it, as few as will do. The rest of

@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
-import { is4, wordsOf6 } from './addresses.ts';
+import { fullOf6, is4 } from './addresses.ts';
 import type { TableFill } from './connection-share.ts';
 
 const FOLDER = '/proc/sys/net/netfilter';
@@ -26,7 +26,9 @@ export const kernelTable: ConnectionTable = {
   },
   async countBy(owners) {
     const counts = new Map<string, number>();
-    const printed = new Map([...owners].map(([address, owner]) => [asListed(address), owner]));
+    const printed = new Map(
+      [...owners].map(([address, owner]) => [is4(address) ? address : fullOf6(address), owner]),
+    );
     for await (const line of createInterface({ input: createReadStream(LIST) })) {
       const owner = printed.get(SOURCE.exec(line)?.[1] ?? '');
       if (owner !== undefined) counts.set(owner, (counts.get(owner) ?? 0) + 1);
@@ -39,11 +41,3 @@ async function readNumber(what: string): Promise<number | null> {
   const text = await readFile(`${FOLDER}/nf_conntrack_${what}`, 'utf8').catch(() => '');
   return /^\d+$/.test(text.trim()) ? Number(text) : null;
 }
-
-/** With all 32 digits of an IPv6 address. */
-const asListed = (address: string): string =>
-  is4(address)
-    ? address
-    : wordsOf6(address)
-        .map((word) => word.toString(16).padStart(4, '0'))
-        .join(':');

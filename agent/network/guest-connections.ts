@@ -1,20 +1,12 @@
 import { WeftError } from '../kit/errors.ts';
-import { exec } from '../kit/exec.ts';
 import type { Logger } from '../kit/log.ts';
-import {
-  type ConnectionShare,
-  crowding,
-  isNearlyFull,
-  type Pace,
-  paceOf,
-  type TableFill,
-} from './connection-share.ts';
+import { isNearlyFull } from '../protocol/index.ts';
+import { type ConnectionShare, crowding, type Pace, paceOf, type TableFill } from './connection-share.ts';
 import { type ConnectionTable, kernelTable } from './connection-table.ts';
-import { composeSet, composeTableText } from './nft-text.ts';
+import { composeSet } from './nft-text.ts';
+import { tryRules } from './nft-try.ts';
 import { paceFlags } from './pace-rules.ts';
 import type { RouterPart } from './router-part.ts';
-
-const LIMIT_MS = 10_000;
 
 interface GuestConnectionsOptions {
   readonly log: Pick<Logger, 'warn' | 'info'>;
@@ -60,9 +52,10 @@ export class GuestConnections {
   /** Looks who crowds the table. @returns whether the rules are other ones now. */
   async look(part: RouterPart): Promise<boolean> {
     const fill = await this.#table.fill();
-    const guests = guestsOf(part);
+    // As long as there is room, nobody is asked for.
+    const guests = fill && isNearlyFull(fill) ? guestsOf(part) : NOBODY;
     const owners = new Map([...guests].flatMap(([id, all]) => all.map((each) => [each, id] as const)));
-    const crowd = fill && isNearlyFull(fill) ? crowding(await this.#table.countBy(owners), fill) : [];
+    const crowd = fill && owners.size > 0 ? crowding(await this.#table.countBy(owners), fill) : [];
     this.#seen = fill && { ...fill, barred: [...crowd] };
     const barred = crowd.flatMap((id) => guests.get(id) ?? []).sort();
     if (barred.join() === this.#barred.join()) return false;
@@ -80,12 +73,9 @@ export class GuestConnections {
     return true;
   }
 
-  /** With nothing left behind: nftables only checks it, in the kernel. */
   async #try(pace: Pace): Promise<boolean> {
-    const set = composeSet('pace', 'ether_addr', ['52:54:00:00:00:01'], paceFlags(pace));
-    const text = composeTableText('inet', 'weft_try', [set]);
     try {
-      await exec('nft', ['--check', '-f', '-'], { input: text, wholeInput: true, timeoutMs: LIMIT_MS });
+      await tryRules([composeSet('pace', 'ether_addr', ['52:54:00:00:00:01'], paceFlags(pace))]);
       return true;
     } catch (error) {
       this.#options.log.warn(
@@ -97,8 +87,12 @@ export class GuestConnections {
   }
 }
 
+type Guests = ReadonlyMap<string, readonly string[]>;
+
+const NOBODY: Guests = new Map();
+
 /** All addresses of each: of guests here by their ids, of those on other hosts by their first address. */
-const guestsOf = ({ networks, router }: RouterPart): ReadonlyMap<string, readonly string[]> =>
+const guestsOf = ({ networks, router }: RouterPart): Guests =>
   new Map<string, readonly string[]>([
     ...(router?.routes ?? []).map(({ address, address6 }) => [address, [address, address6]] as const),
     ...networks.flatMap(({ leases }) =>

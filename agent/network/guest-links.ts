@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { exec } from '../kit/exec.ts';
-import { fleetPrefix, isBridgeOf, isTapOf } from './names.ts';
+import { bridgeNic, isBridgeOf, isMeshOf, isTapOf } from './names.ts';
 
 const LIMIT_MS = 10_000;
 
@@ -21,6 +21,5 @@ export const areGuestsAmong = (fleet: string, all: readonly Link[]): boolean =>
       (master !== undefined && isBridgeOf(fleet, master) && !isHostsOwn(fleet, master, ifname)),
   );
 
-/** A mesh's VXLAN, and what libvirt has kept on a bridge for the bridge's hardware address. */
 const isHostsOwn = (fleet: string, bridge: string, port: string): boolean =>
-  port.startsWith(`wv${fleetPrefix(fleet)}-`) || port === `${bridge}-nic`;
+  isMeshOf(fleet, port) || port === bridgeNic(bridge);

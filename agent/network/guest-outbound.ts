@@ -1,6 +1,5 @@
-import { overlap } from '../kit/addressing.ts';
 import type { RouterGoal } from '../protocol/index.ts';
-import { isPrefix, prefixLength } from './addresses.ts';
+import { isPrefix, liesIn, prefixLength } from './addresses.ts';
 import { composeSet } from './nft-text.ts';
 
 type Guests = NonNullable<RouterGoal['outboundByGuest']>;
@@ -44,5 +43,5 @@ export const worldByGuest: readonly string[] = ['ip saddr @world4 accept', 'ip6 
 /** Elements of an interval set must not lie in one another: without the prefixes that another one has in it. */
 function widest(prefixes: readonly string[]): readonly string[] {
   const sorted = [...prefixes].sort((one, other) => prefixLength(one) - prefixLength(other));
-  return sorted.filter((prefix, index) => !sorted.slice(0, index).some((wider) => overlap(wider, prefix)));
+  return sorted.filter((prefix, index) => !sorted.slice(0, index).some((wider) => liesIn(prefix, wider)));
 }

@@ -1,3 +1,4 @@
+import { asPrefix } from '../kit/addressing.ts';
 import { is4 } from './addresses.ts';
 import type { ObservedLink, ObservedLinks } from './links-observed.ts';
 import type { WantedBridge, WantedLinks, WantedVxlan } from './links-wanted.ts';
@@ -234,12 +235,11 @@ function routeLines(context: Context): readonly string[] {
     ({ device, to, via }) => `${device} ${to} ${via}`,
   );
   const isReplaced = new Set(missing.map(({ to }) => to));
-  const whole = (to: string) => `${to}/${is4(to) ? 32 : 128}`;
   return [
     ...surplus
       .filter(({ to }) => !isReplaced.has(to))
-      .map(({ device, to }) => `route delete ${whole(to)} dev ${device}`),
-    ...missing.map(({ device, to, via }) => `route replace ${whole(to)} via ${via} dev ${device}`),
+      .map(({ device, to }) => `route delete ${asPrefix(to)} dev ${device}`),
+    ...missing.map(({ device, to, via }) => `route replace ${asPrefix(to)} via ${via} dev ${device}`),
   ];
 }
 

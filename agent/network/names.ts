@@ -10,11 +10,17 @@ export const tableName = (fleet: string) => `weft_${fleetPrefix(fleet)}`;
 export const bridgeName = (fleet: string, network: Pick<NetworkGoal, 'number'>) =>
   `wb${fleetPrefix(fleet)}-${network.number}`;
 
-/** `wb<fleet4>-<number>`, and nothing else: the name is the mark. */
-export function isBridgeOf(fleet: string, name: string): boolean {
+/** Of the network whose bridge has this name, which is the mark: `wb<fleet4>-<number>`, and nothing else. Null: it is no bridge of the fleet's. */
+export function bridgeNumber(fleet: string, name: string): number | null {
   const digits = /-([1-9][0-9]{0,4})$/.exec(name)?.[1];
-  return digits !== undefined && name === bridgeName(fleet, { number: Number(digits) });
+  if (digits === undefined || name !== bridgeName(fleet, { number: Number(digits) })) return null;
+  return Number(digits);
 }
+
+export const isBridgeOf = (fleet: string, name: string): boolean => bridgeNumber(fleet, name) !== null;
+
+/** What libvirt has kept on a bridge, for the bridge's hardware address. */
+export const bridgeNic = (bridge: string) => `${bridge}-nic`;
 
 /** The VXLAN on which the fleet's routers meet. */
 export const backboneDevice = (fleet: string) => `wx${fleetPrefix(fleet)}`;
@@ -30,7 +36,7 @@ export const tunnelDevice = (fleet: string) => `wg${fleetPrefix(fleet)}`;
 export const tapName = (fleet: string, address: string) => `wt${fleetPrefix(fleet)}-${hexOf4(address)}`;
 
 export const isTapOf = (fleet: string, name: string): boolean =>
-  name.startsWith(`wt${fleetPrefix(fleet)}-`) && /-[0-9a-f]{8}$/.test(name);
+  isOfKind('wt', fleet, name) && /-[0-9a-f]{8}$/.test(name);
 
 /** `10.128.0.11` → `0a80000b`. */
 export const hexOf4 = (address: string) =>
@@ -41,7 +47,12 @@ export const hexOf4 = (address: string) =>
 
 /** Whether it is an interface of a guest of the fleet's, or a mesh's VXLAN: what is on a bridge of guests. */
 export const isPortName = (fleet: string, name: string): boolean =>
-  ['wt', 'wv'].some((kind) => name.startsWith(`${kind}${fleetPrefix(fleet)}-`));
+  isOfKind('wt', fleet, name) || isMeshOf(fleet, name);
+
+export const isMeshOf = (fleet: string, name: string): boolean => isOfKind('wv', fleet, name);
+
+const isOfKind = (kind: string, fleet: string, name: string): boolean =>
+  name.startsWith(`${kind}${fleetPrefix(fleet)}-`);
 
 /** Whether it is a bridge, a guest's interface or a VXLAN of any fleet. */
 export const isFleetsName = (name: string): boolean => /^w[btvx][0-9a-f]{4}/.test(name);

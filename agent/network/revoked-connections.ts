@@ -1,5 +1,4 @@
-import { overlap } from '../kit/addressing.ts';
-import { is4 } from './addresses.ts';
+import { asPrefix, overlap } from '../kit/addressing.ts';
 import type { Blocks } from './nft-blocks.ts';
 import type { RouterPart } from './router-part.ts';
 
@@ -50,7 +49,7 @@ export function revokedConnections(
     ...guests.flatMap(({ family, address }) => ['-s', '-d'].map((side) => of(family, [side, address]))),
   ]);
   if (single.length <= MOST) return single;
-  const subnetOf = (end: string) => subnets.find((subnet) => overlap(subnet, whole(end))) ?? end;
+  const subnetOf = (end: string) => subnets.find((subnet) => overlap(subnet, asPrefix(end))) ?? end;
   const wide = unique([
     ...flows.flatMap(({ family, from, to }) =>
       deletionsOf({ family, from: subnetOf(from), to: subnetOf(to) }),
@@ -98,8 +97,6 @@ const deletionsOf = ({ family, from, to, service }: Gone): Deletions => {
     of(family, ['-s', to, '-d', from, ...at('--sport')]),
   ];
 };
-
-const whole = (end: string): string => (end.includes('/') ? end : `${end}/${is4(end) ? 32 : 128}`);
 
 const unique = (deletions: Deletions): Deletions => [
   ...new Map(deletions.map((each) => [each.join(' '), each])).values(),

@@ -1,6 +1,6 @@
-import { overlap } from '../kit/addressing.ts';
+import { asPrefix } from '../kit/addressing.ts';
 import type { NetworkGoal } from '../protocol/index.ts';
-import { is4, isPrefix, prefixLength } from './addresses.ts';
+import { isPrefix, liesIn } from './addresses.ts';
 import { isWhole } from './guest-outbound.ts';
 import type { Deletions } from './revoked-connections.ts';
 import type { RouterPart } from './router-part.ts';
@@ -45,9 +45,7 @@ function deletionOf(prefix: string, from: string, from6: string | undefined): De
 /** Prefixes that a guest reached, and that are in none of those that it reaches. */
 function lostOf({ before, after }: Change, subnet: string, address: string): readonly string[] {
   const now = allowedOf(after, subnet, address);
-  return allowedOf(before, subnet, address).filter(
-    (prefix) => !now.some((each) => overlap(each, prefix) && prefixLength(each) <= prefixLength(prefix)),
-  );
+  return allowedOf(before, subnet, address).filter((prefix) => !now.some((each) => liesIn(prefix, each)));
 }
 
 function allowedOf({ router }: RouterPart, subnet: string, address: string): readonly string[] {
@@ -56,8 +54,5 @@ function allowedOf({ router }: RouterPart, subnet: string, address: string): rea
     ...(router?.outboundByGuest ?? []).filter((each) => each.address === address),
   ];
   const allowed = entries.flatMap(({ allow }) => (allow === 'all' ? ['0.0.0.0/0', '::/0'] : allow));
-  return [...new Set(allowed.filter((each) => isPrefix(each, 4) || isPrefix(each, 6)).map(whole))].sort();
+  return [...new Set(allowed.filter((each) => isPrefix(each, 4) || isPrefix(each, 6)).map(asPrefix))].sort();
 }
-
-const whole = (prefix: string): string =>
-  prefix.includes('/') ? prefix : `${prefix}/${is4(prefix) ? 32 : 128}`;

@@ -1,6 +1,6 @@
-import { exec } from '../kit/exec.ts';
+import { composeChain } from './nft-text.ts';
+import { tryRules } from './nft-try.ts';
 
-const LIMIT_MS = 10_000;
 const OF_A_SOCKET = 'socket wildcard 0';
 
 /**
@@ -28,11 +28,10 @@ export class SocketAbility {
   }
 }
 
-function isTaken(): Promise<boolean> {
-  const chain = `type filter hook input priority filter; policy accept;\n${OF_A_SOCKET} accept\n`;
-  const input = `table inet weft_try {\nchain try {\n${chain}}\n}\n`;
-  return exec('nft', ['--check', '-f', '-'], { input, wholeInput: true, timeoutMs: LIMIT_MS }).then(
+const isTaken = (): Promise<boolean> =>
+  tryRules([
+    composeChain('try', 'type filter hook input priority filter; policy accept;', [`${OF_A_SOCKET} accept`]),
+  ]).then(
     () => true,
     () => false,
   );
-}

@@ -1,5 +1,4 @@
-import { overlap } from '../kit/addressing.ts';
-import { is6, prefixLength } from './addresses.ts';
+import { is6, liesIn, prefixLength } from './addresses.ts';
 
 /** As many of each as a controller takes of a host. */
 const MOST_NETWORKS = 64;
@@ -25,9 +24,6 @@ export function toldNetworks(networks: readonly string[], first: readonly string
   }
   return told.sort();
 }
-
-const liesIn = (network: string, other: string): boolean =>
-  prefixLength(other) <= prefixLength(network) && overlap(other, network);
 
 /** By how many bits it is narrower than a range of guests. */
 const widthOf = (network: string): number =>

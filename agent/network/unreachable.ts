@@ -1,5 +1,5 @@
-import { overlap } from '../kit/addressing.ts';
-import { canonical6, is4 } from './addresses.ts';
+import { asPrefix, overlap } from '../kit/addressing.ts';
+import { canonical6 } from './addresses.ts';
 import type { ObservedLink } from './links-observed.ts';
 import { isRouting, type RouterPart } from './router-part.ts';
 
@@ -42,11 +42,9 @@ export function possibleRanges(
   const own = links.filter(({ ifname }) => !isOurs(ifname)).flatMap(({ addr_info: all }) => all);
   const taken = [
     ...own.flatMap(({ local, prefixlen }) =>
-      local === undefined ? [] : [`${local}/${prefixlen ?? hostLength(local)}`],
+      local === undefined ? [] : [prefixlen === undefined ? asPrefix(local) : `${local}/${prefixlen}`],
     ),
-    ...near.map((each) => (each.includes('/') ? each : `${each}/${hostLength(each)}`)),
+    ...near.map(asPrefix),
   ];
   return ranges.filter((range) => !taken.some((each) => overlap(each, range)));
 }
-
-const hostLength = (address: string): 32 | 128 => (is4(address) ? 32 : 128);

@@ -92,6 +92,9 @@ export const strangerReport = z.object({
 /** Of what its table of connections holds: from here on a host bars guests that crowd it. */
 export const NEARLY_FULL = 0.75;
 
+export const isNearlyFull = ({ count, max }: { readonly count: number; readonly max: number }): boolean =>
+  count >= max * NEARLY_FULL;
+
 export const hostMetrics = z.object({
   cpuPercent: z.number(),
   memoryUsedMiB: z.number(),

@@ -1,4 +1,4 @@
-import { type HostMetrics, NEARLY_FULL } from '../../agent/protocol/index.ts';
+import { type HostMetrics, isNearlyFull } from '../../agent/protocol/index.ts';
 import type { Fleet } from '../fleet/contract.ts';
 import type { HostMode, HostRecord, VmRecord } from '../model/records.ts';
 import { describeStanding } from '../reconciler/encryption.ts';
@@ -116,7 +116,7 @@ const rollNotes = ({ name, drain }: HostRecord): readonly string[] =>
 
 /** A table of connections that is full lets nobody connect, neither guests nor the host. */
 function connectionNotes(seen: Connections | undefined): readonly string[] {
-  if (!seen || seen.count < seen.max * NEARLY_FULL) return [];
+  if (!seen || !isNearlyFull(seen)) return [];
   const { count, max, barred } = seen;
   const who = barred.length === 0 ? '' : `; these begin none until there is room: ${barred.join(', ')}`;
   return [

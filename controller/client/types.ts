@@ -323,9 +323,9 @@ export interface WhyAnswer {
   readonly hosts: readonly string[];
   readonly from: readonly NetworkGuest[];
   readonly to: readonly NetworkGuest[];
-  /** What rules on each host have counted. Absent: an older controller. */
   /** How load balancers serve it at this moment; null, or absent of an older controller: it leads through none, or is not allowed. */
   readonly now?: string | null;
+  /** What rules on each host have counted. Absent: an older controller. */
   readonly counters?: readonly ({ readonly host: string } & (RuleCounters | { readonly problem: string }))[];
 }
 

@@ -1,11 +1,10 @@
-import { isIPv6 } from 'node:net';
-import { overlap, range6Of } from '../../agent/kit/addressing.ts';
+import { asPrefix, overlap, range6Of } from '../../agent/kit/addressing.ts';
 import type { HostRecord, VmRecord } from '../model/records.ts';
 import type { NetworkWorld } from '../reconciler/network-world.ts';
 import { outOfReach } from '../reconciler/out-of-reach.ts';
 
 /** Every host drops these, whatever else it is told. */
-const LINK_LOCAL = ['169.254.0.0/16', 'fe80::/10'];
+export const LINK_LOCAL = ['169.254.0.0/16', 'fe80::/10'];
 
 /**
  * Why guests do not reach an address of the world although what is declared lets them out. Null: nothing is in the way.
@@ -17,7 +16,7 @@ export function obstacleOf(
   listed: readonly string[],
   world: NetworkWorld,
 ): string | null {
-  const isIn = (prefix: string) => overlap(prefix, wholeOf(address));
+  const isIn = (prefix: string) => overlap(prefix, asPrefix(address));
   const all = [...world.hosts.values()];
   if (LINK_LOCAL.some(isIn)) return `${address} is link-local: no guest reaches it`;
   if ([world.fleet.range, range6Of(world.fleet.uuid)].some(isIn))
@@ -33,7 +32,7 @@ function ownerOf(
   fleet: NetworkWorld['fleet'],
   hosts: readonly HostRecord[],
 ): string | null {
-  const isAmong = (addresses: readonly string[]) => addresses.some((each) => isIn(wholeOf(each)));
+  const isAmong = (addresses: readonly string[]) => addresses.some((each) => isIn(asPrefix(each)));
   if (isAmong(outOfReach({ public: fleet.public ?? [] }, []))) return 'a public address of the fleet';
   for (const { name, offer } of hosts)
     if (isAmong([offer?.underlay?.address ?? [], offer?.underlay?.own ?? []].flat()))
@@ -59,9 +58,6 @@ function besideOf(
   }
   return null;
 }
-
-const wholeOf = (address: string) =>
-  address.includes('/') ? address : `${address}/${isIPv6(address) ? 128 : 32}`;
 
 /** Those that judge: where the guests are; any, while none has a place. */
 function hostsOf(guests: readonly VmRecord[], all: readonly HostRecord[]): readonly HostRecord[] {

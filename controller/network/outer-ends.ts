@@ -1,12 +1,10 @@
-import { isIPv6 } from 'node:net';
-import { overlap, range6Of } from '../../agent/kit/addressing.ts';
+import { asPrefix, overlap, range6Of } from '../../agent/kit/addressing.ts';
 import { WeftError } from '../../agent/kit/errors.ts';
 import type { NetworkWorld } from '../reconciler/network-world.ts';
 import { type End, guestsOf, isSame } from './ends.ts';
+import { LINK_LOCAL } from './obstacle.ts';
 
-const LINK_LOCAL = ['169.254.0.0/16', 'fe80::/10'];
-
-const isIn = (address: string, prefix: string) => overlap(prefix, `${address}/${isIPv6(address) ? 128 : 32}`);
+const isIn = (address: string, prefix: string) => overlap(prefix, asPrefix(address));
 
 /**
  * That an address is one of the world, and not one that guests might have.

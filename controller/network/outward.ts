@@ -1,5 +1,4 @@
-import { isIPv6 } from 'node:net';
-import { overlap } from '../../agent/kit/addressing.ts';
+import { asPrefix, overlap } from '../../agent/kit/addressing.ts';
 import type { VmRecord } from '../model/records.ts';
 import type { NetworkWorld } from '../reconciler/network-world.ts';
 import { type Outbound, outboundOf, outboundOfGuest } from '../reconciler/outbound.ts';
@@ -53,7 +52,6 @@ function reaches(
   if (outbound === 'all') return { allowed: true, rule, reason: `outbound of ${id} is all of the world` };
   const only = `outbound of ${id} is ${outbound.join(', ')}`;
   if (address === null) return { allowed: true, rule, reason: `${only}, and nothing else` };
-  const whole = `${address}/${isIPv6(address) ? 128 : 32}`;
-  const allowed = outbound.some((prefix) => overlap(prefix, whole));
+  const allowed = outbound.some((prefix) => overlap(prefix, asPrefix(address)));
   return { allowed, rule, reason: allowed ? only : `${only}, where ${address} is not` };
 }

@@ -1,6 +1,6 @@
 import type { NetworkWorld } from '../reconciler/network-world.ts';
 import { type End, endOf, isSame } from './ends.ts';
-import { type PublishedView, publishedViews } from './view.ts';
+import { endpointOwner, type PublishedView, publishedViews } from './view.ts';
 
 const MOST_LISTED = 5;
 
@@ -31,8 +31,9 @@ export function publishedAt(
   };
 }
 
-function endAt({ id, type, port: first }: PublishedView, port: number, world: NetworkWorld): End | null {
-  const owner = id.slice(0, id.lastIndexOf('/'));
+function endAt(view: PublishedView, port: number, world: NetworkWorld): End | null {
+  const { type, port: first } = view;
+  const owner = endpointOwner(view);
   if (type === 'input') return port === first ? endOf(owner, world) : null;
   const instance = `${owner}-${port - first}`;
   return world.vms.has(instance) ? endOf(instance, world) : null;

@@ -51,6 +51,9 @@ export interface PublishedView {
   readonly addresses: readonly string[];
 }
 
+/** Id of the role or the machine that an endpoint is of. */
+export const endpointOwner = ({ id }: Pick<PublishedView, 'id'>): string => id.slice(0, id.lastIndexOf('/'));
+
 /** The network of an application, as its declaration and the records have it. */
 export interface NetworkView {
   readonly app: string;

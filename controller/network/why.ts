@@ -8,7 +8,7 @@ import { type End, endOf, guestsOf, type Inside } from './ends.ts';
 import { homeOf, isLinkLocal, refuseUnused } from './outer-ends.ts';
 import { outward, type Verdict } from './outward.ts';
 import { publishedAt } from './public-ends.ts';
-import { type GuestView, guestView, type PublishedView, publishedViews } from './view.ts';
+import { endpointOwner, type GuestView, guestView, type PublishedView, publishedViews } from './view.ts';
 
 export interface Question {
   readonly from: string;
@@ -34,8 +34,8 @@ export function whyOf(question: Question, world: NetworkWorld): WhyAnswer {
       ? publishedAt(asked.address, question, world)
       : null;
   const to = at && 'end' in at ? at.end : asked;
-  const declared = at && 'reason' in at ? dropped(at.reason) : decide(from, to, question, world);
   const home = homeOf(from, to, world);
+  const declared = at && 'reason' in at ? dropped(at.reason) : decide(from, to, home, question, world);
   const edges = home ? [home.host] : from.kind === 'world' ? edgesOf(world) : [];
   const own = [...guestsOf(from), ...guestsOf(to)].flatMap(({ host }) => host ?? []);
   const obstacle =
@@ -55,14 +55,19 @@ export function whyOf(question: Question, world: NetworkWorld): WhyAnswer {
 const placesOf = (guests: ReturnType<typeof guestsOf>): readonly string[] =>
   guests.flatMap(({ host }) => host ?? []);
 
-function decide(from: End, to: End, question: Question, world: NetworkWorld): Verdict {
+function decide(
+  from: End,
+  to: End,
+  home: ReturnType<typeof homeOf>,
+  question: Question,
+  world: NetworkWorld,
+): Verdict {
   if (from.kind === 'world') {
     if (to.kind === 'world')
       throw new WeftError('bad-request', 'both ends are outside of the fleet', {
         remedy: 'At least one end is an instance, a machine, a role, or a public address of an application.',
       });
     if (isLinkLocal(from)) return dropped('one end is link-local: nothing from there passes a router');
-    const home = homeOf(from, to, world);
     if (home)
       return {
         allowed: true,
@@ -143,7 +148,7 @@ function publishedOf(to: Inside, world: NetworkWorld): readonly PublishedView[] 
         ? [to.vm.id]
         : [...machines, ...to.guests.map(({ id }) => id)],
   );
-  return publishedViews(to.app, world).filter(({ id }) => owners.has(id.slice(0, id.lastIndexOf('/'))));
+  return publishedViews(to.app, world).filter((view) => owners.has(endpointOwner(view)));
 }
 
 /** Of instances that have one each, those of the instances that are asked for. */

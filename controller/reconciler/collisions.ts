@@ -1,15 +1,11 @@
-import { overlap } from '../../agent/kit/addressing.ts';
+import { asPrefix, overlap } from '../../agent/kit/addressing.ts';
 import type { NetworkHost } from './network-host.ts';
 
 /** Its own networks and addresses, and how it reaches its controller and its fence devices, as its agent tells them. */
 const surroundings = ({ offer }: NetworkHost): readonly (readonly [what: string, prefix: string])[] => [
   ...(offer?.underlay?.networks ?? []).map((each) => [`its network ${each}`, each] as const),
   ...(offer?.underlay?.own ?? []).map(
-    (each) =>
-      [
-        `${each}, an address of its own, its controller or a fence device,`,
-        `${each}/${each.includes(':') ? 128 : 32}`,
-      ] as const,
+    (each) => [`${each}, an address of its own, its controller or a fence device,`, asPrefix(each)] as const,
   ),
 ];
 

@@ -75,7 +75,10 @@ const allowOf = (outbound: Outbound): 'all' | string[] => (outbound === 'all' ? 
 /** In the order of subnets, and of guests' ids: what is the same is told the same. */
 function bySubnet(guests: readonly Guest[]): readonly (readonly [string, readonly Guest[]])[] {
   const subnets = new Map<string, Guest[]>();
-  for (const guest of [...guests].sort((one, other) => (one.id < other.id ? -1 : 1)))
-    subnets.set(guest.networkId, [...(subnets.get(guest.networkId) ?? []), guest]);
+  for (const guest of [...guests].sort((one, other) => (one.id < other.id ? -1 : 1))) {
+    const known = subnets.get(guest.networkId);
+    if (known) known.push(guest);
+    else subnets.set(guest.networkId, [guest]);
+  }
   return [...subnets].sort(([one], [other]) => (one < other ? -1 : 1));
 }

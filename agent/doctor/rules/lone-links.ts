@@ -1,14 +1,8 @@
 import { networkName } from '../../executor/names.ts';
-import { isBridgeOf, tableName } from '../../network/names.ts';
+import { bridgeNumber, isBridgeOf, tableName } from '../../network/names.ts';
 import { isRouting } from '../../network/router-part.ts';
 import type { Finding } from '../findings.ts';
 import type { DoctorWorld, Rule } from '../world.ts';
-
-/** Of the network whose bridge has this name; null: it ends in none. */
-function numberOf(bridge: string): number | null {
-  const digits = /-([1-9][0-9]{0,4})$/.exec(bridge)?.[1];
-  return digits === undefined ? null : Number(digits);
-}
 
 /** Bridges of the fleet that belong to no network of libvirt's, anybody's. One with something on it is left to a person. */
 export const loneBridges: Rule<Finding> = (world) => {
@@ -33,7 +27,7 @@ export const loneBridges: Rule<Finding> = (world) => {
 
 /** The network may be on its way: libvirt knows it, or the goal asks for it. */
 function isNetworkThere({ goal, networks, fleet }: DoctorWorld, bridge: string): boolean {
-  const number = numberOf(bridge);
+  const number = bridgeNumber(fleet, bridge);
   if (number === null) return false;
   return (
     networks.some(({ name }) => name === networkName(fleet, { number })) ||

@@ -1,11 +1,12 @@
+import { macOf } from '../../kit/addressing.ts';
 import type { NetworkSpec, NetworkView } from '../driver.ts';
 import { MARK_PREFIX, MARK_URI, readNetworkMark } from './mark.ts';
 import { composeXml, parseXml } from './xml.ts';
 
 type Lease = NetworkSpec['leases'][number];
-/** Options for libvirt's dnsmasq itself: https://libvirt.org/formatnetwork.html#network-namespaces */
 /** Of dnsmasq: it has nobody to ask but those that it is given for a domain. */
 const NAMES_ONLY = 'no-resolv';
+/** Options for libvirt's dnsmasq itself: https://libvirt.org/formatnetwork.html#network-namespaces */
 const DNSMASQ = 'http://libvirt.org/schemas/network/dnsmasq/1.0';
 
 /** A bridge of ours with exactly the given addresses. Format: https://libvirt.org/formatnetwork.html */
@@ -24,7 +25,7 @@ export function composeNetworkXml(spec: NetworkSpec): string {
       forward: { '@mode': 'open' },
       bridge: { '@name': spec.bridge, '@stp': 'off', '@delay': 0 },
       // The same on every host: a guest that comes here while it runs finds its gateway where it knows it to be.
-      mac: { '@address': gatewayMac(spec.gateway) },
+      mac: { '@address': macOf(spec.gateway) },
       ...(spec.resolver && {
         dns: { forwarder: { '@domain': spec.resolver.zone, '@addr': spec.resolver.address } },
       }),
@@ -45,10 +46,6 @@ export function composeNetworkXml(spec: NetworkSpec): string {
     },
   });
 }
-
-/** Made as those of guests are, from an address that no guest has. */
-const gatewayMac = (gateway: string): string =>
-  ['52', '54', ...gateway.split('.').map((part) => Number(part).toString(16).padStart(2, '0'))].join(':');
 
 const hostOf = (lease: Lease) => ({ '@mac': lease.mac, '@name': lease.hostname, '@ip': lease.address });
 

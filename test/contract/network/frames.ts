@@ -1,4 +1,5 @@
 import { hexOf6, linkLocalOf } from '../../../agent/network/addresses.ts';
+import { checksumOf, hex16 } from '../../support/network/frames6.ts';
 import type { Guest } from './fleet.ts';
 
 export const hexOf = (text: string) => Buffer.from(text, 'latin1').toString('hex');
@@ -8,7 +9,6 @@ const hex4 = (address: string) =>
     .split('.')
     .map((part) => Number(part).toString(16).padStart(2, '0'))
     .join('');
-const hex16 = (number: number) => number.toString(16).padStart(4, '0');
 /** Padded to what a wire carries at least. */
 export const frameOf = (to: string, from: string, type: string, payload: string) =>
   `${bare(to)}${bare(from)}${type}${payload}`.padEnd(120, '0');
@@ -26,13 +26,6 @@ export const udp4Of = (from: string, to: string, datagram: string) => ip4Of(UDP,
 export function redirectOf(gateway: string, packet: string): string {
   const message = (sum: string) => `0501${sum}${hex4(gateway)}${packet.slice(0, 56)}`;
   return message(checksumOf(message('0000')));
-}
-/** RFC 1071. */
-function checksumOf(hex: string): string {
-  let sum = 0;
-  for (let at = 0; at < hex.length; at += 4) sum += Number.parseInt(hex.slice(at, at + 4).padEnd(4, '0'), 16);
-  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
-  return hex16(~sum & 0xffff);
 }
 /** The first packet of a connection (RFC 9293), which carries text. */
 export function synOf(from: Guest, to: Guest, port: number, toPort: number, text: string): string {

@@ -7,7 +7,7 @@ const ROUTER_ADVERTISEMENT = 134;
 const ALL_NODES = 'ff02::1';
 const ALL_ROUTERS = 'ff02::2';
 
-const hex16 = (number: number) => number.toString(16).padStart(4, '0');
+export const hex16 = (number: number) => number.toString(16).padStart(4, '0');
 const bare = (number: string) => number.replace(/^0x/, '');
 
 /** An Ethernet frame in hex. @param packet of IPv6, in hex. */
@@ -53,9 +53,9 @@ export const routerSolicitation = (from: string, mac: string): string =>
 const linkOption = (mac: string) => `0101${bare(hexOfMac(mac))}`;
 
 /** Of the Internet (RFC 1071). */
-function checksumOf(hex: string): string {
+export function checksumOf(hex: string): string {
   let sum = 0;
-  for (let at = 0; at < hex.length; at += 4) sum += Number.parseInt(hex.slice(at, at + 4), 16);
+  for (let at = 0; at < hex.length; at += 4) sum += Number.parseInt(hex.slice(at, at + 4).padEnd(4, '0'), 16);
   while (sum > 0xffff) sum = (sum & 0xffff) + (sum >> 16);
   return hex16(~sum & 0xffff);
 }
