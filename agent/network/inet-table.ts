@@ -5,7 +5,7 @@ import { guestOutboundSets, isWhole, namedByGuest, worldByGuest } from './guest-
 import { meshedChain, meshedSets } from './meshed-rules.ts';
 import { backboneDevice, bridgeName, fleetPrefix, hexOf4, tableName } from './names.ts';
 import { composeChain, composeSet, composeTableText, verdicts } from './nft-text.ts';
-import { BEGINS, shareChain, shareSets } from './pace-rules.ts';
+import { BEGINS, BEGINS_ELSEWHERE, shareChain, shareSets } from './pace-rules.ts';
 import type { BackbonePart, RoutingPart } from './router-part.ts';
 import { nothingElse, sealedChains, sealedSources, unforwarded } from './sealed-rules.ts';
 import { ownConnections } from './socket-rules.ts';
@@ -16,12 +16,12 @@ const NEVER = ['169.254.0.0/16', 'fe80::/10'];
  * What belongs to a connection. One that begins asks for itself, also where the kernel still knows another of the same ports: its flow may be gone.
  * And a guest is told of no shorter way by anybody: what a redirect speaks of is a connection of the guest's own, so it would be related.
  */
-const ANSWERS = [
+const ESTABLISHED = [
   'ct state established tcp flags & (syn | ack) != syn accept',
   'ct state established meta l4proto != tcp accept',
-  'icmp type redirect counter drop',
-  'ct state related accept',
 ];
+const RELATED = ['icmp type redirect counter drop', 'ct state related accept'];
+const ANSWERS = [...ESTABLISHED, ...RELATED];
 const FILTER = (hook: string) => `type filter hook ${hook} priority filter; policy accept;`;
 
 /**
@@ -68,11 +68,12 @@ export function composeInetTable(
     ]),
     composeChain('outbound', null, outboundRules(part)),
     composeChain('from-guest', null, [
+      // Most of what there is. Who lives elsewhere by now has no connections: its tap is in no map of the bridge's table, which nothing here has to look up again.
+      ...ESTABLISHED,
       ...meshRules(part),
-      // Before what is established: a guest that lives elsewhere by now has no connections.
       'iifname . ip saddr != @guests4 counter drop',
       'iifname . ip6 saddr != @guests6 counter drop',
-      ...ANSWERS,
+      ...RELATED,
       ...toNobody(bridges),
       BEGINS,
       `oifname ${bridges} goto flows`,
@@ -108,7 +109,7 @@ export function composeInetTable(
       'counter drop',
     ]),
     composeChain('input', FILTER('input'), [
-      ...(joined ? [`${vxlanOf(joined)} goto vxlan`, ...nothingElse(joined)] : []),
+      ...(joined ? [judgedEarly(joined), `${vxlanOf(joined)} goto vxlan`, ...nothingElse(joined)] : []),
       `iifname ${bridges} goto guest-input`,
       ...onBackbone(`iifname ${device} goto backbone-input`),
     ]),
@@ -140,7 +141,7 @@ const backboneChains = ({ backbone }: BackbonePart, bridges: string): readonly s
     'ether saddr . ip6 saddr != @remote6 counter drop',
     ...ANSWERS,
     ...toNobody(bridges),
-    BEGINS,
+    ...BEGINS_ELSEWHERE,
     `oifname ${bridges} goto flows`,
     'counter drop',
   ]),
@@ -149,7 +150,7 @@ const backboneChains = ({ backbone }: BackbonePart, bridges: string): readonly s
     'ether saddr . ip6 saddr != @remote6 counter drop',
     'ct state established,related accept',
     ...ownConnections(`ip daddr ${backbone.self.address}`, `ip6 daddr ${backbone.self.address6}`),
-    BEGINS,
+    ...BEGINS_ELSEWHERE,
     `ip saddr ${backbone.cidr} udp dport 53 accept`,
     `ip saddr ${backbone.cidr} tcp dport 53 accept`,
     `ip saddr ${backbone.cidr} icmp type echo-request accept`,
@@ -365,24 +366,26 @@ const vxlanOf = (part: BackbonePart) =>
  */
 function earlyChains(fleet: string, joined: BackbonePart | null, bridges: string): readonly string[] {
   const hook = (name: string) => `type filter hook ${name} priority raw; policy accept;`;
-  const untracked = (own: string) => (joined ? [untrackedRule(joined, own)] : []);
   return [
     composeChain('early-in', hook('prerouting'), [
-      ...untracked('daddr'),
+      ...(joined ? [`${ownVxlan(joined, 'daddr')} goto vxlan`] : []),
       ...['wt', 'wv'].map((port) => `iifname "${port}${fleetPrefix(fleet)}-*" counter drop`),
     ]),
     composeChain('early-out', hook('output'), [
-      ...untracked('saddr'),
+      ...(joined ? [`${ownVxlan(joined, 'saddr')} notrack accept`] : []),
       `oifname ${bridges} icmp type redirect counter drop`,
       `oifname ${bridges} icmpv6 type nd-redirect counter drop`,
     ]),
   ];
 }
 
-function untrackedRule(part: BackbonePart, own: string): string {
+function ownVxlan(part: BackbonePart, own: string): string {
   const { underlay } = part.backbone.self;
-  return `${is4(underlay) ? 'ip' : 'ip6'} ${own} ${underlay} ${vxlanOf(part)} notrack accept`;
+  return `${is4(underlay) ? 'ip' : 'ip6'} ${own} ${underlay} ${vxlanOf(part)}`;
 }
+
+/** What is not tracked has been judged where it came in. Whatever else there is, to another address of this host or led here by somebody's rules, is still to be. */
+const judgedEarly = (part: BackbonePart): string => `ct state untracked ${ownVxlan(part, 'daddr')} accept`;
 
 /**
  * VXLAN is taken only from hosts of the goal, and of each only what it may send: frames of its router, and of guests that live there.
@@ -398,13 +401,13 @@ function vxlanChains(part: BackbonePart): readonly string[] {
   return [
     ...backbone.others.map((other) =>
       composeChain(chainOf(other), null, [
-        `@th,96,24 ${backbone.vni} @th,176,48 ${hexOfMac(other.mac)} accept`,
+        `@th,96,24 ${backbone.vni} @th,176,48 ${hexOfMac(other.mac)} notrack accept`,
         ...networks.flatMap(({ mesh }) => {
           const macs = (mesh?.peers ?? [])
             .filter(({ host }) => host === other.host)
             .map(({ mac }) => hexOfMac(mac));
           return mesh && macs.length > 0
-            ? [`@th,96,24 ${mesh.vni} @th,176,48 { ${[...new Set(macs)].join(', ')} } accept`]
+            ? [`@th,96,24 ${mesh.vni} @th,176,48 { ${[...new Set(macs)].join(', ')} } notrack accept`]
             : [];
         }),
         'counter drop',

@@ -33,12 +33,15 @@ export const shareSets = (
 
 const CHAIN = 'beginnings';
 
+/** Of who has too many of the connections already. */
+const NOT_BARRED = ['ip saddr @barred4 counter drop', 'ip6 saddr @barred6 counter drop'];
+
 /** Who gets here begins a connection: what is established passes before. */
 export const shareChain = ({ pace }: ConnectionShare): string =>
-  composeChain(CHAIN, null, [
-    'ip saddr @barred4 counter drop',
-    'ip6 saddr @barred6 counter drop',
-    ...(pace === null ? [] : ['ether saddr @pace counter drop']),
-  ]);
+  composeChain(CHAIN, null, [...NOT_BARRED, ...(pace === null ? [] : ['ether saddr @pace counter drop'])]);
 
+/** Of a guest of this host. */
 export const BEGINS = `ct state new jump ${CHAIN}`;
+
+/** Of who is behind another host's router, which has seen to the pace. */
+export const BEGINS_ELSEWHERE: readonly string[] = NOT_BARRED.map((rule) => `ct state new ${rule}`);

@@ -7,7 +7,7 @@ export const OUTCOME_TEXTS: Readonly<Record<Outcome, string>> = {
   connected: 'connected',
   refused: 'refused: it was reached, and nothing listens there',
   silent: 'no answer: dropped on its way, or nobody is there',
-  'no-route': 'no route: the guest has no way there',
+  'no-route': 'no route: the guest has none, or its host answers so for a guest that no rule joins it with',
   'no-program': 'not tried: the guest has neither a netcat nor bash',
 };
 

@@ -1,4 +1,4 @@
-import { type Document, isMap, isScalar, LineCounter, type Node, parseDocument } from 'yaml';
+import { type Document, type ErrorCode, isMap, isScalar, LineCounter, type Node, parseDocument } from 'yaml';
 import type { z } from 'zod';
 import { WeftError } from '../../agent/kit/errors.ts';
 import { issueText } from './issue-text.ts';
@@ -19,6 +19,17 @@ export const MAXIMUM_MODEL_BYTES = 1 << 20;
 const MAXIMUM_ALIASES = 100;
 const MAXIMUM_PROBLEMS = 50;
 
+const NO_YAML = 'The file is no YAML from here on, or from shortly before.';
+/** Where the parser speaks to programmers, or of what came of a mistake. */
+const YAML_PROBLEMS: Partial<Record<ErrorCode, Pick<ModelProblem, 'message' | 'fix'>>> = {
+  MULTIPLE_DOCS: {
+    message: 'a second document begins here, and a file is one application',
+    fix: 'Put it in a file of its own.',
+  },
+  TAB_AS_INDENT: { message: 'a tab indents this line', fix: 'Indent with spaces.' },
+  DUPLICATE_KEY: { message: 'this key is here a second time', fix: 'Leave one of the two out.' },
+};
+
 /** The text's places, for problems found after parsing. */
 export interface SourceMap {
   locate(path: readonly PropertyKey[], of: 'key' | 'value'): Pick<ModelProblem, 'line' | 'column'>;
@@ -36,7 +47,11 @@ export function parseModel(source: string): { document: ApplicationDocument; map
   };
   if (yaml.errors.length > 0)
     throw modelError(
-      yaml.errors.map((error) => ({ ...at(error.pos[0]), path: '', message: error.message, fix: null })),
+      yaml.errors.map((error) => ({
+        ...at(error.pos[0]),
+        path: '',
+        ...(YAML_PROBLEMS[error.code] ?? { message: error.message, fix: NO_YAML }),
+      })),
     );
   const map: SourceMap = { locate: (path, of) => at(offsetOf(yaml, path, of)) };
   const parsed = applicationDocument.safeParse(toData(yaml), { reportInput: true });

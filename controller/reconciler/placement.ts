@@ -5,6 +5,7 @@ import { nextIncarnation } from '../model/successor.ts';
 import { candidateOf, claimsOf } from '../scheduler/candidates.ts';
 import type { Claim, PlacementRequest } from '../scheduler/contract.ts';
 import { explain, summarize } from '../scheduler/explain.ts';
+import { isPassing } from '../scheduler/filters/host-state.ts';
 import { Placer } from '../scheduler/placer.ts';
 import { FAILURES_HELD_AGAINST_A_HOST } from '../scheduler/scorers/earlier-failures.ts';
 import { derived } from './derived.ts';
@@ -295,7 +296,7 @@ export class Placement {
       placement: explanation,
       ...(current.host === null ? { failure } : {}),
     });
-    this.draft.tell('vm-refused', record.id, message);
+    if (!isSameObstacle(current.placement, explanation)) this.draft.tell('vm-refused', record.id, message);
   }
 
   #load(): Placer {
@@ -320,6 +321,13 @@ const reservation = (failures: number) =>
 
 const isSameRefusal = (known: PlacementExplanation | null, now: PlacementExplanation): boolean =>
   known !== null && known.chosen === null && isSameDocument(known.hosts, now.hosts);
+
+/** Hosts that come and go change what is said of them each time; that is told of the hosts, and not once more of each VM that waits. */
+const isSameObstacle = (known: PlacementExplanation | null, now: PlacementExplanation): boolean =>
+  known !== null && known.chosen === null && isSameDocument(lasting(known), lasting(now));
+
+const lasting = ({ hosts }: PlacementExplanation) =>
+  hosts.map(({ host, reasons }) => ({ host, reasons: reasons.filter((reason) => !isPassing(reason)) }));
 
 /** What an incarnation is made from: what its reference means now. A machine keeps the image that its disk lies on. */
 export function imageOf(

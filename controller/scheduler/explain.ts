@@ -49,8 +49,13 @@ function explainHost(placer: Placer, request: PlacementRequest, load: Load) {
   };
 }
 
-/** One sentence for a refusal: the commonest obstacle, and the host that came nearest. */
+/** One sentence for a refusal: why each host refuses, those with one reason together. */
 export function summarize(explanation: PlacementExplanation): string {
   if (explanation.hosts.length === 0) return 'no host has joined yet';
-  return explanation.hosts.map(({ host, reasons }) => `${host}: ${reasons.join(', ')}`).join('; ');
+  const hostsOf = new Map<string, string[]>();
+  for (const { host, reasons } of explanation.hosts) {
+    const why = reasons.join(', ');
+    hostsOf.set(why, [...(hostsOf.get(why) ?? []), host]);
+  }
+  return [...hostsOf].map(([why, hosts]) => `${hosts.join(', ')}: ${why}`).join('; ');
 }

@@ -22,20 +22,54 @@ const program = new Command('lab')
 
 const withName = (command: Command) => command.option('--name <name>', 'which lab', 'lab');
 
-withName(program.command('up').description('bring a lab up: a controller and joined hosts'))
+/** From the 200th address of the lab's subnet on. */
+const MAXIMUM_PUBLIC = 50;
+
+interface UpArguments {
+  readonly name: string;
+  readonly hosts: string;
+  readonly bare?: boolean;
+  readonly json?: boolean;
+  readonly public: string;
+  readonly ipv6?: boolean;
+  readonly bmc?: boolean;
+  readonly shared?: readonly string[];
+}
+
+const countOf = (option: string, text: string, from: number, to: number): number => {
+  const count = Number(text);
+  if (!Number.isInteger(count) || count < from || count > to)
+    throw new WeftError('usage', `${option} ${text} is no number from ${from} to ${to}`);
+  return count;
+};
+
+withName(
+  program
+    .command('up [controller-options...]')
+    .description('bring a lab up: a controller and joined hosts; behind --, options of the controller'),
+)
   .option('--hosts <n>', 'how many hosts', '3')
   .option('--bare', 'hosts with libvirtd alone: no controller, no agents')
+  .option('--public <n>', 'addresses that the controller may give to applications', '0')
+  .option('--ipv6', 'IPv6 beside IPv4 on the network of the hosts')
+  .option('--bmc', 'each host has a BMC, and the controller may power it off')
+  .option('--shared <pool...>', 'names of pools that all hosts mount')
   .option('--json', 'print the status as JSON')
-  .action(async (options: { name: string; hosts: string; bare?: boolean; json?: boolean }) => {
-    const hosts = Number(options.hosts);
-    if (!Number.isInteger(hosts) || hosts < 1 || hosts > 50)
-      throw new WeftError('usage', `--hosts ${options.hosts} is no number from 1 to 50`);
+  .action(async (controller: string[], options: UpArguments) => {
+    const hosts = countOf('--hosts', options.hosts, 1, 50);
+    const publicAddresses = countOf('--public', options.public, 0, MAXIMUM_PUBLIC);
     const interrupted = (signal: NodeJS.Signals) => {
       say(`lab: ${signal}, taking it down`);
       void new Lab(options.name).down().finally(() => process.exit(1));
     };
     process.once('SIGINT', interrupted).once('SIGTERM', interrupted);
-    const lab = await Lab.up({ name: options.name, hosts, say, bare: options.bare === true });
+    const lab = await Lab.up({
+      ...{ name: options.name, hosts, say, controller, publicAddresses },
+      bare: options.bare === true,
+      ipv6: options.ipv6 === true,
+      bmc: options.bmc === true,
+      shared: options.shared ?? [],
+    });
     lab.keep();
     if (options.json) print(await statusOf(options.name));
     else

@@ -61,6 +61,7 @@ fi
 mkdir -p node_modules/.bin
 ln -sfn ../../controller/cli/weft.mjs node_modules/.bin/weft
 
+[ -d agent/node-libvirt/build ] || say 'compiling the binding to libvirt; about a minute'
 log=$(mktemp)
 npm run --silent build -w agent/node-libvirt >"$log" 2>&1 || { tail -n 30 "$log" >&2; stop "node-libvirt did not build; its log is $log"; }
 rm -f "$log"

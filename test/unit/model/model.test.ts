@@ -244,3 +244,18 @@ machines:
     expect(problems(', backup: {evry: 24h, keep: 1, to: vault}').join()).toContain('unknown key "evry"');
   });
 });
+
+test.each([
+  [
+    'a second document',
+    `${WHOLE}---\nname: shop\n`,
+    'a second document begins here',
+    'Put it in a file of its own.',
+  ],
+  ['a tab', 'apiVersion: weft/v1\nroles:\n\tweb: {}\n', 'a tab indents this line', 'Indent with spaces.'],
+  ['a key twice', `${WHOLE}name: shop\n`, 'this key is here a second time', 'Leave one of the two out.'],
+])('%s is told in words of the model', (_, source, message, fix) => {
+  expect(problemsOf(source)).toContainEqual(
+    expect.objectContaining({ message: expect.stringContaining(message), fix }),
+  );
+});

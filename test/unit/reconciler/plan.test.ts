@@ -193,6 +193,15 @@ describe('what is declared', () => {
     expect([...second.puts, ...second.deletes, ...second.events]).toEqual([]);
   });
 
+  test('says so no more while a host comes and goes, and its record has what is so now', () => {
+    const hosts = { h1: { memoryMiB: 64 }, h2: { memoryMiB: 64 } };
+    const vm = vmIn(plannedFor({ hosts }), 'crm/web-0');
+    if (!vm) throw new Error('its refusal is not on its record');
+    const second = plannedFor({ hosts, silent: ['h2'], vms: [{ ...vm, definition: CURRENT }] });
+    expect(eventsOf(second)).toEqual(['host-down h2']);
+    expect(vmIn(second, 'crm/web-0')?.failure?.message).toContain('h2: the host is down');
+  });
+
   test('backs off when its image means nothing, and keeps the error', () => {
     const world = aWorld({ vms: [web(0, { state: 'pending', host: null, image: null, incarnation: 0 })] });
     const failure = { code: 'not-found', message: 'there is no image tiny:stable' };
