@@ -1,10 +1,10 @@
 import { chmod, mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Daemon } from '../edge/daemon.ts';
-import { Restarts } from '../edge/restarts.ts';
 import { writeFileAtomic } from '../kit/atomic-file.ts';
 import type { Clock } from '../kit/clock.ts';
+import { Daemon } from '../kit/daemon.ts';
 import { WeftError } from '../kit/errors.ts';
+import { Restarts } from '../kit/restarts.ts';
 import { composeRadvdConfiguration, radvdServer } from './radvd-configuration.ts';
 import type { Subnet6 } from './subnets6.ts';
 

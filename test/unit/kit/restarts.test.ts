@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { Restarts } from '../../../agent/edge/restarts.ts';
+import { Restarts } from '../../../agent/kit/restarts.ts';
 
 test('what ended is started again at once, then after waits that grow', () => {
   const restarts = new Restarts();

@@ -1,5 +1,5 @@
-import { backOffMs } from '../kit/back-off.ts';
-import { isWithin } from '../kit/clock.ts';
+import { backOffMs } from './back-off.ts';
+import { isWithin } from './clock.ts';
 
 const WAITS = { firstMs: 250, maximumMs: 30_000, factor: 2 };
 /** What has lived so long has begun well. */
