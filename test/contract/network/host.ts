@@ -27,6 +27,9 @@ const limits: { readonly perSecond: number | 'off'; readonly max: number } | nul
 const tunnel = settings && new KernelTunnel(settings, log);
 /** Where it keeps what is wanted, once it is told. */
 let kept: KeptPart | null = null;
+/** What it waits for before it writes that down: as a disk that hangs. */
+let disk = Promise.resolve();
+let release: () => void = () => undefined;
 const network = new NftHostNetwork({
   log,
   kept: {
@@ -34,7 +37,10 @@ const network = new NftHostNetwork({
       return kept?.fleet ?? '0000';
     },
     found: async () => kept?.found() ?? null,
-    keep: async (part) => kept?.keep(part),
+    keep: async (part) => {
+      await disk;
+      await kept?.keep(part);
+    },
   },
   guarded: async () => guarded,
   ...(tunnel === null ? {} : { tunnel }),
@@ -64,6 +70,7 @@ type Request = { readonly id: number } & (
   | { readonly do: 'apply'; readonly part: RouterPart }
   | { readonly do: 'nft'; readonly text: string }
   | { readonly do: 'keep'; readonly fleet: string; readonly file: string }
+  | { readonly do: 'disk'; readonly hangs: boolean }
   | { readonly do: 'heal' }
   | { readonly do: 'ability'; readonly fleet: string }
   | { readonly do: 'counters'; readonly fleet: string; readonly question: RuleQuestion }
@@ -109,6 +116,13 @@ async function work(request: Request): Promise<unknown> {
       return { hasChanged: await network.lookAtConnections(), seen: network.connections };
     case 'keep':
       kept = new KeptPart({ fleet: request.fleet, file: request.file, bootId: 'this boot', log });
+      return true;
+    case 'disk':
+      release();
+      if (request.hangs)
+        disk = new Promise((resolve) => {
+          release = resolve;
+        });
       return true;
     case 'heal':
       return network.heal();
