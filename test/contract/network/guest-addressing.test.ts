@@ -1,4 +1,4 @@
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, rm, rmdir, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -166,6 +166,64 @@ test('of what tells guests of IPv6 each part may be killed, and the next look pu
   expect(await radvdOf('h1')).toEqual(pids);
   await forget6(web);
   await expectAddressed(web);
+});
+
+const problemOf = (host: string) => stage.host(host).router.ask<string | null>({ do: 'problem' });
+async function endRadvd(host: string): Promise<void> {
+  const pids = await radvdOf(host);
+  await stage.run(host, ['kill', '-9', ...pids.map(String)]);
+  await waitFor(
+    'radvd to be gone',
+    () => radvdOf(host),
+    (left) => left.length === 0,
+    30_000,
+  );
+}
+
+test('that a host has no radvd is told until it has one', async () => {
+  expect(await problemOf('h1')).toBeNull();
+  const gone = join(folder, 'h1.gone');
+  await writeFile(gone, '');
+  await endRadvd('h1');
+  expect(await heal('h1')).toBe(false);
+  expect(await problemOf('h1')).toMatch(
+    /^guests whose image reads no seed get no IPv6: this host has no radvd; install it/,
+  );
+  await rm(gone);
+  expect(await heal('h1')).toBe(true);
+  expect(await problemOf('h1')).toBeNull();
+  expect(await radvdOf('h1')).not.toEqual([]);
+});
+
+test('that radvd ends by itself whenever it is started is told, and by no look in between taken back', async () => {
+  // Where its number is to be written, it cannot be.
+  const taken = join(folder, 'h2', 'radvd.pid');
+  await endRadvd('h2');
+  await rm(taken, { force: true });
+  await mkdir(taken);
+  await waitFor(
+    'the problem to be told',
+    async () => {
+      await heal('h2');
+      return problemOf('h2');
+    },
+    (problem) => problem?.includes('radvd ends again and again: see ') === true,
+    60_000,
+  );
+  for (const _look of [1, 2, 3]) {
+    expect(await heal('h2')).toBe(false);
+    expect(await problemOf('h2')).not.toBeNull();
+  }
+  await rmdir(taken);
+  await waitFor(
+    'radvd to be there',
+    async () => {
+      await heal('h2');
+      return radvdOf('h2');
+    },
+    (pids) => pids.length > 0,
+    60_000,
+  );
 });
 
 const SERVERS_MAC = '33:33:00:01:00:02';

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { GuestAddressing } from '../../../agent/ipv6/guest-addressing.ts';
 import { systemClock } from '../../../agent/kit/clock.ts';
@@ -30,6 +31,14 @@ let kept: KeptPart | null = null;
 /** What it waits for before it writes that down: as a disk that hangs. */
 let disk = Promise.resolve();
 let release: () => void = () => undefined;
+const addressing =
+  advertisements === undefined
+    ? null
+    : new GuestAddressing({
+        // Whoever puts a file of this name there takes radvd away from the host.
+        ...{ folder: advertisements, isInstalled: async () => !existsSync(`${advertisements}.gone`) },
+        ...{ clock: systemClock, log, onChange: () => undefined },
+      });
 const network = new NftHostNetwork({
   log,
   kept: {
@@ -44,14 +53,7 @@ const network = new NftHostNetwork({
   },
   guarded: async () => guarded,
   ...(tunnel === null ? {} : { tunnel }),
-  ...(advertisements === undefined
-    ? {}
-    : {
-        addressing: new GuestAddressing({
-          ...{ folder: advertisements, isInstalled: async () => true },
-          ...{ clock: systemClock, log },
-        }),
-      }),
+  ...(addressing === null ? {} : { addressing }),
   ...(limits === null
     ? {}
     : { guestConnections: new GuestConnections({ ...limits, log, table: tableOf(limits.max) }) }),
@@ -72,6 +74,7 @@ type Request = { readonly id: number } & (
   | { readonly do: 'keep'; readonly fleet: string; readonly file: string }
   | { readonly do: 'disk'; readonly hangs: boolean }
   | { readonly do: 'heal' }
+  | { readonly do: 'problem' }
   | { readonly do: 'ability'; readonly fleet: string }
   | { readonly do: 'counters'; readonly fleet: string; readonly question: RuleQuestion }
   | { readonly do: 'connections' }
@@ -124,6 +127,8 @@ async function work(request: Request): Promise<unknown> {
           release = resolve;
         });
       return true;
+    case 'problem':
+      return addressing?.problem ?? null;
     case 'heal':
       return network.heal();
     case 'underlay':
