@@ -6,7 +6,7 @@ import { linkLocalOf } from '../../../agent/network/addresses.ts';
 import { bridgeName } from '../../../agent/network/names.ts';
 import { frameOf6, routerAdvertisement, udp6 } from '../../support/network/frames6.ts';
 import { waitFor } from '../../support/wait-for.ts';
-import { aGuest, FLEET, type Guest, gatewayMacOf, numberOfRole, partOf } from './fleet.ts';
+import { aGuest, FLEET, type Guest, gateway6Of, gatewayMacOf, numberOfRole, partOf } from './fleet.ts';
 import { Stage } from './stage.ts';
 
 const hosts = ['h1', 'h2'];
@@ -39,6 +39,18 @@ const ask6 = ({ id }: Guest) =>
     [
       'mount -t tmpfs tmpfs /run && mount -t tmpfs tmpfs /var/lib/dhcpcd',
       'exec dhcpcd --ipv6only --oneshot --nobackground --waitip=6 --persistent --timeout 25 --config /dev/null --script /bin/true eth0 2>&1',
+    ].join(' && '),
+  ]);
+
+/** Whom its client is told to ask for names. */
+const nameServersOf = ({ id }: Guest) =>
+  stage.run(id, [
+    ...['unshare', '--mount', 'sh', '-c'],
+    [
+      'mount -t tmpfs tmpfs /run && mount -t tmpfs tmpfs /var/lib/dhcpcd',
+      `printf '#!/bin/sh\\necho "$new_dhcp6_name_servers" >>/run/told\\n' >/run/tell && chmod 755 /run/tell`,
+      'dhcpcd --ipv6only --oneshot --nobackground --waitip=6 --persistent --timeout 25 --config /dev/null --option dhcp6_name_servers --script /run/tell eth0 >&2',
+      'sort -u /run/told',
     ].join(' && '),
   ]);
 
@@ -109,6 +121,16 @@ test('a guest that reads no seed has its one address and its way out, whatever i
   await forget6(web);
   await expectAddressed(web);
   expect(await connects(web, db, 5432)).toEqual([true]);
+});
+
+test('a guest that asks for a server of names is told its gateway', async () => {
+  const told = await waitFor(
+    'its client to be told',
+    () => nameServersOf(web).catch(String),
+    (text) => text.includes(gateway6Of(web.role)),
+    60_000,
+  );
+  expect(told.trim()).toBe(gateway6Of(web.role));
 });
 
 test('a guest that has IPv6 by its seed keeps it, and gets no second address, also where it listens to routers', async () => {
