@@ -24,7 +24,10 @@ test('of a controller that knows no routers, or no IPv6, nothing is told', () =>
 });
 
 test('a router is advertised of whose prefix nobody makes itself an address', () => {
-  const subnet = { bridge: 'wbf1ee-4', prefix: 'fd00:1::/64', gatewayMac: '', addresses: new Map() };
+  const subnet = {
+    ...{ bridge: 'wbf1ee-4', prefix: 'fd00:1::/64', gateway: 'fd00:1::1' },
+    ...{ gatewayMac: '', addresses: new Map<string, string>() },
+  };
   const text = composeRadvdConfiguration([{ ...subnet, mtu: 1390 }]);
   expect(text).toBe(`interface wbf1ee-4 {
  IgnoreIfMissing on;
