@@ -19,11 +19,7 @@ module.exports = {
     only('protocol-imports-kit', '^agent/protocol/', '^agent/(protocol|kit)/'),
     only('guard-imports-kit', '^agent/guard/(?!lease-keeper)', '^agent/(guard|kit)/'),
     only('edge-imports-protocol-and-kit', '^agent/edge/', '^agent/(edge|protocol|kit)/'),
-    only(
-      'ipv6-imports-network',
-      '^agent/ipv6/',
-      '^agent/((ipv6|network|protocol|kit)/|edge/(daemon|restarts)\\.ts$)',
-    ),
+    only('ipv6-imports-network', '^agent/ipv6/', '^agent/(ipv6|network|protocol|kit)/'),
     only('names-imports-kit', '^agent/names/', '^agent/(names|kit|protocol)/'),
     only('agent-never-controller', '^agent/', '^(agent|images)/'),
     only('images-imports-kit', '^images/', '^(images|agent/kit)/'),

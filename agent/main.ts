@@ -155,6 +155,11 @@ async function run({ log, configuration, paths, identity }: Parts): Promise<void
     ),
   });
   await underlay.start();
+  const addressing = new GuestAddressing({
+    folder: paths.advertisements,
+    isInstalled: () => isInstalled('radvd'),
+    ...{ clock, log, onChange },
+  });
   const network = new NftHostNetwork({
     log,
     guarded: async () => underlay.latest.guarded,
@@ -162,12 +167,7 @@ async function run({ log, configuration, paths, identity }: Parts): Promise<void
     isMaking: (bridge) => executor.isMakingBridge(bridge),
     never: () => underlay.latest.never,
     kept: new KeptPart({ file: paths.router, fleet, bootId, log }),
-    tunnel,
-    addressing: new GuestAddressing({
-      folder: paths.advertisements,
-      isInstalled: () => isInstalled('radvd'),
-      ...{ clock, log },
-    }),
+    ...{ tunnel, addressing },
     guestConnections: new GuestConnections({ log, ...configuration.connections }),
   });
   const backups = new BackupKeeper({
@@ -223,6 +223,7 @@ async function run({ log, configuration, paths, identity }: Parts): Promise<void
     migrations: () => migrations.report(),
     edge: () => withNames(edge.report(), names.report()),
     connections: () => network.connections,
+    networkProblems: () => (addressing.problem === null ? [] : [addressing.problem]),
     send: (report) => session.send(report),
   });
   peers.onChanged(() => observer.changed());

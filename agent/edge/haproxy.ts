@@ -4,12 +4,13 @@ import { mkdir, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeFileAtomic } from '../kit/atomic-file.ts';
 import type { Clock } from '../kit/clock.ts';
+import { Daemon } from '../kit/daemon.ts';
 import { WeftError } from '../kit/errors.ts';
 import { exec } from '../kit/exec.ts';
+import { Restarts } from '../kit/restarts.ts';
 import { type Challenge, isChallengeEndpoint, type PublishedEndpoint } from '../protocol/index.ts';
 import { planBackends } from './backend-plan.ts';
 import { CHALLENGES_FILE, challengesText, parseChallenges, planChallenges } from './challenges.ts';
-import { Daemon } from './daemon.ts';
 import { busyIn, deadOfEarlier, endSessions } from './earlier-workers.ts';
 import type { WorkerStatistics } from './endpoint-totals.ts';
 import { connectionsOfOne } from './fair-share.ts';
@@ -20,7 +21,6 @@ import {
   type HaproxyPlaces,
 } from './haproxy-configuration.ts';
 import { refusedLines } from './refusals.ts';
-import { Restarts } from './restarts.ts';
 import {
   askHaproxy,
   type Processes,

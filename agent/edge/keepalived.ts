@@ -3,12 +3,12 @@ import { networkInterfaces } from 'node:os';
 import { join } from 'node:path';
 import { writeFileAtomic } from '../kit/atomic-file.ts';
 import type { Clock } from '../kit/clock.ts';
+import { Daemon } from '../kit/daemon.ts';
 import { exec } from '../kit/exec.ts';
+import { Restarts } from '../kit/restarts.ts';
 import type { SharedAddress } from '../protocol/index.ts';
-import { Daemon } from './daemon.ts';
 import { composeKeepalivedConfiguration, type OwnLink } from './keepalived-configuration.ts';
 import { PlacedAddresses, placedBy } from './placed-addresses.ts';
-import { Restarts } from './restarts.ts';
 import { edgeServers } from './servers.ts';
 
 const LIMIT_MS = 10_000;

@@ -23,6 +23,8 @@ export interface Dhcp6Lease {
   readonly serverId: Buffer;
   /** The one address that the guest has: 16 bytes. */
   readonly address: Buffer;
+  /** Whom it asks for names: 16 bytes. */
+  readonly nameServer: Buffer;
 }
 
 /**
@@ -46,9 +48,26 @@ export function answerDhcp6(bytes: Buffer, lease: Dhcp6Lease): Buffer | null {
         { code: OPTION.serverId, data: lease.serverId },
         ...(clientId ? [{ code: OPTION.clientId, data: clientId }] : []),
         ...options,
+        ...nameServers(asked, lease),
       ],
     })
   );
+}
+
+/** What belongs to a guest's configuration is told to those that want it (RFC 8415, 18.3). */
+const CONFIGURING: readonly number[] = [
+  MESSAGE.solicit,
+  MESSAGE.request,
+  MESSAGE.renew,
+  MESSAGE.rebind,
+  MESSAGE.informationRequest,
+];
+
+function nameServers({ type, options }: Dhcp6Message, { nameServer }: Dhcp6Lease): readonly Dhcp6Option[] {
+  const wanted = options.find(({ code }) => code === OPTION.optionRequest)?.data ?? Buffer.alloc(0);
+  const codes = Array.from({ length: wanted.length >> 1 }, (_, index) => wanted.readUInt16BE(2 * index));
+  const isWanted = CONFIGURING.includes(type) && codes.includes(OPTION.nameServers);
+  return isWanted ? [{ code: OPTION.nameServers, data: nameServer }] : [];
 }
 
 /** Which ids a message has to have, and must not have (RFC 8415, 16). */

@@ -17,9 +17,12 @@ export const OPTION = {
   serverId: 2,
   nonTemporary: 3,
   address: 5,
+  optionRequest: 6,
   preference: 7,
   status: 13,
   rapidCommit: 14,
+  /** RFC 3646. */
+  nameServers: 23,
   delegation: 25,
 } as const;
 

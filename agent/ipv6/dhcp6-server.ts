@@ -72,10 +72,12 @@ export class Dhcp6Server {
 }
 
 /** Rules let a guest send from its own link-local address only. @param sender with its zone. */
-function answerTo(bytes: Buffer, sender: string, { addresses, gatewayMac }: Subnet6): Buffer | null {
+function answerTo(bytes: Buffer, sender: string, { addresses, gateway, gatewayMac }: Subnet6): Buffer | null {
   const address = addresses.get(canonical6(sender.split('%')[0] ?? ''));
   if (address === undefined) return null;
   // A DUID of the kind "link-layer address", of Ethernet (RFC 8415, 11.4).
   const serverId = Buffer.from(`00030001${gatewayMac}`, 'hex');
-  return answerDhcp6(bytes, { serverId, address: Buffer.from(hexOf6(address).slice(2), 'hex') });
+  return answerDhcp6(bytes, { serverId, address: bytesOf6(address), nameServer: bytesOf6(gateway) });
 }
+
+const bytesOf6 = (address: string): Buffer => Buffer.from(hexOf6(address).slice(2), 'hex');

@@ -6,17 +6,29 @@ import { Dhcp6Server } from './dhcp6-server.ts';
 import { RouterAdvertisements, type RouterAdvertisementsOptions } from './router-advertisements.ts';
 import { composeSubnets6, type Subnet6 } from './subnets6.ts';
 
+const LONGEST = 1_024;
+
+export interface GuestAddressingOptions extends RouterAdvertisementsOptions {
+  readonly log: Pick<Logger, 'warn' | 'info'>;
+  /** There is another problem, or none any more. */
+  readonly onChange: () => void;
+}
+
 /** IPv6 for guests whose image reads no seed: a router that is advertised, and a server that tells each guest its one address. */
 export class GuestAddressing {
-  readonly #log: Pick<Logger, 'warn' | 'info'>;
+  readonly #options: GuestAddressingOptions;
   readonly #advertisements: RouterAdvertisements;
   readonly #server = new Dhcp6Server();
-  /** What was said of it last; it is said once. */
   #problem: string | null = null;
 
-  constructor(options: RouterAdvertisementsOptions & { readonly log: Pick<Logger, 'warn' | 'info'> }) {
-    this.#log = options.log;
+  constructor(options: GuestAddressingOptions) {
+    this.#options = options;
     this.#advertisements = new RouterAdvertisements(options);
+  }
+
+  /** Why guests that read no seed are not told of IPv6, for people; null: they are, or there are none. */
+  get problem(): string | null {
+    return this.#problem;
   }
 
   /**
@@ -32,11 +44,17 @@ export class GuestAddressing {
     return done.some((each) => each.status === 'fulfilled' && each.value);
   }
 
+  /** It is said once. */
   #tell(error: unknown): void {
-    const problem = error === undefined ? null : WeftError.from(error).message;
+    const problem = error === undefined ? null : describe(WeftError.from(error));
     if (problem === this.#problem) return;
-    if (problem === null) this.#log.info({}, 'guests are told of IPv6 as they should be');
-    else this.#log.warn({ err: error }, 'guests that read no seed are not told of IPv6; trying again');
+    const { log, onChange } = this.#options;
+    if (problem === null) log.info({}, 'guests are told of IPv6 as they should be');
+    else log.warn({ err: error }, 'guests that read no seed are not told of IPv6; trying again');
     this.#problem = problem;
+    onChange();
   }
 }
+
+const describe = ({ message, remedy }: WeftError): string =>
+  `guests whose image reads no seed get no IPv6: ${message}${remedy ? `; ${remedy}` : ''}`.slice(0, LONGEST);

@@ -1,10 +1,10 @@
 import { chmod, mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Daemon } from '../edge/daemon.ts';
-import { Restarts } from '../edge/restarts.ts';
 import { writeFileAtomic } from '../kit/atomic-file.ts';
 import type { Clock } from '../kit/clock.ts';
+import { Daemon } from '../kit/daemon.ts';
 import { WeftError } from '../kit/errors.ts';
+import { Restarts } from '../kit/restarts.ts';
 import { composeRadvdConfiguration, radvdServer } from './radvd-configuration.ts';
 import type { Subnet6 } from './subnets6.ts';
 
@@ -48,6 +48,12 @@ export class RouterAdvertisements {
    * @throws WeftError `not-supported` where it is not installed, `command-failed` when it ends again and again.
    */
   async keep(subnets: readonly Subnet6[]): Promise<boolean> {
+    const isChanged = await this.#align(subnets);
+    if (subnets.length > 0 && this.#restarts.keepsEnding(this.#options.clock.now())) throw this.#endsAgain();
+    return isChanged;
+  }
+
+  async #align(subnets: readonly Subnet6[]): Promise<boolean> {
     const { isRunning } = this.#daemon;
     if (subnets.length === 0) {
       this.#loaded = null;
@@ -68,21 +74,20 @@ export class RouterAdvertisements {
   async #start(text: string): Promise<boolean> {
     this.#loaded = null;
     const nowMs = this.#options.clock.now();
-    if (!this.#restarts.mayStart(nowMs))
-      throw new WeftError('command-failed', `radvd ends again and again: see ${this.#log}`);
+    if (!this.#restarts.mayStart(nowMs)) throw this.#endsAgain();
     if (!(await this.#options.isInstalled()))
-      throw new WeftError(
-        'not-supported',
-        'guests whose image reads no seed get no IPv6: this host has no radvd',
-        {
-          remedy: 'install it (Debian: radvd), and the agent begins to use it',
-        },
-      );
+      throw new WeftError('not-supported', 'this host has no radvd', {
+        remedy: 'install it (Debian: radvd), and the agent begins to use it',
+      });
     await this.#write(text);
     this.#restarts.started(nowMs);
     this.#daemon.start();
     this.#loaded = text;
     return true;
+  }
+
+  #endsAgain(): WeftError {
+    return new WeftError('command-failed', `radvd ends again and again: see ${this.#log} there`);
   }
 
   /** It reads its configuration as another user, who has no other files here. */

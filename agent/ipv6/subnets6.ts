@@ -8,6 +8,8 @@ export interface Subnet6 {
   readonly bridge: string;
   /** Its /64. */
   readonly prefix: string;
+  /** The address at which its gateway answers guests' questions for names, as by IPv4: libvirt's dnsmasq listens at all that its bridge has. */
+  readonly gateway: string;
   /** Of its guests; null: the underlay's is not known. */
   readonly mtu: number | null;
   /** The hardware address of its gateway, which is the same on every host: 12 hex digits. */
@@ -26,6 +28,7 @@ export function composeSubnets6(part: RouterPart): readonly Subnet6[] {
           {
             bridge: bridgeName(part.fleet, network),
             prefix: network.cidr6,
+            gateway: canonical6(network.gateway6),
             mtu: part.backbone?.mtu ?? null,
             gatewayMac: macOf(network.gateway).replaceAll(':', ''),
             addresses: new Map(

@@ -28,6 +28,7 @@ export class KeptPart {
   readonly #options: KeptPartOptions;
   readonly #writes = new ExclusiveRunner();
   #found: Promise<RouterPart | null> | null = null;
+  #wanted: RouterPart | null = null;
   #written = '';
 
   constructor(options: KeptPartOptions) {
@@ -44,12 +45,16 @@ export class KeptPart {
     return this.#found;
   }
 
-  /** Never fails: what cannot be written is lost to the next agent only. */
+  /**
+   * Writes down what is wanted now; what was overtaken while a disk was slow is not written. Never fails: what cannot be written is told, and
+   * lost to the next agent only.
+   */
   keep(part: RouterPart): Promise<void> {
+    this.#wanted = part;
     return this.#writes.run('file', async () => {
       await this.found();
       const { file, bootId, log } = this.#options;
-      const text = `${JSON.stringify({ bootId, part: withoutServed(part) })}\n`;
+      const text = `${JSON.stringify({ bootId, part: withoutServed(this.#wanted ?? part) })}\n`;
       if (text === this.#written) return;
       try {
         await writeFileAtomic(file, text, 0o600);

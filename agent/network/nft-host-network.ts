@@ -85,8 +85,9 @@ export class NftHostNetwork implements HostNetwork {
 
   async apply(part: RouterPart): Promise<void> {
     this.#wanted = part;
-    const rules = this.#runner.run('rules', () => this.#writeRules(part));
-    await Promise.all([rules, this.#options.kept?.keep(part)]);
+    // For the next agent: nothing here waits for a disk.
+    void this.#options.kept?.keep(part);
+    await this.#runner.run('rules', () => this.#writeRules(part));
     void this.refresh();
   }
 
@@ -305,7 +306,7 @@ export class NftHostNetwork implements HostNetwork {
     const guarded = (await this.#options.guarded?.()) ?? [];
     const share = await this.#guestConnections.share();
     const ruleset = composeRuleset(part, guarded, this.#options.never?.() ?? [], isInhabited, share);
-    return (await this.#sockets.look()) ? ruleset : withoutSockets(ruleset);
+    return (await this.#sockets.look(this.#now())) ? ruleset : withoutSockets(ruleset);
   }
 }
 

@@ -1,3 +1,5 @@
+import { isWithin } from '../kit/clock.ts';
+import { WeftError } from '../kit/errors.ts';
 import { composeChain } from './nft-text.ts';
 import { tryRules } from './nft-try.ts';
 
@@ -18,20 +20,33 @@ export const withoutSockets = (ruleset: string): string =>
     .filter((line) => !line.includes(OF_A_SOCKET))
     .join('\n');
 
-/** Whether this kernel's rules can look for sockets (nft_socket, from Linux 5.11 on), found by trying. */
-export class SocketAbility {
-  #isThere = false;
+/** Between two tries of what was refused: a module may come later. */
+const AGAIN_MS = 60_000;
 
-  async look(): Promise<boolean> {
-    if (!this.#isThere) this.#isThere = await isTaken();
+/** Whether this kernel's rules can look for sockets (nft_socket, from Linux 5.11 on), found by trying. Once they can, they go on to. */
+export class SocketAbility {
+  readonly #check: () => Promise<void>;
+  #isThere = false;
+  #refusedMs = Number.NEGATIVE_INFINITY;
+
+  /** @param check absent: by nft. Throws `command-failed` where they cannot; anything else says nothing of it. */
+  constructor(check: () => Promise<void> = tryIt) {
+    this.#check = check;
+  }
+
+  async look(nowMs: number): Promise<boolean> {
+    if (this.#isThere || isWithin(AGAIN_MS, this.#refusedMs, nowMs)) return this.#isThere;
+    try {
+      await this.#check();
+      this.#isThere = true;
+    } catch (error) {
+      if (WeftError.from(error).code === 'command-failed') this.#refusedMs = nowMs;
+    }
     return this.#isThere;
   }
 }
 
-const isTaken = (): Promise<boolean> =>
+const tryIt = (): Promise<void> =>
   tryRules([
     composeChain('try', 'type filter hook input priority filter; policy accept;', [`${OF_A_SOCKET} accept`]),
-  ]).then(
-    () => true,
-    () => false,
-  );
+  ]);

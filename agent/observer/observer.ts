@@ -24,6 +24,8 @@ export interface ObserverOptions {
   readonly edge?: () => Report['edge'];
   /** How full the table of connections is; null: not known. */
   readonly connections?: () => HostMetrics['connections'] | null;
+  /** What is wrong with guests' network, for people. */
+  readonly networkProblems?: () => readonly string[];
   readonly send: (report: Omit<Report, 'sequence'>) => void;
 }
 
@@ -56,6 +58,7 @@ export class Observer {
     const moving = migrations?.() ?? [];
     const served = this.#options.edge?.();
     const connections = this.#options.connections?.();
+    const problems = this.#options.networkProblems?.() ?? [];
     send({
       type: 'report',
       atMs: clock.now(),
@@ -70,6 +73,7 @@ export class Observer {
       ...(others === null ? {} : { peers: [...others.pools], peersAgeMs: others.ageMs }),
       ...(moving.length === 0 ? {} : { migrations: [...moving] }),
       ...(served === undefined ? {} : { edge: served }),
+      ...(problems.length === 0 ? {} : { networkProblems: [...problems] }),
     });
   }
 

@@ -132,6 +132,8 @@ export const report = z.object({
   migrations: z.array(migrationReport).max(4096).optional(),
   /** What this host serves to the world. Absent: it is no edge host. */
   edge: edgeReport.optional(),
+  /** What is wrong with guests' network on this host, for people. Absent: nothing, or its agent is older. */
+  networkProblems: z.array(z.string().max(1_024)).max(16).optional(),
   /** A goal that came and that this agent does not understand: it goes on with the one before. Absent: the newest was taken. */
   refusedGoal: z.object({ revision: count, reason: z.string().max(1024) }).optional(),
 });

@@ -1,5 +1,6 @@
 import type { EdgeReport } from '../../agent/protocol/index.ts';
 import type { HostLink } from '../fleet/contract.ts';
+import { hostsByReason } from '../reconciler/hosts-by-reason.ts';
 
 interface SeenAt {
   readonly host: string;
@@ -13,11 +14,9 @@ export function reasonsOf(
   links: readonly Pick<HostLink, 'name' | 'connected'>[],
 ): readonly string[] {
   const connected = new Set(links.flatMap(({ name, connected }) => (connected ? name : [])));
-  const hosts = new Map<string, string[]>();
-  for (const { host, endpoint } of seen) {
-    if (endpoint?.state === 'served') continue;
-    const reason = endpoint?.reason ?? (connected.has(host) ? 'it has not said so yet' : 'not connected');
-    hosts.set(reason, [...(hosts.get(reason) ?? []), host]);
-  }
-  return [...hosts].map(([reason, names]) => `${names.join(', ')}: ${reason}`);
+  const reasonAt = (host: string) => (connected.has(host) ? 'it has not said so yet' : 'not connected');
+  const told = seen.flatMap(({ host, endpoint }) =>
+    endpoint?.state === 'served' ? [] : [{ host, reason: endpoint?.reason ?? reasonAt(host) }],
+  );
+  return [...hostsByReason(told)].map(([reason, names]) => `${names.join(', ')}: ${reason}`);
 }

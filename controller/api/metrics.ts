@@ -1,9 +1,9 @@
 import { Registry } from 'prom-client';
 import type { CertificateRecord, HostRecord } from '../model/records.ts';
 import { measureCertificates } from './certificate-metrics.ts';
-import { measureConnections } from './connection-metrics.ts';
 import type { ApiContext } from './context.ts';
 import { measureEndpoints } from './endpoint-metrics.ts';
+import { measureHostNetworks } from './host-network-metrics.ts';
 import type { Api } from './server.ts';
 
 /** What monitoring reads; with a token, as everything is. Made anew at each request: nothing is counted here. */
@@ -13,7 +13,7 @@ export function metricsRoutes(api: Api, { store, fleet }: ApiContext): void {
     {
       schema: {
         description:
-          'Figures in Prometheus’ text format: of each published endpoint on each edge host, sessions, connections, bytes and backends; of each certificate, when it ends; of each host, how full its table of connections is.',
+          'Figures in Prometheus’ text format: of each published endpoint on each edge host, sessions, connections, bytes and backends; of each certificate, when it ends; of each host, how full its table of connections is, and how much is wrong with its guests’ network.',
       },
     },
     async (_request, reply) => {
@@ -27,7 +27,7 @@ export function metricsRoutes(api: Api, { store, fleet }: ApiContext): void {
         entries.map(({ value }) => value as HostRecord),
         fleet.hosts(),
       );
-      measureConnections(registry, fleet.hosts());
+      measureHostNetworks(registry, fleet.hosts());
       measureCertificates(
         registry,
         certificates.entries.map(({ value }) => value as CertificateRecord),

@@ -64,6 +64,7 @@ export function hostRow(record: HostRecord, vms: number, fleet: Fleet) {
       : [];
   const guard = guardNotes(record);
   const unencrypted = describeStanding(record.encryption);
+  const networkProblems = link?.report?.networkProblems ?? [];
   const apart = Object.entries(record.apartPools ?? {}).map(([pool, each]) => describeApart(pool, each));
   return {
     name: record.name,
@@ -81,6 +82,8 @@ export function hostRow(record: HostRecord, vms: number, fleet: Fleet) {
     guard: record.guard ?? null,
     /** Whether its traffic to other hosts is encrypted; null: nobody asks for it. */
     encryption: record.encryption ?? null,
+    /** What is wrong with its guests' network. */
+    networkProblems,
     faultDomain: record.offer?.faultDomain ?? null,
     cpus: record.offer?.cpus ?? null,
     memoryMiB: record.offer?.memoryMiB ?? null,
@@ -92,6 +95,7 @@ export function hostRow(record: HostRecord, vms: number, fleet: Fleet) {
       ...(record.facts?.notes ?? []),
       ...(record.collision ? [`it takes no VMs: ${record.collision}`] : []),
       ...(unencrypted === null ? [] : [unencrypted]),
+      ...networkProblems,
       ...(record.refusedGoal
         ? [`its agent cannot take its goal, and goes on with the one before: ${record.refusedGoal}`]
         : []),

@@ -233,6 +233,8 @@ export interface HostRow {
     readonly state: 'encrypted' | 'broken' | 'open' | 'alone';
     readonly problem: string | null;
   } | null;
+  /** What is wrong with its guests' network. Absent: the controller is older. */
+  readonly networkProblems?: readonly string[];
   readonly faultDomain: string | null;
   readonly cpus: number | null;
   readonly memoryMiB: number | null;

@@ -32,7 +32,7 @@ function isRestKnown(host: string, before: Report | undefined, report: Report, c
 
 const USUAL: ReadonlySet<string> = new Set<keyof Report>([
   ...(['type', 'sequence', 'atMs', 'bootId', 'blobs', 'metrics'] as const),
-  ...(['revisionSeen', 'epochSeen', 'vms', 'leaving', 'doctor'] as const),
+  ...(['revisionSeen', 'epochSeen', 'vms', 'leaving', 'doctor', 'networkProblems'] as const),
 ]);
 
 /** Nothing is told in any other field. */

@@ -3,6 +3,7 @@ import type { VmRecord } from '../../model/records.ts';
 import type { Draft } from '../draft.ts';
 import { endpointsOfVm } from '../edge-endpoints.ts';
 import { edgesOf, onAllEdges, type Unserved, unservedOf } from '../edge-sights.ts';
+import { hostsByReason } from '../hosts-by-reason.ts';
 import { mergeSteps } from '../steps.ts';
 
 const MOST_DETAIL = 500;
@@ -36,14 +37,9 @@ function judge(draft: Draft, record: VmRecord): Judgement {
   return { status: 'done', detail: `on ${listed(edgesOf(draft).map(({ name }) => name))}` };
 }
 
-/** Hosts with one reason are told together. */
 function describe(unserved: readonly Unserved[]): string {
-  const hosts = new Map<string, string[]>();
-  for (const { id, host, reason } of unserved) {
-    const key = `${id}: ${reason}`;
-    hosts.set(key, [...(hosts.get(key) ?? []), host]);
-  }
-  const texts = [...hosts].map(([why, names]) => `not on ${listed(names)}: ${why}`);
+  const told = unserved.map(({ id, host, reason }) => ({ host, reason: `${id}: ${reason}` }));
+  const texts = [...hostsByReason(told)].map(([why, names]) => `not on ${listed(names)}: ${why}`);
   return texts.join('; ').slice(0, MOST_DETAIL);
 }
 

@@ -1,4 +1,4 @@
-import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, rm, rmdir, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -6,7 +6,7 @@ import { linkLocalOf } from '../../../agent/network/addresses.ts';
 import { bridgeName } from '../../../agent/network/names.ts';
 import { frameOf6, routerAdvertisement, udp6 } from '../../support/network/frames6.ts';
 import { waitFor } from '../../support/wait-for.ts';
-import { aGuest, FLEET, type Guest, gatewayMacOf, numberOfRole, partOf } from './fleet.ts';
+import { aGuest, FLEET, type Guest, gateway6Of, gatewayMacOf, numberOfRole, partOf } from './fleet.ts';
 import { Stage } from './stage.ts';
 
 const hosts = ['h1', 'h2'];
@@ -39,6 +39,18 @@ const ask6 = ({ id }: Guest) =>
     [
       'mount -t tmpfs tmpfs /run && mount -t tmpfs tmpfs /var/lib/dhcpcd',
       'exec dhcpcd --ipv6only --oneshot --nobackground --waitip=6 --persistent --timeout 25 --config /dev/null --script /bin/true eth0 2>&1',
+    ].join(' && '),
+  ]);
+
+/** Whom its client is told to ask for names. */
+const nameServersOf = ({ id }: Guest) =>
+  stage.run(id, [
+    ...['unshare', '--mount', 'sh', '-c'],
+    [
+      'mount -t tmpfs tmpfs /run && mount -t tmpfs tmpfs /var/lib/dhcpcd',
+      `printf '#!/bin/sh\\necho "$new_dhcp6_name_servers" >>/run/told\\n' >/run/tell && chmod 755 /run/tell`,
+      'dhcpcd --ipv6only --oneshot --nobackground --waitip=6 --persistent --timeout 25 --config /dev/null --option dhcp6_name_servers --script /run/tell eth0 >&2',
+      'sort -u /run/told',
     ].join(' && '),
   ]);
 
@@ -111,6 +123,16 @@ test('a guest that reads no seed has its one address and its way out, whatever i
   expect(await connects(web, db, 5432)).toEqual([true]);
 });
 
+test('a guest that asks for a server of names is told its gateway', async () => {
+  const told = await waitFor(
+    'its client to be told',
+    () => nameServersOf(web).catch(String),
+    (text) => text.includes(gateway6Of(web.role)),
+    60_000,
+  );
+  expect(told.trim()).toBe(gateway6Of(web.role));
+});
+
 test('a guest that has IPv6 by its seed keeps it, and gets no second address, also where it listens to routers', async () => {
   const learned = await waitFor(
     'the router to be advertised',
@@ -166,6 +188,64 @@ test('of what tells guests of IPv6 each part may be killed, and the next look pu
   expect(await radvdOf('h1')).toEqual(pids);
   await forget6(web);
   await expectAddressed(web);
+});
+
+const problemOf = (host: string) => stage.host(host).router.ask<string | null>({ do: 'problem' });
+async function endRadvd(host: string): Promise<void> {
+  const pids = await radvdOf(host);
+  await stage.run(host, ['kill', '-9', ...pids.map(String)]);
+  await waitFor(
+    'radvd to be gone',
+    () => radvdOf(host),
+    (left) => left.length === 0,
+    30_000,
+  );
+}
+
+test('that a host has no radvd is told until it has one', async () => {
+  expect(await problemOf('h1')).toBeNull();
+  const gone = join(folder, 'h1.gone');
+  await writeFile(gone, '');
+  await endRadvd('h1');
+  expect(await heal('h1')).toBe(false);
+  expect(await problemOf('h1')).toMatch(
+    /^guests whose image reads no seed get no IPv6: this host has no radvd; install it/,
+  );
+  await rm(gone);
+  expect(await heal('h1')).toBe(true);
+  expect(await problemOf('h1')).toBeNull();
+  expect(await radvdOf('h1')).not.toEqual([]);
+});
+
+test('that radvd ends by itself whenever it is started is told, and by no look in between taken back', async () => {
+  // Where its number is to be written, it cannot be.
+  const taken = join(folder, 'h2', 'radvd.pid');
+  await endRadvd('h2');
+  await rm(taken, { force: true });
+  await mkdir(taken);
+  await waitFor(
+    'the problem to be told',
+    async () => {
+      await heal('h2');
+      return problemOf('h2');
+    },
+    (problem) => problem?.includes('radvd ends again and again: see ') === true,
+    60_000,
+  );
+  for (const _look of [1, 2, 3]) {
+    expect(await heal('h2')).toBe(false);
+    expect(await problemOf('h2')).not.toBeNull();
+  }
+  await rmdir(taken);
+  await waitFor(
+    'radvd to be there',
+    async () => {
+      await heal('h2');
+      return radvdOf('h2');
+    },
+    (pids) => pids.length > 0,
+    60_000,
+  );
 });
 
 const SERVERS_MAC = '33:33:00:01:00:02';

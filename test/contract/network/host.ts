@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { GuestAddressing } from '../../../agent/ipv6/guest-addressing.ts';
 import { systemClock } from '../../../agent/kit/clock.ts';
@@ -27,6 +28,17 @@ const limits: { readonly perSecond: number | 'off'; readonly max: number } | nul
 const tunnel = settings && new KernelTunnel(settings, log);
 /** Where it keeps what is wanted, once it is told. */
 let kept: KeptPart | null = null;
+/** What it waits for before it writes that down: as a disk that hangs. */
+let disk = Promise.resolve();
+let release: () => void = () => undefined;
+const addressing =
+  advertisements === undefined
+    ? null
+    : new GuestAddressing({
+        // Whoever puts a file of this name there takes radvd away from the host.
+        ...{ folder: advertisements, isInstalled: async () => !existsSync(`${advertisements}.gone`) },
+        ...{ clock: systemClock, log, onChange: () => undefined },
+      });
 const network = new NftHostNetwork({
   log,
   kept: {
@@ -34,18 +46,14 @@ const network = new NftHostNetwork({
       return kept?.fleet ?? '0000';
     },
     found: async () => kept?.found() ?? null,
-    keep: async (part) => kept?.keep(part),
+    keep: async (part) => {
+      await disk;
+      await kept?.keep(part);
+    },
   },
   guarded: async () => guarded,
   ...(tunnel === null ? {} : { tunnel }),
-  ...(advertisements === undefined
-    ? {}
-    : {
-        addressing: new GuestAddressing({
-          ...{ folder: advertisements, isInstalled: async () => true },
-          ...{ clock: systemClock, log },
-        }),
-      }),
+  ...(addressing === null ? {} : { addressing }),
   ...(limits === null
     ? {}
     : { guestConnections: new GuestConnections({ ...limits, log, table: tableOf(limits.max) }) }),
@@ -64,7 +72,9 @@ type Request = { readonly id: number } & (
   | { readonly do: 'apply'; readonly part: RouterPart }
   | { readonly do: 'nft'; readonly text: string }
   | { readonly do: 'keep'; readonly fleet: string; readonly file: string }
+  | { readonly do: 'disk'; readonly hangs: boolean }
   | { readonly do: 'heal' }
+  | { readonly do: 'problem' }
   | { readonly do: 'ability'; readonly fleet: string }
   | { readonly do: 'counters'; readonly fleet: string; readonly question: RuleQuestion }
   | { readonly do: 'connections' }
@@ -110,6 +120,15 @@ async function work(request: Request): Promise<unknown> {
     case 'keep':
       kept = new KeptPart({ fleet: request.fleet, file: request.file, bootId: 'this boot', log });
       return true;
+    case 'disk':
+      release();
+      if (request.hangs)
+        disk = new Promise((resolve) => {
+          release = resolve;
+        });
+      return true;
+    case 'problem':
+      return addressing?.problem ?? null;
     case 'heal':
       return network.heal();
     case 'underlay':

@@ -1,8 +1,9 @@
-import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { tableName } from '../../../agent/network/names.ts';
+import { waitFor } from '../../support/wait-for.ts';
 import { aGuest, FLEET, gatewayOf, partOf } from './fleet.ts';
 import { Stage } from './stage.ts';
 
@@ -68,4 +69,19 @@ test('one that does not know what was wanted leaves rules as they are, and close
   }
   await stage.host('h1').router.ask({ do: 'apply', part });
   expect(await connect(5432, db.address, ANSWERS_S)).toEqual([true]);
+});
+
+test('rules are in force also while a disk hangs to which what is wanted is written', async () => {
+  const { router } = stage.host('h1');
+  await router.ask({ do: 'disk', hangs: true });
+  const before = await readFile(file, 'utf8');
+  await router.ask({ do: 'apply', part: partOf('h1', [web, db]) });
+  expect(await readFile(file, 'utf8')).toBe(before);
+  await router.ask({ do: 'disk', hangs: false });
+  await waitFor(
+    'what is wanted to be written down',
+    () => readFile(file, 'utf8'),
+    (text) => text !== before,
+    ANSWERS_S * 1_000,
+  );
 });

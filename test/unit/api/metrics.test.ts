@@ -3,9 +3,9 @@ import { expect, test } from 'vitest';
 import { createLogger } from '../../../agent/kit/log.ts';
 import { VirtualClock } from '../../../agent/kit/virtual-clock.ts';
 import type { EdgeReport, Report } from '../../../agent/protocol/index.ts';
-import { measureConnections } from '../../../controller/api/connection-metrics.ts';
 import type { ApiContext } from '../../../controller/api/context.ts';
 import { measureEndpoints } from '../../../controller/api/endpoint-metrics.ts';
+import { measureHostNetworks } from '../../../controller/api/host-network-metrics.ts';
 import { hostRow } from '../../../controller/api/rows.ts';
 import { createApi } from '../../../controller/api/server.ts';
 import type { Fleet } from '../../../controller/fleet/contract.ts';
@@ -109,7 +109,7 @@ test('hosts tell how full their tables of connections are, and an operator is to
   };
   const links = [link('h1', 749), link('h2', 800, ['crm/web-0'])];
   const registry = new Registry();
-  measureConnections(registry, links);
+  measureHostNetworks(registry, links);
   const figures = await registry.metrics();
   for (const line of [
     'weft_host_connections{host="h1"} 749',
@@ -124,4 +124,22 @@ test('hosts tell how full their tables of connections are, and an operator is to
     );
   expect(notesOf('h1')).toEqual([]);
   expect(notesOf('h2')).toEqual([expect.stringMatching(/nearly full, 800 of 1000 .*: crm\/web-0$/)]);
+});
+
+test('what is wrong with its guests’ network is told of each host, by its row and in figures', async () => {
+  const problem = 'guests whose image reads no seed get no IPv6: this host has no radvd';
+  const link = (name: string, networkProblems?: string[]) => ({
+    ...{ name, connected: true, lastHeardMs: 1, hello: null, endedBecause: null },
+    report: { ...aReport([]), ...(networkProblems ? { networkProblems } : {}) },
+  });
+  const links = [link('h1', [problem]), link('h2')];
+  const registry = new Registry();
+  measureHostNetworks(registry, links);
+  const figures = await registry.metrics();
+  for (const line of ['{host="h1"} 1', '{host="h2"} 0'])
+    expect(figures).toContain(`weft_host_network_problems${line}\n`);
+  const rowOf = (name: string) => hostRow(aHost(name), 0, { hosts: () => links } as unknown as Fleet);
+  expect(rowOf('h1').networkProblems).toEqual([problem]);
+  expect(rowOf('h1').notes).toContain(problem);
+  expect(rowOf('h2')).toMatchObject({ networkProblems: [] });
 });

@@ -13,6 +13,7 @@ import {
 const lease = {
   serverId: Buffer.from('0003000152540a800401', 'hex'),
   address: Buffer.from('fd123456789a0001000000000000000b', 'hex'),
+  nameServer: Buffer.from('fd123456789a00010000000000000001', 'hex'),
 };
 const FOREIGN = Buffer.from('fd123456789a0001000000000000000c', 'hex');
 const clientId = { code: OPTION.clientId, data: Buffer.from('0004aabbccdd', 'hex') };
@@ -77,6 +78,23 @@ describe('a server of addresses that keeps nothing', () => {
       ['00000002', 'status 2'],
       ['00000003', 'status 6'],
     ]);
+  });
+
+  test('names the gateway as the server of names to those that ask for one', () => {
+    const request = (...codes: readonly string[]) => ({
+      code: OPTION.optionRequest,
+      data: Buffer.from(codes.join(''), 'hex'),
+    });
+    const namedBy = (answer: Answer) => dataOf(answer, OPTION.nameServers);
+    const wanted = request('0018', '0017');
+    for (const type of [MESSAGE.request, MESSAGE.renew])
+      expect(namedBy(ask(type, clientId, serverId, one, wanted))).toEqual(lease.nameServer);
+    for (const type of [MESSAGE.solicit, MESSAGE.rebind])
+      expect(namedBy(ask(type, clientId, one, wanted))).toEqual(lease.nameServer);
+    expect(namedBy(ask(MESSAGE.informationRequest, wanted))).toEqual(lease.nameServer);
+    for (const other of [request(), request('0018'), request('0018', '17'), request('1700')])
+      expect(namedBy(ask(MESSAGE.solicit, clientId, one, other))).toBeUndefined();
+    expect(namedBy(ask(MESSAGE.release, clientId, serverId, one, wanted))).toBeUndefined();
   });
 
   test('takes nothing back and believes nobody that it is taken', () => {

@@ -3,7 +3,7 @@ import { parseInterfaces6 } from '../../../agent/ipv6/interfaces6.ts';
 import { composeRadvdConfiguration } from '../../../agent/ipv6/radvd-configuration.ts';
 import { composeSubnets6 } from '../../../agent/ipv6/subnets6.ts';
 import { linkLocalOf } from '../../../agent/network/addresses.ts';
-import { aGuest, cidr6Of, FLEET, partOf } from '../../contract/network/fleet.ts';
+import { aGuest, cidr6Of, FLEET, gateway6Of, partOf } from '../../contract/network/fleet.ts';
 
 const own = aGuest('shop/db', 0, 'h1');
 const part = partOf('h1', [own, aGuest('shop/db', 1, 'h2'), aGuest('crm/web', 0, 'h2')]);
@@ -12,7 +12,7 @@ test('a guest of this host is known by its link-local address, and those of othe
   const subnets = composeSubnets6(part);
   expect(subnets.find(({ bridge }) => bridge === 'wbf1ee-4')).toEqual({
     ...{ bridge: 'wbf1ee-4', prefix: cidr6Of('shop/db'), mtu: 1450 },
-    gatewayMac: '52540a801001',
+    ...{ gateway: gateway6Of('shop/db'), gatewayMac: '52540a801001' },
     addresses: new Map([[linkLocalOf(own.mac), own.address6]]),
   });
 });
@@ -24,7 +24,10 @@ test('of a controller that knows no routers, or no IPv6, nothing is told', () =>
 });
 
 test('a router is advertised of whose prefix nobody makes itself an address', () => {
-  const subnet = { bridge: 'wbf1ee-4', prefix: 'fd00:1::/64', gatewayMac: '', addresses: new Map() };
+  const subnet = {
+    ...{ bridge: 'wbf1ee-4', prefix: 'fd00:1::/64', gateway: 'fd00:1::1' },
+    ...{ gatewayMac: '', addresses: new Map<string, string>() },
+  };
   const text = composeRadvdConfiguration([{ ...subnet, mtu: 1390 }]);
   expect(text).toBe(`interface wbf1ee-4 {
  IgnoreIfMissing on;

@@ -51,7 +51,25 @@ test('of another version it takes what it knows, and nothing where that is not w
   }
 });
 
-test('a folder that cannot be written holds nothing up', async () => {
+test('of what is wanted in quick succession the last is written, and nothing that it has overtaken after it', async () => {
+  const kept = keptIn();
+  const parts = ['h1', 'h2', 'h3'].map((host) => partOf(host, [aGuest('crm/web', 0, host)]));
+  const written: string[] = [];
+  await Promise.all(
+    parts.map(async (part) => {
+      await kept.keep(part);
+      written.push(await readFile(file, 'utf8'));
+    }),
+  );
+  expect(await keptIn().found()).toEqual(parts[2]);
+  expect(new Set(written).size).toBe(1);
+});
+
+test('that it cannot be written is told', async () => {
   await writeFile(file, '');
-  await new KeptPart({ file: join(file, 'below'), fleet: FLEET, bootId: 'this boot', log }).keep(edge);
+  const told: string[] = [];
+  const warn = (_fields: unknown, text?: string) => told.push(text ?? '');
+  const options = { file: join(file, 'below'), fleet: FLEET, bootId: 'this boot', log: { warn } as never };
+  await new KeptPart(options).keep(edge);
+  expect(told).toEqual(['what is wanted of guests’ networks could not be written down']);
 });

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { closeSync, openSync, statSync, truncateSync } from 'node:fs';
 import { open } from 'node:fs/promises';
-import { OwnServer, type ServerMark, signalServer } from '../kit/own-server.ts';
+import { OwnServer, type ServerMark, signalServer } from './own-server.ts';
 
 const LOG_BYTES = 1024 * 1024;
 const LOG_TAIL_BYTES = 16 * 1024;

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { Restarts } from '../../../agent/edge/restarts.ts';
+import { Restarts } from '../../../agent/kit/restarts.ts';
 
 test('what ended is started again at once, then after waits that grow', () => {
   const restarts = new Restarts();
@@ -7,6 +7,15 @@ test('what ended is started again at once, then after waits that grow', () => {
   restarts.started(1_000);
   expect(restarts.mayStart(1_100)).toBe(false);
   expect(restarts.mayStart(61_000)).toBe(true);
+});
+
+test('what is started again and again ends by itself, until it has lived', () => {
+  const restarts = new Restarts();
+  for (const nowMs of [0, 10_000]) restarts.started(nowMs);
+  expect(restarts.keepsEnding(10_000)).toBe(false);
+  restarts.started(20_000);
+  for (const nowMs of [20_000, 49_999]) expect(restarts.keepsEnding(nowMs)).toBe(true);
+  expect(restarts.keepsEnding(50_000)).toBe(false);
 });
 
 test('a clock that is put back keeps nothing from being started', () => {
