@@ -323,9 +323,9 @@ export interface EdgeFigures {
   readonly bytesIn: number;
   readonly bytesOut: number;
   /** Absent: its clients have no limit. */
-  readonly denied?: number;
+  readonly denied?: number | undefined;
   /** Absent: the agent is older. */
-  readonly failed?: number;
+  readonly failed?: number | undefined;
 }
 
 export interface WhyAnswer {
