@@ -7,12 +7,12 @@ export interface WorkerStatistics {
   readonly lines: readonly Statistics[];
 }
 
-export type Totals = Pick<Statistics, 'connections' | 'bytesIn' | 'bytesOut' | 'denied'>;
+export type Totals = Pick<Statistics, 'connections' | 'bytesIn' | 'bytesOut' | 'denied' | 'failed'>;
 
-const NOTHING: Totals = { connections: 0, bytesIn: 0, bytesOut: 0, denied: 0 };
+const NOTHING: Totals = { connections: 0, bytesIn: 0, bytesOut: 0, denied: 0, failed: 0 };
 
 /**
- * What frontends have counted over all workers, since this began: each reload of HAProxy brings a worker that counts from nothing, and takes
+ * What frontends, and what is behind them, have counted over all workers, since this began: each reload of HAProxy brings a worker that counts from nothing, and takes
  * the one before with its counts.
  */
 export class EndpointTotals {
@@ -30,8 +30,11 @@ export class EndpointTotals {
       for (const [proxy, totals] of counted) this.#end(proxy, totals);
       this.#workers.delete(pid);
     }
-    for (const { pid, lines } of workers)
-      for (const line of lines) if (line.name === 'FRONTEND') this.#count(pid, line);
+    for (const { pid, lines } of workers) {
+      const failures = failuresIn(lines);
+      for (const line of lines)
+        if (line.name === 'FRONTEND') this.#count(pid, line, failures.get(line.proxy) ?? 0);
+    }
     for (const proxy of this.#ended.keys()) if (!proxies.has(proxy)) this.#ended.delete(proxy);
   }
 
@@ -42,12 +45,12 @@ export class EndpointTotals {
     );
   }
 
-  #count(pid: number, { proxy, connections, bytesIn, bytesOut, denied }: Statistics): void {
+  #count(pid: number, { proxy, connections, bytesIn, bytesOut, denied }: Statistics, failed: number): void {
     const counted = this.#workers.get(pid) ?? new Map<string, Totals>();
     const before = counted.get(proxy);
     // Another worker, under the number of one that has ended.
     if (before && before.connections > connections) this.#end(proxy, before);
-    this.#workers.set(pid, counted.set(proxy, { connections, bytesIn, bytesOut, denied }));
+    this.#workers.set(pid, counted.set(proxy, { connections, bytesIn, bytesOut, denied, failed }));
   }
 
   #end(proxy: string, totals: Totals): void {
@@ -60,4 +63,9 @@ const sum = (one: Totals, other: Totals): Totals => ({
   bytesIn: one.bytesIn + other.bytesIn,
   bytesOut: one.bytesOut + other.bytesOut,
   denied: one.denied + other.denied,
+  failed: one.failed + other.failed,
 });
+
+/** Behind a frontend is a backend of the same name. */
+const failuresIn = (lines: readonly Statistics[]): ReadonlyMap<string, number> =>
+  new Map(lines.filter(({ name }) => name === 'BACKEND').map(({ proxy, failed }) => [proxy, failed]));

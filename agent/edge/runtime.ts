@@ -93,19 +93,21 @@ export interface Statistics {
   readonly bytesOut: number;
   /** Connections and requests that a rule has refused. */
   readonly denied: number;
+  /** Of a backend: connections and requests that came to none of its servers. */
+  readonly failed: number;
 }
 
-/** Columns go by their names in the first line. */
 /** What it is of: a proxy's frontend or backend, or one of its servers. */
 export const pathOf = ({ proxy, name }: Pick<Statistics, 'proxy' | 'name'>): string => `${proxy}/${name}`;
 
+/** Columns go by their names in the first line. */
 export function parseStatistics(text: string): readonly Statistics[] {
   const [head = '', ...lines] = text.split('\n');
   const names = head.replace(/^# /, '').split(',');
   const column = (name: string) => names.indexOf(name);
   const [proxy, name, status] = [column('pxname'), column('svname'), column('status')];
   const [sessions, connections, bytesIn, bytesOut] = ['scur', 'stot', 'bin', 'bout'].map(column);
-  const [deniedConnections, deniedRequests] = ['dcon', 'dreq'].map(column);
+  const [deniedConnections, deniedRequests, failed] = ['dcon', 'dreq', 'econ'].map(column);
   return lines.flatMap((line): Statistics[] => {
     const fields = line.split(',');
     if (fields.length < 10) return [];
@@ -120,6 +122,7 @@ export function parseStatistics(text: string): readonly Statistics[] {
         bytesIn: count(bytesIn),
         bytesOut: count(bytesOut),
         denied: count(deniedConnections) + count(deniedRequests),
+        failed: count(failed),
       },
     ];
   });

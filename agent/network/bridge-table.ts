@@ -1,5 +1,6 @@
 import type { NetworkGoal } from '../protocol/index.ts';
 import { hexOf6, hexOfMac, linkLocalOf } from './addresses.ts';
+import { APART, countedChains, countedSets, PASSES_IN_MESH } from './counted-guests.ts';
 import { fleetPrefix, hexOf4, meshDevice, tableName, tapName } from './names.ts';
 import { composeChain, composeSet, composeTableText, verdicts } from './nft-text.ts';
 import type { RoutingPart } from './router-part.ts';
@@ -19,6 +20,8 @@ export function composeBridgeTable(part: RoutingPart): string {
   const shared = sharedSubnets(part);
   return composeTableText('bridge', tableName(fleet), [
     ...meshSets(part),
+    ...countedSets(part),
+    ...countedChains,
     ...networks.flatMap(({ id, leases: own }) =>
       own.map((lease) => composeChain(chainOf(lease), null, guestRules(lease, shared.has(id)))),
     ),
@@ -42,7 +45,8 @@ export function composeBridgeTable(part: RoutingPart): string {
       `iifname ${meshes} goto from-mesh`,
     ]),
     composeChain('forward', 'type filter hook forward priority filter; policy accept;', [
-      'iifname @mesh oifname @mesh accept',
+      `iifname @mesh oifname @mesh ${PASSES_IN_MESH}`,
+      APART,
       `iifname ${taps} counter drop`,
       `oifname ${taps} counter drop`,
       `iifname ${meshes} counter drop`,

@@ -6,7 +6,7 @@ type Guests = NonNullable<RouterGoal['outboundByGuest']>;
 
 export const isWhole = (prefix: string): boolean => prefix.endsWith('/0');
 
-/** What single guests reach of the world, as sets: `named` are the prefixes that they name, from `world` guests reach what is beyond the host's links. */
+/** What single guests reach of the world, as sets: `named` are the prefixes that they name, from `world` guests reach what is beyond the host's links. Each element counts what begins. */
 export function guestOutboundSets(guests: Guests = []): readonly string[] {
   return ([4, 6] as const).flatMap((family) => {
     const address = `ipv${family}_addr`;
@@ -22,12 +22,13 @@ export function guestOutboundSets(guests: Guests = []): readonly string[] {
             (prefix) => `${from(guest)} . ${prefix}`,
           ),
         ),
-        ['flags interval'],
+        ['flags interval', 'counter'],
       ),
       composeSet(
         `world${family}`,
         address,
         guests.filter((guest) => guest.allow === 'all' || prefixes(guest).some(isWhole)).map(from),
+        ['counter'],
       ),
     ];
   });

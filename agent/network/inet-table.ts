@@ -308,12 +308,12 @@ function outboundRules(part: RoutingPart): readonly string[] {
       const of = (family: 4 | 6, to: string) =>
         allow
           .filter((prefix) => isPrefix(prefix, family) && isWanted(prefix))
-          .map((prefix) => `iifname ${named(part, network)} ${to} daddr ${prefix} accept`);
+          .map((prefix) => `iifname ${named(part, network)} ${to} daddr ${prefix} counter accept`);
       return [...of(4, 'ip'), ...of(6, 'ip6')];
     });
   const all = (part.router?.outbound ?? []).flatMap(({ subnet, allow }) => {
     const network = part.networks.find(({ id }) => id === subnet);
-    return network && allow === 'all' ? [`iifname ${named(part, network)} accept`] : [];
+    return network && allow === 'all' ? [`iifname ${named(part, network)} counter accept`] : [];
   });
   return [
     'ip daddr @never4 counter drop',

@@ -21,7 +21,7 @@ import { tableName } from './names.ts';
 import { type Blocks, readBlocks } from './nft-blocks.ts';
 import { Revocations } from './revocations.ts';
 import type { RouterPart } from './router-part.ts';
-import { readRuleCounters } from './rule-counters.ts';
+import { COUNTING_CHAINS, readRuleCounters } from './rule-counters.ts';
 import { composeRuleset, composeRulesetRemoval, FAMILIES } from './ruleset.ts';
 import { composeChange, type RulesetChange } from './ruleset-change.ts';
 import { isJudged, judgeListing, type Seen, seenOf } from './ruleset-look.ts';
@@ -64,6 +64,8 @@ interface Written {
   readonly seen: Seen;
   /** When rules began to count, ms since the epoch. An element of a set that came later has counted since then. */
   readonly countedSinceMs: number;
+  /** Chains that were written anew since: `inet flows` → when. */
+  readonly chainsSinceMs: ReadonlyMap<string, number>;
 }
 
 /** The kernel's router, by `nft`, `ip` and `bridge`. It knows one fleet. */
@@ -118,12 +120,15 @@ export class NftHostNetwork implements HostNetwork {
 
   /** What rules have counted since they were put in place. Nothing that is to be written waits while the kernel is asked. */
   async counters(fleet: string, question: RuleQuestion): Promise<RuleCounters> {
-    const leases = this.#wanted?.networks.flatMap(({ leases: all }) => all) ?? [];
-    const asker = leases.find(({ address }) => question.pairs.some(({ from }) => from === address));
-    const counted = await readRuleCounters(fleet, question, asker?.mac ?? null);
+    const part = this.#wanted ?? { fleet, networks: [] };
+    const leases = part.networks.flatMap(({ leases: all }) => all);
+    const asker = leases.find(({ address, address6 }) =>
+      question.pairs.some(({ from }) => from === address || from === address6),
+    );
+    const { chain, ...counted } = await readRuleCounters(part, question, asker?.mac ?? null);
     // While rules are written it is not known: that is over in a moment.
     const written = await this.#runner.run('rules', async () => this.#written);
-    return { ...counted, sinceMs: written?.countedSinceMs ?? null };
+    return { ...counted, sinceMs: written?.chainsSinceMs.get(chain) ?? written?.countedSinceMs ?? null };
   }
 
   /** Looks whether all is as it was made, by this agent or the one before it, and makes it so. @returns whether it was not. */
@@ -229,11 +234,9 @@ export class NftHostNetwork implements HostNetwork {
     this.#written = null;
     if (before && change && (await this.#writeChange(change))) {
       const seen = new Map([...before.seen].filter(([key]) => blocks.has(key) && !change.touched.has(key)));
-      // A chain that is written anew counts from nothing; elements that stay go on.
-      const countsAnew = change.touched.has(`inet ${tableName(part.fleet)} chain flows`);
       this.#written = {
-        ...{ text, blocks, seen },
-        countedSinceMs: countsAnew ? this.#now() : before.countedSinceMs,
+        ...{ text, blocks, seen, countedSinceMs: before.countedSinceMs },
+        chainsSinceMs: this.#countingAnew(part.fleet, change, before.chainsSinceMs),
       };
     } else this.#written = await this.#writeWhole(part, text, blocks);
     this.#revocations.follow(part, blocks);
@@ -283,7 +286,7 @@ export class NftHostNetwork implements HostNetwork {
   async #writeWhole(part: RouterPart, text: string, blocks: Blocks): Promise<Written> {
     if (part.networks.length > 0) await ensureSetting('/proc/sys/net/ipv4/ip_forward', '1');
     await nft(['-f', '-'], text);
-    return { text, blocks, seen: new Map(), countedSinceMs: this.#now() };
+    return { text, blocks, seen: new Map(), countedSinceMs: this.#now(), chainsSinceMs: new Map() };
   }
 
   /** What goes through the tunnel is sent there when it stands; proxies are on bridges that stand. @returns whether something was not as it should be. */
@@ -295,6 +298,19 @@ export class NftHostNetwork implements HostNetwork {
     const isAddressingChanged = (await this.#options.addressing?.align(part)) === true;
     const changed = isProxyChanged || isAddressingChanged || links.changed || isTunnelChanged;
     return { ...links, changed };
+  }
+
+  /** A chain that is written anew counts from nothing; elements that stay go on. */
+  #countingAnew(
+    fleet: string,
+    { touched }: RulesetChange,
+    before: Written['chainsSinceMs'],
+  ): Written['chainsSinceMs'] {
+    const anew = COUNTING_CHAINS.filter((chain) => {
+      const [family, name] = chain.split(' ');
+      return touched.has(`${family} ${tableName(fleet)} chain ${name}`);
+    });
+    return new Map([...before, ...anew.map((chain) => [chain, this.#now()] as const)]);
   }
 
   #now(): number {

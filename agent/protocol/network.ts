@@ -215,6 +215,8 @@ export const edgeReport = z.object({
         bytesOut: count,
         /** Connections and requests that were over a client's limit, likewise. Absent: none, or the agent is older. */
         denied: count.optional(),
+        /** Connections and requests that came to no backend, likewise. Absent: the agent is older. */
+        failed: count.optional(),
         backends: z
           .array(
             z.object({

@@ -4,6 +4,7 @@ import type { LeaseKeeper } from '../guard/lease-keeper.ts';
 import {
   type BackupTarget,
   COPIES_DISKS,
+  COUNTS_EVERYWHERE,
   COUNTS_RULES,
   type Goal,
   type Hello,
@@ -24,6 +25,7 @@ const CAPABILITIES = [
   'doctor',
   'backups',
   COUNTS_RULES,
+  COUNTS_EVERYWHERE,
   PROVES_STOPS,
   MIGRATES_LIVE,
   COPIES_DISKS,

@@ -19,6 +19,11 @@ const COUNTERS: readonly (readonly [name: string, help: string, of: (seen: Endpo
     'Connections and requests over the limit of their client',
     (seen) => seen.denied ?? 0,
   ],
+  [
+    'weft_endpoint_failed_total',
+    'Connections and requests that came to no backend',
+    (seen) => seen.failed ?? 0,
+  ],
 ];
 const GAUGES: readonly (readonly [name: string, help: string, of: (seen: EndpointSeen) => number])[] = [
   [

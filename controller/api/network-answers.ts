@@ -75,6 +75,20 @@ const hostCounters = z.union([
   z.object({ host: z.string(), problem: z.string().describe('Why it is not known.') }),
 ]);
 
+const edgeFigures = z.union([
+  z.object({
+    host: z.string(),
+    endpoint: z.string().describe('Of instances that have one each, with the index behind it.'),
+    connections: z.number().describe('From clients, since its agent or its load balancer began.'),
+    sessions: z.number().describe('With backends, open now.'),
+    bytesIn: z.number().describe('From clients.'),
+    bytesOut: z.number().describe('To clients.'),
+    denied: z.number().optional().describe('Over the limit of their client. Absent: there is no limit.'),
+    failed: z.number().optional().describe('Came to no backend. Absent: its agent is older.'),
+  }),
+  z.object({ host: z.string(), problem: z.string().describe('Why it is not known.') }),
+]);
+
 export const whyAnswer = z.object({
   question: z.object({ from: z.string(), to: z.string(), port: z.number(), protocol }),
   allowed: z.boolean(),
@@ -87,5 +101,6 @@ export const whyAnswer = z.object({
   hosts: texts.describe('Those whose routers decide, or edge hosts.'),
   from: listOf(guest),
   to: listOf(guest),
-  counters: listOf(hostCounters),
+  edges: listOf(edgeFigures).describe('What load balancers have counted of the endpoint, on each edge host.'),
+  counters: listOf(hostCounters).describe('What rules have counted, on each host.'),
 });

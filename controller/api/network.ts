@@ -1,11 +1,13 @@
 import { z } from 'zod';
 import { WeftError } from '../../agent/kit/errors.ts';
 import type { ApplicationRecord, HostRecord, NetworkRecord, VmRecord } from '../model/records.ts';
-import { servedNow } from '../network/served-now.ts';
+import { counterQuestions } from '../network/counter-questions.ts';
+import { servedNow, servingOf } from '../network/served-now.ts';
 import { networkView } from '../network/view.ts';
 import { whyOf } from '../network/why.ts';
 import type { NetworkWorld } from '../reconciler/network-world.ts';
 import type { ApiContext } from './context.ts';
+import { edgeFigures } from './edge-figures.ts';
 import { endpointsNow } from './endpoints-now.ts';
 import { networkAnswer, whyAnswer } from './network-answers.ts';
 import { countersOf } from './rule-counters.ts';
@@ -42,7 +44,7 @@ export function networkRoutes(api: Api, context: ApiContext): void {
     {
       schema: {
         description:
-          'Whether a connection passes, by which declaration, and on which hosts that is decided, with how load balancers serve it now, and what rules have counted. Ends: world, an address, app/role, or the id of an instance or a machine.',
+          'Whether a connection passes, by which declaration, and on which hosts that is decided, with how load balancers serve it now, and what they and rules have counted. Ends: world, an address, app/role, or the id of an instance or a machine.',
         querystring: question,
         response: { 200: whyAnswer },
       },
@@ -51,8 +53,15 @@ export function networkRoutes(api: Api, context: ApiContext): void {
       const world = await worldOf(context);
       const answer = whyOf(query, world);
       const application = world.applications.get(answer.rule?.split('/')[0] ?? '');
-      const now = application ? servedNow(answer, await endpointsNow(context, application)) : null;
-      return { ...answer, now, counters: await countersOf(answer, context.fleet, context.clock) };
+      const endpoints = application ? await endpointsNow(context, application) : [];
+      const served = servingOf(answer, endpoints);
+      const { fleet, clock } = context;
+      return {
+        ...answer,
+        now: servedNow(answer, endpoints),
+        edges: served ? edgeFigures(served.id, [...world.hosts.values()], fleet.hosts()) : [],
+        counters: await countersOf(counterQuestions(answer, world), query.protocol, fleet, clock),
+      };
     },
   );
 }

@@ -1,17 +1,11 @@
 import type { Duplex } from 'node:stream';
-import { numberOf, SUBNET_ADDRESSES } from '../../agent/kit/addressing.ts';
 import type { Clock } from '../../agent/kit/clock.ts';
 import { WeftError } from '../../agent/kit/errors.ts';
 import { readBytes } from '../../agent/kit/read-text.ts';
-import {
-  COUNTS_RULES,
-  type RuleCounters,
-  type RuleQuestion,
-  ruleCounters,
-} from '../../agent/protocol/index.ts';
+import { type RuleCounters, ruleCounters } from '../../agent/protocol/index.ts';
 import type { Fleet } from '../fleet/contract.ts';
-import type { GuestView } from '../network/view.ts';
-import type { WhyAnswer } from '../network/why.ts';
+import type { CounterQuestion } from '../network/counter-questions.ts';
+import type { Question } from '../network/why.ts';
 
 /** Of one host; one that is slower says nothing. */
 const LIMIT_MS = 4_000;
@@ -22,51 +16,34 @@ export type HostCounters = { readonly host: string } & (RuleCounters | { readonl
 
 type Asked = Pick<Fleet, 'hosts' | 'openStream'>;
 
-/**
- * What the routers that decide have counted: of the first guests with a place of both ends, for that is what rules are asked with. Nothing of a
- * connection with the world, and nothing between guests of one role, who meet on a bridge or not at all.
- */
-export function countersOf(
-  { from, to, question }: WhyAnswer,
+/** What the routers that decide have counted. All are asked at once. */
+export const countersOf = (
+  questions: readonly CounterQuestion[],
+  protocol: Question['protocol'],
   fleet: Asked,
   clock: Clock,
-): Promise<HostCounters[]> {
-  const [one, other] = [from, to].map((guests) => guests.find(({ host }) => host !== null));
-  if (!one || !other || isWithinRole(one, other)) return Promise.resolve([]);
-  const pairs = [{ from: one.address, to: other.address }];
-  if (one.address6 !== null && other.address6 !== null)
-    pairs.push({ from: one.address6, to: other.address6 });
-  const asked: RuleQuestion = { pairs, protocol: question.protocol, port: question.port };
-  const hosts = [...new Set([one.host, other.host])].filter((host) => host !== null).sort();
-  return Promise.all(
-    hosts.map(async (host): Promise<HostCounters> => {
+): Promise<HostCounters[]> =>
+  Promise.all(
+    questions.map(async (asked): Promise<HostCounters> => {
+      const { host } = asked;
       try {
-        return { host, ...(await askHost(fleet, clock, host, other.id, asked)) };
+        return { host, ...(await askHost(fleet, clock, asked, protocol)) };
       } catch (error) {
         return { host, problem: WeftError.from(error).message };
       }
     }),
   );
-}
-
-/** Machines of one network reach each other through a router, by their endpoints. */
-const isWithinRole = (one: GuestView, other: GuestView) =>
-  one.role !== null && subnetOf(one) === subnetOf(other);
-
-/** Which of the fleet's subnets it is on: they lie one after the other, all of one size. */
-const subnetOf = ({ address }: GuestView) => Math.floor(numberOf(address) / SUBNET_ADDRESSES);
 
 async function askHost(
   fleet: Asked,
   clock: Clock,
-  host: string,
-  vmId: string,
-  asked: RuleQuestion,
+  { host, vmId, pairs, port, capability }: CounterQuestion,
+  protocol: Question['protocol'],
 ): Promise<RuleCounters> {
   const hello = fleet.hosts().find(({ name }) => name === host)?.hello;
-  if (hello && !hello.capabilities.includes(COUNTS_RULES))
+  if (hello && !hello.capabilities.includes(capability))
     throw new WeftError('not-supported', 'its agent is too old to tell');
-  const opening = fleet.openStream(host, vmId, { kind: 'rule-counters', ...asked });
+  const opening = fleet.openStream(host, vmId, { kind: 'rule-counters', pairs, protocol, port });
   const bytes = await within(
     clock,
     host,

@@ -317,6 +317,19 @@ export interface NetworkGuest {
   readonly name: string;
 }
 
+export interface EdgeFigures {
+  readonly endpoint: string;
+  readonly connections: number;
+  /** Open now. */
+  readonly sessions: number;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+  /** Absent: its clients have no limit. */
+  readonly denied?: number | undefined;
+  /** Absent: the agent is older. */
+  readonly failed?: number | undefined;
+}
+
 export interface WhyAnswer {
   readonly question: ConnectionQuestion;
   readonly allowed: boolean;
@@ -327,6 +340,8 @@ export interface WhyAnswer {
   readonly to: readonly NetworkGuest[];
   /** How load balancers serve it at this moment; null, or absent of an older controller: it leads through none, or is not allowed. */
   readonly now?: string | null;
+  /** What load balancers on each edge host have counted of the endpoint. Absent: an older controller. */
+  readonly edges?: readonly ({ readonly host: string } & (EdgeFigures | { readonly problem: string }))[];
   /** What rules on each host have counted. Absent: an older controller. */
   readonly counters?: readonly ({ readonly host: string } & (RuleCounters | { readonly problem: string }))[];
 }

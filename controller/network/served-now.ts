@@ -10,21 +10,27 @@ interface Serving {
   readonly backends: readonly { readonly name: string; readonly state: string }[];
 }
 
+/** The endpoint of a rule under which somebody comes from the world. @param endpoints of the application. */
+export const servingOf = <Of extends Pick<Serving, 'id' | 'port'>>(
+  { rule, question }: Pick<WhyAnswer, 'rule' | 'question'>,
+  endpoints: readonly Of[],
+): Of | undefined =>
+  rule === null
+    ? undefined
+    : endpoints.find(({ id, port }) => id === rule || (id.startsWith(`${rule}/`) && port === question.port));
+
 /**
  * What becomes of a connection that is allowed, where it leads through load balancers: what is declared may not be served, or have no
  * backend that works. Null: it leads through none. @param endpoints of the application.
  */
 export function servedNow(
-  { allowed, rule, question, to }: Pick<WhyAnswer, 'allowed' | 'rule' | 'question' | 'to'>,
+  answer: Pick<WhyAnswer, 'allowed' | 'rule' | 'question' | 'to'>,
   endpoints: readonly Serving[],
 ): string | null {
-  if (!allowed || rule === null) return null;
-  const found = endpoints.find(
-    ({ id, port }) => id === rule || (id.startsWith(`${rule}/`) && port === question.port),
-  );
+  const found = answer.allowed ? servingOf(answer, endpoints) : undefined;
   if (!found) return null;
   if (found.state !== 'served') return `not served: ${found.reason ?? 'nobody says why'}`;
-  const names = new Set(to.map(({ id }) => id.slice(id.indexOf('/') + 1)));
+  const names = new Set(answer.to.map(({ id }) => id.slice(id.indexOf('/') + 1)));
   // Behind its name stands the incarnation.
   const asked = found.backends.filter(({ name }) => names.has(name.slice(0, name.lastIndexOf('.'))));
   const up = asked.filter(({ state }) => state === 'up').length;

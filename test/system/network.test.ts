@@ -118,6 +118,27 @@ describe('the network of two applications', () => {
       );
   });
 
+  test('says what was counted of that: within a mesh, and between guests of a role without one', async () => {
+    const counted = async (from: string, to: string) => {
+      const { counters } = await api.whyConnection({ from, to, port: SSH, protocol: 'tcp' });
+      return counters;
+    };
+    const [one, near, far] = meshed();
+    const begun = { rule: 'pass', by: 'mesh-from', packets: expect.toSatisfy((count: number) => count > 0) };
+    expect(await counted(one.id, near.id)).toEqual([expect.objectContaining({ host: one.host, ...begun })]);
+    const across = await counted(one.id, far.id);
+    expect(across).toHaveLength(2);
+    expect(across).toEqual(
+      expect.arrayContaining([
+        expect.objectContaining({ host: one.host, ...begun }),
+        expect.objectContaining({ host: far.host, ...begun, by: 'mesh-to' }),
+      ]),
+    );
+    expect(await counted('north/web-0', 'north/web-1')).toEqual([
+      expect.objectContaining({ host: guest('north/web-0').host, rule: 'drop', by: 'apart' }),
+    ]);
+  });
+
   test('keeps guests from hosts, from the controller, and from what else hosts have', async () => {
     const web = guest('north/web-0');
     const removeNetworks = await addUsualNetworks(golden.lab, web.host);
@@ -318,6 +339,15 @@ describe('the network of two applications', () => {
         return seen.size;
       },
       (size) => size === 2,
+      60_000,
+    );
+    // As the host has reported last.
+    await waitFor(
+      'its load balancer’s figures',
+      async () => (await api.whyConnection({ from: 'world', to: own, port: 80, protocol: 'tcp' })).edges,
+      (edges = []) =>
+        edges.length === hosts.length &&
+        edges.some((each) => each.host === first && 'connections' in each && each.connections >= 2),
       60_000,
     );
     await waitFor(

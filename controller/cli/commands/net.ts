@@ -1,12 +1,12 @@
 import { isIP } from 'node:net';
 import { WeftError } from '../../../agent/kit/errors.ts';
-import type { RuleCounters } from '../../../agent/protocol/index.ts';
 import type { WhyAnswer } from '../../client/types.ts';
 import { connectionOf } from '../connection.ts';
 import type { Command } from '../context.ts';
+import { countersText, edgesText } from '../counters-text.ts';
 import { runInGuest } from '../guest-command.ts';
 import { dot, mermaid, networkText } from '../network-text.ts';
-import { json, moment, paint } from '../output.ts';
+import { json, paint } from '../output.ts';
 import { OUTCOME_TEXTS, outcomeOf, probeScript } from '../probe-script.ts';
 
 export const netShow: Command = {
@@ -78,28 +78,6 @@ function targetOf(to: string, { to: guests }: WhyAnswer): string {
   });
 }
 
-const COUNTED: Readonly<Record<RuleCounters['rule'], string>> = {
-  pass: 'let through by it',
-  drop: 'dropped, of all that nothing lets through',
-  none: 'it has no rules for guests',
-};
-
-function countersText(counters: NonNullable<WhyAnswer['counters']>): string {
-  return counters
-    .map((each) => {
-      if ('problem' in each) return `  counted on ${each.host}: not known, ${each.problem}\n`;
-      const { host, rule, packets, bytes, sinceMs, overPace = 0 } = each;
-      if (rule === 'none' || sinceMs === null) return `  counted on ${host}: nothing, ${COUNTED.none}\n`;
-      const [since, unit] = [moment(sinceMs), packets === 1 ? 'packet' : 'packets'];
-      const over =
-        overPace === 0
-          ? ''
-          : `  counted on ${host}: ${overPace} connections dropped that the guest began faster than it may\n`;
-      return `  counted on ${host}: ${packets} ${unit}, ${bytes} bytes ${COUNTED[rule]}, since ${since} UTC\n${over}`;
-    })
-    .join('');
-}
-
 export function verdictText({
   allowed,
   rule,
@@ -108,6 +86,7 @@ export function verdictText({
   hosts,
   from,
   to,
+  edges = [],
   counters = [],
 }: WhyAnswer): string {
   const places = [...from, ...to].map(({ id, host, state }) => `  ${id}: ${host ?? 'no host'}, ${state}\n`);
@@ -117,6 +96,7 @@ export function verdictText({
     now ? `  now: ${now}\n` : '',
     `  on: ${hosts.length === 0 ? 'no host yet' : hosts.join(', ')}\n`,
     ...new Set(places),
+    edgesText(edges),
     countersText(counters),
   ].join('');
 }

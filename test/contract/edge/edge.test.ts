@@ -336,6 +336,20 @@ describe('the load balancer of an edge host', () => {
     await stage.world('serve', { name: 'web-1', address: '10.213.7.12' });
     await stage.until('a', 'it to be back', (report) => areUp(report, 'web-0.1', 'web-1.1'));
   });
+
+  it('counts what comes to no backend', async () => {
+    const failed = ({ endpoints }: EdgeReport) => endpoints[0]?.failed ?? -1;
+    const before = failed(await stage.until('a', 'a report', () => true));
+    for (const name of ['web-0', 'web-1']) await stage.world('close', { name });
+    await stage.until('a', 'both to be down', (report) =>
+      Object.values(states(report)).every((state) => state === 'down'),
+    );
+    expect(await stage.ask()).toMatch(/^failed/);
+    await stage.until('a', 'it to be counted', (report) => failed(report) > Math.max(0, before));
+    await stage.world('serve', { name: 'web-0', address: '10.213.7.11' });
+    await stage.world('serve', { name: 'web-1', address: '10.213.7.12' });
+    await stage.until('a', 'both to be back', (report) => areUp(report, 'web-0.1', 'web-1.1'));
+  });
 });
 
 describe('a host that has nothing to serve any more', () => {

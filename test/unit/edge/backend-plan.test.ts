@@ -118,6 +118,7 @@ test('two endpoints of one place: the first is served, the other one says whose 
 test('an earlier worker ends what is open with a backend that is down, or that nobody looks at', () => {
   const line = (name: string, status: string, sessions = 0, proxy = 'crm:web:http') => ({
     ...{ proxy, name, status, sessions, connections: 0, bytesIn: 0, bytesOut: 0, denied: 0 },
+    failed: 0,
   });
   const wanted = endpoint([backend('up.1'), backend('down.1'), backend('leaves.1', 'draining')]);
   const current = [line('up.1', 'UP 1/2'), line('down.1', 'DOWN 1/2'), line('gone.1', 'DRAIN')];
@@ -177,9 +178,10 @@ test('what ss, show proc and show stat print is read', () => {
   const stat = (sessions: number, status: string) =>
     parseStatistics(
       [
-        '# pxname,svname,qcur,qmax,scur,smax,slim,stot,bin,bout,dreq,status',
-        'crm:web:http,FRONTEND,,,1,1,10,4,100,200,0,OPEN',
-        `crm:web:http,web-0.1,0,0,${sessions},1,,4,100,200,,${status}`,
+        '# pxname,svname,qcur,qmax,scur,smax,slim,stot,bin,bout,dreq,econ,status',
+        'crm:web:http,FRONTEND,,,1,1,10,4,100,200,0,,OPEN',
+        `crm:web:http,web-0.1,0,0,${sessions},1,,4,100,200,,7,${status}`,
+        'crm:web:http,BACKEND,0,0,0,1,,4,100,200,,3,UP',
       ].join('\n'),
     );
   const workers = [stat(0, 'UP'), stat(2, 'DOWN')];
@@ -191,6 +193,7 @@ test('what ss, show proc and show stat print is read', () => {
   expect(reportEndpoints([endpoint([backend('web-0.1')])], workers, new Map(), totals)).toEqual([
     {
       ...{ id: 'crm/web/http', state: 'served', connections: 8, bytesIn: 200, bytesOut: 400 },
+      failed: 6,
       backends: [{ name: 'web-0.1', state: 'up', sessions: 2 }],
     },
   ]);

@@ -5,14 +5,17 @@ const PROXY = 'crm:web:http';
 const wanted = new Set([PROXY]);
 const worker = (pid: number, connections: number, proxy = PROXY) => ({
   pid,
-  lines: ['FRONTEND', 'web-0.1'].map((name) => ({
+  lines: ['FRONTEND', 'web-0.1', 'BACKEND'].map((name) => ({
     ...{ proxy, name, status: 'OPEN', sessions: 0 },
     ...{ connections, bytesIn: connections * 10, bytesOut: connections * 100, denied: connections },
+    // What a server has counted is in what its backend has.
+    failed: name === 'FRONTEND' ? 0 : connections * 2,
   })),
 });
 const silent = (pid: number) => ({ pid, lines: [] });
 const told = (connections: number) => ({
   ...{ connections, bytesIn: connections * 10, bytesOut: connections * 100, denied: connections },
+  failed: connections * 2,
 });
 
 test('totals go on over reloads, with what workers that have ended had counted', () => {
