@@ -185,9 +185,9 @@ test('who asks about a connection is told that it may not go', () => {
       machines: {},
     },
   };
-  const world = (dbOn: string) =>
+  const world = (dbOn: string, all: readonly HostRecord[] = hosts) =>
     ({
-      ...worldOf(fleetOf('require'), hosts),
+      ...worldOf(fleetOf('require'), all),
       applications: new Map([['crm', application]]),
       vms: new Map([guest('web-0', 'a'), guest('db-0', dbOn)] as never),
     }) as never;
@@ -197,6 +197,22 @@ test('who asks about a connection is told that it may not go', () => {
     ...{ allowed: false, rule: 'crm/db/sql' },
     reason: 'it would go to or from c unencrypted, which it may not: its kernel has no WireGuard',
   });
+  // Neither does it go where a tunnel should be and is none; with who has none to be, it goes on.
+  const broken = { publicKey: keyOf('b'), problem: 'its port is taken' };
+  for (const [mode, db, allowed] of [
+    ['require', 'b', false],
+    ['prefer', 'b', false],
+    ['prefer', 'c', true],
+  ] as const) {
+    const { hosts: standing } = followed(fleetOf(mode), [
+      hostAt('a', 2, broken),
+      hostAt('b', 3, can('c')),
+      hostAt('c', 4, cannot),
+    ]);
+    const answer = whyOf(question, world(db, standing));
+    expect([mode, db, answer.allowed]).toEqual([mode, db, allowed]);
+    if (!allowed) expect(answer.reason).toContain('to or from a unencrypted, which it may not: its port is taken');
+  }
   expect(networkView('crm', world('b'))?.encryption).toEqual({
     mode: 'require',
     exceptions: [
