@@ -230,7 +230,7 @@ export interface HostRow {
   readonly guard: GuardState | null;
   /** Whether its traffic to other hosts is encrypted; null, or absent of an older controller: nobody asks for it. */
   readonly encryption?: {
-    readonly state: 'encrypted' | 'broken' | 'open' | 'alone';
+    readonly state: 'encrypted' | 'broken' | 'open' | 'alone' | 'untold';
     readonly problem: string | null;
   } | null;
   readonly faultDomain: string | null;
@@ -368,7 +368,7 @@ export interface NetworkView {
     readonly mode: 'off' | 'prefer' | 'require';
     readonly exceptions: readonly {
       readonly host: string;
-      readonly state: 'encrypted' | 'broken' | 'open' | 'alone';
+      readonly state: 'encrypted' | 'broken' | 'open' | 'alone' | 'untold';
       readonly problem: string;
     }[];
   };

@@ -15,6 +15,7 @@ export function notCarried(
   const problemOf = (host: string, other: string) => {
     const standing = standingOf(host);
     if (standing?.state === 'alone') return standing.problem ?? 'it cannot encrypt';
+    if (standing?.state === 'untold') return standing.problem ?? 'its agent has not heard of it';
     // With one that cannot encrypt it goes on in the open, where it may.
     const isBroken = standing?.state === 'broken' && standingOf(other)?.state !== 'open';
     return isBroken ? (standing.problem ?? 'its tunnel does not stand') : null;
@@ -28,5 +29,7 @@ export function notCarried(
   });
   const [obstacle] = obstacles;
   if (!obstacle || obstacles.includes(null)) return null;
-  return `it would go to or from ${obstacle.host} unencrypted, which it may not: ${obstacle.problem}`;
+  const isUntold = standingOf(obstacle.host)?.state === 'untold';
+  const what = isUntold ? 'may not arrive' : 'would go unencrypted, which it may not';
+  return `what goes to or from ${obstacle.host} ${what}: ${obstacle.problem}`;
 }
