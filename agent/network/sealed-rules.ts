@@ -1,3 +1,4 @@
+import type { RouterOf } from '../protocol/index.ts';
 import { is4 } from './addresses.ts';
 import { tunnelDevice } from './names.ts';
 import { composeChain } from './nft-text.ts';
@@ -12,26 +13,36 @@ import { sealedOthers } from './tunnel-wanted.ts';
 
 const device = ({ fleet }: BackbonePart) => `"${tunnelDevice(fleet)}"`;
 
-/** Rules about the hosts with which this one encrypts, by family. @param side `saddr` or `daddr`. */
-function aboutSealed(part: BackbonePart, side: 'saddr' | 'daddr'): readonly string[] {
-  const all = sealedOthers(part).map(({ underlay }) => underlay);
-  return (['ip', 'ip6'] as const).flatMap((family) => {
-    const own = all.filter((address) => is4(address) === (family === 'ip')).sort();
-    return own.length === 0 ? [] : [`${family} ${side} { ${own.join(', ')} }`];
+const family = ({ underlay }: RouterOf) => (is4(underlay) ? 'ip' : 'ip6');
+/** By family of addresses. */
+const setOf = (routers: readonly RouterOf[]) =>
+  `{ ${routers
+    .map(({ underlay }) => underlay)
+    .sort()
+    .join(', ')} }`;
+
+/** Of VXLAN that comes in. */
+export function sealedSources(part: BackbonePart): readonly string[] {
+  const all = sealedOthers(part);
+  return (['ip', 'ip6'] as const).flatMap((each) => {
+    const own = all.filter((other) => family(other) === each);
+    return own.length === 0 ? [] : [`iifname != ${device(part)} ${each} saddr ${setOf(own)} counter drop`];
   });
 }
 
-/** Of VXLAN that comes in. */
-export const sealedSources = (part: BackbonePart): readonly string[] =>
-  aboutSealed(part, 'saddr').map((from) => `iifname != ${device(part)} ${from} counter drop`);
-
-/** Of VXLAN that goes out. @param vxlan what this fleet's packets are known by. */
+/**
+ * Of VXLAN that goes out: where something is encrypted, or nobody is to be reached, it goes in the open to those alone of whom the goal says
+ * so. Rules are there before forwarding entries are: what was sent in the open until now does not wait for these. @param vxlan what this
+ * fleet's packets are known by.
+ */
 export function sealedChains(part: BackbonePart, vxlan: string): readonly string[] {
-  const rules = aboutSealed(part, 'daddr').map(
-    (to) => `oifname != ${device(part)} ${to} ${vxlan} counter drop`,
-  );
-  if (rules.length === 0) return [];
-  return [composeChain('sealed', 'type filter hook output priority filter; policy accept;', rules)];
+  const { tunnel, self, others } = part.backbone;
+  if (tunnel === undefined && others.length > 0) return [];
+  // A VXLAN sends from its host's own address, and so to those of its family.
+  const open = others.filter((other) => other.publicKey === undefined && family(other) === family(self));
+  const elsewhere = open.length === 0 ? '' : `${family(self)} daddr != ${setOf(open)} `;
+  const rule = `oifname != ${device(part)} ${elsewhere}${vxlan} counter drop`;
+  return [composeChain('sealed', 'type filter hook output priority filter; policy accept;', [rule])];
 }
 
 /** Of what else comes out of the tunnel: another host has no other business in this one by it. */

@@ -52,7 +52,7 @@ const encryption = z.object({
   exceptions: listOf(
     z.object({
       host: z.string(),
-      state: z.enum(['encrypted', 'broken', 'open', 'alone']),
+      state: z.enum(['encrypted', 'broken', 'open', 'alone', 'untold']),
       problem: z.string(),
     }),
   ),

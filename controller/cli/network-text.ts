@@ -39,14 +39,24 @@ export function networkText(view: NetworkView): string {
   ].join('');
 }
 
+type Exception = NonNullable<NetworkView['encryption']>['exceptions'][number];
+
+const EXCEPTIONS: Readonly<Record<Exception['state'], string>> = {
+  encrypted: 'encrypted',
+  open: 'not encrypted',
+  alone: 'reaches no other host',
+  broken: 'reaches no other host',
+  untold: 'may reach no other host',
+};
+
 /** Nothing where nobody asks for it. */
 function encryptionText(encryption: NetworkView['encryption']): string {
-  if (!encryption || encryption.mode === 'off') return '';
+  if (!encryption || (encryption.mode === 'off' && encryption.exceptions.length === 0)) return '';
   const lines = encryption.exceptions.map(
-    ({ host, state, problem }) =>
-      `  ${host}: ${state === 'open' ? 'not encrypted' : 'reaches no other host'}, ${problem}\n`,
+    ({ host, state, problem }) => `  ${host}: ${EXCEPTIONS[state]}, ${problem}\n`,
   );
-  return `\nBetween hosts\n  encrypted${lines.length === 0 ? '' : ', but for'}\n${lines.join('')}`;
+  const how = encryption.mode === 'off' ? 'not encrypted' : 'encrypted';
+  return `\nBetween hosts\n  ${how}${lines.length === 0 ? '' : ', but for'}\n${lines.join('')}`;
 }
 
 /** Of instances that have one each, the first one's and how the others follow. */

@@ -230,7 +230,7 @@ export interface HostRow {
   readonly guard: GuardState | null;
   /** Whether its traffic to other hosts is encrypted; null, or absent of an older controller: nobody asks for it. */
   readonly encryption?: {
-    readonly state: 'encrypted' | 'broken' | 'open' | 'alone';
+    readonly state: 'encrypted' | 'broken' | 'open' | 'alone' | 'untold';
     readonly problem: string | null;
   } | null;
   /** What is wrong with its guests' network. Absent: the controller is older. */
@@ -385,7 +385,7 @@ export interface NetworkView {
     readonly mode: 'off' | 'prefer' | 'require';
     readonly exceptions: readonly {
       readonly host: string;
-      readonly state: 'encrypted' | 'broken' | 'open' | 'alone';
+      readonly state: 'encrypted' | 'broken' | 'open' | 'alone' | 'untold';
       readonly problem: string;
     }[];
   };

@@ -266,10 +266,10 @@ export interface LeaseEvidence {
 
 /**
  * `encrypted`, to hosts that can. `broken`: likewise, but its tunnel does not stand. `open`: it is not encrypted. `alone`: it may go only encrypted, and
- * cannot be; the host takes no VMs.
+ * cannot be; the host takes no VMs. `untold`: it goes otherwise than before, and the host's agent is not known to have heard of that.
  */
 export interface EncryptionStanding {
-  readonly state: 'encrypted' | 'broken' | 'open' | 'alone';
+  readonly state: 'encrypted' | 'broken' | 'open' | 'alone' | 'untold';
   /** Null: it is encrypted. */
   readonly problem: string | null;
 }

@@ -49,6 +49,29 @@ export function standingOf(
   return { state: problem === null ? 'encrypted' : 'broken', problem };
 }
 
+const UNTOLD = 'its agent has not yet heard of what was changed';
+
+/** Whether others send to a host by tunnels, in the open, or not at all. */
+function wayOf(standing: EncryptionStanding | null): 'sealed' | 'open' | 'none' {
+  if (standing === null || standing.state === 'open') return 'open';
+  return standing.state === 'alone' ? 'none' : 'sealed';
+}
+
+/**
+ * What can be said of a host: others have changed their ways, and it goes on as it was until its agent has heard of it.
+ * @param before what was said. @param isTold its agent has looked with its newest goal.
+ */
+export function knownStanding(
+  before: EncryptionStanding | null,
+  now: EncryptionStanding | null,
+  isTold: boolean,
+): EncryptionStanding | null {
+  // What does not stand, or may not go, is said at once: it is no better before the agent hears of it.
+  if (now?.state === 'alone' || now?.state === 'broken') return now;
+  const isOtherwise = before?.state === 'untold' ? !isTold : wayOf(before) !== wayOf(now);
+  return isOtherwise ? { state: 'untold', problem: UNTOLD } : now;
+}
+
 /** For people. Null: it encrypts, or is not asked to. */
 export function describeStanding(standing: HostRecord['encryption']): string | null {
   switch (standing?.state) {
@@ -56,6 +79,8 @@ export function describeStanding(standing: HostRecord['encryption']): string | n
       return `it takes no VMs, and its guests reach those of no other host: all of that has to be encrypted, and ${standing.problem}`;
     case 'open':
       return `what goes between its guests and other hosts is not encrypted: ${standing.problem}`;
+    case 'untold':
+      return `its guests may reach those of no other host: ${standing.problem}`;
     case 'broken':
       return `its guests reach those of no other host: what goes there is to be encrypted, and ${standing.problem}`;
     default:

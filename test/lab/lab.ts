@@ -307,6 +307,17 @@ export class Lab {
     return execOnHost(await this.host(name), command, options);
   }
 
+  /** Starts the controller anew with other arguments on the same state, as an operator would who changes its options. */
+  async controlWith(more: readonly string[]): Promise<void> {
+    const state = await this.state();
+    const child = recordProcess(await this.controllerPid());
+    if (state.controller) await killAndWait(state.controller);
+    // It dies with its supervisor.
+    if (isAlive(child)) await killAndWait(child);
+    const controller = await startController(this.layout, state, more);
+    await this.#save({ ...(await this.state()), controller });
+  }
+
   /** Pid of the controller itself, below its supervisor. */
   async controllerPid(): Promise<number> {
     return Number((await readFile(controllerPidFile(this.layout), 'utf8')).trim());

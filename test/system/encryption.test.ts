@@ -128,4 +128,52 @@ describe('a fleet whose hosts have to encrypt', () => {
     expect(await outcomeOf(far, 'sealed/api-0:9000')).toBe('connected');
     for (const host of [FIRST, SECOND]) expect(await counted(host ?? '', 'vxlan')).toBe(0);
   });
+
+  test('is changed while it runs: connections live on, and once hosts have heard of it nothing goes in the open', async () => {
+    const echoed = async () => {
+      const said = await golden.weft.ok(['ssh', 'sealed/mesh-0', '--', 'tail -n 1 /run/echoed']);
+      return Number(said.trim() || 0);
+    };
+    const goesOn = async (what: string) => {
+      const before = await echoed();
+      await waitFor(`the connection to go on ${what}`, echoed, (count) => count > before + 5, 120_000);
+    };
+    await golden.weft.ok([
+      'ssh',
+      'sealed/mesh-1',
+      '--',
+      '(setsid busybox nc -l -p 7000 -e cat </dev/null >/dev/null 2>&1 &)',
+    ]);
+    const count = 'i=0; while :; do i=$((i+1)); echo $i; sleep 0.2; done';
+    const connection = `(${count}) | busybox nc ${rowOf(rows, 'sealed/mesh-1').address} 7000 >/run/echoed`;
+    await golden.weft.ok([
+      'ssh',
+      'sealed/mesh-0',
+      '--',
+      `(setsid sh -c '${connection}' </dev/null >/dev/null 2>&1 &)`,
+    ]);
+    await waitFor('the connection to begin', echoed, (last) => last > 0, 60_000);
+    const states = async () =>
+      (await golden.weft.json<HostRow[]>(['host', 'ls'])).map(({ encryption }) => encryption?.state ?? null);
+    const plain = () => Promise.all([FIRST, SECOND].map((host) => counted(host ?? '', 'vxlan')));
+    const change = async (encrypt: string, said: readonly (string | null)[]) => {
+      await golden.lab.controlWith(['--down-after', '20', '--encrypt', encrypt]);
+      await waitFor(
+        `hosts to have heard of ${encrypt}`,
+        () => states().catch(() => []),
+        (all) => all.join() === said.join(),
+        120_000,
+      );
+    };
+    const silent = await plain();
+    await change('off', [null, null, null]);
+    await goesOn('in the open');
+    expect((await plain()).every((packets, at) => packets > (silent[at] ?? 0))).toBe(true);
+    await change('prefer', ['encrypted', 'encrypted', 'open']);
+    await goesOn('encrypted');
+    const open = await plain();
+    await change('require', ['encrypted', 'encrypted', 'alone']);
+    await goesOn('where all has to be');
+    expect(await plain()).toEqual(open);
+  });
 });

@@ -3,7 +3,7 @@ import { isSameDocument } from '../../../agent/kit/same-document.ts';
 import type { HostRecord } from '../../model/records.ts';
 import { collisionWith, isColliding } from '../collisions.ts';
 import type { Draft } from '../draft.ts';
-import { describeStanding, encryptionOf, standingOf } from '../encryption.ts';
+import { describeStanding, encryptionOf, knownStanding, standingOf } from '../encryption.ts';
 import { ofFleet } from '../of-fleet.ts';
 
 /** The one before is where the fleet's name servers are reached. */
@@ -51,14 +51,17 @@ function followEncryption(draft: Draft): void {
   if (concerned.length === 0) return;
   const encryption = encryptionOf(draft.all('hosts'));
   for (const host of concerned) {
-    const standing = standingOf(draft.world.fleet, encryption.get(host.name));
     const before = host.encryption ?? null;
+    const now = standingOf(draft.world.fleet, encryption.get(host.name));
+    const standing = knownStanding(before, now, isTold(draft, host));
     if (isSameDocument(standing, before)) continue;
     draft.put('hosts', host.name, { ...host, encryption: standing });
+    // It is over in a moment, or its host is told of as away.
+    if (standing?.state === 'untold') continue;
     const problem = describeStanding(standing);
-    // That all is as it was asked for from the start is no news.
     if (problem !== null) draft.tell('host-unencrypted', host.name, problem);
-    else if (before !== null && before.problem !== null)
+    // That it goes in the open again is as it was asked for, and no news.
+    else if (before !== null && before.problem !== null && !(before.state === 'untold' && standing === null))
       draft.tell(
         'host-encrypted',
         host.name,
@@ -67,6 +70,12 @@ function followEncryption(draft: Draft): void {
           : 'what goes between its guests and other hosts is encrypted',
       );
   }
+}
+
+/** It has looked with its newest goal. */
+function isTold({ world }: Draft, { name, state }: HostRecord): boolean {
+  const live = world.live.get(name);
+  return state === 'up' && live?.connected === true && live.acknowledged !== null;
 }
 
 function numberHosts(draft: Draft): void {

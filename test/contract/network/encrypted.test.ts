@@ -265,6 +265,24 @@ test('a host that cannot encrypt goes on with the others in the open, where the 
   expect(await stage.run('h3', ['ip', 'link'])).not.toContain(device);
 });
 
+test('to a host of which the goal says nothing, nothing goes in the open any more, though something still sends there', async () => {
+  const shape: Shape = { sealed: ['h1', 'h2'] };
+  await apply(shape);
+  const sent = async () => {
+    const before = await counted('vxlan');
+    await stage.host('h1').programs.ask({
+      ...{ do: 'datagram', host: underlayOf('h3'), port: 4789 },
+      text: forgedVxlan(guestOf('crm/web-0'), guestOf('crm/db-2'), 'sent too late'),
+    });
+    return (await counted('vxlan')) - before;
+  };
+  expect(await sent()).toBe(1);
+  await apply({ ...shape, without: ['h3'] }, ['h1']);
+  expect(await sent()).toBe(0);
+  await apply({ ...NONE, without: ['h2', 'h3'] }, ['h1']);
+  expect(await sent()).toBe(0);
+});
+
 test('who is in the goal no more is cut off, and so is who has another key', async () => {
   await apply(ALL);
   await expectReached('crm/web-1', guestOf('crm/db-0'), 5432);

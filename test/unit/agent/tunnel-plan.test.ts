@@ -193,7 +193,7 @@ test('rules let VXLAN of who encrypts in by the tunnel only, and out by no other
   if (!hasBackbone(part)) throw new TypeError('it has a backbone');
   const text = composeInetTable(part, [], []);
   expect(text).toContain('iifname != "wgf1ee" ip saddr { 192.0.2.11 } counter drop');
-  expect(text).toMatch(/oifname != "wgf1ee" ip daddr { 192\.0\.2\.11 } udp dport 4789 .* counter drop/);
+  expect(text).toMatch(/oifname != "wgf1ee" ip daddr != { 192\.0\.2\.12 } udp dport 4789 .* counter drop/);
   expect(text).toContain('    oifname "wgf1ee" counter drop\n');
   const plain = partOf('h1', guests);
   if (!hasBackbone(plain)) throw new TypeError('it has a backbone');

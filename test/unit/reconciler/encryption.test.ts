@@ -43,10 +43,24 @@ function worldOf(fleet: FleetRecord, hosts: readonly HostRecord[] = ALL) {
   return { fleet, hosts: new Map(hosts.map((host) => [host.name, host])), ...nothing };
 }
 
-function followed(fleet: FleetRecord, hosts: readonly HostRecord[] = ALL) {
-  const draft = new Draft(worldOf(fleet, hosts) as unknown as World, 1);
+function passed(fleet: FleetRecord, hosts: readonly HostRecord[], told: ReadonlySet<string>) {
+  const heard = { connected: true, acknowledged: new Set() };
+  const live = new Map(hosts.map(({ name }) => [name, told.has(name) ? heard : null]));
+  const draft = new Draft({ ...worldOf(fleet, hosts), live } as unknown as World, 1);
   followHostNetworks(draft);
-  return { draft, hosts: draft.all('hosts') };
+  return { hosts: draft.all('hosts'), events: draft.writes().events, changes: draft.changes };
+}
+
+/** As it is said of hosts once they have heard of it. */
+function followed(fleet: FleetRecord, hosts: readonly HostRecord[] = ALL) {
+  const all = new Set(hosts.map(({ name }) => name));
+  const first = passed(fleet, hosts, all);
+  const second = passed(fleet, first.hosts, all);
+  return {
+    hosts: second.hosts,
+    events: [...first.events, ...second.events],
+    changes: first.changes + second.changes,
+  };
 }
 
 const keysFor = (host: string, fleet: FleetRecord) =>
@@ -103,36 +117,58 @@ test('over IPv6 the tunnel takes more', () => {
 });
 
 test('what a host cannot is said of it, once, and until it can or nobody asks', () => {
-  const { hosts, draft } = followed(fleetOf('prefer'));
+  const { hosts, events } = followed(fleetOf('prefer'));
   expect(hosts.map(({ encryption }) => encryption)).toEqual([
     { state: 'encrypted', problem: null },
     { state: 'encrypted', problem: null },
     { state: 'open', problem: 'its kernel has no WireGuard' },
     { state: 'open', problem: 'its agent is older than that' },
   ]);
-  expect(draft.writes().events.map(({ kind, subject }) => [kind, subject])).toEqual([
+  expect(events.map(({ kind, subject }) => [kind, subject])).toEqual([
     ['host-unencrypted', 'c'],
     ['host-unencrypted', 'd'],
+    // Once they have heard of it.
+    ['host-encrypted', 'a'],
+    ['host-encrypted', 'b'],
   ]);
-  expect(followed(fleetOf('prefer'), hosts).draft.changes).toBe(0);
+  expect(followed(fleetOf('prefer'), hosts).changes).toBe(0);
   const mended = hosts.map((host) =>
     host.name === 'c' ? { ...hostAt('c', 4, can('c')), encryption: host.encryption ?? null } : host,
   );
-  expect(
-    followed(fleetOf('prefer'), mended)
-      .draft.writes()
-      .events.map(({ kind }) => kind),
-  ).toEqual(['host-encrypted']);
+  expect(followed(fleetOf('prefer'), mended).events.map(({ kind }) => kind)).toEqual(['host-encrypted']);
   const off = followed(fleetOf(), hosts);
   expect(off.hosts.map(({ encryption }) => encryption)).toEqual([null, null, null, null]);
+});
+
+test('a host goes on as it was until its agent has heard of what was changed, and it is said so', () => {
+  const untold = { state: 'untold', problem: 'its agent has not yet heard of what was changed' };
+  const sealed = { state: 'encrypted', problem: null };
+  const both = ALL.slice(0, 2);
+  const all = new Set(['a', 'b']);
+  const said = ({ hosts }: ReturnType<typeof passed>) => hosts.map(({ encryption }) => encryption ?? null);
+  for (const mode of ['prefer', 'require'] as const) {
+    const first = passed(fleetOf(mode), both, all);
+    expect(said(first)).toEqual([untold, untold]);
+    expect(first.events).toEqual([]);
+    const second = passed(fleetOf(mode), first.hosts, new Set(['a']));
+    expect(said(second)).toEqual([sealed, untold]);
+    const third = passed(fleetOf(mode), second.hosts, all);
+    expect(said(third)).toEqual([sealed, sealed]);
+    // What changes no way needs no telling; what does, also back.
+    expect(said(passed(fleetOf('require'), third.hosts, new Set()))).toEqual([sealed, sealed]);
+    const off = passed(fleetOf(), third.hosts, new Set());
+    expect(said(off)).toEqual([untold, untold]);
+    expect(said(passed(fleetOf(), off.hosts, new Set(['b'])))).toEqual([untold, null]);
+    expect(said(passed(fleetOf(), off.hosts, all))).toEqual([null, null]);
+  }
 });
 
 test('a host whose tunnel does not stand is named, and nothing goes to it in the open', () => {
   const broken = { publicKey: keyOf('b'), problem: 'its port is taken' };
   const all = [hostAt('a', 2, can('a')), hostAt('b', 3, broken)];
-  const { hosts, draft } = followed(fleetOf('prefer'), all);
+  const { hosts, events } = followed(fleetOf('prefer'), all);
   expect(hosts[1]?.encryption).toEqual({ state: 'broken', problem: 'its port is taken' });
-  expect(draft.writes().events[0]?.message).toContain('its port is taken');
+  expect(events[0]?.message).toContain('its port is taken');
   expect(backboneGoalOf('a', worldOf(fleetOf('prefer'), hosts))?.others[0]?.publicKey).toBe(keyOf('b'));
 });
 
@@ -185,9 +221,9 @@ test('who asks about a connection is told that it may not go', () => {
       machines: {},
     },
   };
-  const world = (dbOn: string) =>
+  const world = (dbOn: string, all: readonly HostRecord[] = hosts) =>
     ({
-      ...worldOf(fleetOf('require'), hosts),
+      ...worldOf(fleetOf('require'), all),
       applications: new Map([['crm', application]]),
       vms: new Map([guest('web-0', 'a'), guest('db-0', dbOn)] as never),
     }) as never;
@@ -195,8 +231,27 @@ test('who asks about a connection is told that it may not go', () => {
   expect(whyOf(question, world('b')).allowed).toBe(true);
   expect(whyOf(question, world('c'))).toMatchObject({
     ...{ allowed: false, rule: 'crm/db/sql' },
-    reason: 'it would go to or from c unencrypted, which it may not: its kernel has no WireGuard',
+    reason: 'what goes to or from c would go unencrypted, which it may not: its kernel has no WireGuard',
   });
+  // Neither does it go where a tunnel should be and is none; with who has none to be, it goes on.
+  const broken = { publicKey: keyOf('b'), problem: 'its port is taken' };
+  for (const [mode, db, allowed] of [
+    ['require', 'b', false],
+    ['prefer', 'b', false],
+    ['prefer', 'c', true],
+  ] as const) {
+    const { hosts: standing } = followed(fleetOf(mode), [
+      hostAt('a', 2, broken),
+      hostAt('b', 3, can('c')),
+      hostAt('c', 4, cannot),
+    ]);
+    const answer = whyOf(question, world(db, standing));
+    expect([mode, db, answer.allowed]).toEqual([mode, db, allowed]);
+    if (!allowed)
+      expect(answer.reason).toContain(
+        'to or from a would go unencrypted, which it may not: its port is taken',
+      );
+  }
   expect(networkView('crm', world('b'))?.encryption).toEqual({
     mode: 'require',
     exceptions: [
