@@ -8,7 +8,7 @@ import type { Store } from '../store/contract.ts';
 import type { Fabric } from './fabric.ts';
 
 /** Of a role. What its subnet has beyond them is for successors, which have an address of their own until they take over. */
-export const MOST_INSTANCES = 1_000;
+const MOST_INSTANCES = 1_000;
 
 /**
  * Every role and every network of machines has a subnet, and every machine an address of its own for as long as it is there.
