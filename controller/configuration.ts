@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { prefixProblem } from '../agent/kit/addressing.ts';
+import { prefixMeant, prefixProblem } from '../agent/kit/addressing.ts';
 import { WeftError } from '../agent/kit/errors.ts';
 import { parsePublicRange } from './model/public-ranges.ts';
 import { defaultReservedPorts, type PortRanges, parsePortRanges } from './model/reserved-ports.ts';
@@ -122,7 +122,9 @@ function parseSeconds(option: string, text: string, least: number, most: number)
 /** A /20 has room for three subnets and the routers'. */
 function parseGuestRange(text: string): string {
   const problem = text.includes(':') ? 'must be IPv4' : prefixProblem(text);
-  if (problem !== null) throw new Error(`--guest-range ${text}: ${problem}`);
+  const meant = text.includes(':') ? null : prefixMeant(text);
+  if (problem !== null)
+    throw new Error(`--guest-range ${text}: ${problem}${meant === null ? '' : `: write ${meant}`}`);
   const length = Number(text.split('/')[1]);
   if (length > 20)
     throw new Error(`--guest-range ${text} is too small: each role needs a /22 of it, so /20 is the least`);

@@ -128,19 +128,28 @@ function bits6(address: string): bigint {
 /** Bits of the address behind the prefix's length. */
 const hostBits = ({ bits, width, length }: Prefix): bigint => bits & ((1n << BigInt(width - length)) - 1n);
 
+/** Many programs read a number that begins with 0 as octal, nft among them. */
+const OCTAL = /\/0\d/;
+
 /** What is wrong with a prefix such as 10.1.0.0/16 or fd00::/8; null: nothing is. */
 export function prefixProblem(cidr: string): string | null {
   const prefix = parsePrefix(cidr);
   if (!prefix) return 'must be a network such as 10.1.0.0/16 or 2001:db8::/32';
+  if (OCTAL.test(cidr)) return 'has a prefix length that begins with 0, which could be octal';
   return hostBits(prefix) === 0n ? null : `has bits set behind its prefix length /${prefix.length}`;
 }
 
-/** The prefix that has this address, where it has bits set behind its length; null: it has none, or is no prefix. */
-export function prefixMeant(cidr: string): string | null {
-  const prefix = parsePrefix(cidr);
-  const behind = prefix ? hostBits(prefix) : 0n;
-  if (!prefix || behind === 0n) return null;
-  return `${formatAddress(prefix.width === 32 ? 4 : 6, prefix.bits - behind)}/${prefix.length}`;
+/** The prefix that is meant where something is wrong with one; null: nothing is, or it is no prefix. */
+export const prefixMeant = (cidr: string): string | null =>
+  parsePrefix(cidr) && prefixProblem(cidr) !== null ? canonicalPrefix(cidr) : null;
+
+/** A prefix, or an address, in the one form that all programs read alike: its length in decimal, no bits set behind it. Null: it is neither. */
+export function canonicalPrefix(text: string): string | null {
+  const family = familyOf(text);
+  if (family !== null) return formatAddress(family, bitsOf(text));
+  const prefix = parsePrefix(text);
+  if (!prefix) return null;
+  return `${formatAddress(prefix.width === 32 ? 4 : 6, prefix.bits - hostBits(prefix))}/${prefix.length}`;
 }
 
 /** Whether two prefixes have an address in common. What is no prefix overlaps nothing; bits behind the length are of no account. */

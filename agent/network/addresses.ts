@@ -1,5 +1,5 @@
-import { isIP, isIPv4, isIPv6 } from 'node:net';
-import { addressAt, overlap, parseRange, SERVICE_OFFSET } from '../kit/addressing.ts';
+import { isIPv4, isIPv6 } from 'node:net';
+import { addressAt, canonicalPrefix, overlap, parseRange, SERVICE_OFFSET } from '../kit/addressing.ts';
 
 /** All 32 digits, so that a rule can compare it with raw bytes: `0xfd00…0001`. @param address IPv6, as the goal's schema lets it in. */
 export const hexOf6 = (address: string): string => `0x${groupsOf6(address).join('')}`;
@@ -37,13 +37,11 @@ export function linkLocalOf(mac: string): string {
   return canonical6(`fe80::${hex(a ^ 2, b)}:${hex(c, 0xff)}:${hex(0xfe, d)}:${hex(e, f)}`);
 }
 
-/** Whether a text is an address or a prefix of one family and nothing else: what else there is never reaches a rule. */
-export function isPrefix(text: string, family: 4 | 6): boolean {
-  const [address = '', length, ...rest] = text.split('/');
-  // A zone (`%eth0`) means nothing in a rule.
-  if (rest.length > 0 || address.includes('%') || isIP(address) !== family) return false;
-  return length === undefined || (/^\d{1,3}$/.test(length) && Number(length) <= (family === 4 ? 32 : 128));
-}
+/** Those that are addresses or prefixes of one family, in the form that rules have them; what else there is never reaches a rule. */
+export const prefixesOf = (texts: readonly string[], family: 4 | 6): readonly string[] =>
+  texts
+    .flatMap((text) => canonicalPrefix(text) ?? [])
+    .filter((prefix) => prefix.includes(':') === (family === 6));
 
 export const is4 = isIPv4;
 export const is6 = isIPv6;

@@ -1,10 +1,10 @@
 import type { RouterGoal } from '../protocol/index.ts';
-import { isPrefix, liesIn, prefixLength } from './addresses.ts';
+import { liesIn, prefixesOf, prefixLength } from './addresses.ts';
 import { composeSet } from './nft-text.ts';
 
 type Guests = NonNullable<RouterGoal['outboundByGuest']>;
 
-export const isWhole = (prefix: string): boolean => prefix.endsWith('/0');
+export const isWhole = (prefix: string): boolean => prefixLength(prefix) === 0;
 
 /** What single guests reach of the world, as sets: `named` are the prefixes that they name, from `world` guests reach what is beyond the host's links. Each element counts what begins. */
 export function guestOutboundSets(guests: Guests = []): readonly string[] {
@@ -12,7 +12,7 @@ export function guestOutboundSets(guests: Guests = []): readonly string[] {
     const address = `ipv${family}_addr`;
     const from = (guest: Guests[number]) => (family === 4 ? guest.address : guest.address6);
     const prefixes = ({ allow }: Guests[number]) =>
-      allow === 'all' ? [] : allow.filter((prefix) => isPrefix(prefix, family) && prefix.includes('/'));
+      allow === 'all' ? [] : prefixesOf(allow, family).filter((prefix) => prefix.includes('/'));
     return [
       composeSet(
         `named${family}`,

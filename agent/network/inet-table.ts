@@ -1,5 +1,5 @@
 import type { BackboneGoal, Flow, NetworkGoal, RouterOf } from '../protocol/index.ts';
-import { hexOfMac, is4, isPrefix, serviceAddress } from './addresses.ts';
+import { hexOfMac, is4, prefixesOf, serviceAddress } from './addresses.ts';
 import { type ConnectionShare, WHOLE } from './connection-share.ts';
 import { guestOutboundSets, isWhole, namedByGuest, worldByGuest } from './guest-outbound.ts';
 import { meshedChain, meshedSets } from './meshed-rules.ts';
@@ -285,7 +285,7 @@ function guardedSets(
     ...never,
   ];
   const of = (all: readonly string[], family: 4 | 6) =>
-    all.filter((prefix) => isPrefix(prefix, family) && !isWhole(prefix));
+    prefixesOf(all, family).filter((prefix) => !isWhole(prefix));
   const flags = ['flags interval', 'auto-merge'];
   return [
     composeSet('never4', 'ipv4_addr', of(closed, 4), flags),
@@ -306,8 +306,8 @@ function outboundRules(part: RoutingPart): readonly string[] {
       const network = part.networks.find(({ id }) => id === subnet);
       if (network === undefined || allow === 'all') return [];
       const of = (family: 4 | 6, to: string) =>
-        allow
-          .filter((prefix) => isPrefix(prefix, family) && isWanted(prefix))
+        prefixesOf(allow, family)
+          .filter(isWanted)
           .map((prefix) => `iifname ${named(part, network)} ${to} daddr ${prefix} counter accept`);
       return [...of(4, 'ip'), ...of(6, 'ip6')];
     });

@@ -1,6 +1,6 @@
 import { asPrefix } from '../kit/addressing.ts';
 import type { NetworkGoal } from '../protocol/index.ts';
-import { isPrefix, liesIn } from './addresses.ts';
+import { liesIn, prefixesOf } from './addresses.ts';
 import { isWhole } from './guest-outbound.ts';
 import type { Deletions } from './revoked-connections.ts';
 import type { RouterPart } from './router-part.ts';
@@ -37,7 +37,7 @@ function ofNetwork(change: Change, network: NetworkGoal, earlier: NetworkGoal): 
 
 /** Translated ones only: with others of the fleet it is as flows have it. */
 function deletionOf(prefix: string, from: string, from6: string | undefined): Deletions {
-  const [family, source] = isPrefix(prefix, 4) ? ['ipv4', from] : ['ipv6', from6];
+  const [family, source] = prefix.includes(':') ? ['ipv6', from6] : ['ipv4', from];
   if (family === undefined || source === undefined) return [];
   return [['-f', family, '-s', source, ...(isWhole(prefix) ? [] : ['-d', prefix]), '--src-nat']];
 }
@@ -54,5 +54,5 @@ function allowedOf({ router }: RouterPart, subnet: string, address: string): rea
     ...(router?.outboundByGuest ?? []).filter((each) => each.address === address),
   ];
   const allowed = entries.flatMap(({ allow }) => (allow === 'all' ? ['0.0.0.0/0', '::/0'] : allow));
-  return [...new Set(allowed.filter((each) => isPrefix(each, 4) || isPrefix(each, 6)).map(asPrefix))].sort();
+  return [...new Set([...prefixesOf(allowed, 4), ...prefixesOf(allowed, 6)].map(asPrefix))].sort();
 }

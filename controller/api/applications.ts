@@ -113,7 +113,8 @@ export function applicationRoutes(api: Api, context: ApiContext): void {
     '/v1/applications/:app/roles/:role/scale',
     {
       schema: {
-        description: 'Changes the number of instances of a role.',
+        description:
+          'Changes the number of instances of a role: to 1,000 at most, unless it has more. `no-capacity` also where the guests’ range has no subnet left.',
         params: z.object({ app: name, role: name }),
         body: z.object({ instances: z.number().int().min(0).max(10_000) }),
         response: { 200: z.object({ generation: z.number() }) },

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { formatAddress, overlap, range6Of } from '../../agent/kit/addressing.ts';
+import { canonicalPrefix, formatAddress, overlap, range6Of } from '../../agent/kit/addressing.ts';
 import { writeFileAtomic } from '../../agent/kit/atomic-file.ts';
 import { WeftError } from '../../agent/kit/errors.ts';
 import { parsePublicRange } from '../model/public-ranges.ts';
@@ -79,7 +79,9 @@ function requireApart(text: string, { range, uuid }: FleetRecord): void {
     });
 }
 
-async function withRange(store: Store, fleet: FleetRecord, range: string | null): Promise<FleetRecord> {
+async function withRange(store: Store, found: FleetRecord, range: string | null): Promise<FleetRecord> {
+  // Older controllers took 10.128.0.0/010 as it was.
+  const fleet = { ...found, range: canonicalPrefix(found.range) ?? found.range };
   if (range === null || range === fleet.range) return fleet;
   const { entries } = await store.list('networks/');
   const [first] = entries;

@@ -16,7 +16,7 @@ export interface PublicRange {
   readonly prefix: number;
 }
 
-const PATTERN = /^([0-9a-fA-F.:]+)(?:-([0-9a-fA-F.:]+))?\/(\d{1,3})$/;
+const PATTERN = /^([0-9a-fA-F.:]+)(?:-([0-9a-fA-F.:]+))?\/([1-9]\d{0,2})$/;
 /** Link-local addresses and those of groups are no host's to be reached at. */
 const NOT_PUBLIC6 = ['fe80::/10', 'ff00::/8'];
 

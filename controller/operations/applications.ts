@@ -5,6 +5,7 @@ import { ExclusiveRunner } from '../../agent/kit/exclusive-runner.ts';
 import type { Catalogue } from '../catalogue/contract.ts';
 import { type ApplicationRecord, resolveService, type Service } from '../model/index.ts';
 import type { PortRanges } from '../model/reserved-ports.ts';
+import { MAXIMUM_INSTANCES } from '../model/schema.ts';
 import { retiredAfter } from '../reconciler/retired.ts';
 import { change, read } from '../store/change.ts';
 import type { Store } from '../store/contract.ts';
@@ -17,9 +18,7 @@ import { forecast } from './forecast.ts';
 import { refuseOtherNetworks } from './machine-networks.ts';
 import { refuseTakenPorts } from './public-ports.ts';
 import { refuseReservedPorts } from './reserved-ports.ts';
-
-/** A role's subnet is a /22. */
-const MOST_INSTANCES = 1000;
+import { refuseWithoutSubnets } from './subnet-room.ts';
 
 type ApplicationOperations = Pick<Operations, 'apply' | 'plan' | 'scale' | 'deleteApplication'>;
 
@@ -58,6 +57,7 @@ export class Applications implements ApplicationOperations {
       await this.#refusePorts(service);
       const fabric = await readFabric(this.#store);
       refuseOtherNetworks(fabric, service);
+      await refuseWithoutSubnets(this.#store, fabric, service);
       const nowMs = this.#clock.now();
       refuseWithoutRoom(fabric, forecast(fabric, service, architectures, nowMs));
       const record: ApplicationRecord = {
@@ -86,13 +86,14 @@ export class Applications implements ApplicationOperations {
     await this.#refusePorts(service);
     const fabric = await readFabric(this.#store);
     refuseOtherNetworks(fabric, service);
+    await refuseWithoutSubnets(this.#store, fabric, service);
     const { steps, refusals } = forecast(fabric, service, architectures, this.#clock.now());
     return { steps, refusals };
   }
 
   scale(app: string, role: string, instances: number) {
-    if (!Number.isInteger(instances) || instances < 0 || instances > MOST_INSTANCES)
-      throw new WeftError('bad-request', `a role has 0 to ${MOST_INSTANCES} instances, not ${instances}`);
+    if (!Number.isInteger(instances) || instances < 0 || instances > MAXIMUM_INSTANCES)
+      throw new WeftError('bad-request', `a role has 0 to ${MAXIMUM_INSTANCES} instances, not ${instances}`);
     return this.#change(async () => {
       const { value: known, check } = await read<ApplicationRecord>(this.#store, `apps/${app}`);
       if (!known) throw unknownApplication(app);
@@ -147,6 +148,7 @@ export class Applications implements ApplicationOperations {
     // An image that is gone meanwhile must not keep a running role from being scaled: its instances say so themselves.
     const architectures = await resolveImages(this.#catalogue, service).catch(() => new Map());
     const fabric = await readFabric(this.#store);
+    await refuseWithoutSubnets(this.#store, fabric, service);
     refuseWithoutRoom(fabric, forecast(fabric, service, architectures, this.#clock.now()));
   }
 }

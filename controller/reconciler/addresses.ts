@@ -8,6 +8,8 @@ import { freeNumber, subnetsIn } from './subnet-numbers.ts';
 /** .1 is the gateway; a few are left for what comes. */
 const FIRST_ADDRESS = 10;
 const LAST_ADDRESS = SUBNET_ADDRESSES - 2;
+/** That guests may have on one subnet. */
+export const MOST_ADDRESSES = LAST_ADDRESS - FIRST_ADDRESS + 1;
 
 /** A subnet of an application, of a role or of machines; made when there is none. */
 export function networkOf(draft: Draft, app: string, name: string): NetworkRecord {

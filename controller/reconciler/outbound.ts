@@ -1,4 +1,4 @@
-import { guestAddress6 } from '../../agent/kit/addressing.ts';
+import { canonicalPrefix, guestAddress6 } from '../../agent/kit/addressing.ts';
 import { isSameDocument } from '../../agent/kit/same-document.ts';
 import type { RouterGoal } from '../../agent/protocol/index.ts';
 import type { ApplicationRecord, VmRecord } from '../model/records.ts';
@@ -70,7 +70,9 @@ export function outboundAt(guests: readonly Guest[], world: NetworkWorld): Outbo
   return { outbound, ...(byGuest.length > 0 ? { outboundByGuest: byGuest } : {}) };
 }
 
-const allowOf = (outbound: Outbound): 'all' | string[] => (outbound === 'all' ? outbound : [...outbound]);
+/** In one form, for agents that are older take a prefix as it is. */
+const allowOf = (outbound: Outbound): 'all' | string[] =>
+  outbound === 'all' ? outbound : outbound.map((prefix) => canonicalPrefix(prefix) ?? prefix);
 
 /** In the order of subnets, and of guests' ids: what is the same is told the same. */
 function bySubnet(guests: readonly Guest[]): readonly (readonly [string, readonly Guest[]])[] {

@@ -42,6 +42,36 @@ test('what is no prefix is left out of what guests may reach', () => {
   expect(text).not.toContain('not a prefix');
 });
 
+test('prefixes are written in one form, however they are told: nft reads 024 as 20', () => {
+  const { backbone, router } = part;
+  if (!backbone || !router) throw new TypeError('it has both');
+  const [guest] = guests;
+  const byGuest = { subnet: 'crm/web', address: guest?.address ?? '', address6: guest?.address6 ?? '' };
+  const text = composeRuleset(
+    {
+      ...{ ...part, backbone: { ...backbone, outOfReach: ['198.51.100.0/024', '0.0.0.0/00'] } },
+      router: {
+        ...router,
+        outbound: [
+          { subnet: 'crm/web', allow: ['192.168.1.0/024', '10.0.0.0/08', '0.0.0.0/00', '2001:DB8::/032'] },
+        ],
+        outboundByGuest: [{ ...byGuest, allow: ['203.0.113.0/024', '0.0.0.0/000'] }],
+      },
+    },
+    ['192.0.2.0/24'],
+  );
+  expect(text).not.toMatch(/\/0\d/);
+  for (const prefix of ['192.168.1.0/24', '10.0.0.0/8'])
+    expect(text).toContain(`iifname "wbf1ee-1" ip daddr ${prefix} accept`);
+  expect(text).toContain('iifname "wbf1ee-1" ip6 daddr 2001:db8::/32 accept');
+  expect(text).toContain(`elements = { ${guest?.address} . 203.0.113.0/24 }`);
+  expect(text).toContain(`elements = { ${guest?.address} }`);
+  // All of the world is what is beyond the host's links.
+  const whole = text.indexOf('ip daddr 0.0.0.0/0 accept');
+  expect(whole).toBeGreaterThan(text.indexOf('ip daddr @guarded4 counter drop'));
+  expect(text).toMatch(/198\.51\.100\.0\/24/);
+});
+
 test('a fleet of an older controller has its table of translation alone, and none without a subnet', () => {
   const older = composeRuleset({ fleet: FLEET, networks: part.networks }, []);
   expect(older).toContain('delete table inet weft_f1ee');

@@ -16,6 +16,7 @@ test.each([
   ['10.0.0.0/21', /too small/],
   ['10.0.0.0/7', /too large/],
   ['10.0.0.1/10', /bits set/],
+  ['10.128.0.0/010', /begins with 0, .*: write 10\.128\.0\.0\/10/],
   ['fd00::/8', /must be IPv4/],
   ['10.0.0.0', /must be a network/],
 ])('--guest-range %s is refused', (range, message) => {
@@ -54,4 +55,23 @@ test('the range can be chosen as long as nobody has an address of another one', 
   await expect(openFleet(store, file, '10.0.0.0/10')).rejects.toThrow(
     /cannot become 10.0.0.0\/10: networks have addresses of 172.16.0.0\/12, crm\/web is one/,
   );
+});
+
+test('a length of public addresses that begins with 0 is refused', () => {
+  expect(() => readConfiguration(['--public', '192.0.2.200/024'])).toThrow(/is no range of one link/);
+});
+
+test('a range of an older controller is read as what it means', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'weft-range-'));
+  folders.push(folder);
+  const store = new MemoryStore();
+  const fleet = { uuid: FLEET, epoch: 1, range: '10.128.0.0/010' };
+  await store.transact({
+    puts: [
+      { key: 'fleet', value: fleet },
+      { key: 'networks/crm/web', value: {} },
+    ],
+  });
+  const opened = await openFleet(store, join(folder, 'fleet.json'), '10.128.0.0/10');
+  expect(opened.range).toBe('10.128.0.0/10');
 });

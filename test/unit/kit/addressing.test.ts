@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import {
   backboneCidr,
   backboneVni,
+  canonicalPrefix,
   guestAddress6,
   overlap,
   prefixMeant,
@@ -48,6 +49,9 @@ test.each([
   ['10.1.0.5/16', '10.1.0.0/16'],
   ['2001:db8::5/32', '2001:db8::/32'],
   ['1.2.3.4/0', '0.0.0.0/0'],
+  ['10.0.0.0/08', '10.0.0.0/8'],
+  ['192.168.1.0/024', '192.168.1.0/24'],
+  ['::/00', '::/0'],
   ['10.1.0.0/16', null],
   ['10.1.0.5', null],
 ])('%s stands for the prefix %s', (text, meant) => {
@@ -63,8 +67,29 @@ test.each([
   ['10.0.0.0/8/8', /must be a network/],
   ['fe80::1%eth0/128', /must be a network/],
   ['10.0.0.0/ 8', /must be a network/],
+  ['010.0.0.0/8', /must be a network/],
+  ['10.0.0.0/08', /begins with 0/],
+  ['192.168.1.0/024', /begins with 0/],
+  ['0.0.0.0/00', /begins with 0/],
+  ['::ffff:10.0.0.0/0104', /must be a network/],
+  ['::ffff:010.0.0.0/104', /must be a network/],
+  ['fd00::/08', /begins with 0/],
 ])('%s as a prefix', (text, expected) => {
   const problem = prefixProblem(text);
   if (expected === null) expect(problem).toBeNull();
   else expect(problem).toMatch(expected);
+});
+
+test.each([
+  ['10.0.0.0/08', '10.0.0.0/8'],
+  ['192.168.1.7/024', '192.168.1.0/24'],
+  ['0.0.0.0/00', '0.0.0.0/0'],
+  ['2001:0DB8:0::/032', '2001:db8::/32'],
+  ['192.0.2.7', '192.0.2.7'],
+  ['FD00:0:0::0007', 'fd00::7'],
+  ['010.0.0.0/8', null],
+  ['fe80::1%eth0', null],
+  ['0/0; flush ruleset', null],
+])('%s is written as %s, whoever reads it', (text, written) => {
+  expect(canonicalPrefix(text)).toBe(written);
 });

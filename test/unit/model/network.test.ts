@@ -180,6 +180,11 @@ describe('refused, with a place and a fix', () => {
       { line: 10, path: 'roles.web.outbound.0', message: /bits set/, fix: 'Write 10.1.0.0/16.' },
     ],
     [
+      'outbound with a length that could be octal',
+      model({ web: 'outbound: [10.0.0.0/08]' }),
+      { line: 10, path: 'roles.web.outbound.0', message: /begins with 0/, fix: 'Write 10.0.0.0/8.' },
+    ],
+    [
       'a key with two letters that have changed places',
       model({ web: 'mseh: true' }),
       { line: 10, path: 'roles.web.mseh', message: /unknown key/, fix: 'Did you mean mesh?' },

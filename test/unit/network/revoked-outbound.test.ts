@@ -33,6 +33,18 @@ test('connections of a subnet to a prefix that is gone end, and to no other', ()
   );
 });
 
+test('a prefix in another form is the same, and is ended as what it means', () => {
+  expect(
+    revokedOutbound(letOut('203.0.113.0/024', '0.0.0.0/00'), letOut('203.0.113.0/24', '0.0.0.0/0')),
+  ).toEqual([]);
+  expect(revokedOutbound(letOut('203.0.113.0/024'), letOut('198.51.100.0/24'))).toEqual([
+    ['-f', 'ipv4', '-s', CIDRS[0], '-d', '203.0.113.0/24', '--src-nat'],
+  ]);
+  expect(revokedOutbound(letOut('0.0.0.0/00'), letOut('198.51.100.0/24'))).toEqual([
+    ['-f', 'ipv4', '-s', CIDRS[0], '--src-nat'],
+  ]);
+});
+
 test('those of a subnet that is let out no more end, and of the fleet’s none', () => {
   expect(revokedOutbound(all, partWith({}))).toEqual([
     ['-f', 'ipv4', '-s', CIDRS[0], '--src-nat'],

@@ -14,17 +14,17 @@ const perInstance = { type: 'instance', protocol: 'tcp', port: 9000, targetPort:
 const sql = { type: 'internal', protocol: 'tcp', port: 5432, targetPort: 5432, from: ['web'] } as const;
 const dns = { type: 'internal', protocol: 'udp', port: 53, targetPort: 53, from: [] } as const;
 
-const edge: HostRecord = (() => {
-  const host = aHost('h1');
+/** With a place on the backbone. */
+function joined(name: string, number: number, isEdge = false): HostRecord {
+  const host = aHost(name);
+  const underlay = { address: `192.0.2.${number}`, mtu: 1_500, networks: [], own: [] };
   return {
     ...host,
-    number: 2,
-    offer: host.offer && {
-      ...{ ...host.offer, edge: true },
-      underlay: { address: '192.0.2.2', mtu: 1_500, networks: [], own: [] },
-    },
+    number,
+    offer: host.offer && { ...host.offer, ...(isEdge ? { edge: true } : {}), underlay },
   };
-})();
+}
+const edge = joined('h1', 2, true);
 
 const ssh = { type: 'input', protocol: 'tcp', port: 2222, targetPort: 22, from: [] } as const;
 
@@ -73,7 +73,7 @@ function aWorld(hosts: readonly HostRecord[] = [edge]) {
         (each) => [each.id, each],
       ),
     ),
-    hosts: new Map(hosts.map((each) => [each.name, each])),
+    hosts: new Map([joined('h2', 3), joined('h3', 4), ...hosts].map((each) => [each.name, each])),
     vms: new Map(vms.map((each) => [each.id, each])),
   };
 }
@@ -322,4 +322,57 @@ test('what of the world is reached is said of a subnet, or of each of its machin
   const crm = anApplication('crm', { roles: {}, machines: { files: aMachine() } });
   const alone = networkView('crm', { ...world, applications: new Map([['crm', crm]]) })?.subnets[0];
   expect([alone?.outbound, alone?.guests[0] && 'outbound' in alone.guests[0]]).toEqual(['all', false]);
+});
+
+describe('between a host and one that', () => {
+  const there = joined('h3', 4);
+  const offer = there.offer;
+  const beside = (networks: string[], address = '192.0.2.4') =>
+    offer && { ...offer, underlay: { address, mtu: 1_500, networks, own: [] } };
+  test.each<[string, HostRecord, string]>([
+    ['does not say where it is', aHost('h3'), 'its agent does not say where it is on the underlay'],
+    ['has no number', { ...there, number: undefined } as never, 'the fleet has more hosts than places on it'],
+    [
+      'collides with the backbone',
+      { ...there, offer: beside(['10.191.252.0/24']), collision: 'its network 10.191.252.0/24 overlaps' },
+      'its network 10.191.252.0/24 overlaps',
+    ],
+  ])('%s nothing goes', (_what, host, problem) => {
+    const world = aWorld([edge, host]);
+    for (const [from, to] of [
+      ['crm/web-0', 'crm/db-0'],
+      ['crm/web', 'crm/db'],
+    ] as const)
+      expect(ask(from, to, 5432, 'tcp', world)).toMatchObject({
+        ...{ allowed: false, rule: 'crm/db/sql' },
+        reason: `h3 has no place on the backbone: ${problem}`,
+      });
+  });
+
+  test('is at an address that another has, nothing goes', () => {
+    const world = aWorld([
+      edge,
+      { ...there, offer: beside([], '192.0.2.3') },
+      { ...joined('h2', 3), joinedAtMs: 9e12 },
+    ]);
+    expect(ask('crm/web-0', 'crm/db-0', 5432, 'tcp', world)).toMatchObject({
+      allowed: false,
+      reason: 'h1 sends nothing to h3: another host says that it is at 192.0.2.3 as well',
+    });
+  });
+
+  test('is no edge host’s peer, nothing comes from the world', () => {
+    const served = { ...edge, number: undefined } as never;
+    expect(ask('world', 'crm/db-0', 80, 'tcp', aWorld([served])).allowed).toBe(false);
+    const away = aWorld([edge, aHost('h2')]);
+    const published = new Map(
+      [...away.vms].map(([id, vm]) => [id, id === 'crm/web-0' ? { ...vm, host: 'h2' } : vm]),
+    );
+    expect(ask('world', 'crm/web', 80, 'tcp', { ...away, vms: published })).toMatchObject({
+      ...{ allowed: false, rule: 'crm/web/http' },
+      reason: 'h2 has no place on the backbone: its agent does not say where it is on the underlay',
+    });
+    // On the edge host itself it is reached without.
+    expect(ask('world', 'crm/web', 80, 'tcp', aWorld([edge])).allowed).toBe(true);
+  });
 });

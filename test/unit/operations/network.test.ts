@@ -8,6 +8,7 @@ import {
   type Operations,
   type OperationsOptions,
 } from '../../../controller/operations/index.ts';
+import { refuseWithoutSubnets } from '../../../controller/operations/subnet-room.ts';
 import { MemoryStore } from '../../../controller/store/memory/memory-store.ts';
 import { aMachine, anApplication, aRole } from '../../support/builders/application.ts';
 import { aVmGoal, FLEET } from '../../support/builders/goal.ts';
@@ -172,4 +173,75 @@ test('no more is published than edge hosts tell of, all applications together', 
   );
   expect((await refusal(operations.scale('crm', 'web', 4))).code).toBe('no-capacity');
   await operations.scale('crm', 'web', 1);
+});
+
+describe('what subnets hold', () => {
+  const roles = (instances: Record<string, number>) =>
+    Object.fromEntries(Object.entries(instances).map(([role, count]) => [role, aRole({ instances: count })]));
+  const text = (name: string, instances: Record<string, number>) => `
+apiVersion: weft/v1
+kind: Application
+name: ${name}
+roles:
+${Object.entries(instances)
+  .map(([role, count]) => `  ${role}: {kind: worker, image: "tiny:stable", size: small, instances: ${count}}`)
+  .join('\n')}
+`;
+
+  test('a role with more instances than its subnet has addresses for is refused, with both numbers', async () => {
+    const message =
+      'crm/web would have 1001 instances: its subnet has 1013 addresses, for 1000 and their successors';
+    const applied = await refusal(operations.apply('crm', text('crm', { web: 1_001 }), {}));
+    expect([applied.code, applied.message]).toEqual(['no-capacity', message]);
+    const planned = await refusal(operations.plan('crm', text('crm', { web: 1_001 }), {}));
+    expect(planned.message).toBe(message);
+    await operations.apply('crm', text('crm', { web: 1_000 }), {});
+    const scaled = await refusal(operations.scale('crm', 'web', 1_001));
+    expect([scaled.code, scaled.message]).toEqual(['no-capacity', message]);
+  });
+
+  test('one that was declared when more were taken is changed, and gets smaller', async () => {
+    await put('apps/crm', anApplication('crm', { roles: roles({ web: 1_020 }) }));
+    await operations.apply('crm', text('crm', { web: 1_020, db: 1 }), {});
+    await operations.scale('crm', 'web', 1_010);
+    expect((await refusal(operations.scale('crm', 'web', 1_011))).code).toBe('no-capacity');
+  });
+
+  test('no more subnets than the range has, of roles that have instances', async () => {
+    await put('fleet', { uuid: FLEET, epoch: 1, range: '10.128.0.0/20' });
+    await put('apps/shop', anApplication('shop', { roles: roles({ web: 1 }) }));
+    await operations.apply('crm', text('crm', { a: 1, b: 1, c: 0 }), {});
+    const message = "crm needs 3 subnets and all other applications 1: the fleet's range 10.128.0.0/20 has 3";
+    const scaled = await refusal(operations.scale('crm', 'c', 1));
+    expect([scaled.code, scaled.message]).toEqual(['no-capacity', message]);
+    const applied = await refusal(operations.apply('crm', text('crm', { a: 1, b: 1, c: 1 }), {}));
+    expect(applied.message).toBe(message);
+    // What needs no more than before goes on, and a role in place of another one has its subnet.
+    await operations.scale('crm', 'a', 3);
+    await operations.apply('crm', text('crm', { a: 1, d: 1 }), {});
+    await put('apps/shop', { ...anApplication('shop', { roles: roles({ web: 1 }) }), deleting: true });
+    await operations.apply('crm', text('crm', { a: 1, d: 1, c: 1 }), {});
+  });
+
+  test('machines that are there count, declared or not', async () => {
+    await put('fleet', { uuid: FLEET, epoch: 1, range: '10.128.0.0/20' });
+    const machine = { role: null, index: null, kind: 'machine' } as const;
+    for (const network of ['left', 'other'])
+      await put(
+        `vms/shop/${network}`,
+        aVm({ ...machine, id: `shop/${network}`, app: 'shop', networkId: `shop/${network}` }),
+      );
+    const error = await refusal(operations.apply('crm', text('crm', { a: 1, b: 1 }), {}));
+    expect(error.message).toContain('crm needs 2 subnets and all other applications 2');
+  });
+
+  test('a network has no more machines than addresses', async () => {
+    const machines = (count: number) =>
+      Object.fromEntries(Array.from({ length: count }, (_, index) => [`m${index}`, aMachine()]));
+    const service = (count: number) => anApplication('crm', { machines: machines(count) }).service;
+    await expect(refuseWithoutSubnets(store, { vms: new Map() }, service(1_013))).resolves.toBeUndefined();
+    await expect(refuseWithoutSubnets(store, { vms: new Map() }, service(1_014))).rejects.toThrow(
+      'crm/machines would have 1014 machines: a network has 1013 addresses',
+    );
+  });
 });
