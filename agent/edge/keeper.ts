@@ -14,6 +14,7 @@ import {
   saySameOfEdge,
   type WantedCertificate,
 } from '../protocol/index.ts';
+import { blockedEndpoints } from './blocked-ports.ts';
 import {
   type CertificatePlaces,
   type CertificateSeen,
@@ -30,12 +31,11 @@ import { Haproxy } from './haproxy.ts';
 import { proxyOf } from './haproxy-configuration.ts';
 import { addressesHere, Keepalived } from './keepalived.ts';
 import { type Listener, lookAtListeners } from './listeners.ts';
+import { RefusedEndpoints } from './refused-endpoints.ts';
 
 const LOOK_EVERY_MS = 1_000;
 /** Between two looks at certificates and at who listens, while nothing is asked for. */
 const SURROUNDINGS_EVERY_MS = 5_000;
-/** What HAProxy has refused is offered to it again after so long. */
-const REFUSED_FOR_MS = 15_000;
 /** A round for each endpoint that is found to be bad, all others together in the last one. */
 const ROUNDS = 4;
 
@@ -62,6 +62,10 @@ interface Seen {
   readonly listeners: readonly Listener[];
   /** The load balancer's own processes around that time. */
   readonly own: ReadonlySet<number>;
+  /** Id → why nothing can listen there. */
+  readonly blocked: ReadonlyMap<string, string>;
+  /** Id → what makes an endpoint another one for the load balancer, apart from its backends. */
+  readonly editions: ReadonlyMap<string, string>;
 }
 
 interface Served {
@@ -92,8 +96,7 @@ export class EdgeKeeper {
   #served: readonly WantedCertificate[] = [];
   /** A certificate has come since. */
   #isSeenStale = false;
-  /** Endpoint → why HAProxy did not take it. */
-  readonly #refused = new Map<PublishedEndpoint['id'], { readonly why: string; readonly atMs: number }>();
+  readonly #refused = new RefusedEndpoints();
   #report: EdgeReport | null = null;
   readonly #totals = new EndpointTotals();
   /** How many more endpoints there were than are told of. */
@@ -132,7 +135,6 @@ export class EdgeKeeper {
   follow(goal: EdgeGoal | undefined): void {
     if (this.#goal !== undefined && isSameDocument(this.#goal, goal ?? null)) return;
     this.#goal = goal ?? null;
-    this.#refused.clear();
     this.#isAtRest = false;
     this.#delivered.follow(goal?.certificates ?? []);
     this.#passes.wake();
@@ -196,34 +198,28 @@ export class EdgeKeeper {
       this.#served = [];
       return new Map();
     }
-    const { certificates, listeners, own } = await this.#look(goal);
+    const { certificates, listeners, own, blocked, editions } = await this.#look(goal);
     const isOurs = ({ pids }: Listener) => pids.some((pid) => own.has(pid));
     const edition = editionOf(certificates);
     for (let round = 0; ; round++) {
-      const refused = this.#refusedNow();
+      const refused = this.#refused.waiting(editions, this.#options.clock.now());
       const offered = goal.endpoints.filter(({ id }) => !refused.has(id));
-      const { served, failed } = chooseEndpoints(offered, { certificates, listeners, isOurs });
+      const { served, failed } = chooseEndpoints(offered, { certificates, listeners, isOurs, blocked });
       const all = new Map([...failed, ...refused]);
       const not = served.length === 0 ? null : await this.#haproxy.keep(served, edition, goal.challenges);
       if (served.length === 0 && this.#haproxy.isRunning) this.#haproxy.stop();
       if (not === null) {
         this.#served = certificatesOf(served, certificates);
+        for (const { id } of served) this.#refused.taken(id);
         return all;
       }
       const atMs = this.#options.clock.now();
-      for (const [id, why] of not.endpoints) this.#refused.set(id, { why, atMs });
+      for (const [id, why] of not.endpoints) this.#refused.refuse(id, editions.get(id) ?? '', why, atMs);
       if (not.others !== null || round >= ROUNDS) {
         const why = not.others ?? 'the load balancer does not take it yet';
         return new Map([...served.map(({ id }) => [id, why] as const), ...all]);
       }
     }
-  }
-
-  #refusedNow(): ReadonlyMap<string, string> {
-    const nowMs = this.#options.clock.now();
-    for (const [id, { atMs }] of this.#refused)
-      if (!isWithin(REFUSED_FOR_MS, atMs, nowMs)) this.#refused.delete(id);
-    return new Map([...this.#refused].map(([id, { why }]) => [id, why]));
   }
 
   async #look(goal: EdgeGoal): Promise<Seen> {
@@ -241,7 +237,10 @@ export class EdgeKeeper {
     const certificates = new Map(await Promise.all(looks));
     for (const [name, found] of certificates) if ('file' in found) this.#files.set(name, found.file);
     const found = await lookAtListeners(() => this.#haproxy.processes);
-    this.#seen = { atMs: nowMs, goal, certificates, ...found };
+    const listOwn = async () => ownOf(await lookAtListeners(() => this.#haproxy.processes));
+    const blocked = await blockedEndpoints(goal.endpoints, ownOf(found), listOwn);
+    const editions = new Map(goal.endpoints.map((each) => [each.id, endpointEdition(each, certificates)]));
+    this.#seen = { atMs: nowMs, goal, certificates, ...found, blocked, editions };
     return this.#seen;
   }
 
@@ -277,6 +276,14 @@ export class EdgeKeeper {
       );
   }
 }
+
+const ownOf = ({ listeners, own }: Pick<Seen, 'listeners' | 'own'>): readonly Listener[] =>
+  listeners.filter(({ pids }) => pids.some((pid) => own.has(pid)));
+
+const endpointEdition = (
+  { backends: _, ...endpoint }: PublishedEndpoint,
+  certificates: ReadonlyMap<string, CertificateSeen>,
+): string => JSON.stringify([endpoint, certificates.get(endpoint.certificate ?? '')]);
 
 const linesOf = (workers: Served['workers']) => workers.map(({ lines }) => lines);
 
