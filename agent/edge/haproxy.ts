@@ -111,6 +111,7 @@ export class Haproxy {
     edition: string,
     challenges: readonly Challenge[] = [],
   ): Promise<Refused | null> {
+    this.#daemon.trimLog();
     if (challengesText(challenges) !== this.#challengesText) await this.#writeChallenges(challenges);
     const frontends = createHash('sha256')
       .update(`${frontendsOf(endpoints, this.#places)}\n${edition}`)

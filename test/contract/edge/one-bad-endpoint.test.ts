@@ -1,5 +1,8 @@
+import { appendFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { EdgeGoal, EdgeReport, PublishedEndpoint } from '../../../agent/protocol/network.ts';
+import { waitFor } from '../../support/wait-for.ts';
 import { EdgeStage } from './stage.ts';
 
 const stage = new EdgeStage();
@@ -49,4 +52,15 @@ it('an endpoint whose port a connection from here has is left out without a fail
   // Whoever closes first has the port for a minute more.
   await stage.world('close', { name: 'far' });
   await stage.until('a', 'it to be served', (each) => stateOf(BAD.id)(each) === 'served', 180_000);
+});
+
+it('what the load balancer says never fills a disk, also while it runs', async () => {
+  const log = join(stage.folder('a'), 'haproxy.log');
+  await appendFile(log, 'x'.repeat(2 * 1024 * 1024));
+  await waitFor(
+    'it to be trimmed',
+    async () => (await stat(log)).size,
+    (size) => size < 1024 * 1024,
+    60_000,
+  );
 });
