@@ -57,9 +57,12 @@ export function servedNow(
 ): ReadonlySet<string> | null {
   const [current = []] = workers;
   if (current.length === 0) return null;
-  const fronts = new Set(current.filter(({ name }) => name === 'FRONTEND').map(({ proxy }) => proxy));
+  const fronts = new Set(current.filter(isListening).map(({ proxy }) => proxy));
   return new Set(endpoints.map(({ id }) => id).filter((id) => fronts.has(proxyOf(id))));
 }
+
+/** A worker that is on its way out tells of its frontends still. */
+const isListening = ({ name, status }: Statistics): boolean => name === 'FRONTEND' && status !== 'STOP';
 
 function stateOf({ state }: Backend, now: Statistics | undefined): BackendState {
   if (state === 'draining') return 'draining';

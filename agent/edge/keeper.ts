@@ -38,6 +38,8 @@ const LOOK_EVERY_MS = 1_000;
 const SURROUNDINGS_EVERY_MS = 5_000;
 /** A round for each endpoint that is found to be bad, all others together in the last one. */
 const ROUNDS = 4;
+/** How long open connections are waited for where nothing else is said. */
+const DEFAULT_DRAIN_MS = 30_000;
 
 export interface EdgeKeeperOptions {
   /** Ours alone: configurations, sockets, logs. */
@@ -97,6 +99,8 @@ export class EdgeKeeper {
   /** A certificate has come since. */
   #isSeenStale = false;
   readonly #refused = new RefusedEndpoints();
+  /** How long the endpoints that there were last are waited for. */
+  #drainMs = DEFAULT_DRAIN_MS;
   #report: EdgeReport | null = null;
   readonly #totals = new EndpointTotals();
   /** How many more endpoints there were than are told of. */
@@ -177,6 +181,9 @@ export class EdgeKeeper {
     const failed = await this.#balance(goal);
     const workers = this.#haproxy.isRunning ? await this.#haproxy.statistics().catch(() => []) : [];
     await this.#keepalived.keep(this.#fitAddresses(goal, workers));
+    // Another host has the addresses first: nobody comes to one where nothing listens.
+    if (goal.endpoints.length === 0 && (goal.addresses.length > 0 || !this.#keepalived.isRunning))
+      this.#haproxy.leave(this.#drainMs);
     const isAsked = this.#haproxy.isRunning && goal.challenges !== undefined;
     const challenges = isAsked ? await this.#haproxy.challenges().catch(() => []) : [];
     return { failed, workers, challenges };
@@ -194,10 +201,10 @@ export class EdgeKeeper {
 
   async #balance(goal: EdgeGoal): Promise<ReadonlyMap<string, string>> {
     if (goal.endpoints.length === 0) {
-      if (this.#haproxy.isRunning) this.#haproxy.stop();
       this.#served = [];
       return new Map();
     }
+    this.#drainMs = Math.max(...goal.endpoints.map(({ drainMs = DEFAULT_DRAIN_MS }) => drainMs));
     const { certificates, listeners, own, blocked, editions } = await this.#look(goal);
     const isOurs = ({ pids }: Listener) => pids.some((pid) => own.has(pid));
     const edition = editionOf(certificates);
@@ -207,7 +214,7 @@ export class EdgeKeeper {
       const { served, failed } = chooseEndpoints(offered, { certificates, listeners, isOurs, blocked });
       const all = new Map([...failed, ...refused]);
       const not = served.length === 0 ? null : await this.#haproxy.keep(served, edition, goal.challenges);
-      if (served.length === 0 && this.#haproxy.isRunning) this.#haproxy.stop();
+      if (served.length === 0) this.#haproxy.leave(this.#drainMs);
       if (not === null) {
         this.#served = certificatesOf(served, certificates);
         for (const { id } of served) this.#refused.taken(id);

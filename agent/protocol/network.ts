@@ -156,6 +156,8 @@ export const publishedEndpoint = z.object({
   certificate: name.optional(),
   /** Backends are told the client's address by the PROXY protocol, version 2. */
   proxyProtocol: z.boolean(),
+  /** How long open connections are waited for when this host serves nothing any more. Absent: 30 s. */
+  drainMs: z.number().int().min(0).max(3_600_000).optional(),
   /** Absent: clients are not limited. An agent that is older limits none. */
   limit: clientLimit.optional(),
   /** How the load balancer itself looks whether a backend answers, by http or tcp. Absent: by a connection. */

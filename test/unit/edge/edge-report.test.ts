@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { reportEndpoints } from '../../../agent/edge/edge-report.ts';
+import { reportEndpoints, servedNow } from '../../../agent/edge/edge-report.ts';
 import { EndpointTotals } from '../../../agent/edge/endpoint-totals.ts';
 import { edgeReport, MOST_ENDPOINTS, type PublishedEndpoint } from '../../../agent/protocol/network.ts';
 
@@ -14,4 +14,17 @@ test('of more endpoints than a controller takes a report of, the first ones are 
   const told = reportEndpoints(endpoints, [], new Map(), new EndpointTotals());
   expect(told.at(-1)?.id).toBe(`crm/web/play/${MOST_ENDPOINTS - 1}`);
   expect(edgeReport.safeParse({ endpoints: told, held: [], missing: [] }).success).toBe(true);
+});
+
+test('a worker that is on its way out serves nothing', () => {
+  const http: PublishedEndpoint = {
+    ...{ id: 'crm/web/http', addresses: ['192.0.2.1'], port: 80, protocol: 'http', proxyProtocol: false },
+    backends: [],
+  };
+  const front = (status: string) => ({
+    ...{ proxy: 'crm:web:http', name: 'FRONTEND', status, sessions: 1 },
+    ...{ connections: 1, bytesIn: 0, bytesOut: 0, denied: 0 },
+  });
+  expect(servedNow([http], [[front('OPEN')]])).toEqual(new Set(['crm/web/http']));
+  expect(servedNow([http], [[front('STOP')]])).toEqual(new Set());
 });
