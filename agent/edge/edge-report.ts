@@ -61,6 +61,26 @@ export function servedNow(
   return new Set(endpoints.map(({ id }) => id).filter((id) => fronts.has(proxyOf(id))));
 }
 
+/**
+ * Of these endpoints, those with a backend that is reached from here: one that is ready and up, or one that is draining and has connections.
+ * @param workers the current one's first.
+ */
+export function reachedNow(
+  endpoints: readonly PublishedEndpoint[],
+  workers: readonly (readonly Statistics[])[],
+): ReadonlySet<string> {
+  const counted = countedBy(workers);
+  const isReached = (id: string, backend: Backend) => {
+    const found = counted.get(`${proxyOf(id)}/${backend.name}`) ?? [];
+    return backend.state === 'ready'
+      ? stateOf(backend, found[0]) === 'up'
+      : found.some(({ sessions }) => sessions > 0);
+  };
+  return new Set(
+    endpoints.flatMap(({ id, backends }) => (backends.some((each) => isReached(id, each)) ? [id] : [])),
+  );
+}
+
 /** A worker that is on its way out tells of its frontends still. */
 const isListening = ({ name, status }: Statistics): boolean => name === 'FRONTEND' && status !== 'STOP';
 

@@ -24,7 +24,7 @@ import {
 } from './certificates.ts';
 import { chooseEndpoints } from './choose.ts';
 import { type CertificateFetch, DeliveredCertificates } from './delivered-certificates.ts';
-import { reportEndpoints, servedNow } from './edge-report.ts';
+import { reachedNow, reportEndpoints, servedNow } from './edge-report.ts';
 import { EndpointTotals, type WorkerStatistics } from './endpoint-totals.ts';
 import { FitAddresses } from './fit-addresses.ts';
 import { Haproxy } from './haproxy.ts';
@@ -195,8 +195,10 @@ export class EdgeKeeper {
       this.#fit = new FitAddresses();
       if (this.#keepalived.isRunning) this.#fit.adopt(goal, nowMs);
     }
-    const served = this.#haproxy.isRunning ? servedNow(goal.endpoints, linesOf(workers)) : new Set<string>();
-    return this.#fit.choose(goal, served, nowMs);
+    const lines = linesOf(workers);
+    const served = this.#haproxy.isRunning ? servedNow(goal.endpoints, lines) : new Set<string>();
+    const sight = served && { reached: reachedNow(goal.endpoints, lines), held: addressesHere() };
+    return this.#fit.choose(goal, served, sight, nowMs);
   }
 
   async #balance(goal: EdgeGoal): Promise<ReadonlyMap<string, string>> {
