@@ -10,9 +10,9 @@ import {
   type EdgeReport,
   MOST_ENDPOINTS,
   type PublishedEndpoint,
+  type ServedCertificate,
   type SharedAddress,
   saySameOfEdge,
-  type WantedCertificate,
 } from '../protocol/index.ts';
 import { blockedEndpoints } from './blocked-ports.ts';
 import {
@@ -31,6 +31,7 @@ import { Haproxy } from './haproxy.ts';
 import { proxyOf } from './haproxy-configuration.ts';
 import { addressesHere, Keepalived } from './keepalived.ts';
 import { type Listener, lookAtListeners } from './listeners.ts';
+import { OwnCertificates } from './own-certificates.ts';
 import { RefusedEndpoints } from './refused-endpoints.ts';
 
 const LOOK_EVERY_MS = 1_000;
@@ -88,6 +89,7 @@ export class EdgeKeeper {
   #fit: FitAddresses | null = null;
   readonly #passes: Passes;
   readonly #places: CertificatePlaces;
+  readonly #own: OwnCertificates;
   readonly #delivered: DeliveredCertificates;
   /** Where each certificate was found that can be served. */
   readonly #files = new Map<string, string>();
@@ -95,7 +97,7 @@ export class EdgeKeeper {
   #goal: EdgeGoal | null | undefined;
   #seen: Seen | null = null;
   /** Certificates that the load balancer has taken on last. */
-  #served: readonly WantedCertificate[] = [];
+  #served: readonly ServedCertificate[] = [];
   /** A certificate has come since. */
   #isSeenStale = false;
   readonly #refused = new RefusedEndpoints();
@@ -114,7 +116,11 @@ export class EdgeKeeper {
     this.#options = options;
     const { folder, certificates, clock, ownAddress } = options;
     const onExit = () => this.#passes.wake();
-    this.#places = { own: certificates, delivered: join(folder, 'certificates') };
+    this.#own = new OwnCertificates(certificates, join(folder, 'last-good'));
+    this.#places = {
+      own: (name) => this.#own.find(name, clock.now()),
+      delivered: join(folder, 'certificates'),
+    };
     this.#delivered = new DeliveredCertificates({
       ...{ folder: this.#places.delivered, fetch: options.fetchCertificate, clock, log: options.log },
       onChange: () => {
@@ -122,7 +128,7 @@ export class EdgeKeeper {
         this.#passes.wake();
       },
     });
-    const certificateFile = (name: string) => this.#files.get(name) ?? join(this.#places.own, `${name}.pem`);
+    const certificateFile = (name: string) => this.#files.get(name) ?? join(certificates, `${name}.pem`);
     this.#haproxy = new Haproxy({ folder, certificateFile, clock, onExit });
     this.#keepalived = new Keepalived({ folder, clock, ownAddress, onExit });
     this.#passes = new Passes(
@@ -204,6 +210,7 @@ export class EdgeKeeper {
   async #balance(goal: EdgeGoal): Promise<ReadonlyMap<string, string>> {
     if (goal.endpoints.length === 0) {
       this.#served = [];
+      await this.#own.keepOnly([]);
       return new Map();
     }
     this.#drainMs = Math.max(...goal.endpoints.map(({ drainMs = DEFAULT_DRAIN_MS }) => drainMs));
@@ -220,6 +227,7 @@ export class EdgeKeeper {
       if (not === null) {
         this.#served = certificatesOf(served, certificates);
         for (const { id } of served) this.#refused.taken(id);
+        await this.#own.keepOnly([...certificates.keys()]);
         return all;
       }
       const atMs = this.#options.clock.now();
