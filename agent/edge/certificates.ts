@@ -6,7 +6,12 @@ import type { ServedCertificate } from '../protocol/index.ts';
 
 /** `file`: it can be served from there; it is another one when `fingerprint` is. `digest` is that of the file. `warning`: why it is not the newest. */
 export type CertificateSeen =
-  | { readonly file: string; readonly fingerprint: string; readonly digest: string; readonly warning?: string }
+  | {
+      readonly file: string;
+      readonly fingerprint: string;
+      readonly digest: string;
+      readonly warning?: string;
+    }
   | { readonly problem: string; readonly isMissing?: true };
 
 export interface CertificatePlaces {

@@ -61,7 +61,12 @@ it('an address goes from a host that reaches no backend to one that does, and so
   await untilAnswered();
   await cut('b');
   await stage.until('b', 'no backend', (report) => !isUp(report));
-  await waitFor('the address to be somewhere', () => stage.ask(), (answer) => answer.includes('503'), 60_000);
+  await waitFor(
+    'the address to be somewhere',
+    () => stage.ask(),
+    (answer) => answer.includes('503'),
+    60_000,
+  );
   await mend('b');
   await untilAnswered();
   expect(await stage.hasAddress('b', VIP)).toBe(true);

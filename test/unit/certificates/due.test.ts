@@ -179,7 +179,12 @@ test('edge hosts tell which certificates they serve as long as they are heard', 
     return { ...host, offer: host.offer && { ...host.offer, edge: true, underlay } };
   };
   const digest = `sha256:${'0'.repeat(64)}`;
-  const edge = { endpoints: [], held: [], missing: [], certificates: [{ name: 'shop', digest, problem: 'bad' }] };
+  const edge = {
+    endpoints: [],
+    held: [],
+    missing: [],
+    certificates: [{ name: 'shop', digest, problem: 'bad' }],
+  };
   const link = (name: string, connected: boolean, told: object) => ({
     ...{ name, connected, report: { edge: told } as unknown as Report },
   });

@@ -118,7 +118,10 @@ test('one that comes when it is not wanted any more is not written', async () =>
 test('the controller’s goes before the host’s own, which serves until it has come', async () => {
   const authority = await anAuthority();
   const own = join(folder, 'own');
-  const places = { own: (name: string) => lookAtCertificate(own, name), delivered: join(folder, 'delivered') };
+  const places = {
+    own: (name: string) => lookAtCertificate(own, name),
+    delivered: join(folder, 'delivered'),
+  };
   const put = async (place: string, mode = 0o600) => {
     const { certificate, key } = await authority.issueServer(['shop.example.org'], Date.now());
     await mkdir(place, { recursive: true });
