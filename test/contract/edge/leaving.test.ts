@@ -21,7 +21,12 @@ const again = (name: string) => stage.world<string>('again', { name });
 const untilRefused = () =>
   waitFor(
     'nothing new to be taken',
-    () => hold('none'),
+    async () => {
+      const answer = await hold('none');
+      // Until then it is one that is open.
+      await stage.world('release', { name: 'none' });
+      return answer;
+    },
     (answer) => answer.includes('ECONNREFUSED'),
     60_000,
     200,
