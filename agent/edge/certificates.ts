@@ -2,16 +2,21 @@ import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { digestOf } from '../kit/digest.ts';
-import type { WantedCertificate } from '../protocol/index.ts';
+import type { ServedCertificate } from '../protocol/index.ts';
 
-/** `file`: it can be served from there; it is another one when `fingerprint` is. `digest` is that of the file. */
+/** `file`: it can be served from there; it is another one when `fingerprint` is. `digest` is that of the file. `warning`: why it is not the newest. */
 export type CertificateSeen =
-  | { readonly file: string; readonly fingerprint: string; readonly digest: string }
-  | { readonly problem: string };
+  | {
+      readonly file: string;
+      readonly fingerprint: string;
+      readonly digest: string;
+      readonly warning?: string;
+    }
+  | { readonly problem: string; readonly isMissing?: true };
 
 export interface CertificatePlaces {
-  /** Folder of those that an operator has put on this host. */
-  readonly own: string;
+  /** Finds one of those that an operator has put on this host. */
+  readonly own: (name: string) => Promise<CertificateSeen>;
   /** Folder of those that the controller keeps. */
   readonly delivered: string;
 }
@@ -27,9 +32,8 @@ export async function findCertificate(
   isKept: boolean,
   late: string | null,
 ): Promise<CertificateSeen> {
-  const here = () => lookAtCertificate(own, name);
-  if (!isKept) return here();
-  const [first, second] = [await lookAtCertificate(delivered, name), await here()];
+  if (!isKept) return own(name);
+  const [first, second] = [await lookAtCertificate(delivered, name), await own(name)];
   if ('file' in first) return first;
   if ('file' in second) return second;
   return {
@@ -47,18 +51,20 @@ export const editionOf = (certificates: ReadonlyMap<string, CertificateSeen>): s
 export const certificatesOf = (
   endpoints: readonly { readonly certificate?: string | undefined }[],
   certificates: ReadonlyMap<string, CertificateSeen>,
-): readonly WantedCertificate[] => {
+): readonly ServedCertificate[] => {
   const names = [...new Set(endpoints.flatMap(({ certificate }) => certificate ?? []))].sort();
   return names.flatMap((name) => {
     const seen = certificates.get(name);
-    return seen && 'file' in seen ? [{ name, digest: seen.digest }] : [];
+    if (!seen || !('file' in seen)) return [];
+    const { digest, warning } = seen;
+    return [{ name, digest, ...(warning === undefined ? {} : { problem: warning.slice(0, 1024) }) }];
   });
 };
 
 const OTHERS_MAY_READ = 0o077;
 
 /** Looks whether a certificate of a folder can be served: a PEM file with the certificate, what signs it, and its key. */
-async function lookAtCertificate(folder: string, name: string): Promise<CertificateSeen> {
+export async function lookAtCertificate(folder: string, name: string): Promise<CertificateSeen> {
   const path = join(folder, `${name}.pem`);
   const bad = (why: string) => ({ problem: `certificate ${name}: ${why}` });
   try {
@@ -74,7 +80,7 @@ async function lookAtCertificate(folder: string, name: string): Promise<Certific
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     const nowhere = `neither the controller nor this host has it. Put it there with: weft certificate put ${name} --file FILE`;
-    return bad(code === 'ENOENT' ? nowhere : message);
+    return code === 'ENOENT' ? { ...bad(nowhere), isMissing: true } : bad(message);
   }
 }
 

@@ -6,6 +6,8 @@ export interface Surroundings {
   readonly certificates: ReadonlyMap<string, CertificateSeen>;
   readonly listeners: readonly Listener[];
   readonly isOurs: (listener: Listener) => boolean;
+  /** Id → why nothing can listen at its port, whoever is not a listener. */
+  readonly blocked: ReadonlyMap<string, string>;
 }
 
 export interface Choice {
@@ -26,7 +28,8 @@ export function chooseEndpoints(endpoints: readonly PublishedEndpoint[], around:
     const problem =
       (other && `port ${port} of ${addresses.join(', ')} is that of ${other}`) ||
       certificateProblem(endpoint, around) ||
-      takenBy(endpoint, around.listeners, around.isOurs);
+      takenBy(endpoint, around.listeners, around.isOurs) ||
+      around.blocked.get(id);
     if (problem) {
       failed.set(id, problem);
       continue;

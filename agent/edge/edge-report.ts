@@ -57,9 +57,32 @@ export function servedNow(
 ): ReadonlySet<string> | null {
   const [current = []] = workers;
   if (current.length === 0) return null;
-  const fronts = new Set(current.filter(({ name }) => name === 'FRONTEND').map(({ proxy }) => proxy));
+  const fronts = new Set(current.filter(isListening).map(({ proxy }) => proxy));
   return new Set(endpoints.map(({ id }) => id).filter((id) => fronts.has(proxyOf(id))));
 }
+
+/**
+ * Of these endpoints, those with a backend that is reached from here: one that is ready and up, or one that is draining and has connections.
+ * @param workers the current one's first.
+ */
+export function reachedNow(
+  endpoints: readonly PublishedEndpoint[],
+  workers: readonly (readonly Statistics[])[],
+): ReadonlySet<string> {
+  const counted = countedBy(workers);
+  const isReached = (id: string, backend: Backend) => {
+    const found = counted.get(`${proxyOf(id)}/${backend.name}`) ?? [];
+    return backend.state === 'ready'
+      ? stateOf(backend, found[0]) === 'up'
+      : found.some(({ sessions }) => sessions > 0);
+  };
+  return new Set(
+    endpoints.flatMap(({ id, backends }) => (backends.some((each) => isReached(id, each)) ? [id] : [])),
+  );
+}
+
+/** A worker that is on its way out tells of its frontends still. */
+const isListening = ({ name, status }: Statistics): boolean => name === 'FRONTEND' && status !== 'STOP';
 
 function stateOf({ state }: Backend, now: Statistics | undefined): BackendState {
   if (state === 'draining') return 'draining';

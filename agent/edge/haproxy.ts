@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { mkdir, readFile, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeFileAtomic } from '../kit/atomic-file.ts';
-import type { Clock } from '../kit/clock.ts';
+import { type Clock, isWithin } from '../kit/clock.ts';
 import { Daemon } from '../kit/daemon.ts';
 import { WeftError } from '../kit/errors.ts';
 import { exec } from '../kit/exec.ts';
@@ -68,6 +68,8 @@ export class Haproxy {
   readonly #places: HaproxyPlaces;
   readonly #daemon: Daemon;
   readonly #restarts = new Restarts();
+  /** Since when it is on its way out; null: it is not, as far as this agent knows. */
+  #leavingMs: number | null = null;
 
   constructor({ folder, certificateFile, clock, onExit }: HaproxyOptions) {
     this.#clock = clock;
@@ -97,9 +99,17 @@ export class Haproxy {
     return this.#daemon.isRunning;
   }
 
-  /** Ends it, with what is open. */
-  stop(): void {
-    this.#daemon.signal('SIGTERM');
+  /**
+   * Has it take nothing new, and end when nothing is open any more, or after so long. To be called again and again: of an agent that has ended
+   * meanwhile the next one waits as long anew.
+   */
+  leave(limitMs: number): void {
+    const nowMs = this.#clock.now();
+    if (!this.isRunning) this.#leavingMs = null;
+    else if (this.#leavingMs === null) {
+      this.#leavingMs = nowMs;
+      this.#daemon.signal('SIGUSR1');
+    } else if (!isWithin(limitMs, this.#leavingMs, nowMs)) this.#daemon.signal('SIGTERM');
   }
 
   /**
@@ -111,6 +121,8 @@ export class Haproxy {
     edition: string,
     challenges: readonly Challenge[] = [],
   ): Promise<Refused | null> {
+    this.#leavingMs = null;
+    this.#daemon.trimLog();
     if (challengesText(challenges) !== this.#challengesText) await this.#writeChallenges(challenges);
     const frontends = createHash('sha256')
       .update(`${frontendsOf(endpoints, this.#places)}\n${edition}`)
@@ -253,11 +265,12 @@ export class Haproxy {
     );
   }
 
-  /** With which frontends it runs; null: that cannot be found out now. */
+  /** With which frontends it runs; null: that cannot be found out now, or it takes nothing new any more. */
   async #frontends(): Promise<string | null> {
     const answer = await this.#worker()
-      .then((worker) => this.#ask(worker, [`show env ${FRONTENDS_VARIABLE}`]))
+      .then((worker) => this.#ask(worker, [`show env ${FRONTENDS_VARIABLE}`, 'show info']))
       .catch(() => '');
+    if (/^Stopping: 1$/m.test(answer)) return null;
     return new RegExp(`^${FRONTENDS_VARIABLE}=(\\w+)$`, 'm').exec(answer)?.[1] ?? null;
   }
 

@@ -57,6 +57,7 @@ export class Keepalived {
   }
 
   async keep(addresses: readonly SharedAddress[]): Promise<void> {
+    this.#daemon.trimLog();
     const link = linkOf(this.#options.ownAddress());
     if (link === null && addresses.length > 0) return;
     const { isRunning } = this;

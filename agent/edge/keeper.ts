@@ -10,10 +10,11 @@ import {
   type EdgeReport,
   MOST_ENDPOINTS,
   type PublishedEndpoint,
+  type ServedCertificate,
   type SharedAddress,
   saySameOfEdge,
-  type WantedCertificate,
 } from '../protocol/index.ts';
+import { blockedEndpoints } from './blocked-ports.ts';
 import {
   type CertificatePlaces,
   type CertificateSeen,
@@ -23,21 +24,23 @@ import {
 } from './certificates.ts';
 import { chooseEndpoints } from './choose.ts';
 import { type CertificateFetch, DeliveredCertificates } from './delivered-certificates.ts';
-import { reportEndpoints, servedNow } from './edge-report.ts';
+import { reachedNow, reportEndpoints, servedNow } from './edge-report.ts';
 import { EndpointTotals, type WorkerStatistics } from './endpoint-totals.ts';
 import { FitAddresses } from './fit-addresses.ts';
 import { Haproxy } from './haproxy.ts';
 import { proxyOf } from './haproxy-configuration.ts';
 import { addressesHere, Keepalived } from './keepalived.ts';
 import { type Listener, lookAtListeners } from './listeners.ts';
+import { OwnCertificates } from './own-certificates.ts';
+import { RefusedEndpoints } from './refused-endpoints.ts';
 
 const LOOK_EVERY_MS = 1_000;
 /** Between two looks at certificates and at who listens, while nothing is asked for. */
 const SURROUNDINGS_EVERY_MS = 5_000;
-/** What HAProxy has refused is offered to it again after so long. */
-const REFUSED_FOR_MS = 15_000;
 /** A round for each endpoint that is found to be bad, all others together in the last one. */
 const ROUNDS = 4;
+/** How long open connections are waited for where nothing else is said. */
+const DEFAULT_DRAIN_MS = 30_000;
 
 export interface EdgeKeeperOptions {
   /** Ours alone: configurations, sockets, logs. */
@@ -62,6 +65,10 @@ interface Seen {
   readonly listeners: readonly Listener[];
   /** The load balancer's own processes around that time. */
   readonly own: ReadonlySet<number>;
+  /** Id → why nothing can listen there. */
+  readonly blocked: ReadonlyMap<string, string>;
+  /** Id → what makes an endpoint another one for the load balancer, apart from its backends. */
+  readonly editions: ReadonlyMap<string, string>;
 }
 
 interface Served {
@@ -82,6 +89,7 @@ export class EdgeKeeper {
   #fit: FitAddresses | null = null;
   readonly #passes: Passes;
   readonly #places: CertificatePlaces;
+  readonly #own: OwnCertificates;
   readonly #delivered: DeliveredCertificates;
   /** Where each certificate was found that can be served. */
   readonly #files = new Map<string, string>();
@@ -89,11 +97,12 @@ export class EdgeKeeper {
   #goal: EdgeGoal | null | undefined;
   #seen: Seen | null = null;
   /** Certificates that the load balancer has taken on last. */
-  #served: readonly WantedCertificate[] = [];
+  #served: readonly ServedCertificate[] = [];
   /** A certificate has come since. */
   #isSeenStale = false;
-  /** Endpoint → why HAProxy did not take it. */
-  readonly #refused = new Map<PublishedEndpoint['id'], { readonly why: string; readonly atMs: number }>();
+  readonly #refused = new RefusedEndpoints();
+  /** How long the endpoints that there were last are waited for. */
+  #drainMs = DEFAULT_DRAIN_MS;
   #report: EdgeReport | null = null;
   readonly #totals = new EndpointTotals();
   /** How many more endpoints there were than are told of. */
@@ -107,7 +116,11 @@ export class EdgeKeeper {
     this.#options = options;
     const { folder, certificates, clock, ownAddress } = options;
     const onExit = () => this.#passes.wake();
-    this.#places = { own: certificates, delivered: join(folder, 'certificates') };
+    this.#own = new OwnCertificates(certificates, join(folder, 'last-good'));
+    this.#places = {
+      own: (name) => this.#own.find(name, clock.now()),
+      delivered: join(folder, 'certificates'),
+    };
     this.#delivered = new DeliveredCertificates({
       ...{ folder: this.#places.delivered, fetch: options.fetchCertificate, clock, log: options.log },
       onChange: () => {
@@ -115,7 +128,7 @@ export class EdgeKeeper {
         this.#passes.wake();
       },
     });
-    const certificateFile = (name: string) => this.#files.get(name) ?? join(this.#places.own, `${name}.pem`);
+    const certificateFile = (name: string) => this.#files.get(name) ?? join(certificates, `${name}.pem`);
     this.#haproxy = new Haproxy({ folder, certificateFile, clock, onExit });
     this.#keepalived = new Keepalived({ folder, clock, ownAddress, onExit });
     this.#passes = new Passes(
@@ -132,7 +145,6 @@ export class EdgeKeeper {
   follow(goal: EdgeGoal | undefined): void {
     if (this.#goal !== undefined && isSameDocument(this.#goal, goal ?? null)) return;
     this.#goal = goal ?? null;
-    this.#refused.clear();
     this.#isAtRest = false;
     this.#delivered.follow(goal?.certificates ?? []);
     this.#passes.wake();
@@ -175,6 +187,9 @@ export class EdgeKeeper {
     const failed = await this.#balance(goal);
     const workers = this.#haproxy.isRunning ? await this.#haproxy.statistics().catch(() => []) : [];
     await this.#keepalived.keep(this.#fitAddresses(goal, workers));
+    // Another host has the addresses first: nobody comes to one where nothing listens.
+    if (goal.endpoints.length === 0 && (goal.addresses.length > 0 || !this.#keepalived.isRunning))
+      this.#haproxy.leave(this.#drainMs);
     const isAsked = this.#haproxy.isRunning && goal.challenges !== undefined;
     const challenges = isAsked ? await this.#haproxy.challenges().catch(() => []) : [];
     return { failed, workers, challenges };
@@ -186,44 +201,42 @@ export class EdgeKeeper {
       this.#fit = new FitAddresses();
       if (this.#keepalived.isRunning) this.#fit.adopt(goal, nowMs);
     }
-    const served = this.#haproxy.isRunning ? servedNow(goal.endpoints, linesOf(workers)) : new Set<string>();
-    return this.#fit.choose(goal, served, nowMs);
+    const lines = linesOf(workers);
+    const served = this.#haproxy.isRunning ? servedNow(goal.endpoints, lines) : new Set<string>();
+    const sight = served && { reached: reachedNow(goal.endpoints, lines), held: addressesHere() };
+    return this.#fit.choose(goal, served, sight, nowMs);
   }
 
   async #balance(goal: EdgeGoal): Promise<ReadonlyMap<string, string>> {
     if (goal.endpoints.length === 0) {
-      if (this.#haproxy.isRunning) this.#haproxy.stop();
       this.#served = [];
+      await this.#own.keepOnly([]);
       return new Map();
     }
-    const { certificates, listeners, own } = await this.#look(goal);
+    this.#drainMs = Math.max(...goal.endpoints.map(({ drainMs = DEFAULT_DRAIN_MS }) => drainMs));
+    const { certificates, listeners, own, blocked, editions } = await this.#look(goal);
     const isOurs = ({ pids }: Listener) => pids.some((pid) => own.has(pid));
     const edition = editionOf(certificates);
     for (let round = 0; ; round++) {
-      const refused = this.#refusedNow();
+      const refused = this.#refused.waiting(editions, this.#options.clock.now());
       const offered = goal.endpoints.filter(({ id }) => !refused.has(id));
-      const { served, failed } = chooseEndpoints(offered, { certificates, listeners, isOurs });
+      const { served, failed } = chooseEndpoints(offered, { certificates, listeners, isOurs, blocked });
       const all = new Map([...failed, ...refused]);
       const not = served.length === 0 ? null : await this.#haproxy.keep(served, edition, goal.challenges);
-      if (served.length === 0 && this.#haproxy.isRunning) this.#haproxy.stop();
+      if (served.length === 0) this.#haproxy.leave(this.#drainMs);
       if (not === null) {
         this.#served = certificatesOf(served, certificates);
+        for (const { id } of served) this.#refused.taken(id);
+        await this.#own.keepOnly([...certificates.keys()]);
         return all;
       }
       const atMs = this.#options.clock.now();
-      for (const [id, why] of not.endpoints) this.#refused.set(id, { why, atMs });
+      for (const [id, why] of not.endpoints) this.#refused.refuse(id, editions.get(id) ?? '', why, atMs);
       if (not.others !== null || round >= ROUNDS) {
         const why = not.others ?? 'the load balancer does not take it yet';
         return new Map([...served.map(({ id }) => [id, why] as const), ...all]);
       }
     }
-  }
-
-  #refusedNow(): ReadonlyMap<string, string> {
-    const nowMs = this.#options.clock.now();
-    for (const [id, { atMs }] of this.#refused)
-      if (!isWithin(REFUSED_FOR_MS, atMs, nowMs)) this.#refused.delete(id);
-    return new Map([...this.#refused].map(([id, { why }]) => [id, why]));
   }
 
   async #look(goal: EdgeGoal): Promise<Seen> {
@@ -241,7 +254,10 @@ export class EdgeKeeper {
     const certificates = new Map(await Promise.all(looks));
     for (const [name, found] of certificates) if ('file' in found) this.#files.set(name, found.file);
     const found = await lookAtListeners(() => this.#haproxy.processes);
-    this.#seen = { atMs: nowMs, goal, certificates, ...found };
+    const listOwn = async () => ownOf(await lookAtListeners(() => this.#haproxy.processes));
+    const blocked = await blockedEndpoints(goal.endpoints, ownOf(found), listOwn);
+    const editions = new Map(goal.endpoints.map((each) => [each.id, endpointEdition(each, certificates)]));
+    this.#seen = { atMs: nowMs, goal, certificates, ...found, blocked, editions };
     return this.#seen;
   }
 
@@ -277,6 +293,14 @@ export class EdgeKeeper {
       );
   }
 }
+
+const ownOf = ({ listeners, own }: Pick<Seen, 'listeners' | 'own'>): readonly Listener[] =>
+  listeners.filter(({ pids }) => pids.some((pid) => own.has(pid)));
+
+const endpointEdition = (
+  { backends: _, ...endpoint }: PublishedEndpoint,
+  certificates: ReadonlyMap<string, CertificateSeen>,
+): string => JSON.stringify([endpoint, certificates.get(endpoint.certificate ?? '')]);
 
 const linesOf = (workers: Served['workers']) => workers.map(({ lines }) => lines);
 

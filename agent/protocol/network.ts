@@ -156,6 +156,8 @@ export const publishedEndpoint = z.object({
   certificate: name.optional(),
   /** Backends are told the client's address by the PROXY protocol, version 2. */
   proxyProtocol: z.boolean(),
+  /** How long open connections are waited for when this host serves nothing any more. Absent: 30 s. */
+  drainMs: z.number().int().min(0).max(3_600_000).optional(),
   /** Absent: clients are not limited. An agent that is older limits none. */
   limit: clientLimit.optional(),
   /** How the load balancer itself looks whether a backend answers, by http or tcp. Absent: by a connection. */
@@ -167,6 +169,10 @@ export type PublishedEndpoint = z.infer<typeof publishedEndpoint>;
 /** A certificate with its key, by the digest of the file that has both: what is secret is in no goal. */
 export const wantedCertificate = z.object({ name, digest });
 export type WantedCertificate = z.infer<typeof wantedCertificate>;
+
+/** One that an edge host serves. `problem`: why it is not the one that is there now, which is bad or gone. Absent: it is, or the agent is older. */
+export const servedCertificate = wantedCertificate.extend({ problem: z.string().max(1024).optional() });
+export type ServedCertificate = z.infer<typeof servedCertificate>;
 
 /** Of all applications together: an edge host tells of so many at most, and a controller takes no report of more. */
 export const MOST_ENDPOINTS = 4_096;
@@ -233,7 +239,7 @@ export const edgeReport = z.object({
   /** Challenges that its load balancer answers now. Absent: none, or the agent is older. */
   challenges: z.array(challengeToken).max(MAXIMUM_CHALLENGES).optional(),
   /** Certificates that its load balancer ends TLS with now, by the digests of their files, whoever has put them there. Absent: the agent is older. */
-  certificates: z.array(wantedCertificate).max(MOST_ENDPOINTS).optional(),
+  certificates: z.array(servedCertificate).max(MOST_ENDPOINTS).optional(),
   /** Shared addresses that this host has now. */
   held: z.array(ipAddress).max(512),
   /** The name server answers, with the goal's records. Absent: it has none to serve. */

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { EdgeReport } from '../../agent/protocol/index.ts';
 import { attemptText } from '../certificates/rows.ts';
+import { problemsAt, servingHosts } from '../certificates/served.ts';
 import { usesOf } from '../certificates/uses.ts';
 import type { HostLink } from '../fleet/contract.ts';
 import { publicAddressOf } from '../model/public-address.ts';
@@ -78,6 +79,7 @@ export function endpointRows(
       connected && report?.edge ? [[name, report.edge] as const] : [],
     ),
   );
+  const serve = servingHosts(hosts, links);
   return endpointsOf(application, own, vms).map(
     ({ id, addresses, port, protocol, certificate, backends }) => {
       const shared = publicAddressOf(application, id.split('/')[1] ?? '')?.address;
@@ -92,10 +94,11 @@ export function endpointRows(
       const serving = seen.flatMap(({ endpoint }) => (endpoint?.state === 'served' ? [endpoint] : []));
       const problems = reasonsOf(seen, links);
       const nowhere = shared !== undefined && holders.length === 0 ? [`no edge host has ${shared}`] : [];
+      const outdated = certificate === undefined ? [] : problemsAt(serve, certificate);
       const isLate = certificate === undefined ? undefined : late.get(certificate);
       const unserved = edges.length === 0 ? NOBODY : [...nowhere, ...problems].join('; ');
       const isDeleting = application.deleting;
-      const reason = isDeleting ? DELETING : [unserved, isLate].filter(Boolean).join('; ');
+      const reason = isDeleting ? DELETING : [unserved, ...outdated, isLate].filter(Boolean).join('; ');
       const hosts = seen.filter(({ endpoint }) => endpoint?.state === 'served').map(({ host }) => host);
       // Nobody who comes to a shared address gets to the hosts that do not have it.
       const isServed =

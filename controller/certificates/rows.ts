@@ -2,7 +2,7 @@ import { uncovered } from '../model/dns-names.ts';
 import type { ApplicationRecord, CertificateRecord } from '../model/records.ts';
 import { answersChallenges, challengePort } from '../reconciler/edge-challenges.ts';
 import { NOTHING, renewalMs, whyWanted } from './due.ts';
-import { type ServedBy, type ServingHost, servedBy } from './served.ts';
+import { problemsAt, type ServedBy, type ServingHost, servedBy } from './served.ts';
 import { type CertificateUse, usesOf } from './uses.ts';
 
 /** A row of `weft certificate ls`. */
@@ -57,6 +57,7 @@ export function certificateRows(
         ...ownNotes(record, use, nowMs),
         ...hookNotes(record, use, { hasHook, nowMs }),
         ...(isHooks ? challengeNotes(use, applications) : []),
+        ...problemsAt(edges, name),
       ],
     };
   });

@@ -6,6 +6,8 @@ import { servingEdges } from '../reconciler/edge-endpoints.ts';
 export interface ServingHost {
   readonly host: string;
   readonly certificates: ReadonlyMap<string, string> | null;
+  /** Name → why it serves one that is not the newest of its own. */
+  readonly problems: ReadonlyMap<string, string>;
 }
 
 /** `served`: the one that the controller keeps. `other`: another one of its name, older or the host's own. */
@@ -22,8 +24,18 @@ export const servingHosts = (
   servingEdges(hosts).map(({ name: host }) => {
     const link = links.find(({ name }) => name === host);
     const told = link?.connected === true ? link.report?.edge?.certificates : undefined;
-    return { host, certificates: told ? new Map(told.map(({ name, digest }) => [name, digest])) : null };
+    return {
+      host,
+      certificates: told ? new Map(told.map(({ name, digest }) => [name, digest])) : null,
+      problems: new Map(
+        told?.flatMap(({ name, problem }) => (problem === undefined ? [] : [[name, problem] as const])),
+      ),
+    };
   });
+
+/** What is wrong with a certificate on hosts that serve an endpoint with it. Pure. */
+export const problemsAt = (hosts: readonly ServingHost[], name: string): readonly string[] =>
+  hosts.flatMap(({ host, problems }) => (problems.has(name) ? [`${host}: ${problems.get(name)}`] : []));
 
 /** @param digest of what the controller keeps; null: it keeps none. Pure. */
 export const servedBy = (hosts: readonly ServingHost[], name: string, digest: string | null): ServedBy =>

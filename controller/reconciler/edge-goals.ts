@@ -120,6 +120,7 @@ const asPublished = (
   protocol: endpoint.protocol === 'http' ? 'http' : 'tcp',
   ...(endpoint.certificate === undefined ? {} : { certificate: endpoint.certificate }),
   proxyProtocol: endpoint.proxyProtocol === true,
+  ...(endpoint.drainMs === undefined ? {} : { drainMs: endpoint.drainMs }),
   ...(endpoint.limit === undefined ? {} : { limit: endpoint.limit }),
   ...(endpoint.probe === undefined || endpoint.probe.check.type === 'exec' ? {} : { probe: endpoint.probe }),
   backends: [],

@@ -157,6 +157,22 @@ export class EdgeStage {
     return child;
   }
 
+  /** A connection that goes out from an edge host, at a local port of the kernel's choice, which has no other than this one. */
+  async connectFrom(edge: EdgeName, localPort: number, to: string, port: number): Promise<ChildProcess> {
+    const range = async (ports: string) =>
+      ip(
+        ...['netns', 'exec', this.namespace(edge), 'sysctl', '-qw', `net.ipv4.ip_local_port_range=${ports}`],
+      );
+    await range(`${localPort} ${localPort}`);
+    const program = `require('node:net').connect(${port}, '${to}', () => console.log('up'))`;
+    const child = spawn('ip', ['netns', 'exec', this.namespace(edge), process.execPath, '-e', program], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    await new Promise((resolve) => child.stdout?.once('data', resolve));
+    await range('50000 60000');
+    return child;
+  }
+
   /** As the package's removal does. */
   async endServers(edge: EdgeName): Promise<void> {
     const file = join(this.#folder, edge, 'agent.yaml');

@@ -56,6 +56,17 @@ test('at a shared address an endpoint is served when the host that has the addre
   expect(nowhere).toMatchObject({ state: 'failed', host: null, reason: 'no edge host has 192.0.2.200' });
 });
 
+test('an endpoint that is served with a certificate of before says so', () => {
+  const https = { ...HTTP, certificate: 'shop' };
+  const secure = anApplication('crm', { roles: { web: aRole({ endpoints: { http: https } }) } });
+  const told = link('h1', {});
+  const certificates = [{ name: 'shop', digest: 'sha256:0', problem: 'others may read it' }];
+  const edge = { ...told.report.edge, certificates };
+  const links = [{ ...told, report: { edge } as unknown as Report }, link('h2', {})];
+  const [row] = endpointRows(secure, hosts, vms, links);
+  expect(row).toMatchObject({ state: 'served', reason: 'h1: others may read it' });
+});
+
 test('an endpoint of a public machine is where that machine’s own address is', () => {
   const machine = aMachine({ public: true, endpoints: { web: HTTP } });
   const crm = {

@@ -149,10 +149,13 @@ test('a list tells what an operator should know', () => {
       new Map<string, string>(),
       null,
     ][index] as ServingHost['certificates'],
+    problems: new Map(host === 'h2' ? [['shop', 'others may read it']] : []),
   }));
   const states = ['served', 'other', 'none', 'unknown'];
   const hosts = states.map((state, index) => ({ host: `h${index + 1}`, state }));
-  expect(rows([record()], shop(), false, 0, edges)).toMatchObject([{ hosts }]);
+  expect(rows([record()], shop(), false, 0, edges)).toMatchObject([
+    { hosts, notes: ['h2: others may read it'] },
+  ]);
   // Nobody is to serve what no endpoint names.
   expect(rows([record()], anApplication('crm'), false, 0, edges)).toMatchObject([{ hosts: [] }]);
   const [none] = rows([], shop(names), false);
@@ -176,7 +179,12 @@ test('edge hosts tell which certificates they serve as long as they are heard', 
     return { ...host, offer: host.offer && { ...host.offer, edge: true, underlay } };
   };
   const digest = `sha256:${'0'.repeat(64)}`;
-  const edge = { endpoints: [], held: [], missing: [], certificates: [{ name: 'shop', digest }] };
+  const edge = {
+    endpoints: [],
+    held: [],
+    missing: [],
+    certificates: [{ name: 'shop', digest, problem: 'bad' }],
+  };
   const link = (name: string, connected: boolean, told: object) => ({
     ...{ name, connected, report: { edge: told } as unknown as Report },
   });
@@ -187,7 +195,7 @@ test('edge hosts tell which certificates they serve as long as they are heard', 
       link('h3', true, { endpoints: [], held: [], missing: [] }),
     ]),
   ).toEqual([
-    { host: 'h1', certificates: new Map([['shop', digest]]) },
-    ...['h2', 'h3', 'h4'].map((host) => ({ host, certificates: null })),
+    { host: 'h1', certificates: new Map([['shop', digest]]), problems: new Map([['shop', 'bad']]) },
+    ...['h2', 'h3', 'h4'].map((host) => ({ host, certificates: null, problems: new Map() })),
   ]);
 });

@@ -109,7 +109,7 @@ test('shared addresses of the other family than the underlay are left out', () =
 });
 
 test('two endpoints of one place: the first is served, the other one says whose it is', () => {
-  const around = { certificates: new Map(), listeners: [], isOurs: () => false };
+  const around = { certificates: new Map(), listeners: [], isOurs: () => false, blocked: new Map() };
   const { served, failed } = chooseEndpoints([endpoint([]), endpoint([], { id: 'shop/web/http' })], around);
   expect(served.map(({ id }) => id)).toEqual(['crm/web/http']);
   expect(failed.get('shop/web/http')).toBe('port 80 of 192.0.2.200 is that of crm/web/http');

@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { findCertificate } from '../../../agent/edge/certificates.ts';
+import { findCertificate, lookAtCertificate } from '../../../agent/edge/certificates.ts';
 import { challengesText, parseChallenges, planChallenges } from '../../../agent/edge/challenges.ts';
 import { DeliveredCertificates } from '../../../agent/edge/delivered-certificates.ts';
 import { createLogger } from '../../../agent/kit/log.ts';
@@ -117,7 +117,11 @@ test('one that comes when it is not wanted any more is not written', async () =>
 
 test('the controller’s goes before the host’s own, which serves until it has come', async () => {
   const authority = await anAuthority();
-  const places = { own: join(folder, 'own'), delivered: join(folder, 'delivered') };
+  const own = join(folder, 'own');
+  const places = {
+    own: (name: string) => lookAtCertificate(own, name),
+    delivered: join(folder, 'delivered'),
+  };
   const put = async (place: string, mode = 0o600) => {
     const { certificate, key } = await authority.issueServer(['shop.example.org'], Date.now());
     await mkdir(place, { recursive: true });
@@ -128,14 +132,15 @@ test('the controller’s goes before the host’s own, which serves until it has
     problem: 'certificate shop: it has not come from the controller yet: nobody is there',
   });
   expect(await find(false)).toEqual({
+    isMissing: true,
     problem:
       'certificate shop: neither the controller nor this host has it. Put it there with: weft certificate put shop --file FILE',
   });
-  await put(places.own);
-  expect(await find(true)).toMatchObject({ file: join(places.own, 'shop.pem') });
+  await put(own);
+  expect(await find(true)).toMatchObject({ file: join(own, 'shop.pem') });
   await put(places.delivered);
   expect(await find(true)).toMatchObject({ file: join(places.delivered, 'shop.pem') });
-  expect(await find(false)).toMatchObject({ file: join(places.own, 'shop.pem') });
+  expect(await find(false)).toMatchObject({ file: join(own, 'shop.pem') });
 });
 
 const TOKENS = ['a', 'b', 'c'].map((letter) => letter.repeat(43));

@@ -14,7 +14,7 @@ const goal: EdgeGoal = {
   endpoints: [endpoint('crm/web/http', ONE), endpoint('crm/web/tls', ONE), endpoint('shop/web/http', OTHER)],
 };
 const at = (fit: FitAddresses, nowMs: number, served: readonly string[] | null, to = goal) =>
-  fit.choose(to, served && new Set(served), nowMs).map(({ address }) => address);
+  fit.choose(to, served && new Set(served), null, nowMs).map(({ address }) => address);
 
 test('a host has part in an address once it serves something there, and as long as it serves any of it', () => {
   const fit = new FitAddresses();

@@ -93,6 +93,7 @@ describe('what edge hosts serve', () => {
             port: 80,
             protocol: 'http',
             proxyProtocol: false,
+            drainMs: 20_000,
           },
           backends: [{ name: 'web-0.1', address: web(0)?.address, port: 8080, state: 'ready' }],
         },
