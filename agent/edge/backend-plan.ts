@@ -47,7 +47,7 @@ function ready(
   // It was on its way out, or was added by an agent that ended in between.
   if (server) return [`enable health ${path}`, `set server ${path} state ready`];
   return [
-    `add server ${path} ${addressOf(backend)} ${serverKeywords(endpoint)}`,
+    `add server ${path} ${addressOf(backend)} ${serverKeywords({ ...endpoint, proxyProtocol: backend.proxyProtocol ?? endpoint.proxyProtocol })}`,
     `enable health ${path}`,
     `enable server ${path}`,
   ];

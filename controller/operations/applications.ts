@@ -5,6 +5,7 @@ import { ExclusiveRunner } from '../../agent/kit/exclusive-runner.ts';
 import type { Catalogue } from '../catalogue/contract.ts';
 import { type ApplicationRecord, resolveService, type Service } from '../model/index.ts';
 import type { PortRanges } from '../model/reserved-ports.ts';
+import { formerAfter } from '../reconciler/former-endpoints.ts';
 import { retiredAfter } from '../reconciler/retired.ts';
 import { change, read } from '../store/change.ts';
 import type { Store } from '../store/contract.ts';
@@ -70,6 +71,7 @@ export class Applications implements ApplicationOperations {
         ...(known?.public ? { public: known.public } : {}),
         ...(known?.publicMachines ? { publicMachines: known.publicMachines } : {}),
         ...retiredAfter(known, service),
+        ...formerAfter(known, service),
       };
       return {
         answer: { generation: record.generation, changed: true },

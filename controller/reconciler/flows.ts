@@ -3,6 +3,7 @@ import { MACHINES } from '../model/network-checks.ts';
 import type { ApplicationRecord } from '../model/records.ts';
 import type { Endpoint, Machine, Service } from '../model/service.ts';
 import { derived } from './derived.ts';
+import { everMade } from './former-endpoints.ts';
 import { published } from './published.ts';
 
 /** Whom a flow comes from that comes from load balancers. */
@@ -26,12 +27,8 @@ export const subnetNamesOf = ({ roles, machines }: Service): readonly string[] =
 export const flowsOf = (application: ApplicationRecord): readonly DeclaredFlow[] =>
   derived(application, declare);
 
-function declare({
-  name: app,
-  service,
-  retired = {},
-  retiredMachines = {},
-}: ApplicationRecord): readonly DeclaredFlow[] {
+function declare(application: ApplicationRecord): readonly DeclaredFlow[] {
+  const { name: app, service, retired = {}, retiredMachines = {} } = application;
   const all = subnetNamesOf(service);
   const id = (subnet: string) => `${app}/${subnet}`;
   const networks = Object.values(service.machines).map(networkNameOf);
@@ -48,10 +45,12 @@ function declare({
     for (const [name, endpoint] of Object.entries(endpoints)) {
       const from = origins(endpoint, own);
       if (from.length === 0) continue;
-      const protocol = endpoint.protocol === 'udp' ? 'udp' : 'tcp';
-      const to = id(own);
-      const port = endpoint.targetPort;
-      flows.push({ id: `${app}/${owner}/${name}`, from, to, protocol, port, ...(guest ? { guest } : {}) });
+      const all = guest === undefined ? everMade(application, owner, name, endpoint) : [endpoint];
+      for (const { protocol, port } of portsOf(all))
+        flows.push({
+          ...{ id: `${app}/${owner}/${name}`, from, to: id(own), protocol, port },
+          ...(guest ? { guest } : {}),
+        });
     }
   };
   for (const [role, { endpoints, mesh }] of Object.entries(service.roles)) {
@@ -64,6 +63,14 @@ function declare({
   for (const [name, machine] of Object.entries(service.machines))
     add(name, networkNameOf(machine), machine.endpoints ?? {}, id(name));
   return flows;
+}
+
+/** Each once: where an endpoint answers, beside what it did before. */
+function portsOf(endpoints: readonly Endpoint[]): readonly Pick<DeclaredFlow, 'protocol' | 'port'>[] {
+  const ports = endpoints.map(({ protocol, targetPort }) => ({
+    ...{ protocol: protocol === 'udp' ? ('udp' as const) : ('tcp' as const), port: targetPort },
+  }));
+  return [...new Map(ports.map((each) => [`${each.protocol} ${each.port}`, each])).values()];
 }
 
 /**

@@ -5,6 +5,7 @@ import type { Endpoint, Role } from '../model/service.ts';
 import { arrivingView } from '../model/successor.ts';
 import { backupTasksFor } from './backup-tasks.ts';
 import { derived } from './derived.ts';
+import { endpointsAsMade } from './former-endpoints.ts';
 import { isPresent } from './guest-places.ts';
 import { LastMade } from './last-made.ts';
 import { viewOf } from './listed-map.ts';
@@ -231,7 +232,9 @@ const NOTHING: Workload = { startup: [], package: null, start: null, env: {}, si
 
 function workloadOf(role: Role | null, record: VmRecord, application: ApplicationRecord): Workload {
   if (!role) return NOTHING;
-  const endpoints = Object.entries(role.endpoints).map(([name, endpoint]) => guestsEndpoint(name, endpoint));
+  const endpoints = Object.entries(endpointsAsMade(application, record, role.endpoints)).map(
+    ([name, endpoint]) => guestsEndpoint(name, endpoint),
+  );
   const listening = endpoints.find((endpoint) => endpoint.type === 'input') ?? endpoints[0];
   const shared = application.service.package;
   return {

@@ -12,7 +12,8 @@ export const roleOf = (application: ApplicationRecord | undefined, name: string)
 export const machineOf = (application: ApplicationRecord | undefined, name: string): Machine | undefined =>
   ownOf(application?.service.machines, name) ?? ownOf(application?.retiredMachines, name);
 
-const ownOf = <T>(all: Readonly<Record<string, T>> | undefined, name: string): T | undefined =>
+/** A field that is an object's own, and of no other one's. */
+export const ownOf = <T>(all: Readonly<Record<string, T>> | undefined, name: string): T | undefined =>
   all && Object.hasOwn(all, name) ? all[name] : undefined;
 
 type Retired = Pick<ApplicationRecord, 'retired' | 'retiredMachines'>;

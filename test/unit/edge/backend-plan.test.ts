@@ -195,3 +195,26 @@ test('what ss, show proc and show stat print is read', () => {
     },
   ]);
 });
+
+test('a backend that was made otherwise than its endpoint says now is told of the client, or not, as it was', () => {
+  const places = { certificateFile: () => '/c', workerSocket: '/w', empty: '/e' };
+  const text = (proxyProtocol: boolean, own: boolean) =>
+    composeHaproxyConfiguration(
+      [endpoint([{ ...backend('web-0.1'), proxyProtocol: own }, backend('web-1.2')], { proxyProtocol })],
+      places,
+      'abc',
+    ).text;
+  expect(text(true, false)).toContain(
+    '  server web-0.1 10.128.0.10:8080 no-send-proxy-v2 no-check-send-proxy\n',
+  );
+  expect(text(false, true)).toContain('  server web-0.1 10.128.0.10:8080 send-proxy-v2 check-send-proxy\n');
+  expect(text(true, false)).toContain('  server web-1.2 10.128.0.10:8080\n');
+  const added = (proxyProtocol: boolean, own: boolean) =>
+    planBackends(
+      [endpoint([{ ...backend('web-0.1'), proxyProtocol: own }], { proxyProtocol })],
+      [],
+      () => false,
+    )[0];
+  expect(added(true, false)).not.toContain('send-proxy');
+  expect(added(false, true)).toContain(' send-proxy-v2 check-send-proxy');
+});
