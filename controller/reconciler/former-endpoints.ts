@@ -38,7 +38,8 @@ export function asMade(
   name: string,
   today: Endpoint,
 ): Endpoint {
-  const endpoints = role === null ? undefined : ownOf(ownOf(application?.former, role), definition);
+  const endpoints =
+    role === null ? undefined : ownOf<Endpoints>(ownOf(application?.former, role), definition);
   return endpoints ? asBefore(endpoints, name, today) : today;
 }
 
