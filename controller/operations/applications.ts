@@ -5,6 +5,7 @@ import { ExclusiveRunner } from '../../agent/kit/exclusive-runner.ts';
 import type { Catalogue } from '../catalogue/contract.ts';
 import { type ApplicationRecord, resolveService, type Service } from '../model/index.ts';
 import type { PortRanges } from '../model/reserved-ports.ts';
+import { retiredFlowsAfter } from '../reconciler/flows.ts';
 import { formerAfter } from '../reconciler/former-endpoints.ts';
 import { retiredAfter } from '../reconciler/retired.ts';
 import { change, read } from '../store/change.ts';
@@ -61,6 +62,7 @@ export class Applications implements ApplicationOperations {
       refuseOtherNetworks(fabric, service);
       const nowMs = this.#clock.now();
       refuseWithoutRoom(fabric, forecast(fabric, service, architectures, nowMs));
+      const retired = retiredAfter(known, service);
       const record: ApplicationRecord = {
         name: app,
         service,
@@ -70,7 +72,8 @@ export class Applications implements ApplicationOperations {
         deleting: false,
         ...(known?.public ? { public: known.public } : {}),
         ...(known?.publicMachines ? { publicMachines: known.publicMachines } : {}),
-        ...retiredAfter(known, service),
+        ...retired,
+        ...retiredFlowsAfter(known, retired),
         ...formerAfter(known, service),
       };
       return {
