@@ -4,6 +4,7 @@ import type { Endpoint } from '../../../controller/model/service.ts';
 import { edgeGoalOf } from '../../../controller/reconciler/edge-goals.ts';
 import { flowsOf } from '../../../controller/reconciler/flows.ts';
 import { formerAfter } from '../../../controller/reconciler/former-endpoints.ts';
+import { peersOf } from '../../../controller/reconciler/goals.ts';
 import { zoneFor } from '../../../controller/reconciler/names-goals.ts';
 import { retiredAfter } from '../../../controller/reconciler/retired.ts';
 import { ServedWorld } from '../../property/reconciler/served-world.ts';
@@ -109,6 +110,18 @@ describe('an endpoint that is answered elsewhere by new instances', () => {
       'crm/web/http/1 81 tcp',
     ]);
     expect(backends()).toEqual(['web-0.1 8080 ready', 'web-1.1 8080 ready']);
+  });
+
+  test('is where each instance answers to others that are told of it', () => {
+    const peers = () => Object.values(peersOf(application(), world.planning.records.vms)).flat();
+    declare({ http: HTTP });
+    world.settle();
+    world.say = (vm) => (vm.id === 'crm/web-1' && vm.incarnation > 1 ? { phase: 'starting' } : {});
+    declare({ http: { ...HTTP, targetPort: 9_090 } });
+    world.settle();
+    expect(peers()).toEqual(
+      [`${world.vm('crm/web-0')?.address}:9090`, `${world.vm('crm/web-1')?.address}:8080`].sort(),
+    );
   });
 
   test('is among the names with the port of each instance', () => {
