@@ -1,6 +1,7 @@
 import type { Backend, PublishedEndpoint } from '../protocol/index.ts';
 import { addressOf, proxyOf, serverKeywords } from './haproxy-configuration.ts';
 import type { RuntimeServer } from './runtime.ts';
+import { serverNameOf } from './server-names.ts';
 
 /**
  * What a worker is to be told so that it has exactly these backends, in the states they should have. What it refuses is planned again at the
@@ -14,16 +15,20 @@ export function planBackends(
   isBusy: (server: RuntimeServer) => boolean,
 ): readonly string[] {
   const found = new Map(servers.map((server) => [pathOf(server.proxy, server.name), server]));
+  const names = new Set(found.keys());
   const coming: string[] = [];
   const going: string[] = [];
   for (const endpoint of endpoints) {
     const proxy = proxyOf(endpoint.id);
     for (const backend of endpoint.backends) {
-      const server = found.get(pathOf(proxy, backend.name));
-      if (server && !isAt(server, backend)) continue;
-      found.delete(pathOf(proxy, backend.name));
-      if (backend.state === 'ready') coming.push(...ready(endpoint, backend, server));
-      else if (server?.admin === 'ready') going.push(`set server ${pathOf(proxy, backend.name)} state drain`);
+      const isTaken = names.has(pathOf(proxy, backend.name));
+      const server = [false, true]
+        .map((isPlaced) => found.get(pathOf(proxy, serverNameOf(backend, isPlaced))))
+        .find((each) => each && isAt(each, backend));
+      const path = pathOf(proxy, server?.name ?? serverNameOf(backend, isTaken));
+      found.delete(path);
+      if (backend.state === 'ready') coming.push(...ready(endpoint, backend, path, server));
+      else if (server?.admin === 'ready') going.push(`set server ${path} state drain`);
     }
   }
   const served = new Set(endpoints.map(({ id }) => proxyOf(id)));
@@ -33,21 +38,21 @@ export function planBackends(
 
 const pathOf = (proxy: string, name: string) => `${proxy}/${name}`;
 
-/** A name that is to be elsewhere comes when the one before has gone. */
+/** One of its name that is elsewhere has connections, which end in their own time. */
 const isAt = (server: RuntimeServer, { address, port }: Backend) =>
   server.address === address && server.port === port;
 
 function ready(
   endpoint: PublishedEndpoint,
   backend: Backend,
+  path: string,
   server: RuntimeServer | undefined,
 ): readonly string[] {
-  const path = pathOf(proxyOf(endpoint.id), backend.name);
   if (server?.admin === 'ready') return [];
   // It was on its way out, or was added by an agent that ended in between.
   if (server) return [`enable health ${path}`, `set server ${path} state ready`];
   return [
-    `add server ${path} ${addressOf(backend)} ${serverKeywords(endpoint)}`,
+    `add server ${path} ${addressOf(backend)} ${serverKeywords({ ...endpoint, proxyProtocol: backend.proxyProtocol ?? endpoint.proxyProtocol })}`,
     `enable health ${path}`,
     `enable server ${path}`,
   ];

@@ -1,6 +1,7 @@
 import type { PublishedEndpoint } from '../protocol/index.ts';
 import { proxyOf } from './haproxy-configuration.ts';
 import { pathOf, type Statistics } from './runtime.ts';
+import { backendOfServer } from './server-names.ts';
 
 /**
  * Servers (proxy and name) with which a worker of before a reload is to end what is open: it keeps its connections, but looks at no backend
@@ -19,10 +20,10 @@ export function deadOfEarlier(
     endpoints.map(({ id, backends }) => [proxyOf(id), new Set(backends.map(({ name }) => name))]),
   );
   const isDead = (line: Statistics) => {
-    const status = statuses.get(pathOf(line));
-    return status === undefined
-      ? wanted.get(line.proxy)?.has(line.name) === false
-      : status.startsWith('DOWN');
+    const name = backendOfServer(line.name);
+    // A worker has the backends that it begins with by their plain names.
+    const status = statuses.get(pathOf(line)) ?? statuses.get(pathOf({ proxy: line.proxy, name }));
+    return status === undefined ? wanted.get(line.proxy)?.has(name) === false : status.startsWith('DOWN');
   };
   return new Set(
     earlier

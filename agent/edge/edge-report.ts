@@ -8,12 +8,13 @@ import {
 import type { EndpointTotals } from './endpoint-totals.ts';
 import { proxyOf } from './haproxy-configuration.ts';
 import { pathOf, type Statistics } from './runtime.ts';
+import { backendOfServer } from './server-names.ts';
 
 type EndpointReport = EdgeReport['endpoints'][number];
 type BackendState = EndpointReport['backends'][number]['state'];
 
-/** Proxy and name → what each worker has counted; the current worker's is first. */
-type Counted = ReadonlyMap<string, readonly Statistics[]>;
+/** Proxy, and frontend or backend → what each worker that has it has counted; the current worker's is first. A backend may be several servers. */
+type Counted = ReadonlyMap<string, readonly (readonly Statistics[])[]>;
 
 /**
  * How each endpoint is served: of the first ones only, where there are more than a controller takes a report of.
@@ -42,8 +43,8 @@ export function reportEndpoints(
         const found = counted.get(`${proxyOf(id)}/${backend.name}`) ?? [];
         return {
           name: backend.name,
-          state: reason === undefined ? stateOf(backend, found[0]) : 'down',
-          sessions: found.reduce((total, { sessions }) => total + sessions, 0),
+          state: reason === undefined ? stateOf(backend, found[0] ?? []) : 'down',
+          sessions: found.flat().reduce((total, { sessions }) => total + sessions, 0),
         };
       }),
     };
@@ -73,8 +74,8 @@ export function reachedNow(
   const isReached = (id: string, backend: Backend) => {
     const found = counted.get(`${proxyOf(id)}/${backend.name}`) ?? [];
     return backend.state === 'ready'
-      ? stateOf(backend, found[0]) === 'up'
-      : found.some(({ sessions }) => sessions > 0);
+      ? stateOf(backend, found[0] ?? []) === 'up'
+      : found.flat().some(({ sessions }) => sessions > 0);
   };
   return new Set(
     endpoints.flatMap(({ id, backends }) => (backends.some((each) => isReached(id, each)) ? [id] : [])),
@@ -84,19 +85,26 @@ export function reachedNow(
 /** A worker that is on its way out tells of its frontends still. */
 const isListening = ({ name, status }: Statistics): boolean => name === 'FRONTEND' && status !== 'STOP';
 
-function stateOf({ state }: Backend, now: Statistics | undefined): BackendState {
+/** @param now its servers: one that is still there from another place drains. */
+function stateOf({ state }: Backend, now: readonly Statistics[]): BackendState {
   if (state === 'draining') return 'draining';
-  return now && /^(UP|no check)/.test(now.status) ? 'up' : 'down';
+  return now.some(({ status }) => /^(UP|no check)/.test(status)) ? 'up' : 'down';
 }
 
 function countedBy(workers: readonly (readonly Statistics[])[]): Counted {
-  const counted = new Map<string, Statistics[]>();
+  const counted = new Map<string, Statistics[][]>();
   for (const lines of workers)
-    for (const line of lines) {
-      const key = pathOf(line);
-      const known = counted.get(key);
-      if (known) known.push(line);
-      else counted.set(key, [line]);
-    }
+    for (const [key, those] of byBackend(lines)) counted.set(key, [...(counted.get(key) ?? []), those]);
   return counted;
+}
+
+function byBackend(lines: readonly Statistics[]): ReadonlyMap<string, Statistics[]> {
+  const found = new Map<string, Statistics[]>();
+  for (const line of lines) {
+    const key = pathOf({ proxy: line.proxy, name: backendOfServer(line.name) });
+    const known = found.get(key);
+    if (known) known.push(line);
+    else found.set(key, [line]);
+  }
+  return found;
 }

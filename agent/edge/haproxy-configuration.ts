@@ -38,6 +38,8 @@ const DEFAULT_PROBE: Probe = { check: { type: 'tcp' }, intervalMs: 2_000, timeou
 /** Between two checks once one has failed. */
 const FAST_CHECK_MS = 250;
 
+const WITH_PROXY = 'send-proxy-v2 check-send-proxy';
+
 /** Names of ours have no colon. */
 export const proxyOf = (endpointId: string) => endpointId.replaceAll('/', ':');
 
@@ -147,21 +149,30 @@ function checkOf(probe: Probe = DEFAULT_PROBE): readonly string[] {
 }
 
 /** Options of each server of an endpoint: of those in the configuration, and of those that the socket adds. */
-export function serverKeywords({ probe = DEFAULT_PROBE, proxyProtocol }: PublishedEndpoint): string {
+export function serverKeywords({
+  probe = DEFAULT_PROBE,
+  proxyProtocol,
+}: Pick<PublishedEndpoint, 'probe' | 'proxyProtocol'>): string {
   const { intervalMs } = probe;
   const fastMs = Math.min(FAST_CHECK_MS, intervalMs);
   return [
     `check inter ${intervalMs} fastinter ${fastMs} downinter ${Math.min(intervalMs, 1_000)} fall 2 rise 1`,
     'observe layer4 error-limit 3 on-error mark-down on-marked-down shutdown-sessions pool-purge-delay 500ms',
-    ...(proxyProtocol ? ['send-proxy-v2 check-send-proxy'] : []),
+    ...(proxyProtocol ? [WITH_PROXY] : []),
   ].join(' ');
 }
 
 /** One that is draining gets nothing new: a new worker does without it, and the one before keeps its connections. */
-const serversOf = ({ backends }: PublishedEndpoint): readonly string[] =>
+const serversOf = ({ backends, proxyProtocol }: PublishedEndpoint): readonly string[] =>
   backends
     .filter(({ state }) => state === 'ready')
-    .map((backend) => `  server ${backend.name} ${addressOf(backend)}`);
+    .map((backend) => `  server ${backend.name} ${addressOf(backend)}${otherwise(backend, proxyProtocol)}`);
+
+/** What is not as its endpoint has it. */
+function otherwise({ proxyProtocol }: Backend, usual: boolean): string {
+  if (proxyProtocol === undefined || proxyProtocol === usual) return '';
+  return proxyProtocol ? ` ${WITH_PROXY}` : ' no-send-proxy-v2 no-check-send-proxy';
+}
 
 export const addressOf = ({ address, port }: Pick<Backend, 'address' | 'port'>) =>
   `${bracketed(address)}:${port}`;

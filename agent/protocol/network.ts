@@ -129,6 +129,8 @@ export const backend = z.object({
   port,
   /** `draining`: it gets no new connection. */
   state: z.enum(['ready', 'draining']),
+  /** It was made to be told the client's address, or not to be, other than its endpoint says now. Absent, or to an older agent: as that says. */
+  proxyProtocol: z.boolean().optional(),
 });
 export type Backend = z.infer<typeof backend>;
 

@@ -15,7 +15,7 @@ import type {
 } from '../../agent/protocol/index.ts';
 import type { LastMove, LiveMove, MoveMode, MoveWait } from './live-move.ts';
 import type { PublicAddress } from './public-address.ts';
-import type { Machine, Role, Service, Size } from './service.ts';
+import type { Endpoint, Machine, Role, Service, Size } from './service.ts';
 
 /** What the store holds. Key of each record in its comment. */
 
@@ -56,6 +56,13 @@ export interface ApplicationRecord {
   readonly retired?: Readonly<Record<string, Role>>;
   /** Machines that a user has deleted, that publish something, and of which connections have yet to end: as they were. Absent: none. */
   readonly retiredMachines?: Readonly<Record<string, Machine>>;
+  /** Such a role, or the network of such machines → ids of flows that let it in, whatever is declared of them by now. Absent: there are none, or the record is older. */
+  readonly retiredFlows?: Readonly<Record<string, readonly string[]>>;
+  /**
+   * Role → definition → endpoints as they were declared with it, for as long as an instance may be made from it: it answers where it did.
+   * Absent: all are as the role declares them.
+   */
+  readonly former?: Readonly<Record<string, Readonly<Record<string, Readonly<Record<string, Endpoint>>>>>>;
 }
 
 /** 08, 14. */

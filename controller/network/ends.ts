@@ -1,8 +1,8 @@
 import { isIP, isIPv6 } from 'node:net';
 import { addressAt, bitsOf, familyOf } from '../../agent/kit/addressing.ts';
 import { WeftError } from '../../agent/kit/errors.ts';
-import type { ApplicationRecord, VmRecord } from '../model/records.ts';
-import { networkNameOf, subnetNamesOf } from '../reconciler/flows.ts';
+import type { VmRecord } from '../model/records.ts';
+import { subnetNamesOf } from '../reconciler/flows.ts';
 import type { NetworkWorld } from '../reconciler/network-world.ts';
 import { guestView, subnetNameOf } from './view.ts';
 
@@ -31,7 +31,7 @@ export function endOf(text: string, world: NetworkWorld): End {
   if (vm) return guestEnd(vm, world);
   const [app = '', subnet = ''] = text.split('/');
   const application = world.applications.get(app);
-  if (application && text === `${app}/${subnet}` && namesOf(application).includes(subnet)) {
+  if (application && text === `${app}/${subnet}` && subnetNamesOf(application).includes(subnet)) {
     const guests = [...world.vms.values()].filter(
       (each) => each.app === app && !each.deleting && subnetNameOf(each, world) === subnet,
     );
@@ -41,13 +41,6 @@ export function endOf(text: string, world: NetworkWorld): End {
     remedy: 'Use an id of weft ps (crm/web-0), a role (crm/web), an address, or world.',
   });
 }
-
-/** Also of what is not declared any more and still goes. */
-const namesOf = ({ service, retired = {}, retiredMachines = {} }: ApplicationRecord): readonly string[] => [
-  ...subnetNamesOf(service),
-  ...Object.keys(retired),
-  ...Object.values(retiredMachines).map(networkNameOf),
-];
 
 const MAPPED = 0xffffn;
 

@@ -3,7 +3,7 @@ import type { VmRecord } from '../model/records.ts';
 import type { NetworkWorld } from '../reconciler/network-world.ts';
 import { type Outbound, outboundOf, outboundOfGuest } from '../reconciler/outbound.ts';
 import { nameOf } from '../reconciler/placement.ts';
-import { machineOf } from '../reconciler/retired.ts';
+import { machineOf, roleOf } from '../reconciler/retired.ts';
 import { guestsOf, type Inside } from './ends.ts';
 import { obstacleOf } from './obstacle.ts';
 
@@ -20,9 +20,8 @@ export function outward(from: Inside, address: string | null, world: NetworkWorl
   const application = world.applications.get(from.app);
   const id = `${from.app}/${from.subnet}`;
   const guests = guestsOf(from);
-  const roles = application?.service.roles ?? {};
-  if (Object.hasOwn(roles, from.subnet))
-    return reaches(id, outboundOf(roles[from.subnet]), guests, address, world);
+  const role = roleOf(application, from.subnet);
+  if (role) return reaches(id, outboundOf(role), guests, address, world);
   const verdicts = guests.map((vm) => {
     if (vm.role === null && machineOf(application, nameOf(vm.id)))
       return { vm, ...reaches(vm.id, outboundOfGuest(application, vm), [vm], address, world) };

@@ -8,7 +8,7 @@ import { hostNameOf } from '../reconciler/name-records.ts';
 import { zoneFor } from '../reconciler/names-goals.ts';
 import type { NetworkWorld } from '../reconciler/network-world.ts';
 import { type Outbound, outboundOf, outboundOfGuest } from '../reconciler/outbound.ts';
-import { machineOf } from '../reconciler/retired.ts';
+import { machineOf, roleOf } from '../reconciler/retired.ts';
 
 export interface GuestView {
   readonly id: string;
@@ -88,7 +88,7 @@ export function networkView(app: string, world: NetworkWorld): NetworkView | nul
     app,
     deleting: application.deleting,
     zone,
-    subnets: subnetNamesOf(application.service).map((name) => subnetView(app, name, world)),
+    subnets: subnetNamesOf(application).map((name) => subnetView(app, name, world)),
     flows: flowsOf(application),
     published: publishedViews(app, world),
     edgeHosts: servingEdges([...world.hosts.values()]).map(({ name }) => name),
@@ -114,7 +114,7 @@ function subnetView(app: string, name: string, world: NetworkWorld): SubnetView 
   const id = `${app}/${name}`;
   const network = world.networks.get(id);
   const application = world.applications.get(app);
-  const role = application?.service.roles[name];
+  const role = roleOf(application, name);
   const guests = [...world.vms.values()]
     .filter((vm) => vm.networkId === id && isWanted(vm))
     .map((vm) => ({ ...guestView(vm, world), outbound: outboundOfGuest(application, vm) }))

@@ -104,7 +104,7 @@ function between(from: Inside, to: Inside, question: Question, world: NetworkWor
     const only = found.guest !== undefined && to.kind === 'subnet' ? `, of ${found.guest} alone` : '';
     return { allowed: true, rule: found.id, reason: `${how} lets ${source} in${only}` };
   }
-  if (source === target && application?.service.roles[to.subnet])
+  if (source === target && roleOf(application, to.subnet))
     return dropped(`guests of ${target} do not reach each other: its role has no mesh: true`);
   const other = matching.find((flow) => flow.protocol !== 'any');
   if (other) return dropped(`${other.id} lets in ${listed(other.from.map(originText))} only`);

@@ -6,6 +6,8 @@ import type { Catalogue } from '../catalogue/contract.ts';
 import { type ApplicationRecord, resolveService, type Service } from '../model/index.ts';
 import type { PortRanges } from '../model/reserved-ports.ts';
 import { MAXIMUM_INSTANCES } from '../model/schema.ts';
+import { retiredFlowsAfter } from '../reconciler/flows.ts';
+import { formerAfter } from '../reconciler/former-endpoints.ts';
 import { retiredAfter } from '../reconciler/retired.ts';
 import { change, read } from '../store/change.ts';
 import type { Store } from '../store/contract.ts';
@@ -60,6 +62,7 @@ export class Applications implements ApplicationOperations {
       await refuseWithoutSubnets(this.#store, fabric, service);
       const nowMs = this.#clock.now();
       refuseWithoutRoom(fabric, forecast(fabric, service, architectures, nowMs));
+      const retired = retiredAfter(known, service);
       const record: ApplicationRecord = {
         name: app,
         service,
@@ -69,7 +72,9 @@ export class Applications implements ApplicationOperations {
         deleting: false,
         ...(known?.public ? { public: known.public } : {}),
         ...(known?.publicMachines ? { publicMachines: known.publicMachines } : {}),
-        ...retiredAfter(known, service),
+        ...retired,
+        ...retiredFlowsAfter(known, retired),
+        ...formerAfter(known, service),
       };
       return {
         answer: { generation: record.generation, changed: true },

@@ -13,7 +13,9 @@ export interface PublishedAs {
   readonly id: string;
   /** Where the world comes to. */
   readonly port: number;
+  /** As it is declared now. */
   readonly endpoint: Endpoint;
+  readonly name: string;
 }
 
 const ownersOf = ({
@@ -74,7 +76,7 @@ export function endpointsOfVm(
     const own = endpoint.type === 'instance';
     const port = own ? endpoint.port + (index ?? 0) : endpoint.port;
     if (port > LAST_PORT) return [];
-    return [{ id: `${app}/${owner}/${name}${own ? `/${index ?? 0}` : ''}`, port, endpoint }];
+    return [{ id: `${app}/${owner}/${name}${own ? `/${index ?? 0}` : ''}`, port, endpoint, name }];
   });
 }
 

@@ -1,10 +1,12 @@
-import type { Backend, EdgeGoal, PublishedEndpoint } from '../../agent/protocol/index.ts';
+import { isSameDocument } from '../../agent/kit/same-document.ts';
+import type { Backend, EdgeGoal, Probe, PublishedEndpoint } from '../../agent/protocol/index.ts';
 import { isApart, type PublicAddress } from '../model/public-address.ts';
 import type { ApplicationRecord, HostRecord, VmRecord } from '../model/records.ts';
 import type { Endpoint } from '../model/service.ts';
 import { derived } from './derived.ts';
 import { challengesFor } from './edge-challenges.ts';
 import { endpointsOfVm, publishedBy, publishes, reachableEdges, servedAt } from './edge-endpoints.ts';
+import { asMade } from './former-endpoints.ts';
 import { listOf } from './listed-map.ts';
 import type { NetworkWorld } from './network-world.ts';
 
@@ -94,20 +96,46 @@ export function endpointsOf(
   const add = (owner: string, id: string, port: number, endpoint: Endpoint) => {
     const known = endpoints.get(id) ?? asPublished(id, servedAt(application, owner, own), port, endpoint);
     endpoints.set(id, known);
-    return known.backends;
+    return known;
   };
   for (const { owner, name, endpoint } of publishedBy(application))
     if (endpoint.type === 'input')
       add(owner, `${application.name}/${owner}/${name}`, endpoint.port, endpoint);
   for (const vm of vms)
-    for (const { id, port, endpoint } of endpointsOfVm(application, vm))
-      add(vm.role ?? nameOf(vm), id, port, endpoint).push(...backendsOf(vm, endpoint.targetPort));
+    for (const { id, port, name, endpoint } of endpointsOfVm(application, vm))
+      takeIn(add(vm.role ?? nameOf(vm), id, port, endpoint), vm, name, endpoint, application);
   for (const { backends } of endpoints.values())
     backends.sort((one, other) => (one.name < other.name ? -1 : 1));
   return [...endpoints.values()].sort((one, other) => (one.id < other.id ? -1 : 1));
 }
 
-/** What runs in the guest cannot be asked from outside. */
+/** Backends are looked at in one way: where they were made to be looked at in several, by a connection. */
+function takeIn(
+  published: PublishedEndpoint,
+  vm: VmRecord,
+  name: string,
+  today: Endpoint,
+  application: ApplicationRecord,
+): void {
+  const made = (definition: string) => asMade(application, { role: vm.role, definition }, name, today);
+  const { probe } = published;
+  for (const { endpoint, ...backend } of backendsOf(vm, made)) {
+    const proxyProtocol = endpoint.proxyProtocol === true;
+    published.backends.push({
+      ...backend,
+      ...(proxyProtocol === published.proxyProtocol ? {} : { proxyProtocol }),
+    });
+    if (probe && !isSameDocument(checkOf(endpoint), checkOf(today)))
+      published.probe = { ...probe, check: BY_CONNECTION };
+  }
+}
+
+const BY_CONNECTION = { type: 'tcp' } as const;
+
+/** By what a load balancer looks whether it is there: what runs in the guest cannot be asked from outside. */
+const checkOf = ({ probe }: Endpoint): Probe['check'] =>
+  probe === undefined || probe.check.type === 'exec' ? BY_CONNECTION : probe.check;
+
 const asPublished = (
   id: string,
   addresses: readonly string[],
@@ -129,24 +157,31 @@ const asPublished = (
 /**
  * A VM that is ready or on its way out, and what is to take its place once that is ready. An instance that was ready on a host that is not
  * heard, with too many others for it to be made anew: whether it answers is for the load balancers to see.
+ * @param made definition → the endpoint, as what is made from it answers.
  */
-export function backendsOf(vm: VmRecord, port: number): readonly Backend[] {
-  const { state, address, incarnation, successor, deleting, role } = vm;
-  const backends: Backend[] = [];
+export function backendsOf(
+  vm: VmRecord,
+  made: (definition: string) => Endpoint,
+): readonly (Backend & { readonly endpoint: Endpoint })[] {
+  const { state, successor, deleting, role } = vm;
+  const backends: (Backend & { readonly endpoint: Endpoint })[] = [];
+  const add = (
+    { definition, incarnation, address }: Pick<VmRecord, 'definition' | 'incarnation' | 'address'>,
+    as: Backend['state'],
+  ) => {
+    const endpoint = made(definition);
+    const name = backendName(vm, incarnation);
+    backends.push({ name, address, port: endpoint.targetPort, state: as, endpoint });
+  };
   const served =
     state === 'unknown' && role !== null && vm.readyAtMs !== null
       ? 'ready'
       : state === 'ready' || state === 'draining'
         ? state
         : null;
-  if (served !== null && !deleting)
-    backends.push({ name: backendName(vm, incarnation), address, port, state: served });
+  if (served !== null && !deleting) add(vm, served);
   // A machine has one address, wherever it is.
-  if (role !== null && successor?.state === 'ready')
-    backends.push({
-      name: backendName(vm, successor.incarnation),
-      ...{ address: successor.address, port, state: 'ready' },
-    });
+  if (role !== null && successor?.state === 'ready') add(successor, 'ready');
   return backends;
 }
 

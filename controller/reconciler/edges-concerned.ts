@@ -9,6 +9,7 @@ import type {
 import { endpointsOfVm, placesPart, publishedBy, publishes } from './edge-endpoints.ts';
 import { backendsOf, isEnding } from './edge-goals.ts';
 import { edgePart } from './edge-hosts.ts';
+import { asMade } from './former-endpoints.ts';
 import type { WorldCache } from './world-cache.ts';
 
 type Changed = ReturnType<WorldCache['apply']>;
@@ -42,7 +43,9 @@ const applicationPart = (application: ApplicationRecord): unknown =>
 
 function vmPart(vm: VmRecord, cache: WorldCache): unknown {
   const application = cache.records('applications').get(vm.app);
-  const isServed = endpointsOfVm(application, vm).length > 0;
+  const backends = endpointsOfVm(application, vm).map(({ name, endpoint }) =>
+    backendsOf(vm, (definition) => asMade(application, { role: vm.role, definition }, name, endpoint)),
+  );
   // One that is deleted is served until the last of its VMs has ended, published or not.
-  return [isServed ? backendsOf(vm, 1) : null, application?.deleting ? isEnding(vm) : null];
+  return [backends, application?.deleting ? isEnding(vm) : null];
 }

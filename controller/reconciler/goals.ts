@@ -5,6 +5,7 @@ import type { Endpoint, Role } from '../model/service.ts';
 import { arrivingView } from '../model/successor.ts';
 import { backupTasksFor } from './backup-tasks.ts';
 import { derived } from './derived.ts';
+import { asMade, endpointsAsMade } from './former-endpoints.ts';
 import { isPresent } from './guest-places.ts';
 import { LastMade } from './last-made.ts';
 import { viewOf } from './listed-map.ts';
@@ -231,7 +232,9 @@ const NOTHING: Workload = { startup: [], package: null, start: null, env: {}, si
 
 function workloadOf(role: Role | null, record: VmRecord, application: ApplicationRecord): Workload {
   if (!role) return NOTHING;
-  const endpoints = Object.entries(role.endpoints).map(([name, endpoint]) => guestsEndpoint(name, endpoint));
+  const endpoints = Object.entries(endpointsAsMade(application, record, role.endpoints)).map(
+    ([name, endpoint]) => guestsEndpoint(name, endpoint),
+  );
   const listening = endpoints.find((endpoint) => endpoint.type === 'input') ?? endpoints[0];
   const shared = application.service.package;
   return {
@@ -280,10 +283,10 @@ const hasEndpoints = ({ service }: ApplicationRecord): boolean =>
 
 export type Peers = Readonly<Record<string, string[]>>;
 
-type Instance = Pick<VmRecord, 'app' | 'role' | 'address'>;
+type Instance = Pick<VmRecord, 'app' | 'role' | 'address' | 'definition'>;
 
-const readyPart = ({ app, role, state, address }: VmRecord): Instance | null =>
-  role !== null && state === 'ready' ? { app, role, address } : null;
+const readyPart = ({ app, role, state, address, definition }: VmRecord): Instance | null =>
+  role !== null && state === 'ready' ? { app, role, address, definition } : null;
 
 const noAnswers = (): WeakMap<ApplicationRecord, Peers> => new WeakMap();
 
@@ -305,12 +308,14 @@ export function peersOf(
 
 const NO_PEERS: Peers = {};
 
-function collectPeers({ name, service }: ApplicationRecord, instances: readonly (Instance | null)[]): Peers {
+function collectPeers(application: ApplicationRecord, instances: readonly (Instance | null)[]): Peers {
+  const { name, service } = application;
   const peers: Record<string, string[]> = {};
   for (const instance of instances) {
     if (instance?.app !== name) continue;
     const { role, address } = instance;
-    for (const [endpoint, { targetPort }] of Object.entries(service.roles[role ?? '']?.endpoints ?? {})) {
+    for (const [endpoint, declared] of Object.entries(service.roles[role ?? '']?.endpoints ?? {})) {
+      const { targetPort } = asMade(application, instance, endpoint, declared);
       const known = peers[`${role}/${endpoint}`];
       if (known) known.push(`${address}:${targetPort}`);
       else peers[`${role}/${endpoint}`] = [`${address}:${targetPort}`];

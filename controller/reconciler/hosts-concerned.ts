@@ -21,8 +21,9 @@ const SHOWN_ELSEWHERE: { readonly [K in Kind]?: (record: never, cache: WorldCach
   vms: ({ app, role, state, address }: VmRecord, cache) =>
     role !== null && state === 'ready' && hasEndpoints(cache, app, role) ? address : null,
   // How many there are of a role shows in their own records.
-  applications: ({ service, retired, retiredMachines }: ApplicationRecord) => ({
+  applications: ({ service, retired, retiredMachines, retiredFlows, former }: ApplicationRecord) => ({
     ...service,
+    ...{ former, retiredFlows },
     retired: [Object.keys(retired ?? {}), Object.keys(retiredMachines ?? {})],
     roles: Object.entries(service.roles).map(([name, role]) => [name, { ...role, instances: 0 }]),
   }),

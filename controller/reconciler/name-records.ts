@@ -3,6 +3,7 @@ import { isApart, type PublicAddress, publicAddressOf } from '../model/public-ad
 import type { ApplicationRecord, VmRecord } from '../model/records.ts';
 import type { Endpoint, Machine } from '../model/service.ts';
 import { publishesTogether } from './edge-endpoints.ts';
+import { asMade } from './former-endpoints.ts';
 import { nameOf } from './placement.ts';
 
 type NameRecord = NamesGoal['records'][number];
@@ -47,13 +48,13 @@ export function namesOf(
       for (const vm of ready.slice(0, MOST_ADDRESSES))
         for (const record of addressRecords(`${role}.${name}`, addresses.ofVm(vm))) add(record);
       const { endpoints } = application.service.roles[role] ?? {};
-      for (const record of serviceRecords(`${role}.${name}`, endpoints, ready)) add(record);
+      for (const record of serviceRecords(application, `${role}.${name}`, endpoints, ready)) add(record);
     }
     for (const [machine, { endpoints }] of Object.entries(application.service.machines)) {
       const ready = placed.filter(
         (vm) => vm.role === null && vm.state === 'ready' && nameOf(vm.id) === machine,
       );
-      for (const record of serviceRecords(`${machine}.${name}`, endpoints, ready)) add(record);
+      for (const record of serviceRecords(application, `${machine}.${name}`, endpoints, ready)) add(record);
     }
   }
   const sorted = [...records].sort(([one], [other]) => (one < other ? -1 : 1)).map(([, record]) => record);
@@ -64,7 +65,8 @@ export function namesOf(
 export function namedPart(vm: VmRecord, application: ApplicationRecord | undefined): unknown {
   if (!hasName(vm)) return null;
   const isServing = vm.role !== null || hasServices(application?.service.machines[nameOf(vm.id)]);
-  return [vm.address, isServing && vm.state === 'ready'];
+  // Where it answers goes by what it was made from.
+  return [vm.address, isServing && vm.state === 'ready', application?.former ? vm.definition : null];
 }
 
 /** Whether it is said where its endpoints answer, which they do while it is ready. */
@@ -102,19 +104,21 @@ function publicRecords(application: ApplicationRecord, { ofPublished }: Addresse
 
 /** `_sql._tcp.db.crm`: where an internal endpoint of a role or a machine answers, and on which port. @param owner `db.crm`. */
 const serviceRecords = (
+  application: ApplicationRecord,
   owner: string,
   endpoints: Readonly<Record<string, Endpoint>> | undefined,
   ready: readonly VmRecord[],
 ): NameRecord[] =>
-  Object.entries(endpoints ?? {}).flatMap(([endpoint, { type, protocol, targetPort }]) => {
-    if (type !== 'internal') return [];
-    // HTTP is spoken over TCP; what is neither says itself what it is over.
-    const transport = protocol === 'http' ? 'tcp' : protocol;
-    return ready.slice(0, MOST_SERVICES).map(
-      (vm): NameRecord => ({
-        name: `_${endpoint}._${transport}.${owner}`,
+  Object.entries(endpoints ?? {}).flatMap(([name, endpoint]) => {
+    if (endpoint.type !== 'internal') return [];
+    return ready.slice(0, MOST_SERVICES).map((vm): NameRecord => {
+      const { protocol, targetPort } = asMade(application, vm, name, endpoint);
+      // HTTP is spoken over TCP; what is neither says itself what it is over.
+      const transport = protocol === 'http' ? 'tcp' : protocol;
+      return {
+        name: `_${name}._${transport}.${owner}`,
         type: 'SRV',
         data: `${SERVICE_PRIORITY} ${SERVICE_WEIGHT} ${targetPort} ${hostNameOf(vm)}`,
-      }),
-    );
+      };
+    });
   });

@@ -5,6 +5,7 @@ import { routerPart } from './backbone-goals.ts';
 import { counterparts, EDGE } from './flows.ts';
 import { isPresent } from './guest-places.ts';
 import { edgeHostsOf } from './network-world.ts';
+import { roleOf } from './retired.ts';
 import { isRival } from './underlay-holders.ts';
 import type { WorldCache } from './world-cache.ts';
 
@@ -61,6 +62,6 @@ function joinedWith({ app, networkId, role }: VmRecord, cache: WorldCache): read
   const application: ApplicationRecord | undefined = cache.records('applications').get(app);
   if (!application) return [];
   const others = [...(counterparts(application).get(networkId) ?? [])].filter((other) => other !== EDGE);
-  const isShown = role === null || application.service.roles[role]?.mesh === true;
+  const isShown = role === null || roleOf(application, role)?.mesh === true;
   return isShown ? [...others, networkId] : others;
 }

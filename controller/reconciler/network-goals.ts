@@ -10,6 +10,7 @@ import { namesGoalOf } from './names-goals.ts';
 import type { NetworkWorld } from './network-world.ts';
 import { isClosed } from './outbound.ts';
 import { nameOf } from './placement.ts';
+import { roleOf } from './retired.ts';
 import { routerGoalOf } from './router-goals.ts';
 
 type MeshPeer = NonNullable<NetworkGoal['mesh']>['peers'][number];
@@ -91,7 +92,7 @@ function makeNetworkGoal(
 
 function meshOf(host: string, { id, number }: NetworkRecord, world: NetworkWorld): Pick<NetworkGoal, 'mesh'> {
   const app = id.slice(0, id.indexOf('/'));
-  const role = world.applications.get(app)?.service.roles[id.slice(id.indexOf('/') + 1)];
+  const role = roleOf(world.applications.get(app), id.slice(id.indexOf('/') + 1));
   if (!role?.mesh) return {};
   const guests = guestsBySubnet(world).get(id);
   return { mesh: { vni: vniOf(world.fleet.uuid, number), peers: guests ? peersOf(guests, host) : [] } };

@@ -25,8 +25,7 @@ export function outboundOfGuest(
   { id, role }: Pick<VmRecord, 'id' | 'role'>,
 ): Outbound {
   if (role === null) return outboundOf(machineOf(application, nameOf(id)));
-  const roles = application?.service.roles ?? {};
-  return outboundOf(Object.hasOwn(roles, role) ? roles[role] : undefined);
+  return outboundOf(roleOf(application, role));
 }
 
 /**

@@ -1,6 +1,7 @@
 import type { FenceRequest, LiftRequest } from '../fencing/contract.ts';
 import { Draft, type Writes } from './draft.ts';
 import { nextDrainMs } from './drains.ts';
+import { forgetFormer } from './former-endpoints.ts';
 import { Placement } from './placement.ts';
 import { forgetRetired } from './retired.ts';
 import { followApartPools } from './rules/apart-pools.ts';
@@ -96,6 +97,7 @@ export function plan(world: World, nowMs: number, settings: PlanSettings): Plan 
   followApplications(draft);
   finishDepartures(draft, placement);
   forgetRetired(draft);
+  forgetFormer(draft);
   renew(draft, placement);
   moveAway(draft, placement);
   followReboots(draft);

@@ -4,4 +4,7 @@ import type { Endpoint, Machine, Role } from '../model/service.ts';
 export const published = (
   owner: Pick<Role | Machine, 'endpoints'> | undefined,
 ): readonly [string, Endpoint][] =>
-  Object.entries(owner?.endpoints ?? {}).filter(([, { type }]) => type !== 'internal');
+  Object.entries(owner?.endpoints ?? {}).filter(([, endpoint]) => isPublished(endpoint));
+
+/** The world comes to it. */
+export const isPublished = ({ type }: Pick<Endpoint, 'type'>): boolean => type !== 'internal';

@@ -12,7 +12,8 @@ export const roleOf = (application: ApplicationRecord | undefined, name: string)
 export const machineOf = (application: ApplicationRecord | undefined, name: string): Machine | undefined =>
   ownOf(application?.service.machines, name) ?? ownOf(application?.retiredMachines, name);
 
-const ownOf = <T>(all: Readonly<Record<string, T>> | undefined, name: string): T | undefined =>
+/** A field that is an object's own, and of no other one's. */
+export const ownOf = <T>(all: Readonly<Record<string, T>> | undefined, name: string): T | undefined =>
   all && Object.hasOwn(all, name) ? all[name] : undefined;
 
 type Retired = Pick<ApplicationRecord, 'retired' | 'retiredMachines'>;
@@ -60,7 +61,7 @@ export function withoutMachine(application: ApplicationRecord, name: string): Ap
 /** A role of which no instance is left is of no account any more, nor is a machine that goes. */
 export function forgetRetired(draft: Draft): void {
   for (const application of draft.of('applications', withRetired)) {
-    const { retired = {}, retiredMachines = {}, ...rest } = application;
+    const { retired = {}, retiredMachines = {}, retiredFlows, ...rest } = application;
     const left = draft.of('vms', rolesLeft);
     const staying = draft.of('vms', machinesStaying);
     const roles = keptOf(retired, (role) => left.has(`${application.name}/${role}`));
@@ -70,6 +71,7 @@ export function forgetRetired(draft: Draft): void {
       ...rest,
       ...(roles.isEmpty ? {} : { retired: roles.kept }),
       ...(machines.isEmpty ? {} : { retiredMachines: machines.kept }),
+      ...(retiredFlows && !(roles.isEmpty && machines.isEmpty) ? { retiredFlows } : {}),
     });
   }
 }

@@ -64,11 +64,54 @@ test('one with connections is drained and goes when they have ended', () => {
   expect(planned([], [server('web-0.1', 'maint')])).toEqual(['del server crm:web:http/web-0.1']);
 });
 
-test('a name that is elsewhere goes first; one that was left half made is taken on', () => {
-  expect(planned([backend('web-0.1')], [server('web-0.1', 'ready', '10.128.0.11')])).toEqual([
+test('a name that is elsewhere, and has connections, keeps nobody from where it is now', () => {
+  const [before, now] = [
+    server('web-0.1', 'ready', '10.128.0.11'),
+    server('web-0.1:10.128.0.10:8080', 'ready'),
+  ];
+  expect(planned([backend('web-0.1')], [before], ['web-0.1'])).toEqual([
+    'add server crm:web:http/web-0.1:10.128.0.10:8080 10.128.0.10:8080',
+    'enable health crm:web:http/web-0.1:10.128.0.10:8080',
+    'enable server crm:web:http/web-0.1:10.128.0.10:8080',
+    'set server crm:web:http/web-0.1 state drain',
+  ]);
+  const drained = { ...before, admin: 'drain' as const };
+  expect(planned([backend('web-0.1')], [drained, now], ['web-0.1'])).toEqual([]);
+  expect(planned([backend('web-0.1')], [drained, now])).toEqual([
     'set server crm:web:http/web-0.1 state maint',
     'del server crm:web:http/web-0.1',
   ]);
+  expect(planned([backend('web-0.1')], [now])).toEqual([]);
+  expect(planned([backend('web-0.1', 'draining')], [now])).toEqual([
+    'set server crm:web:http/web-0.1:10.128.0.10:8080 state drain',
+  ]);
+  // It is back where it was.
+  expect(
+    planned([backend('web-0.1', 'ready', '10.128.0.11')], [drained, now], ['web-0.1:10.128.0.10:8080']),
+  ).toEqual([
+    'enable health crm:web:http/web-0.1',
+    'set server crm:web:http/web-0.1 state ready',
+    'set server crm:web:http/web-0.1:10.128.0.10:8080 state drain',
+  ]);
+});
+
+test('what both servers of a backend have open is its own, and it is up where one of them is', () => {
+  const line = (name: string, status: string, sessions: number) => ({
+    ...{ proxy: 'crm:web:http', name, status, sessions, connections: 0, bytesIn: 0, bytesOut: 0, denied: 0 },
+  });
+  const totals = { of: () => ({ connections: 0, bytesIn: 0, bytesOut: 0, denied: 0 }) };
+  const placed = 'web-0.1:10.128.0.10:8080';
+  const current = [line('FRONTEND', 'OPEN', 0), line('web-0.1', 'DRAIN', 1), line(placed, 'UP', 2)];
+  const [report] = reportEndpoints([endpoint([backend('web-0.1')])], [current], new Map(), totals);
+  expect(report?.backends).toEqual([{ name: 'web-0.1', state: 'up', sessions: 3 }]);
+  const wanted = [endpoint([backend('web-0.1')])];
+  const deadAt = (status: string) => [
+    ...deadOfEarlier(wanted, [line('web-0.1', status, 0)], [line(placed, 'no check', 1)]),
+  ];
+  expect([deadAt('UP'), deadAt('DOWN')]).toEqual([[], [`crm:web:http/${placed}`]]);
+});
+
+test('one that was left half made is taken on', () => {
   expect(planned([backend('web-0.1')], [server('web-0.1', 'maint')])).toEqual([
     'enable health crm:web:http/web-0.1',
     'set server crm:web:http/web-0.1 state ready',
@@ -197,4 +240,27 @@ test('what ss, show proc and show stat print is read', () => {
       backends: [{ name: 'web-0.1', state: 'up', sessions: 2 }],
     },
   ]);
+});
+
+test('a backend that was made otherwise than its endpoint says now is told of the client, or not, as it was', () => {
+  const places = { certificateFile: () => '/c', workerSocket: '/w', empty: '/e' };
+  const text = (proxyProtocol: boolean, own: boolean) =>
+    composeHaproxyConfiguration(
+      [endpoint([{ ...backend('web-0.1'), proxyProtocol: own }, backend('web-1.2')], { proxyProtocol })],
+      places,
+      'abc',
+    ).text;
+  expect(text(true, false)).toContain(
+    '  server web-0.1 10.128.0.10:8080 no-send-proxy-v2 no-check-send-proxy\n',
+  );
+  expect(text(false, true)).toContain('  server web-0.1 10.128.0.10:8080 send-proxy-v2 check-send-proxy\n');
+  expect(text(true, false)).toContain('  server web-1.2 10.128.0.10:8080\n');
+  const added = (proxyProtocol: boolean, own: boolean) =>
+    planBackends(
+      [endpoint([{ ...backend('web-0.1'), proxyProtocol: own }], { proxyProtocol })],
+      [],
+      () => false,
+    )[0];
+  expect(added(true, false)).not.toContain('send-proxy');
+  expect(added(false, true)).toContain(' send-proxy-v2 check-send-proxy');
 });

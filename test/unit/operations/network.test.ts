@@ -9,6 +9,7 @@ import {
   type OperationsOptions,
 } from '../../../controller/operations/index.ts';
 import { refuseWithoutSubnets } from '../../../controller/operations/subnet-room.ts';
+import { flowsOf } from '../../../controller/reconciler/flows.ts';
 import { MemoryStore } from '../../../controller/store/memory/memory-store.ts';
 import { aMachine, anApplication, aRole } from '../../support/builders/application.ts';
 import { aVmGoal, FLEET } from '../../support/builders/goal.ts';
@@ -58,6 +59,27 @@ test('of two applications that want one public port at the same moment one has i
     ['crm', 'shop'].map((name) => operations.apply(name, model(name, '{type: input, port: 80}'), {})),
   );
   expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected']);
+});
+
+test('what is applied leaves behind where instances answer that were made before, and what let those in that are not declared any more', async () => {
+  const roles = (web: string, port: number) => `
+apiVersion: weft/v1
+kind: Application
+name: crm
+roles:
+  ${web}: {kind: worker, image: "tiny:stable", size: small, instances: 1, endpoints: {http: {type: input, port: ${port}}}}
+  db: {kind: worker, image: "tiny:stable", size: small, instances: 1, endpoints: {sql: {type: internal, port: ${port}, from: [${web}]}}}`;
+  await operations.apply('crm', roles('web', 7000), {});
+  await operations.apply('crm', roles('other', 7001), {});
+  const record = (await store.get('apps/crm'))?.value as ApplicationRecord;
+  expect(
+    flowsOf(record).map(({ id, from, port }) => `${id} ${port} from ${[...from].sort().join(' ')}`),
+  ).toEqual([
+    'crm/other/http 7001 from edge',
+    'crm/db/sql 7001 from crm/other crm/web',
+    'crm/db/sql 7000 from crm/other crm/web',
+    'crm/web/http 7000 from edge',
+  ]);
 });
 
 describe('a public port is still another application’s', () => {
