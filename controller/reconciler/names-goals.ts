@@ -16,13 +16,16 @@ export function namesGoalOf(host: string, world: NetworkWorld): NamesGoal | unde
 }
 
 /**
- * Where a host's guests ask for names of the fleet: itself first, where it serves them, and last the hosts that are away. One that is only
- * suspect keeps its turn: it is most often an agent that starts anew, whose name server has all there is, and all hosts would be told of it
- * twice. The zone is told also while nobody serves it, for a guest's resolver learns it once, when its network is made.
+ * Where a host's guests ask for names of the fleet: itself first, where it serves them, then others, behind them those whose name servers do not
+ * answer, as they say, and last the hosts that are away. What surely is no name server is none, unless there is no other. One that is only suspect
+ * keeps its turn: it is most often an agent that starts anew, whose name server has all there is, and all hosts would be told of it twice. The zone is told also while nobody serves it, for a guest's resolver learns it once, when its network is made.
  */
 export function resolverOf(host: string, world: NetworkWorld): RouterGoal['resolver'] {
-  const rank = (other: HostRecord) => (isAway(other) ? 2 : other.name === host ? 0 : 1);
-  const servers = nameServers(world)
+  const rank = (other: HostRecord) =>
+    isAway(other) ? 3 : other.nameServer ? 2 : other.name === host ? 0 : 1;
+  const all = nameServers(world);
+  const able = all.filter(({ nameServer }) => nameServer !== 'absent');
+  const servers = [...(able.length > 0 ? able : all)]
     .sort((one, other) => rank(one) - rank(other) || (one.name < other.name ? -1 : 1))
     .flatMap(({ number }) => (number === undefined ? [] : [routerAddress(world.fleet.range, number)]));
   return { zone: zoneOf(world.fleet), servers };
@@ -31,7 +34,7 @@ export function resolverOf(host: string, world: NetworkWorld): RouterGoal['resol
 /** What of a host's record is in what all hosts' guests ask, and in the zone itself. */
 export const namesPart = (host: HostRecord | undefined): unknown =>
   host?.offer?.edge === true
-    ? [edgePart(host), host.number, host.offer.underlay?.address, isAway(host)]
+    ? [edgePart(host), host.number, host.offer.underlay?.address, isAway(host), host.nameServer ?? null]
     : null;
 
 const nameServers = (world: NetworkWorld): HostRecord[] =>

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { HostRecord, VmRecord } from '../../../controller/model/index.ts';
-import { namesGoalOf, resolverOf } from '../../../controller/reconciler/names-goals.ts';
+import { namesGoalOf, namesPart, resolverOf } from '../../../controller/reconciler/names-goals.ts';
 import type { NetworkWorld } from '../../../controller/reconciler/network-world.ts';
 import { aMachine, anApplication, aRole } from '../../support/builders/application.ts';
 import { FLEET } from '../../support/builders/goal.ts';
@@ -144,6 +144,27 @@ describe('whom guests ask', () => {
     const world = aWorld([], [anEdge('h1', 2, { state: 'down' }), anEdge('h2', 3), anEdge('h3', 4)]);
     expect(resolverOf('h3', world)?.servers).toEqual(['10.191.252.4', '10.191.252.3', '10.191.252.2']);
     expect(resolverOf('h1', world)?.servers).toEqual(['10.191.252.3', '10.191.252.4', '10.191.252.2']);
+  });
+
+  test('those whose name server does not answer only behind others, their own host too', () => {
+    const world = aWorld(
+      [],
+      [anEdge('h1', 2, { nameServer: 'failed' }), anEdge('h2', 3), anEdge('h3', 4, { state: 'down' })],
+    );
+    for (const host of ['h1', 'h2'])
+      expect(resolverOf(host, world)?.servers).toEqual(['10.191.252.3', '10.191.252.2', '10.191.252.4']);
+  });
+
+  test('none that lacks the programs for it, unless there is no other', () => {
+    const absent = anEdge('h1', 2, { nameServer: 'absent' });
+    expect(resolverOf('h1', aWorld([], [absent, anEdge('h2', 3)]))?.servers).toEqual(['10.191.252.3']);
+    expect(resolverOf('h1', aWorld([], [absent]))?.servers).toEqual(['10.191.252.2']);
+  });
+
+  test('and all hosts are told anew when that changes of one', () => {
+    const [well, failed] = [anEdge('h1', 2), anEdge('h1', 2, { nameServer: 'failed' })];
+    expect(namesPart(failed)).not.toEqual(namesPart(well));
+    expect(namesPart({ ...well, nameServer: null })).toEqual(namesPart(well));
   });
 
   test('nobody, but with the zone, while no host can serve it', () => {
