@@ -114,6 +114,14 @@ describe('the zone', () => {
     ]);
   });
 
+  test('names no edge host that is emptied as where an application is, as long as another one is there', () => {
+    const emptied = anEdge('h1', 2, { draining: true });
+    const namedOf = (hosts: readonly HostRecord[]) =>
+      recordsOf(aWorld([], hosts)).filter((record) => record.startsWith('crm A'));
+    expect(namedOf([emptied, anEdge('h2', 3)])).toEqual(['crm A 192.0.2.3']);
+    expect(namedOf([emptied])).toEqual(['crm A 192.0.2.2']);
+  });
+
   test('names an application by the address that its edge hosts share, where it has one', () => {
     const world = aWorld([aVm()], [anEdge('h1', 2), anEdge('h2', 3)]);
     const crm = world.applications.get('crm');
@@ -144,6 +152,16 @@ describe('whom guests ask', () => {
     const world = aWorld([], [anEdge('h1', 2, { state: 'down' }), anEdge('h2', 3), anEdge('h3', 4)]);
     expect(resolverOf('h3', world)?.servers).toEqual(['10.191.252.4', '10.191.252.3', '10.191.252.2']);
     expect(resolverOf('h1', world)?.servers).toEqual(['10.191.252.3', '10.191.252.4', '10.191.252.2']);
+  });
+
+  test('one that is emptied behind others, its own guests too, as long as another one is there', () => {
+    const emptied = anEdge('h1', 2, { draining: true });
+    const world = aWorld([], [emptied, anEdge('h2', 3)]);
+    for (const host of ['h1', 'h2'])
+      expect(resolverOf(host, world)?.servers).toEqual(['10.191.252.3', '10.191.252.2']);
+    expect(namesGoalOf('h1', aWorld([aVm()], [emptied, anEdge('h2', 3)]))).toBeDefined();
+    for (const other of [anEdge('h2', 3, { state: 'down' }), anEdge('h2', 3, { draining: true })])
+      expect(resolverOf('h1', aWorld([], [emptied, other]))?.servers[0]).toBe('10.191.252.2');
   });
 
   test('those whose name server does not answer only behind others, their own host too', () => {
