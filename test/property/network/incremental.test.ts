@@ -26,8 +26,9 @@ const anyChange = fc.oneof(
   fc.record({ of: fc.constant('host' as const), host: fc.nat(3), value: fc.option(anyHost, { freq: 6 }) }),
   // It is heard no more, or again.
   fc.record({
-    of: fc.constantFrom('state' as const, 'draining' as const, 'names' as const),
+    of: fc.constant('standing' as const),
     host: fc.nat(3),
+    what: fc.constantFrom('state' as const, 'draining' as const, 'names' as const),
   }),
   fc.record({ of: fc.constant('declared' as const), app: fc.nat(1), value: anyDeclared }),
   // A subnet is elsewhere: a store that was restored, and followed, tells that too.
@@ -125,7 +126,7 @@ class Records {
       const name = HOSTS[any.host] ?? '';
       return [this.write([[`${PREFIXES.hosts}${name}`, any.value && hostOf(name, any.value)]])];
     }
-    if (any.of === 'state' || any.of === 'draining' || any.of === 'names') {
+    if (any.of === 'standing') {
       const key = `${PREFIXES.hosts}${HOSTS[any.host]}`;
       const host = this.values.get(key) as HostRecord | undefined;
       if (!host) return [];
@@ -133,7 +134,7 @@ class Records {
         state: { state: host.state === 'up' ? 'down' : 'up' } as const,
         draining: { draining: !host.draining },
         names: { nameServer: host.nameServer ? null : 'absent' } as const,
-      }[any.of];
+      }[any.what];
       return [this.write([[key, { ...host, ...after }]])];
     }
     if (any.of === 'network') return this.#renumber(APPS[any.app] ?? '', any.network);
