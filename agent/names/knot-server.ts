@@ -1,6 +1,5 @@
-import { Resolver } from 'node:dns/promises';
 import { chmod, chown, mkdir, readFile, rm } from 'node:fs/promises';
-import { isIPv6 } from 'node:net';
+import { askSerial } from '../kit/ask-serial.ts';
 import { writeFileAtomic } from '../kit/atomic-file.ts';
 import type { Clock } from '../kit/clock.ts';
 import { WeftError } from '../kit/errors.ts';
@@ -80,12 +79,11 @@ export class KnotServer implements NameServer {
     await exec(CONTROL, ['-s', this.#files.socket, '-b', 'zone-reload', `${zone}.`], { timeoutMs: LIMIT_MS });
   }
 
-  async serial(zone: string, { address, port }: Listener): Promise<number> {
-    const resolver = new Resolver({ timeout: ANSWER_LIMIT_MS, tries: 2 });
-    resolver.setServers([isIPv6(address) ? `[${address}]:${port}` : `${address}:${port}`]);
+  async serial(zone: string, listener: Listener): Promise<number> {
     try {
-      return (await resolver.resolveSoa(zone)).serial;
+      return await askSerial(zone, listener, { timeoutMs: ANSWER_LIMIT_MS, tries: 2 });
     } catch (error) {
+      const { address, port } = listener;
       throw await this.#failure(`does not answer at ${address} port ${port}`, error);
     }
   }

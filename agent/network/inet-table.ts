@@ -422,7 +422,7 @@ function vxlanChains(part: BackbonePart): readonly string[] {
   ];
 }
 
-/** Resolvers ask one address for the fleet's names, and the first server that there is answers. */
+/** Resolvers ask one address for the fleet's names, and the first server that there is answers: who that is has been looked at. */
 function resolverRules({ backbone, router }: BackbonePart): readonly string[] {
   const server = router?.resolver?.servers[0];
   if (server === undefined) return [];

@@ -19,6 +19,7 @@ import type { KernelTunnel } from './kernel-tunnel.ts';
 import { observeLinks } from './links-observed.ts';
 import { tableName } from './names.ts';
 import { type Blocks, readBlocks } from './nft-blocks.ts';
+import { ResolverWatch } from './resolver-watch.ts';
 import { Revocations } from './revocations.ts';
 import type { RouterPart } from './router-part.ts';
 import { COUNTING_CHAINS, readRuleCounters } from './rule-counters.ts';
@@ -34,6 +35,8 @@ const RESOLUTION_EVERY_MS = 100;
 export const LOOK_EVERY_MS = 10_000;
 /** Between two looks at how full the kernel's table of connections is: two numbers, as long as there is room. */
 const CONNECTIONS_EVERY_MS = 1_000;
+/** Between two questions whether the name server answers that guests' questions are led to. */
+const RESOLVERS_EVERY_MS = 1_000;
 
 export interface HostNetworkOptions {
   readonly log: Pick<Logger, 'warn' | 'info'>;
@@ -51,6 +54,8 @@ export interface HostNetworkOptions {
   readonly isMaking?: (bridge: string) => boolean;
   /** Absent: guests begin connections as the kernel's table is large. */
   readonly guestConnections?: GuestConnections;
+  /** Absent: by DNS, it asks the name servers themselves. */
+  readonly resolvers?: ResolverWatch;
   /** What was wanted before this agent began. Absent: that is not known, and nothing is done before it is told what is wanted. */
   readonly kept?: Pick<KeptPart, 'fleet' | 'found' | 'keep'>;
   /** Absent: the system's. */
@@ -74,6 +79,7 @@ export class NftHostNetwork implements HostNetwork {
   readonly #runner = new ExclusiveRunner();
   readonly #guestConnections: GuestConnections;
   readonly #revocations: Revocations;
+  readonly #resolvers: ResolverWatch;
   readonly #sockets = new SocketAbility();
   #wanted: RouterPart | null = null;
   /** What was written last. Null: nothing that is known for sure, so the next one writes all. */
@@ -83,6 +89,7 @@ export class NftHostNetwork implements HostNetwork {
     this.#options = options;
     this.#guestConnections = options.guestConnections ?? new GuestConnections(options);
     this.#revocations = new Revocations(options.log, options.kept);
+    this.#resolvers = options.resolvers ?? new ResolverWatch();
   }
 
   async apply(part: RouterPart): Promise<void> {
@@ -115,6 +122,13 @@ export class NftHostNetwork implements HostNetwork {
   async lookAtConnections(): Promise<boolean> {
     const part = this.#wanted;
     if (part === null || !(await this.#guestConnections.look(part))) return false;
+    return this.#runner.run('rules', () => this.#writeRules(this.#wanted ?? part));
+  }
+
+  /** Leads guests' questions for the fleet's names to a name server that answers. @returns whether that is another one now. */
+  async lookAtResolvers(): Promise<boolean> {
+    const part = this.#wanted;
+    if (part === null || !(await this.#resolvers.look(part))) return false;
     return this.#runner.run('rules', () => this.#writeRules(this.#wanted ?? part));
   }
 
@@ -167,15 +181,21 @@ export class NftHostNetwork implements HostNetwork {
       }
       isLooking = false;
     };
-    const lookAtConnections = () =>
-      this.lookAtConnections().then(
-        () => undefined,
-        (error: unknown) =>
-          this.#options.log.warn({ err: error }, 'the table of connections could not be looked at'),
-      );
+    const lookedAt = (work: () => Promise<boolean>, problem: string) => async () => {
+      await work().catch((error: unknown) => this.#options.log.warn({ err: error }, problem));
+    };
+    const lookAtConnections = lookedAt(
+      () => this.lookAtConnections(),
+      'the table of connections could not be looked at',
+    );
+    const lookAtResolvers = lookedAt(
+      () => this.lookAtResolvers(),
+      'guests’ questions for names could not be led to another name server',
+    );
     const stops = [
       repeat(clock, LOOK_EVERY_MS, look, 'later'),
       repeat(clock, CONNECTIONS_EVERY_MS, lookAtConnections, 'later'),
+      repeat(clock, RESOLVERS_EVERY_MS, lookAtResolvers, 'later'),
       changed(() => void look()),
     ];
     return () => {
@@ -321,7 +341,13 @@ export class NftHostNetwork implements HostNetwork {
     const isInhabited = part.networks.length === 0 && (await hasGuestLinks(part.fleet));
     const guarded = (await this.#options.guarded?.()) ?? [];
     const share = await this.#guestConnections.share();
-    const ruleset = composeRuleset(part, guarded, this.#options.never?.() ?? [], isInhabited, share);
+    const ruleset = composeRuleset(
+      this.#resolvers.led(part),
+      guarded,
+      this.#options.never?.() ?? [],
+      isInhabited,
+      share,
+    );
     return (await this.#sockets.look(this.#now())) ? ruleset : withoutSockets(ruleset);
   }
 }

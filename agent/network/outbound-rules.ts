@@ -1,5 +1,5 @@
 import { asPrefix, overlap } from '../kit/addressing.ts';
-import { is4, isPrefix } from './addresses.ts';
+import { is4, prefixesOf } from './addresses.ts';
 
 /** A rule of the chain that lets guests out, as the kernel lists it. */
 export interface OutboundRule {
@@ -35,7 +35,11 @@ export function readOutboundRules(text: string): readonly OutboundRule[] | null 
 function readRule(line: string): OutboundRule | null {
   const [, bridge, family, fields, set, prefix, packets, bytes, verdict] = RULE.exec(line) ?? [];
   if (verdict !== 'accept' && verdict !== 'drop') return null;
-  if (prefix !== undefined && (fields !== 'daddr' || !isPrefix(prefix, family === 'ip' ? 4 : 6))) return null;
+  if (
+    prefix !== undefined &&
+    (fields !== 'daddr' || prefixesOf([prefix], family === 'ip' ? 4 : 6).length === 0)
+  )
+    return null;
   return {
     bridge: bridge ?? null,
     family: family === undefined ? null : family === 'ip' ? 4 : 6,

@@ -1,6 +1,7 @@
 import type { Logger } from '../kit/log.ts';
 import type { KeptPart } from './kept-part.ts';
 import { KernelConnections } from './kernel-connections.ts';
+import { ledElsewhere } from './led-elsewhere.ts';
 import { tableName } from './names.ts';
 import type { Blocks } from './nft-blocks.ts';
 import { newlyClosed, revokedConnections, subnetsOf } from './revoked-connections.ts';
@@ -41,6 +42,7 @@ export class Revocations {
       ...(range ? revokedConnections(table, before?.blocks ?? null, blocks, range, subnets) : []),
       ...revokedOutbound(earlier, part),
       ...(range && before ? newlyClosed(table, before.blocks, blocks, range) : []),
+      ...(before ? ledElsewhere(table, before.blocks, blocks) : []),
     ]);
   }
 }

@@ -281,6 +281,9 @@ export interface EncryptionStanding {
   readonly problem: string | null;
 }
 
+/** `absent`: it lacks the programs for one. `failed`: it does not answer, or another program does at its port. */
+export type NameServerFault = 'absent' | 'failed';
+
 /** `hosts/{host}` */
 export interface HostRecord {
   readonly name: string;
@@ -344,6 +347,8 @@ export interface HostRecord {
   readonly formerAddresses?: readonly PublicAddress[];
   /** Numbers of subnets that are no more and whose guests it may still serve, likewise. Absent: none. */
   readonly formerSubnets?: readonly number[];
+  /** Why it serves no names, of one that is to. Absent or null: it serves them, or has said nothing of it. */
+  readonly nameServer?: NameServerFault | null;
   /** Why its agent cannot take its goal. Absent or null: it takes them. */
   readonly refusedGoal?: string | null;
   readonly facts: HostFacts | null;

@@ -6,6 +6,7 @@ import type { Endpoint } from '../model/service.ts';
 import { derived } from './derived.ts';
 import { challengesFor } from './edge-challenges.ts';
 import { endpointsOfVm, publishedBy, publishes, reachableEdges, servedAt } from './edge-endpoints.ts';
+import { leavingEdges } from './edge-hosts.ts';
 import { asMade } from './former-endpoints.ts';
 import { listOf } from './listed-map.ts';
 import type { NetworkWorld } from './network-world.ts';
@@ -33,10 +34,12 @@ export function edgeGoalOf(host: string, world: EdgeWorld): EdgeGoal | undefined
   const endpoints = applications.flatMap((application) =>
     endpointsOf(application, [underlay], vms.get(application.name) ?? []),
   );
+  // Others go on listening to one that leaves, until it has said that it has an address no more.
+  const shared = leavingEdges(edges).has(host) ? [] : applications.flatMap(sharedBy);
   return {
-    addresses: applications.flatMap(sharedBy).map((shared) => ({
-      ...shared,
-      priority: priorityOf(host, edges, shared.routerId),
+    addresses: shared.map((each) => ({
+      ...each,
+      priority: priorityOf(host, edges, each.routerId),
       peers: peersOf(host, edges),
     })),
     endpoints,

@@ -21,10 +21,25 @@ export function edgeHosts(hosts: readonly NetworkHost[]): ReadonlySet<string> {
   return new Set((chosen.length > 0 ? chosen : able).map(({ name }) => name));
 }
 
-/** What of a host's record `edgeHosts` looks at. */
+export const isAway = ({ state }: Pick<HostRecord, 'state'>): boolean =>
+  state === 'down' || state === 'fenced';
+
+/**
+ * Of edge hosts, those that give up what another one can have: they are emptied, or are empty and may go down at any moment, and another is there
+ * that is not. They serve on what still comes to them.
+ */
+export function leavingEdges(
+  edges: readonly Pick<HostRecord, 'name' | 'state' | 'draining'>[],
+): ReadonlySet<string> {
+  const isLeft = edges.some((edge) => !edge.draining && !isAway(edge));
+  return new Set(isLeft ? edges.filter(({ draining }) => draining).map(({ name }) => name) : []);
+}
+
+/** What of a host's record `edgeHosts` and `leavingEdges` look at. */
 export const edgePart = (host: HostRecord | undefined): unknown => [
   host?.offer?.edge,
   host?.offer?.labels[LABEL],
   host?.encryption?.state === 'alone',
   isColliding(host),
+  host?.offer?.edge === true && [host.draining, isAway(host)],
 ];

@@ -3,7 +3,7 @@ import type { NamesGoal, RouterGoal } from '../../agent/protocol/index.ts';
 import { listAddresses } from '../model/public-address.ts';
 import type { HostRecord, VmRecord } from '../model/records.ts';
 import { zoneOf } from '../model/zone.ts';
-import { edgePart } from './edge-hosts.ts';
+import { edgePart, isAway, leavingEdges } from './edge-hosts.ts';
 import { listOf } from './listed-map.ts';
 import { namesOf } from './name-records.ts';
 import { edgeHostsOf, type NetworkWorld } from './network-world.ts';
@@ -16,13 +16,21 @@ export function namesGoalOf(host: string, world: NetworkWorld): NamesGoal | unde
 }
 
 /**
- * Where a host's guests ask for names of the fleet: itself first, where it serves them, and last the hosts that are away. One that is only
- * suspect keeps its turn: it is most often an agent that starts anew, whose name server has all there is, and all hosts would be told of it
- * twice. The zone is told also while nobody serves it, for a guest's resolver learns it once, when its network is made.
+ * Where a host's guests ask for names of the fleet: itself first, where it serves them, then others, behind them hosts that are emptied, then those
+ * whose name servers do not answer, as they say, and last the hosts that are away. What surely is no name server is none, unless there is no other. One that is only suspect
+ * keeps its turn: it is most often an agent that starts anew, whose name server has all there is, and all hosts would be told of it twice. The zone is told also while nobody serves it, for a guest's resolver learns it once, when its network is made.
  */
 export function resolverOf(host: string, world: NetworkWorld): RouterGoal['resolver'] {
-  const rank = (other: HostRecord) => (isAway(other) ? 2 : other.name === host ? 0 : 1);
-  const servers = nameServers(world)
+  const all = nameServers(world);
+  const leaving = leavingEdges(all);
+  const rank = (other: HostRecord) => {
+    if (isAway(other)) return 4;
+    if (other.nameServer) return 3;
+    if (leaving.has(other.name)) return 2;
+    return other.name === host ? 0 : 1;
+  };
+  const able = all.filter(({ nameServer }) => nameServer !== 'absent');
+  const servers = [...(able.length > 0 ? able : all)]
     .sort((one, other) => rank(one) - rank(other) || (one.name < other.name ? -1 : 1))
     .flatMap(({ number }) => (number === undefined ? [] : [routerAddress(world.fleet.range, number)]));
   return { zone: zoneOf(world.fleet), servers };
@@ -31,13 +39,11 @@ export function resolverOf(host: string, world: NetworkWorld): RouterGoal['resol
 /** What of a host's record is in what all hosts' guests ask, and in the zone itself. */
 export const namesPart = (host: HostRecord | undefined): unknown =>
   host?.offer?.edge === true
-    ? [edgePart(host), host.number, host.offer.underlay?.address, isAway(host)]
+    ? [edgePart(host), host.number, host.offer.underlay?.address, host.nameServer ?? null]
     : null;
 
 const nameServers = (world: NetworkWorld): HostRecord[] =>
   [...edgeHostsOf(world)].flatMap((name) => world.hosts.get(name) ?? []);
-
-const isAway = ({ state }: HostRecord): boolean => state === 'down' || state === 'fenced';
 
 const routerAddress = (range: string, number: number): string =>
   addressAt(parseRange(backboneCidr(range)).base + number);
@@ -80,6 +86,7 @@ export function addressesOf(
 /** Where endpoints are served that have no shared address: at the edge hosts themselves, as far as they are there. */
 function publicAddresses(world: NetworkWorld): readonly string[] {
   const all = nameServers(world);
-  const present = all.filter((host) => !isAway(host));
+  const leaving = leavingEdges(all);
+  const present = all.filter((host) => !isAway(host) && !leaving.has(host.name));
   return (present.length > 0 ? present : all).flatMap(({ offer }) => offer?.underlay?.address ?? []).sort();
 }

@@ -24,6 +24,7 @@ import { nextLeaseProofMs, proveByLeases } from './rules/leases.ts';
 import { healLostVms } from './rules/lost-hosts.ts';
 import { followModes } from './rules/modes.ts';
 import { moveAway } from './rules/moves.ts';
+import { followNameServers } from './rules/name-servers.ts';
 import { followNaming } from './rules/naming.ts';
 import { followPoolPeers, nextPoolPeersMs } from './rules/pool-peers.ts';
 import { followPublicAddresses } from './rules/public-addresses.ts';
@@ -104,6 +105,7 @@ export function plan(world: World, nowMs: number, settings: PlanSettings): Plan 
   forgetSuperseded(draft);
   releaseKeptAddresses(draft);
   followPublishing(draft);
+  followNameServers(draft);
   followNaming(draft);
   forgetChallenges(draft);
   followModes(draft);

@@ -6,6 +6,7 @@ import { edgeHosts } from '../edge-hosts.ts';
 import { hasName, ownRecords } from '../name-records.ts';
 import { addressesOf } from '../names-goals.ts';
 import { mergeSteps } from '../steps.ts';
+import { nameServerFault } from './name-servers.ts';
 
 type Judgement = Pick<Step, 'status' | 'detail'>;
 
@@ -39,10 +40,8 @@ function presentServers(hosts: readonly HostRecord[]): readonly HostRecord[] {
 const edgeReportOf = (draft: Draft, host: string) => draft.world.live.get(host)?.report?.edge;
 
 /** One without the programs for it is no name server, and is not waited for. */
-function canServe(draft: Draft, host: string): boolean {
-  const report = edgeReportOf(draft, host);
-  return !(report?.names?.state === 'failed' && report.missing.length > 0);
-}
+const canServe = (draft: Draft, host: string): boolean =>
+  nameServerFault(draft.world.live.get(host)?.report) !== 'absent';
 
 /** It serves names and does not say which: nothing can be judged by it. */
 function isMute(draft: Draft, host: string): boolean {

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Goal } from '../../../agent/protocol/index.ts';
 import type { ApplicationRecord, NetworkRecord } from '../../../controller/model/index.ts';
-import type { FleetRecord } from '../../../controller/model/records.ts';
+import type { FleetRecord, HostRecord } from '../../../controller/model/records.ts';
 import { GoalDispatch } from '../../../controller/reconciler/goal-dispatch.ts';
 import { withoutMachine } from '../../../controller/reconciler/retired.ts';
 import { PREFIXES } from '../../../controller/reconciler/world.ts';
@@ -25,7 +25,11 @@ const FLEET_RECORD: FleetRecord = { uuid: FLEET, epoch: 1, range: '10.128.0.0/10
 const anyChange = fc.oneof(
   fc.record({ of: fc.constant('host' as const), host: fc.nat(3), value: fc.option(anyHost, { freq: 6 }) }),
   // It is heard no more, or again.
-  fc.record({ of: fc.constant('state' as const), host: fc.nat(3) }),
+  fc.record({
+    of: fc.constant('standing' as const),
+    host: fc.nat(3),
+    what: fc.constantFrom('state' as const, 'draining' as const, 'names' as const),
+  }),
   fc.record({ of: fc.constant('declared' as const), app: fc.nat(1), value: anyDeclared }),
   // A subnet is elsewhere: a store that was restored, and followed, tells that too.
   fc.record({ of: fc.constant('network' as const), app: fc.nat(1), network: fc.nat(5) }),
@@ -122,10 +126,16 @@ class Records {
       const name = HOSTS[any.host] ?? '';
       return [this.write([[`${PREFIXES.hosts}${name}`, any.value && hostOf(name, any.value)]])];
     }
-    if (any.of === 'state') {
+    if (any.of === 'standing') {
       const key = `${PREFIXES.hosts}${HOSTS[any.host]}`;
-      const host = this.values.get(key) as { readonly state: string } | undefined;
-      return host ? [this.write([[key, { ...host, state: host.state === 'up' ? 'down' : 'up' }]])] : [];
+      const host = this.values.get(key) as HostRecord | undefined;
+      if (!host) return [];
+      const after: Partial<HostRecord> = {
+        state: { state: host.state === 'up' ? 'down' : 'up' } as const,
+        draining: { draining: !host.draining },
+        names: { nameServer: host.nameServer ? null : 'absent' } as const,
+      }[any.what];
+      return [this.write([[key, { ...host, ...after }]])];
     }
     if (any.of === 'network') return this.#renumber(APPS[any.app] ?? '', any.network);
     if (any.of !== 'vm') return this.#delete(any.of, APPS[any.app] ?? '');

@@ -97,9 +97,19 @@ test('a name that is elsewhere, and has connections, keeps nobody from where it 
 
 test('what both servers of a backend have open is its own, and it is up where one of them is', () => {
   const line = (name: string, status: string, sessions: number) => ({
-    ...{ proxy: 'crm:web:http', name, status, sessions, connections: 0, bytesIn: 0, bytesOut: 0, denied: 0 },
+    ...{
+      proxy: 'crm:web:http',
+      name,
+      status,
+      sessions,
+      connections: 0,
+      bytesIn: 0,
+      bytesOut: 0,
+      denied: 0,
+      failed: 0,
+    },
   });
-  const totals = { of: () => ({ connections: 0, bytesIn: 0, bytesOut: 0, denied: 0 }) };
+  const totals = { of: () => ({ connections: 0, bytesIn: 0, bytesOut: 0, denied: 0, failed: 0 }) };
   const placed = 'web-0.1:10.128.0.10:8080';
   const current = [line('FRONTEND', 'OPEN', 0), line('web-0.1', 'DRAIN', 1), line(placed, 'UP', 2)];
   const [report] = reportEndpoints([endpoint([backend('web-0.1')])], [current], new Map(), totals);
@@ -160,7 +170,7 @@ test('two endpoints of one place: the first is served, the other one says whose 
 
 test('an earlier worker ends what is open with a backend that is down, or that nobody looks at', () => {
   const line = (name: string, status: string, sessions = 0, proxy = 'crm:web:http') => ({
-    ...{ proxy, name, status, sessions, connections: 0, bytesIn: 0, bytesOut: 0, denied: 0 },
+    ...{ proxy, name, status, sessions, connections: 0, bytesIn: 0, bytesOut: 0, denied: 0, failed: 0 },
     failed: 0,
   });
   const wanted = endpoint([backend('up.1'), backend('down.1'), backend('leaves.1', 'draining')]);

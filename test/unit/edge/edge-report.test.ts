@@ -23,14 +23,14 @@ test('a worker that is on its way out serves nothing', () => {
   };
   const front = (status: string) => ({
     ...{ proxy: 'crm:web:http', name: 'FRONTEND', status, sessions: 1 },
-    ...{ connections: 1, bytesIn: 0, bytesOut: 0, denied: 0 },
+    ...{ connections: 1, bytesIn: 0, bytesOut: 0, denied: 0, failed: 0 },
   });
   expect(servedNow([http], [[front('OPEN')]])).toEqual(new Set(['crm/web/http']));
   expect(servedNow([http], [[front('STOP')]])).toEqual(new Set());
 });
 
 test('an endpoint is reached by a backend that is up, and by one that drains and has connections', () => {
-  const counted = { connections: 1, bytesIn: 0, bytesOut: 0, denied: 0 };
+  const counted = { connections: 1, bytesIn: 0, bytesOut: 0, denied: 0, failed: 0 };
   const line = (name: string, status: string, sessions: number) => ({
     ...{ proxy: 'crm:web:http', name, status, sessions },
     ...counted,

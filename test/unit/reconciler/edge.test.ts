@@ -180,6 +180,27 @@ describe('what edge hosts serve', () => {
     ]);
   });
 
+  test('a host that is emptied gives its addresses up to another edge host, and serves on what comes', () => {
+    ranges = ['192.0.2.200-192.0.2.203/24'];
+    declare();
+    settle();
+    const goalOf = (host: string) => edgeGoalOf(host, snapshot());
+    const put = (host: string, over: Partial<HostRecord>) =>
+      world.put(`hosts/${host}`, { ...(world.records.hosts.get(host) as HostRecord), ...over });
+    const before = [...world.records.hosts.keys()].map(goalOf);
+    expect(before[0]?.addresses).toHaveLength(1);
+    put('h1', { draining: true });
+    expect(goalOf('h1')).toEqual({ ...before[0], addresses: [] });
+    // All others listen to it until it has given them up.
+    expect(goalOf('h2')).toEqual(before[1]);
+    for (const host of world.records.hosts.keys()) if (host !== 'h1') put(host, { state: 'down' });
+    expect(goalOf('h1')?.addresses).toEqual(before[0]?.addresses);
+    put('h2', { state: 'suspect' });
+    expect(goalOf('h1')?.addresses).toEqual([]);
+    put('h1', { draining: false });
+    expect(goalOf('h1')?.addresses).toEqual(before[0]?.addresses);
+  });
+
   test('at an address of the public ranges, which is kept while it is in them, and given back with the application', () => {
     ranges = ['192.0.2.200-192.0.2.201/24'];
     declare();

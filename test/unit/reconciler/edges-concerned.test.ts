@@ -34,3 +34,18 @@ test('edge hosts are concerned by any VM of an application that is deleted: it i
   expect(concernedWhenOff(true)).toEqual(['h2']);
   expect(concernedWhenOff(false)).toEqual([]);
 });
+
+test('all edge hosts are concerned by one that is emptied, and by one that is gone: who is there decides who gives addresses up', () => {
+  const hosts = ['h1', 'h2'].map((name, index) => aHost(name, { edgeAt: `192.0.2.${index + 1}` }));
+  const [h1] = hosts;
+  if (!h1) throw new TypeError('it is there');
+  for (const over of [{ draining: true }, { state: 'down' } as const]) {
+    const cache = new WorldCache();
+    cache.load(
+      hosts.map((value) => ({ key: `hosts/${value.name}`, value, revision: 1 })),
+      1,
+    );
+    const changes = cache.apply([{ key: 'hosts/h1', value: { ...h1, ...over }, revision: 2 }]);
+    expect([...hostsConcerned(changes, cache)].sort()).toEqual(['h1', 'h2']);
+  }
+});

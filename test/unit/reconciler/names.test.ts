@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { HostRecord, VmRecord } from '../../../controller/model/index.ts';
-import { namesGoalOf, resolverOf } from '../../../controller/reconciler/names-goals.ts';
+import { namesGoalOf, namesPart, resolverOf } from '../../../controller/reconciler/names-goals.ts';
 import type { NetworkWorld } from '../../../controller/reconciler/network-world.ts';
 import { aMachine, anApplication, aRole } from '../../support/builders/application.ts';
 import { FLEET } from '../../support/builders/goal.ts';
@@ -114,6 +114,14 @@ describe('the zone', () => {
     ]);
   });
 
+  test('names no edge host that is emptied as where an application is, as long as another one is there', () => {
+    const emptied = anEdge('h1', 2, { draining: true });
+    const namedOf = (hosts: readonly HostRecord[]) =>
+      recordsOf(aWorld([], hosts)).filter((record) => record.startsWith('crm A'));
+    expect(namedOf([emptied, anEdge('h2', 3)])).toEqual(['crm A 192.0.2.3']);
+    expect(namedOf([emptied])).toEqual(['crm A 192.0.2.2']);
+  });
+
   test('names an application by the address that its edge hosts share, where it has one', () => {
     const world = aWorld([aVm()], [anEdge('h1', 2), anEdge('h2', 3)]);
     const crm = world.applications.get('crm');
@@ -144,6 +152,37 @@ describe('whom guests ask', () => {
     const world = aWorld([], [anEdge('h1', 2, { state: 'down' }), anEdge('h2', 3), anEdge('h3', 4)]);
     expect(resolverOf('h3', world)?.servers).toEqual(['10.191.252.4', '10.191.252.3', '10.191.252.2']);
     expect(resolverOf('h1', world)?.servers).toEqual(['10.191.252.3', '10.191.252.4', '10.191.252.2']);
+  });
+
+  test('one that is emptied behind others, its own guests too, as long as another one is there', () => {
+    const emptied = anEdge('h1', 2, { draining: true });
+    const world = aWorld([], [emptied, anEdge('h2', 3)]);
+    for (const host of ['h1', 'h2'])
+      expect(resolverOf(host, world)?.servers).toEqual(['10.191.252.3', '10.191.252.2']);
+    expect(namesGoalOf('h1', aWorld([aVm()], [emptied, anEdge('h2', 3)]))).toBeDefined();
+    for (const other of [anEdge('h2', 3, { state: 'down' }), anEdge('h2', 3, { draining: true })])
+      expect(resolverOf('h1', aWorld([], [emptied, other]))?.servers[0]).toBe('10.191.252.2');
+  });
+
+  test('those whose name server does not answer only behind others, their own host too', () => {
+    const world = aWorld(
+      [],
+      [anEdge('h1', 2, { nameServer: 'failed' }), anEdge('h2', 3), anEdge('h3', 4, { state: 'down' })],
+    );
+    for (const host of ['h1', 'h2'])
+      expect(resolverOf(host, world)?.servers).toEqual(['10.191.252.3', '10.191.252.2', '10.191.252.4']);
+  });
+
+  test('none that lacks the programs for it, unless there is no other', () => {
+    const absent = anEdge('h1', 2, { nameServer: 'absent' });
+    expect(resolverOf('h1', aWorld([], [absent, anEdge('h2', 3)]))?.servers).toEqual(['10.191.252.3']);
+    expect(resolverOf('h1', aWorld([], [absent]))?.servers).toEqual(['10.191.252.2']);
+  });
+
+  test('and all hosts are told anew when that changes of one', () => {
+    const [well, failed] = [anEdge('h1', 2), anEdge('h1', 2, { nameServer: 'failed' })];
+    expect(namesPart(failed)).not.toEqual(namesPart(well));
+    expect(namesPart({ ...well, nameServer: null })).toEqual(namesPart(well));
   });
 
   test('nobody, but with the zone, while no host can serve it', () => {
