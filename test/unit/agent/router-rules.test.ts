@@ -37,7 +37,7 @@ test('what is no prefix is left out of what guests may reach', () => {
     outbound: [{ subnet: 'crm/web', allow: ['203.0.113.0/24', '0/0; flush ruleset'] }],
   };
   const text = composeRuleset({ ...part, router }, ['not a prefix']);
-  expect(text).toContain('iifname "wbf1ee-1" ip daddr 203.0.113.0/24 accept');
+  expect(text).toContain('iifname "wbf1ee-1" ip daddr 203.0.113.0/24 counter accept');
   expect(text).not.toContain('flush');
   expect(text).not.toContain('not a prefix');
 });
@@ -62,12 +62,12 @@ test('prefixes are written in one form, however they are told: nft reads 024 as 
   );
   expect(text).not.toMatch(/\/0\d/);
   for (const prefix of ['192.168.1.0/24', '10.0.0.0/8'])
-    expect(text).toContain(`iifname "wbf1ee-1" ip daddr ${prefix} accept`);
-  expect(text).toContain('iifname "wbf1ee-1" ip6 daddr 2001:db8::/32 accept');
+    expect(text).toContain(`iifname "wbf1ee-1" ip daddr ${prefix} counter accept`);
+  expect(text).toContain('iifname "wbf1ee-1" ip6 daddr 2001:db8::/32 counter accept');
   expect(text).toContain(`elements = { ${guest?.address} . 203.0.113.0/24 }`);
   expect(text).toContain(`elements = { ${guest?.address} }`);
   // All of the world is what is beyond the host's links.
-  const whole = text.indexOf('ip daddr 0.0.0.0/0 accept');
+  const whole = text.indexOf('ip daddr 0.0.0.0/0 counter accept');
   expect(whole).toBeGreaterThan(text.indexOf('ip daddr @guarded4 counter drop'));
   expect(text).toMatch(/198\.51\.100\.0\/24/);
 });

@@ -221,9 +221,13 @@ test('who asks about a connection is told that it may not go', () => {
       machines: {},
     },
   };
-  const world = (dbOn: string, all: readonly HostRecord[] = hosts) =>
+  const world = (
+    dbOn: string,
+    all: readonly HostRecord[] = hosts,
+    mode: Parameters<typeof fleetOf>[0] = 'require',
+  ) =>
     ({
-      ...worldOf(fleetOf('require'), all),
+      ...worldOf(fleetOf(mode), all),
       applications: new Map([['crm', application]]),
       vms: new Map([guest('web-0', 'a'), guest('db-0', dbOn)] as never),
     }) as never;
@@ -245,7 +249,7 @@ test('who asks about a connection is told that it may not go', () => {
       hostAt('b', 3, can('c')),
       hostAt('c', 4, cannot),
     ]);
-    const answer = whyOf(question, world(db, standing));
+    const answer = whyOf(question, world(db, standing, mode));
     expect([mode, db, answer.allowed]).toEqual([mode, db, allowed]);
     if (!allowed)
       expect(answer.reason).toContain(
