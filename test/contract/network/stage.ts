@@ -103,7 +103,8 @@ export class Stage {
       `address add ${guest.address}/22 dev eth0`,
       `address add ${guest.address6}/64 dev eth0 nodad`,
       `route add default via ${gatewayOf(guest.role)}`,
-      `route add default via ${gateway6Of(guest.role)}`,
+      // Its router may have been advertised to it already.
+      `route replace default via ${gateway6Of(guest.role)}`,
     ]);
     return this.#inhabit(name);
   }
