@@ -106,6 +106,9 @@ function between(from: Inside, to: Inside, question: Question, world: NetworkWor
   }
   if (source === target && roleOf(application, to.subnet))
     return dropped(`guests of ${target} do not reach each other: its role has no mesh: true`);
+  const alone = source === target ? aloneOn(to, world) : null;
+  if (alone !== null)
+    return dropped(`${alone} is the only machine on ${target}: nobody else is there to be let in`);
   const other = matching.find((flow) => flow.protocol !== 'any');
   if (other) return dropped(`${other.id} lets in ${listed(other.from.map(originText))} only`);
   const published =
@@ -120,6 +123,12 @@ function between(from: Inside, to: Inside, question: Question, world: NetworkWor
   return dropped(
     `no endpoint of ${nameOf(to)} is declared for ${flowText(question)}; ${source} may use ${listed(known)}`,
   );
+}
+
+/** The machine that has a network to itself; null: several do, or none. */
+function aloneOn({ app, subnet }: Inside, { vms }: NetworkWorld): string | null {
+  const [first, ...others] = [...vms.values()].filter(({ networkId }) => networkId === `${app}/${subnet}`);
+  return first && others.length === 0 ? first.id : null;
 }
 
 const originText = (from: string) => (from === EDGE ? 'load balancers' : from);

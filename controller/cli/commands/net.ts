@@ -78,6 +78,14 @@ function targetOf(to: string, { to: guests }: WhyAnswer): string {
   });
 }
 
+/** What is declared may have nobody that serves it. */
+function headOf(allowed: boolean, now: WhyAnswer['now']): string {
+  if (!allowed) return paint('red', 'dropped');
+  return now?.startsWith('not served')
+    ? paint('yellow', 'allowed, and not served now')
+    : paint('green', 'allowed');
+}
+
 export function verdictText({
   allowed,
   rule,
@@ -91,7 +99,7 @@ export function verdictText({
 }: WhyAnswer): string {
   const places = [...from, ...to].map(({ id, host, state }) => `  ${id}: ${host ?? 'no host'}, ${state}\n`);
   return [
-    `${allowed ? paint('green', 'allowed') : paint('red', 'dropped')}: ${reason}\n`,
+    `${headOf(allowed, now)}: ${reason}\n`,
     `  by: ${rule ?? 'nothing that is declared'}\n`,
     now ? `  now: ${now}\n` : '',
     `  on: ${hosts.length === 0 ? 'no host yet' : hosts.join(', ')}\n`,

@@ -214,4 +214,7 @@ test('a verdict has beside it how load balancers serve it now, where it leads th
   };
   expect(verdictText({ ...answer, now: '0 of 2 backends up' })).toContain('\n  now: 0 of 2 backends up\n');
   expect(verdictText({ ...answer, now: null })).not.toContain('now');
+  expect(verdictText({ ...answer, now: 'not served: h1: no certificate' })).toContain(
+    'allowed, and not served now: it is published',
+  );
 });

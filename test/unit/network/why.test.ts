@@ -162,6 +162,23 @@ describe('what guests and the world are told of what is published', () => {
     expect(ask(from, to, port)).toMatchObject({ allowed: false, reason: expect.stringContaining(reason) });
   });
 
+  test('a machine that has its network to itself is told to be the only one there', () => {
+    const world = aWorld();
+    const found = world.applications.get('crm');
+    if (!found) throw new TypeError('there is crm');
+    const store = aMachine({ network: 'data', endpoints: { sql: { ...sql, from: ['web', 'data'] } } });
+    const machines = { ...found.service.machines, store };
+    world.applications.set('crm', { ...found, service: { ...found.service, machines } });
+    const vm = aVm({ ...world.vms.get('crm/files'), id: 'crm/store', networkId: 'crm/data' });
+    world.vms.set(vm.id, vm);
+    expect(ask('crm/data', 'crm/store', 5432, 'tcp', world)).toMatchObject({
+      allowed: false,
+      reason: 'crm/store is the only machine on crm/data: nobody else is there to be let in',
+    });
+    world.vms.set('crm/more', { ...vm, id: 'crm/more', address: '10.128.12.99' });
+    expect(ask('crm/data', 'crm/store', 5432, 'tcp', world).reason).not.toContain('only machine');
+  });
+
   test('a network of machines is where the endpoints of all its machines are', () => {
     const { world } = withMachine();
     expect(ask('world', 'crm/machines', 2222, 'tcp', world)).toMatchObject({
