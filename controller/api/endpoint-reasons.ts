@@ -1,6 +1,6 @@
 import type { EdgeReport } from '../../agent/protocol/index.ts';
 import type { HostLink } from '../fleet/contract.ts';
-import { hostsByReason } from '../reconciler/hosts-by-reason.ts';
+import { hostsByReason } from '../model/hosts-by-reason.ts';
 
 interface SeenAt {
   readonly host: string;

@@ -28,11 +28,11 @@ export async function refuseWithoutSubnets(
   refuseLarge(service, before);
   refuseCrowded(service, before, kept);
   const range = ((await store.get('fleet'))?.value as FleetRecord | undefined)?.range;
-  const known = new Set([...(before ? subnetsOf(before) : []), ...kept.map(({ networkId }) => networkId)]);
+  const keptOf = kept.map(({ networkId }) => networkId);
+  const known = new Set([...(before ? subnetsOf(before) : []), ...keptOf]);
   const own = subnetsOf(service);
   if (range === undefined || own.every((id) => known.has(id))) return;
   const isOwn = (id: string) => id.startsWith(`${service.name}/`);
-  const keptOf = kept.map(({ networkId }) => networkId);
   const all = new Set([
     ...own,
     ...keptOf,

@@ -1,3 +1,4 @@
+import { hostsByReason } from '../model/hosts-by-reason.ts';
 import type { PlacementExplanation } from '../model/records.ts';
 import type { Load, PlacementRequest } from './contract.ts';
 import { FILTERS } from './filters/index.ts';
@@ -52,10 +53,6 @@ function explainHost(placer: Placer, request: PlacementRequest, load: Load) {
 /** One sentence for a refusal: why each host refuses, those with one reason together. */
 export function summarize(explanation: PlacementExplanation): string {
   if (explanation.hosts.length === 0) return 'no host has joined yet';
-  const hostsOf = new Map<string, string[]>();
-  for (const { host, reasons } of explanation.hosts) {
-    const why = reasons.join(', ');
-    hostsOf.set(why, [...(hostsOf.get(why) ?? []), host]);
-  }
-  return [...hostsOf].map(([why, hosts]) => `${hosts.join(', ')}: ${why}`).join('; ');
+  const told = explanation.hosts.map(({ host, reasons }) => ({ host, reason: reasons.join(', ') }));
+  return [...hostsByReason(told)].map(([why, hosts]) => `${hosts.join(', ')}: ${why}`).join('; ');
 }

@@ -1,9 +1,9 @@
 import type { Step } from '../../../agent/protocol/index.ts';
+import { hostsByReason } from '../../model/hosts-by-reason.ts';
 import type { VmRecord } from '../../model/records.ts';
 import type { Draft } from '../draft.ts';
 import { endpointsOfVm } from '../edge-endpoints.ts';
 import { edgesOf, onAllEdges, type Unserved, unservedOf } from '../edge-sights.ts';
-import { hostsByReason } from '../hosts-by-reason.ts';
 import { mergeSteps } from '../steps.ts';
 
 const MOST_DETAIL = 500;
