@@ -11,6 +11,8 @@ export interface GuardOptions {
   /** sysfs folder of watchdogs, if not the system's. */
   readonly watchdogClass: string | undefined;
   readonly isVirtualMachine: boolean;
+  /** Where processes are looked for, if not in the system's. */
+  readonly proc?: string;
   readonly say: (message: string, facts?: Readonly<Record<string, unknown>>) => void;
 }
 
@@ -136,17 +138,20 @@ export class Guard {
   #stopMachines(): number | null {
     const note = this.#machines;
     if (!note) return null;
-    const found = findMachines(note);
+    const found = findMachines(note, this.#options.proc);
+    const machines = found.filter(({ name }) => name !== '');
     if (!this.#isStopping)
-      this.#options.say('the lease has run out', { machines: found.map(({ name }) => name) });
+      this.#options.say('the lease has run out', { machines: machines.map(({ name }) => name) });
     this.#isStopping = true;
-    const before = new Set(this.#dying.map(({ pid, startTicks }) => `${pid} ${startTicks}`));
-    const fresh = found.filter(({ pid, startTicks }) => !before.has(`${pid} ${startTicks}`));
+    const before = new Set(this.#dying.map(keyOf));
+    const fresh = machines.filter((each) => !before.has(keyOf(each)));
     // Written first: an agent that sees a machine end can find out why.
     if (fresh.length > 0) this.#noteStopped(fresh);
-    for (const each of found) kill(each);
+    for (const each of machines) kill(each);
     this.#dying = [...this.#dying, ...fresh].filter(({ pid, startTicks }) => isAlive(pid, startTicks));
-    return this.#dying.length;
+    // One that says nothing is waited for, and not touched: it is ending, or is somebody's that will say in the next round who it is.
+    const silent = found.filter((each) => each.name === '' && !before.has(keyOf(each)));
+    return this.#dying.length + silent.length;
   }
 
   #noteStopped(stopped: readonly MachineProcess[]): void {
@@ -196,3 +201,5 @@ export class Guard {
     }
   }
 }
+
+const keyOf = ({ pid, startTicks }: MachineProcess): string => `${pid} ${startTicks}`;

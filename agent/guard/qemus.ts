@@ -1,17 +1,20 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { entriesOf, isAlive, PROC, startTicksOf } from '../kit/processes.ts';
+import { entriesOf, isAlive, PROC, startTicksOf, statOf } from '../kit/processes.ts';
 import { type MachinesNote, RBD_PREFIX } from './notes.ts';
 
 /** A QEMU that has a machine's disk on a shared pool open. */
 export interface MachineProcess {
   readonly pid: number;
   readonly startTicks: string;
-  /** Its domain; empty: it is ending, and does not say any more which it was. */
+  /** Its domain; empty: it says nothing of itself. It is ending and may have been one, or it is a program that has only just begun. */
   readonly name: string;
 }
 
 const PROGRAM = /^(qemu|kvm)/;
+/** Of a process's flags in its stat file: the kernel's own, of which some are called kvm too. Linux, include/linux/sched.h. */
+const PF_KTHREAD = 0x0020_0000;
+const FLAGS_FIELD = 6;
 
 /**
  * The machines on shared pools that run, found by what runs and not by what libvirt says: the command line of a QEMU names its
@@ -25,7 +28,7 @@ export function findMachines(note: MachinesNote, proc = PROC): readonly MachineP
     // The short name first: it can be read of a process that hangs, too.
     if (!Number.isInteger(pid) || !PROGRAM.test(read(join(proc, entry, 'comm')))) return [];
     const startTicks = startTicksOf(pid, proc);
-    if (startTicks === null || !isAlive(pid, startTicks, proc)) return [];
+    if (startTicks === null || !isAlive(pid, startTicks, proc) || isOfKernel(join(proc, entry))) return [];
     const line = read(join(proc, entry, 'cmdline'));
     // Its memory is gone, but a thread still waits for a disk.
     if (line === '') return [{ pid, startTicks, name: '' }];
@@ -39,6 +42,9 @@ export function findMachines(note: MachinesNote, proc = PROC): readonly MachineP
     return isMachine ? [{ pid, startTicks, name }] : [];
   });
 }
+
+const isOfKernel = (process: string): boolean =>
+  (Number(statOf(join(process, 'stat'))?.[FLAGS_FIELD]) & PF_KTHREAD) !== 0;
 
 /** What the argument holds by which a QEMU was told of a machine's disk in this pool. */
 function needlesOf(pool: string): readonly string[] {

@@ -20,10 +20,15 @@ interface Process {
   readonly cmdline?: string;
   /** Of each thread. */
   readonly states?: readonly string[];
+  readonly flags?: number;
 }
 
-const stat = (pid: number, state: string) =>
-  `${pid} (a (b) c) ${state} ${Array.from({ length: 19 }, (_, index) => (index === 18 ? '777' : '0')).join(' ')}`;
+const stat = (pid: number, state: string, flags = 0) => {
+  const fields = Array.from({ length: 19 }, () => '0');
+  fields[5] = String(flags);
+  fields[18] = '777';
+  return `${pid} (a (b) c) ${state} ${fields.join(' ')}`;
+};
 
 async function found(processes: Readonly<Record<number, Process>>): Promise<readonly number[]> {
   let pids: readonly number[] = [];
@@ -38,7 +43,7 @@ async function found(processes: Readonly<Record<number, Process>>): Promise<read
       const states = each.states ?? ['S'];
       await put(`${proc}/${pid}/comm`, `${each.comm ?? 'qemu-system-x86'}\n`);
       await put(`${proc}/${pid}/cmdline`, each.cmdline ?? [...args, ...more].join('\0'));
-      await put(`${proc}/${pid}/stat`, stat(pid, states[0] ?? 'S'));
+      await put(`${proc}/${pid}/stat`, stat(pid, states[0] ?? 'S', each.flags));
       for (const [index, state] of states.entries())
         await put(`${proc}/${pid}/task/${pid + index}/stat`, stat(pid + index, state));
     }
@@ -83,6 +88,13 @@ test('one of which a thread still waits for its disk counts, though it is a zomb
   expect(await found({ 10: { cmdline: '', states: ['Z'] }, 20: { ...LISTED, states: ['Z', 'X'] } })).toEqual(
     [],
   );
+});
+
+test('a thread of the kernel is none, whatever it is called', async () => {
+  const thread = { comm: 'kvm-nx-lpage-re', cmdline: '' };
+  expect(await found({ 10: { ...thread, flags: 0x208040 }, 20: { ...thread, flags: 0x400100 } })).toEqual([
+    20,
+  ]);
 });
 
 const facts = (files: Readonly<Record<string, string>>) =>
