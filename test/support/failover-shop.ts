@@ -13,12 +13,6 @@ export interface ShopHost {
   readonly evidence: string;
   readonly proof: { readonly kind: string; readonly detail: string } | null;
 }
-interface ShopEvent {
-  readonly atMs: number;
-  readonly kind: string;
-  readonly subject: string;
-  readonly message: string;
-}
 
 /** Two hosts with BMCs and a pool that both mount, the shop on them, and what every test of it asks and does. */
 export function shopOn(
@@ -39,8 +33,8 @@ export function shopOn(
   afterAll(() => golden?.down(), 60_000);
 
   const db = async () => rowOf(await golden.weft.ps('shop'), DB);
-  const hosts = () => golden.weft.json<ShopHost[]>(['host', 'ls']);
-  const events = () => golden.weft.json<ShopEvent[]>(['events']);
+  const hosts = () => golden.weft.hosts();
+  const events = () => golden.weft.events();
   const qemusOfDb = async () => (await runningQemus(golden)).filter((line) => line.includes('-shop-db-'));
   const stateOf = (name: string) => async () => (await hosts()).find((host) => host.name === name)?.state;
 

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Lab, type UpOptions } from '../lab/lab.ts';
-import { Weft } from './weft.ts';
+import { BUILT_COMMAND, Weft } from './weft.ts';
 
 /** A lab of three hosts with the tiny image in its catalogue, a scratch folder, and the CLI pointed at it. */
 export interface GoldenLab {
@@ -59,7 +59,7 @@ export async function goldenLab(
   ];
   const lab = await Lab.up({ name, hosts: 3, controller, ...up });
   const folder = await mkdtemp(join(tmpdir(), 'weft-system-'));
-  const weft = new Weft(lab.layout.clientConfig);
+  const weft = new Weft(lab.layout.clientConfig, BUILT_COMMAND);
   try {
     for (const recipe of recipes) await weft.ok(['image', 'build', recipe], { timeoutMs: 900_000 });
   } catch (error) {

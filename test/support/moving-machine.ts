@@ -86,7 +86,7 @@ export class MovingMachine {
   }
 
   async events(after: number): Promise<readonly MoveEvent[]> {
-    return (await this.#golden.weft.json<MoveEvent[]>(['events'])).filter(({ sequence }) => sequence > after);
+    return (await this.#golden.weft.events()).filter(({ sequence }) => sequence > after);
   }
 
   /** Kinds of what is told of it. */
@@ -95,7 +95,7 @@ export class MovingMachine {
   }
 
   async lastEvent(): Promise<number> {
-    return (await this.#golden.weft.json<MoveEvent[]>(['events'])).at(-1)?.sequence ?? 0;
+    return (await this.#golden.weft.events()).at(-1)?.sequence ?? 0;
   }
 
   /** The same boot of the same guest: nothing it was told is written is missing, and it goes on writing. One QEMU has the disk. */

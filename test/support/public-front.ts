@@ -83,8 +83,8 @@ export class PublicFront {
     await this.#golden.weft.ok(['apply', '-f', file, '--wait'], { timeoutMs: 400_000 });
   }
 
-  endpoints(): Promise<EndpointRow[]> {
-    return this.#golden.weft.json(['ps', '--endpoints', 'front']);
+  endpoints(): Promise<readonly EndpointRow[]> {
+    return this.#golden.weft.endpoints('front');
   }
 
   /** `db/ssh` → its row. */

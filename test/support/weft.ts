@@ -1,9 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { exec } from '../../agent/kit/exec.ts';
+import { type EndpointRow, type EventRow, type HostRow, WeftClient } from '../../controller/client/index.ts';
 import { REPOSITORY } from '../lab/layout.ts';
 
-const COMMAND = join(REPOSITORY, 'controller/cli/weft.mjs');
+/** Of a checkout: it runs the sources. That takes a processor more than twice as long as what is built. */
+const COMMAND = [join(REPOSITORY, 'controller/cli/weft.mjs')];
+/** As it is installed, built when a lab comes up. */
+export const BUILT_COMMAND = [join(REPOSITORY, 'dist/controller/cli/main.js')];
 
 /** A row of `weft ps --json`. */
 export interface PsRow {
@@ -31,14 +35,16 @@ export interface TimelineStep {
 /** The real `weft` command, run as a person would run it. */
 export class Weft {
   readonly #config: string;
+  readonly #command: readonly string[];
 
-  constructor(config: string) {
+  constructor(config: string, command: readonly string[] = COMMAND) {
     this.#config = config;
+    this.#command = command;
   }
 
   /** Runs a command and gives what it printed; any exit code is an answer. */
   async run(args: readonly string[], options: { timeoutMs?: number; input?: string } = {}) {
-    return exec(process.execPath, [COMMAND, ...args], {
+    return exec(process.execPath, [...this.#command, ...args], {
       env: { WEFT_CONFIG: this.#config },
       timeoutMs: options.timeoutMs ?? 120_000,
       okExitCodes: Array.from({ length: 256 }, (_, code) => code),
@@ -61,12 +67,38 @@ export class Weft {
   }
 
   ps(app?: string): Promise<readonly PsRow[]> {
-    return this.json(['ps', ...(app === undefined ? [] : [app])]);
+    return this.#ask((client) => client.listVms(app));
+  }
+
+  hosts(): Promise<readonly HostRow[]> {
+    return this.#ask((client) => client.listHosts());
+  }
+
+  /** The published ones of an application. */
+  endpoints(app: string): Promise<readonly EndpointRow[]> {
+    return this.#ask(async (client) => (await client.getApplication(app)).endpoints);
+  }
+
+  events(): Promise<readonly EventRow[]> {
+    return this.#ask((client) => client.listEvents());
+  }
+
+  /**
+   * What `--json` prints of a list is what the API answers. Tests that wait ask many times, and a process for each would take its time
+   * from the guests.
+   */
+  async #ask<T>(question: (client: WeftClient) => Promise<T>): Promise<T> {
+    const client = await WeftClient.fromFile(this.#config);
+    try {
+      return await question(client);
+    } finally {
+      client.close();
+    }
   }
 
   /** Starts a command that goes on until it is killed; its output is the caller's to read. */
   start(args: readonly string[]): ChildProcess {
-    return spawn(process.execPath, [COMMAND, ...args], {
+    return spawn(process.execPath, [...this.#command, ...args], {
       stdio: ['ignore', 'pipe', 'ignore'],
       env: { ...process.env, WEFT_CONFIG: this.#config },
     });
@@ -75,7 +107,7 @@ export class Weft {
   /** Runs a command on this terminal. */
   show(args: readonly string[]): Promise<number> {
     return new Promise((resolve, reject) => {
-      const child = spawn(process.execPath, [COMMAND, ...args], {
+      const child = spawn(process.execPath, [...this.#command, ...args], {
         stdio: 'inherit',
         env: { ...process.env, WEFT_CONFIG: this.#config },
       });

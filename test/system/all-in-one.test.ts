@@ -59,13 +59,11 @@ test('one command runs VMs, another host joins, Ctrl-C stops Weft but no VM, and
   let weftd = await start();
   await weftd.says('weft: ready.');
   const weft = new Weft(join(lab.layout.folder, 'h1', HOME, '.config/weft/config.yaml'));
-  const [host] = await weft.json<{ name: string; accelerator: string }[]>(['host', 'ls']);
+  const [host] = await weft.hosts();
   expect(host?.name).toBe('h1');
   expect(weftd.output.includes('h1: no KVM')).toBe(host?.accelerator === 'tcg');
   const guardNotes = async () =>
-    (await weft.json<{ notes: string[] }[]>(['host', 'ls'])).flatMap(({ notes }) =>
-      notes.filter((note) => note.startsWith('guard:')),
-    );
+    (await weft.hosts()).flatMap(({ notes }) => notes.filter((note) => note.startsWith('guard:')));
   const untilGuarded = () =>
     waitFor('the guard that the configuration turns on', guardNotes, (notes) =>
       notes.some((note) => note.includes('without a watchdog')),
@@ -84,7 +82,7 @@ test('one command runs VMs, another host joins, Ctrl-C stops Weft but no VM, and
   await Background.start(lab, 'h2', [...AGENT, '--join-file', '/etc/weft/join-token']);
   await waitFor(
     'h2 to be up',
-    () => weft.json<{ name: string; state: string }[]>(['host', 'ls']),
+    () => weft.hosts(),
     (hosts) => hosts.some(({ name, state }) => name === 'h2' && state === 'up'),
   );
 

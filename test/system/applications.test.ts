@@ -43,6 +43,14 @@ roles:
     for (const row of rows)
       expect(row.overlay).toMatch(new RegExp(`/roles/crm/web-${row.index}/${row.incarnation}\\.qcow2$`));
 
+    // Tests ask the API; what commands print of the same is looked at here.
+    const [hosts, events] = [await golden.weft.hosts(), await golden.weft.events()];
+    expect(await golden.weft.json(['ps', 'crm'])).toEqual(rows);
+    expect(await golden.weft.json(['host', 'ls'])).toMatchObject(
+      hosts.map(({ name, state }) => ({ name, state })),
+    );
+    expect(await golden.weft.json(['events'])).toEqual(expect.arrayContaining([...events]));
+
     const failing = await golden.weft.run(['ssh', 'crm/web-1', '--', 'exit 7']);
     expect(failing.exitCode).toBe(7);
     expect(await inside('crm/web-2', 'cat /etc/weft/instance.json')).toContain('"crm/web-2"');

@@ -215,7 +215,7 @@ describe('backups of a machine', () => {
     await golden.lab.powerOff(home);
     await waitFor(
       'the loss to be seen',
-      () => golden.weft.json<{ name: string; state: string }[]>(['host', 'ls']),
+      () => golden.weft.hosts(),
       (hosts) => hosts.some(({ name, state }) => name === home && state !== 'up'),
     );
     await golden.weft.ok(['machine', 'restore', backup, '--as', 'elsewhere', '--wait'], {

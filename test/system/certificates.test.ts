@@ -6,7 +6,7 @@ import type { TLSSocket } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { exec } from '../../agent/kit/exec.ts';
 import { readText } from '../../agent/kit/read-text.ts';
-import type { CertificateRow, EndpointRow } from '../../controller/client/index.ts';
+import type { CertificateRow } from '../../controller/client/index.ts';
 import { REPOSITORY } from '../lab/layout.ts';
 import { AcmeServer } from '../support/acme-server.ts';
 import { anAuthority } from '../support/certificates.ts';
@@ -101,7 +101,7 @@ describe('the certificate of an endpoint', () => {
       ...{ hosts: HOSTS.length, publicAddresses: 1, certificateHook: await writeHook() },
     });
     await apply('shop');
-    const endpoints = () => golden.weft.json<EndpointRow[]>(['ps', '--endpoints', 'shop']);
+    const endpoints = () => golden.weft.endpoints('shop');
     const served = await waitFor(
       'the application to be served at its address',
       endpoints,

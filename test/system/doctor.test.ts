@@ -210,7 +210,7 @@ describe('the doctor of a host', () => {
     expect(text.exitCode).toBe(1);
     expect(text.stdout).toContain(`error   broken-chain: ${disk}`);
     expect(text.stdout).toContain('which is not there');
-    const [row] = await golden.weft.json<{ notes: string[] }[]>(['host', 'ls']);
+    const [row] = await golden.weft.hosts();
     expect(row?.notes.join('\n')).toContain('its doctor has found 2, 1 of them errors: weft host doctor h1');
     expect(await sh(`sha256sum ${disk}`)).toBe(before);
     await sh(`rm -r ${POOL}/machines/old`);

@@ -37,19 +37,6 @@ const HOSTS = ['h1', 'h2', 'h3'] as const;
 const POOL = '/var/lib/weft/pools/san';
 const COPY = '/var/lib/weft/copy-of-san';
 
-interface Host {
-  readonly name: string;
-  readonly state: string;
-  readonly bootId: string;
-  readonly notes: readonly string[];
-  readonly roll: object | null;
-}
-interface Event {
-  readonly sequence: number;
-  readonly kind: string;
-  readonly subject: string;
-  readonly message: string;
-}
 type Row = PsRow & { readonly successor: { readonly host: string } | null };
 
 describe('moving on purpose', () => {
@@ -68,9 +55,9 @@ describe('moving on purpose', () => {
   afterAll(() => golden?.down(), 60_000);
 
   const ps = async (app: string) => (await golden.weft.ps(app)) as readonly Row[];
-  const hosts = () => golden.weft.json<Host[]>(['host', 'ls']);
+  const hosts = () => golden.weft.hosts();
   const stateOf = async (name: string) => (await hosts()).find((host) => host.name === name)?.state;
-  const events = () => golden.weft.json<Event[]>(['events']);
+  const events = () => golden.weft.events();
   const readyWorkers = (rows: readonly PsRow[]) =>
     rows.filter((row) => row.role === 'worker' && isReady(row)).length;
   const inside = async (id: string, command: string) =>

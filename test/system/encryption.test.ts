@@ -46,12 +46,6 @@ const WATCH = `table inet watch {
   }
 }`;
 
-interface HostRow {
-  readonly name: string;
-  readonly notes: readonly string[];
-  readonly encryption: { readonly state: string; readonly problem: string | null } | null;
-}
-
 describe('a fleet whose hosts have to encrypt', () => {
   let golden: GoldenLab;
   let rows: readonly PsRow[];
@@ -76,7 +70,7 @@ describe('a fleet whose hosts have to encrypt', () => {
   };
 
   test('places nothing on a host that cannot, and says of it why', async () => {
-    const hosts = await golden.weft.json<HostRow[]>(['host', 'ls']);
+    const hosts = await golden.weft.hosts();
     const of = (name: string | undefined) => hosts.find((host) => host.name === name);
     for (const name of [FIRST, SECOND])
       expect(of(name)?.encryption).toEqual({ state: 'encrypted', problem: null });
@@ -153,8 +147,7 @@ describe('a fleet whose hosts have to encrypt', () => {
       `(setsid sh -c '${connection}' </dev/null >/dev/null 2>&1 &)`,
     ]);
     await waitFor('the connection to begin', echoed, (last) => last > 0, 60_000);
-    const states = async () =>
-      (await golden.weft.json<HostRow[]>(['host', 'ls'])).map(({ encryption }) => encryption?.state ?? null);
+    const states = async () => (await golden.weft.hosts()).map(({ encryption }) => encryption?.state ?? null);
     const plain = () => Promise.all([FIRST, SECOND].map((host) => counted(host ?? '', 'vxlan')));
     const change = async (encrypt: string, said: readonly (string | null)[]) => {
       await golden.lab.controlWith(['--down-after', '20', '--encrypt', encrypt]);

@@ -59,10 +59,7 @@ describe('a host with a guard', () => {
       (row) => isReady(row) && row.host === HOST,
       300_000,
     );
-  const notes = async () =>
-    (await golden.weft.json<{ name: string; notes: string[] }[]>(['host', 'ls'])).flatMap(
-      (host) => host.notes,
-    );
+  const notes = async () => (await golden.weft.hosts()).flatMap((host) => host.notes);
 
   test('says so, and feeds its watchdog', async () => {
     const told = await waitFor('the guard to be told of', notes, (all) =>

@@ -188,7 +188,7 @@ describe('a guest that goes down by itself', () => {
     );
 
     // It stays so, until somebody acts.
-    const events = await golden.weft.json<{ kind: string; subject: string; message: string }[]>(['events']);
+    const events = await golden.weft.events();
     expect(events.filter(({ kind, subject }) => kind === 'vm-given-up' && subject === id)).toHaveLength(1);
     const placed = events
       .filter(({ kind, subject }) => kind === 'vm-placed' && subject === id)

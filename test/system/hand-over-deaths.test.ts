@@ -15,10 +15,6 @@ machines:
 `;
 const ID = 'shop/files';
 
-interface Host {
-  readonly name: string;
-  readonly state: string;
-}
 interface Machine {
   readonly host: string;
   readonly state: string;
@@ -73,7 +69,7 @@ describe('in the middle of a hand-over', () => {
   const provenDead = (name: string) =>
     waitFor(
       `${name} to be proven dead`,
-      async () => (await golden.weft.json<Host[]>(['host', 'ls'])).find((host) => host.name === name)?.state,
+      async () => (await golden.weft.hosts()).find((host) => host.name === name)?.state,
       (state) => state === 'fenced',
     );
 

@@ -92,7 +92,7 @@ machines:
     await lab.waitForHosts(['h1', 'h2']);
     await waitFor(
       'the machine to be found',
-      () => weft.json<{ name: string; notes: string[] }[]>(['host', 'ls']),
+      () => weft.hosts(),
       (hosts) =>
         hosts.some(
           ({ name, notes }) => name === before.host && notes.join().includes('machine kept/db is here'),

@@ -14,13 +14,6 @@ machines:
 `;
 const DB = 'shop/db';
 
-interface Host {
-  readonly name: string;
-  readonly state: string;
-  readonly notes: readonly string[];
-  readonly proof: { readonly kind: string } | null;
-}
-
 describe('a host without a fence device, whose guard feeds a watchdog', () => {
   let golden: GoldenLab;
   let watchdogs: readonly LabWatchdog[] = [];
@@ -40,13 +33,11 @@ describe('a host without a fence device, whose guard feeds a watchdog', () => {
     await golden?.down();
   }, 60_000);
 
-  const hosts = () => golden.weft.json<Host[]>(['host', 'ls']);
+  const hosts = () => golden.weft.hosts();
   const hostOf = async (name: string) => (await hosts()).find((host) => host.name === name);
   const db = async () => rowOf(await golden.weft.ps('shop'), DB);
   const kindsOf = async (host: string) =>
-    (await golden.weft.json<{ kind: string; subject: string }[]>(['events']))
-      .filter(({ subject }) => subject === host)
-      .map(({ kind }) => kind);
+    (await golden.weft.events()).filter(({ subject }) => subject === host).map(({ kind }) => kind);
   const resets = () => watchdogs.reduce((sum, each) => sum + each.resets, 0);
 
   /** Writes a word to the disk, lets something happen to the host, and finds the word elsewhere. */

@@ -31,7 +31,7 @@ describe('an application behind a public address', () => {
   let load: SteadyLoad | null = null;
   let connects: SteadyConnects | null = null;
   let vip = '';
-  const endpoints = () => golden.weft.json<EndpointRow[]>(['ps', '--endpoints', 'front']);
+  const endpoints = () => golden.weft.endpoints('front');
   /** Every backend of each endpoint that the host of the address looks at. */
   const up = (rows: readonly EndpointRow[]) =>
     rows.map(({ backends }) =>
