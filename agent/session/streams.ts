@@ -1,10 +1,11 @@
-import { createConnection } from 'node:net';
+import { once } from 'node:events';
 import { Duplex } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import WebSocket, { createWebSocketStream } from 'ws';
 import type { ConsoleStream } from '../hypervisor/driver.ts';
 import type { Logger } from '../kit/log.ts';
 import type { OpenStream, RuleCounters, RuleQuestion } from '../protocol/index.ts';
+import { dialGuest } from './guest-dial.ts';
 import type { Identity } from './identity.ts';
 
 export interface StreamTargets {
@@ -38,6 +39,7 @@ export async function serveStream(
   });
   const line = createWebSocketStream(socket);
   line.on('error', () => undefined);
+  const opened = once(socket, 'open').catch(() => undefined);
   try {
     const target = await openTarget(request, targets);
     target.on('error', () => undefined);
@@ -45,6 +47,8 @@ export async function serveStream(
   } catch (error) {
     log.info({ err: error, vm: request.vmId, target: request.target.kind }, 'a stream ended');
     const reason = error instanceof Error ? error.message : String(error);
+    // Who asked waits for this connection: what fails sooner than it opens would leave it waiting.
+    if (socket.readyState === WebSocket.CONNECTING) await opened;
     if (socket.readyState === WebSocket.OPEN) socket.close(1011, reason.slice(0, 120));
   } finally {
     line.destroy();
@@ -62,7 +66,7 @@ async function openTarget(request: OpenStream, targets: StreamTargets): Promise<
     case 'rule-counters':
       return bytesOf(Buffer.from(JSON.stringify(await targets.ruleCounters(request.target))));
     case 'ssh':
-      return connect(targets.address(request.vmId));
+      return dialGuest({ host: targets.address(request.vmId), port: SSH_PORT, limitMs: CONNECT_LIMIT_MS });
     case 'migration':
       throw new Error('a migration is carried by connections of its own');
   }
@@ -76,22 +80,6 @@ function bytesOf(bytes: Uint8Array): Duplex {
       this.push(null);
     },
     write: (_chunk, _encoding, done) => done(),
-  });
-}
-
-function connect(host: string): Promise<Duplex> {
-  return new Promise((resolve, reject) => {
-    const socket = createConnection({ host, port: SSH_PORT, noDelay: true });
-    const onError = (error: Error) => reject(error);
-    socket.setTimeout(CONNECT_LIMIT_MS, () =>
-      socket.destroy(new Error(`${host} does not answer on port 22`)),
-    );
-    socket.once('error', onError);
-    socket.once('connect', () => {
-      socket.setTimeout(0);
-      socket.off('error', onError);
-      resolve(socket);
-    });
   });
 }
 

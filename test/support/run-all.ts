@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { Commands } from './commands.ts';
 import { close, runFast, runVitest, type StageResult } from './stage.ts';
 
@@ -6,7 +7,10 @@ import { close, runFast, runVitest, type StageResult } from './stage.ts';
 process.env.WEFT_RUNS ??= '200';
 const commands = new Commands();
 const results: StageResult[] = [...(await runFast(commands))];
-results.push(await runVitest('contract', ['contract'], commands));
+// Its tests wait for the most part.
+results.push(
+  await runVitest('contract', ['contract'], commands, [`--maxWorkers=${availableParallelism() + 1}`]),
+);
 results.push(await runVitest('node-libvirt', ['node-libvirt'], commands));
 results.push(await runVitest('system', ['system'], commands));
 process.exit(close(results));
