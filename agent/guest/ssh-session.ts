@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import ssh2 from 'ssh2';
 import { WeftError } from '../kit/errors.ts';
+import { untilReady } from '../kit/ssh-ready.ts';
 import { quote } from './quote.ts';
 
 export interface SshTarget {
@@ -38,43 +39,40 @@ export class SshSession {
   #isClosed = false;
 
   /** @throws WeftError `guest-unreachable`; `forbidden` when another host key is shown: somebody else is there. */
-  static open(target: SshTarget, limitMs: number): Promise<SshSession> {
+  static async open(target: SshTarget, limitMs: number): Promise<SshSession> {
     const client = new ssh2.Client();
     const expected = target.hostPublicKey?.split(' ')[1];
     let foreign = false;
-    return new Promise((resolve, reject) => {
-      client.once('ready', () => resolve(new SshSession(client, target.user)));
-      client.on('error', (error: Error & { code?: string }) => {
-        client.destroy();
-        if (foreign)
-          reject(
-            new WeftError('forbidden', `${target.host} shows another host key than the one made for it`),
-          );
-        else
-          reject(
-            new WeftError('guest-unreachable', `no SSH at ${target.host}: ${error.message}`, {
-              cause: error,
-              details: { silent: SILENT.has(error.code ?? '') },
-            }),
-          );
-      });
-      client.connect({
-        host: target.host,
-        username: target.user,
-        privateKey: target.privateKey,
-        readyTimeout: limitMs,
-        keepaliveInterval: KEEP_ALIVE_MS,
-        keepaliveCountMax: KEEP_ALIVES_MISSED,
-        hostVerifier: (key: Buffer) => {
-          foreign = expected !== undefined && key.toString('base64') !== expected;
-          return !foreign;
-        },
-        algorithms: {
-          kex: ['curve25519-sha256', 'curve25519-sha256@libssh.org', 'ecdh-sha2-nistp256'],
-          ...(expected === undefined ? {} : { serverHostKey: ['ssh-ed25519'] }),
-        },
-      });
+    const ready = untilReady(client);
+    client.connect({
+      host: target.host,
+      username: target.user,
+      privateKey: target.privateKey,
+      readyTimeout: limitMs,
+      keepaliveInterval: KEEP_ALIVE_MS,
+      keepaliveCountMax: KEEP_ALIVES_MISSED,
+      hostVerifier: (key: Buffer) => {
+        foreign = expected !== undefined && key.toString('base64') !== expected;
+        return !foreign;
+      },
+      algorithms: {
+        kex: ['curve25519-sha256', 'curve25519-sha256@libssh.org', 'ecdh-sha2-nistp256'],
+        ...(expected === undefined ? {} : { serverHostKey: ['ssh-ed25519'] }),
+      },
     });
+    try {
+      await ready;
+    } catch (thrown) {
+      client.destroy();
+      if (foreign)
+        throw new WeftError('forbidden', `${target.host} shows another host key than the one made for it`);
+      const error = thrown as Error & { code?: string };
+      throw new WeftError('guest-unreachable', `no SSH at ${target.host}: ${error.message}`, {
+        cause: error,
+        details: { silent: SILENT.has(error.code ?? '') },
+      });
+    }
+    return new SshSession(client, target.user);
   }
 
   private constructor(client: ssh2.Client, user: string) {

@@ -11,6 +11,8 @@ const NOTHING = 1;
 export class KernelConnections {
   readonly #log: Pick<Logger, 'warn'>;
   #isSaid = false;
+  /** Since conntrack 1.4.7; an earlier one is run for each. */
+  #takesLists = true;
   /** One after the other, in their order: nobody waits for them. */
   #last: Promise<void> = Promise.resolve();
 
@@ -19,11 +21,19 @@ export class KernelConnections {
   }
 
   forget(deletions: Deletions): Promise<void> {
-    for (const args of deletions) this.#last = this.#last.then(() => this.#delete(args));
+    if (deletions.length > 0) this.#last = this.#last.then(() => this.#delete(deletions));
     return this.#last;
   }
 
-  async #delete(args: readonly string[]): Promise<void> {
+  async #delete(deletions: Deletions): Promise<void> {
+    if (deletions.length > 1 && this.#takesLists) {
+      this.#takesLists = await deleteAll(deletions);
+      if (this.#takesLists) return;
+    }
+    for (const args of deletions) await this.#deleteOne(args);
+  }
+
+  async #deleteOne(args: readonly string[]): Promise<void> {
     try {
       await exec('conntrack', ['--delete', ...args], { timeoutMs: LIMIT_MS, okExitCodes: [0, NOTHING] });
     } catch (error) {
@@ -35,4 +45,14 @@ export class KernelConnections {
       );
     }
   }
+}
+
+/** By one process, which goes on after what was not there. @returns whether it could. */
+async function deleteAll(deletions: Deletions): Promise<boolean> {
+  const input = deletions.map((args) => `--delete ${args.join(' ')}\n`).join('');
+  const options = { input, timeoutMs: LIMIT_MS, okExitCodes: [0, NOTHING] };
+  return exec('conntrack', ['--load-file', '-'], options).then(
+    () => true,
+    () => false,
+  );
 }

@@ -88,11 +88,9 @@ export interface ObservedLinks {
 /** @param devices whose switch for IPv6 is looked at. */
 export async function observeLinks(devices: readonly string[]): Promise<ObservedLinks> {
   const has6 = await hasIp6();
-  const [all, four, six, near, forwarded, off] = await Promise.all([
-    read('ip', ['-json', '-details', 'address', 'show'], links),
-    read('ip', ['-json', '-4', 'route', 'show'], routes),
+  const [[all, near, four], six, forwarded, off] = await Promise.all([
+    lookByIp(),
     has6 ? read('ip', ['-json', '-6', 'route', 'show'], routes) : [],
-    read('ip', ['-json', 'neigh', 'show', 'nud', 'permanent'], neighbours),
     read('bridge', ['-json', 'fdb', 'show'], forwards),
     Promise.all(devices.map(async (device) => ((await isOff6(device)) ? [device] : []))),
   ]);
@@ -118,6 +116,26 @@ export async function observeLinks(devices: readonly string[]): Promise<Observed
     without6: new Set(off.flat()),
     has6,
   };
+}
+
+/** Links and their addresses alone. */
+export const readLinks = (): Promise<readonly ObservedLink[]> =>
+  read('ip', ['-json', '-details', 'address', 'show'], links);
+
+/** By one process: on a busy host each that is begun holds up all else that an agent does, and this is looked at often. */
+async function lookByIp() {
+  const commands = ['address show', 'neigh show nud permanent', 'route show'];
+  const { stdout } = await exec('ip', ['-json', '-details', '-batch', '-'], {
+    input: commands.join('\n'),
+    timeoutMs: LIMIT_MS,
+  });
+  // Each says a line.
+  const [all = '', near = '', four = ''] = stdout.split('\n');
+  return [
+    links.parse(JSON.parse(all)),
+    neighbours.parse(JSON.parse(near)),
+    routes.parse(JSON.parse(four)),
+  ] as const;
 }
 
 /** Null: there is no such device, or no IPv6. */

@@ -16,7 +16,7 @@ import { applyLinks } from './kernel-links.ts';
 import { applyProxies } from './kernel-proxies.ts';
 import { ensureSetting } from './kernel-setting.ts';
 import type { KernelTunnel } from './kernel-tunnel.ts';
-import { observeLinks } from './links-observed.ts';
+import { readLinks } from './links-observed.ts';
 import { tableName } from './names.ts';
 import { type Blocks, readBlocks } from './nft-blocks.ts';
 import { ResolverWatch } from './resolver-watch.ts';
@@ -208,8 +208,8 @@ export class NftHostNetwork implements HostNetwork {
   }
 
   mayRemake(fleet: string, bridge: string): Promise<boolean> {
-    return observeLinks([]).then(
-      ({ links }) => areOurs(fleet, bridge, links),
+    return readLinks().then(
+      (links) => areOurs(fleet, bridge, links),
       () => false,
     );
   }

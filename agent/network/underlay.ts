@@ -2,7 +2,7 @@ import { createSocket } from 'node:dgram';
 import { addressAt, numberOf } from '../kit/addressing.ts';
 import type { UnderlayOffer } from '../protocol/index.ts';
 import { canonical6, is4, is6, wordsOf6 } from './addresses.ts';
-import { type ObservedLink, observeLinks } from './links-observed.ts';
+import { type ObservedLink, readLinks } from './links-observed.ts';
 import { fleetPrefix } from './names.ts';
 import { MOST_ADDRESSES, toldNetworks } from './told-networks.ts';
 
@@ -36,7 +36,7 @@ export interface Underlay {
 
 /** Where other hosts reach this one, and what is beside it. */
 export async function lookAtUnderlay(options: UnderlayOptions): Promise<Underlay> {
-  const { links } = await observeLinks([]);
+  const links = await readLinks();
   const controllers = options.addressesOf(hostOf(options.controller()));
   const devices = options.devices.map((name) => options.addressesOf(name));
   const all = links.filter((link) => !isOfFleet(fleetPrefix(options.fleet), link));

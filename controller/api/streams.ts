@@ -3,6 +3,7 @@ import ssh2 from 'ssh2';
 import type { WebSocket } from 'ws';
 import { z } from 'zod';
 import { WeftError } from '../../agent/kit/errors.ts';
+import { untilReady } from '../../agent/kit/ssh-ready.ts';
 import { secretsOfVm } from '../fleet/vm-secrets.ts';
 import type { VmRecord } from '../model/records.ts';
 import type { ApiContext } from './context.ts';
@@ -132,32 +133,31 @@ async function bridgeSsh(
   });
 }
 
-function connect(
+async function connect(
   line: Duplex,
   vm: VmRecord,
   secrets: { userPrivateKey: string; hostPublicKey: string },
 ): Promise<ssh2.Client> {
   const client = new ssh2.Client();
   const expected = vm.image?.seed === 'none' ? undefined : secrets.hostPublicKey.split(' ')[1];
-  return new Promise((resolve, reject) => {
-    client.once('ready', () => resolve(client));
-    client.on('error', (error) =>
-      reject(
-        new WeftError('guest-unreachable', `no SSH to ${vm.id}: ${error.message}`, {
-          remedy: `Look at its state and its console: weft why ${vm.id}; weft console ${vm.id}`,
-        }),
-      ),
-    );
-    client.connect({
-      sock: line,
-      username: vm.image?.sshUser ?? 'root',
-      privateKey: secrets.userPrivateKey,
-      readyTimeout: HANDSHAKE_LIMIT_MS,
-      keepaliveInterval: 5_000,
-      hostVerifier: (key: Buffer) => expected === undefined || key.toString('base64') === expected,
-      algorithms: expected === undefined ? {} : { serverHostKey: ['ssh-ed25519'] },
-    });
+  const ready = untilReady(client);
+  client.connect({
+    sock: line,
+    username: vm.image?.sshUser ?? 'root',
+    privateKey: secrets.userPrivateKey,
+    readyTimeout: HANDSHAKE_LIMIT_MS,
+    keepaliveInterval: 5_000,
+    hostVerifier: (key: Buffer) => expected === undefined || key.toString('base64') === expected,
+    algorithms: expected === undefined ? {} : { serverHostKey: ['ssh-ed25519'] },
   });
+  try {
+    await ready;
+  } catch (error) {
+    throw new WeftError('guest-unreachable', `no SSH to ${vm.id}: ${(error as Error).message}`, {
+      remedy: `Look at its state and its console: weft why ${vm.id}; weft console ${vm.id}`,
+    });
+  }
+  return client;
 }
 
 /** Sends what a stream has, no faster than the socket takes it. */
