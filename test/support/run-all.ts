@@ -4,13 +4,11 @@ import { close, runFast, runVitest, type StageResult } from './stage.ts';
 
 /** The whole suite. Real libvirt, real QEMU, real SSH from `contract` on: one stage after another, so that they do not slow each other. */
 // Seeds of random faults; the fast inner loop takes a few.
-process.env.WEFT_RUNS ??= '200';
+process.env.WEFT_RUNS ??= '100';
 const commands = new Commands();
 const results: StageResult[] = [...(await runFast(commands))];
-// Its tests wait for the most part.
-results.push(
-  await runVitest('contract', ['contract'], commands, [`--maxWorkers=${availableParallelism() + 1}`]),
-);
+// Its tests wait for a good part.
+results.push(await runVitest('contract', ['contract'], commands, [`--maxWorkers=${availableParallelism()}`]));
 results.push(await runVitest('node-libvirt', ['node-libvirt'], commands));
 results.push(await runVitest('system', ['system'], commands));
 process.exit(close(results));
