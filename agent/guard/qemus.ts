@@ -28,10 +28,10 @@ export function findMachines(note: MachinesNote, proc = PROC): readonly MachineP
     // The short name first: it can be read of a process that hangs, too.
     if (!Number.isInteger(pid) || !PROGRAM.test(read(join(proc, entry, 'comm')))) return [];
     const startTicks = startTicksOf(pid, proc);
-    if (startTicks === null || !isAlive(pid, startTicks, proc) || isOfKernel(join(proc, entry))) return [];
+    if (startTicks === null || !isAlive(pid, startTicks, proc)) return [];
     const line = read(join(proc, entry, 'cmdline'));
-    // Its memory is gone, but a thread still waits for a disk.
-    if (line === '') return [{ pid, startTicks, name: '' }];
+    // Its memory is gone, but a thread still waits for a disk; or it is one that never had a command line.
+    if (line === '') return isOfKernel(join(proc, entry)) ? [] : [{ pid, startTicks, name: '' }];
     const args = line.split('\0');
     const name = /^guest=([^,]+)/.exec(argument(args, '-name'))?.[1];
     if (name === undefined || !name.startsWith(prefix)) return [];
