@@ -10,8 +10,8 @@ export interface HostNetwork {
   /** A bridge has come or gone: what belongs on it is looked at again. Never fails; what it could not do is tried again. */
   refresh(): Promise<void>;
   /**
-   * Makes this host ask for a guest's hardware address ten times a second instead of once, so that a guest is reached when it is up, not
-   * at the second after. Of use only: a kernel that does not let it changes nothing else.
+   * Makes this host ask for a guest's hardware address ten times a second instead of once, for as long as it would otherwise, so that a
+   * guest is reached when it is up, not at the second after. Of use only: a kernel that does not let it changes nothing else.
    */
   hastenResolution(bridge: string): Promise<void>;
   /** Whether a bridge of this name is there. */

@@ -4,6 +4,7 @@ import { exec } from '../kit/exec.ts';
 import { hasIp6, readSetting } from './kernel-setting.ts';
 import type { RouterPart } from './router-part.ts';
 import { composeProxies, type WantedProxy } from './shared-subnets.ts';
+import { standingLinks } from './standing-links.ts';
 
 const LIMIT_MS = 10_000;
 const observed = z.array(z.object({ dst: z.string(), dev: z.string() }));
@@ -46,8 +47,7 @@ async function change(path: string, value: string): Promise<boolean> {
 
 async function neighbourLines(wanted: readonly WantedProxy[]): Promise<readonly string[]> {
   if (wanted.length === 0 || !(await hasIp6())) return [];
-  const { stdout } = await exec('ip', ['-6', '-json', 'neigh', 'show', 'proxy'], { timeoutMs: LIMIT_MS });
-  const all = observed.parse(JSON.parse(stdout.trim() || '[]'));
+  const all = observed.parse(await standingLinks.proxies());
   const lines = await Promise.all(
     wanted.map(async ({ bridge, addresses6 }) => {
       if ((await readSetting(`/proc/sys/net/ipv6/conf/${bridge}/proxy_ndp`)) === null) return [];

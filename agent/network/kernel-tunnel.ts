@@ -4,7 +4,7 @@ import { exec } from '../kit/exec.ts';
 import { exists } from '../kit/exists.ts';
 import type { Logger } from '../kit/log.ts';
 import { ensureSetting } from './kernel-setting.ts';
-import { parseLinks } from './links-observed.ts';
+import { readLinks } from './links-observed.ts';
 import { tunnelDevice } from './names.ts';
 import type { RouterPart } from './router-part.ts';
 import { parseTunnelDump } from './tunnel-dump.ts';
@@ -102,9 +102,7 @@ async function observeTunnel(name: string, table: number, maker: TunnelMaker): P
   const has6 = await exists(`${SETTINGS}/ipv6`);
   const [link, rules6, routes6] = await Promise.all([
     (await isThere(name))
-      ? run('ip', ['-json', '-details', 'address', 'show', 'dev', name]).then(
-          ({ stdout }) => parseLinks(stdout)[0] ?? null,
-        )
+      ? readLinks().then((links) => links.find(({ ifname }) => ifname === name) ?? null)
       : null,
     has6
       ? run('ip', ['-6', '-json', 'rule', 'show']).then(({ stdout }) => rules.parse(documentOf(stdout)))

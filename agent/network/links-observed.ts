@@ -1,11 +1,10 @@
 import { z } from 'zod';
-import { exec } from '../kit/exec.ts';
 import { hasIp6, readSetting } from './kernel-setting.ts';
+import { standingLinks } from './standing-links.ts';
 import type { UnreachableRoute } from './unreachable.ts';
 
-const LIMIT_MS = 10_000;
-
 const link = z.object({
+  ifindex: z.number(),
   ifname: z.string(),
   mtu: z.number(),
   flags: z.array(z.string()).default([]),
@@ -33,11 +32,7 @@ const link = z.object({
   addr_info: z.array(z.object({ local: z.string(), prefixlen: z.number() }).partial()).default([]),
 });
 const links = z.array(link);
-export type ObservedLink = z.infer<typeof link>;
-
-/** @param text of `ip -json -details address show`. */
-export const parseLinks = (text: string): readonly ObservedLink[] =>
-  links.parse(JSON.parse(text.trim() || '[]'));
+export type ObservedLink = Omit<z.infer<typeof link>, 'ifindex'>;
 
 const routes = z.array(
   z.object({
@@ -88,26 +83,27 @@ export interface ObservedLinks {
 /** @param devices whose switch for IPv6 is looked at. */
 export async function observeLinks(devices: readonly string[]): Promise<ObservedLinks> {
   const has6 = await hasIp6();
-  const [[all, near, four], six, forwarded, off] = await Promise.all([
-    lookByIp(),
-    has6 ? read('ip', ['-json', '-6', 'route', 'show'], routes) : [],
-    read('bridge', ['-json', 'fdb', 'show'], forwards),
+  const [seen, off] = await Promise.all([
+    standingLinks.all(has6, (document) => links.parse(document)),
     Promise.all(devices.map(async (device) => ((await isOff6(device)) ? [device] : []))),
   ]);
+  const reached = [...routes.parse(seen.routes), ...routes.parse(seen.routes6)];
   return {
-    links: all,
-    routes: [...four, ...six].flatMap(({ dst, dev, gateway }) =>
+    links: seen.links,
+    routes: reached.flatMap(({ dst, dev, gateway }) =>
       dev === undefined || gateway === undefined || dst.includes('/')
         ? []
         : [{ device: dev, to: dst, via: gateway }],
     ),
-    unreachable: [...four, ...six].flatMap(({ dst, type, metric }) =>
+    unreachable: reached.flatMap(({ dst, type, metric }) =>
       type === 'unreachable' && metric !== undefined ? [{ to: dst, metric }] : [],
     ),
-    neighbours: near.flatMap(({ dst, dev, lladdr }) =>
-      dev === undefined || lladdr === undefined ? [] : [{ device: dev, address: dst, mac: lladdr }],
-    ),
-    forwards: forwarded.flatMap(({ mac, ifname, dst, viaIf, master, flags, state }) => {
+    neighbours: neighbours
+      .parse(seen.neighbours)
+      .flatMap(({ dst, dev, lladdr }) =>
+        dev === undefined || lladdr === undefined ? [] : [{ device: dev, address: dst, mac: lladdr }],
+      ),
+    forwards: forwards.parse(seen.forwards).flatMap(({ mac, ifname, dst, viaIf, master, flags, state }) => {
       const isTunnelled = dst !== undefined && flags.includes('self');
       if (!isTunnelled && (master === undefined || state !== 'static')) return [];
       const through = isTunnelled ? (viaIf ?? null) : null;
@@ -119,32 +115,11 @@ export async function observeLinks(devices: readonly string[]): Promise<Observed
 }
 
 /** Links and their addresses alone. */
-export const readLinks = (): Promise<readonly ObservedLink[]> =>
-  read('ip', ['-json', '-details', 'address', 'show'], links);
-
-/** By one process: on a busy host each that is begun holds up all else that an agent does, and this is looked at often. */
-async function lookByIp() {
-  const commands = ['address show', 'neigh show nud permanent', 'route show'];
-  const { stdout } = await exec('ip', ['-json', '-details', '-batch', '-'], {
-    input: commands.join('\n'),
-    timeoutMs: LIMIT_MS,
-  });
-  // Each says a line.
-  const [all = '', near = '', four = ''] = stdout.split('\n');
-  return [
-    links.parse(JSON.parse(all)),
-    neighbours.parse(JSON.parse(near)),
-    routes.parse(JSON.parse(four)),
-  ] as const;
-}
+export const readLinks = async (): Promise<readonly ObservedLink[]> =>
+  links.parse(await standingLinks.addresses());
 
 /** Null: there is no such device, or no IPv6. */
 async function isOff6(device: string): Promise<boolean | null> {
   const text = await readSetting(`/proc/sys/net/ipv6/conf/${device}/disable_ipv6`);
   return text === null ? null : text === '1';
-}
-
-async function read<T>(program: string, args: readonly string[], schema: z.ZodType<T>): Promise<T> {
-  const { stdout } = await exec(program, args, { timeoutMs: LIMIT_MS });
-  return schema.parse(JSON.parse(stdout.trim() || '[]'));
 }

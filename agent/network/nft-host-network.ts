@@ -13,6 +13,7 @@ import { type ConnectionsSeen, GuestConnections } from './guest-connections.ts';
 import { hasGuestLinks } from './guest-links.ts';
 import type { KeptPart } from './kept-part.ts';
 import { applyLinks } from './kernel-links.ts';
+import { KERNEL_PARTS, type KernelPart } from './kernel-monitor.ts';
 import { applyProxies } from './kernel-proxies.ts';
 import { ensureSetting } from './kernel-setting.ts';
 import type { KernelTunnel } from './kernel-tunnel.ts';
@@ -27,10 +28,13 @@ import { composeRuleset, composeRulesetRemoval, FAMILIES } from './ruleset.ts';
 import { composeChange, type RulesetChange } from './ruleset-change.ts';
 import { isJudged, judgeListing, type Seen, seenOf } from './ruleset-look.ts';
 import { SocketAbility, withoutSockets } from './socket-rules.ts';
+import { listTable } from './standing-nft.ts';
 
 const LIMIT_MS = 30_000;
-/** Between requests for a neighbour's address; the kernel's own is a second. */
-const RESOLUTION_EVERY_MS = 100;
+/** Between requests for a neighbour's address, ms, and how many of them before it counts as gone; the kernel's own are a second and 3. */
+const RESOLUTION: Readonly<Record<string, number>> = {
+  ...{ retrans_time_ms: 100, mcast_solicit: 30, ucast_solicit: 30 },
+};
 /** Between two looks at what nothing tells of; what the kernel tells of is looked at at once. */
 export const LOOK_EVERY_MS = 10_000;
 /** Between two looks at how full the kernel's table of connections is: two numbers, as long as there is room. */
@@ -146,40 +150,32 @@ export class NftHostNetwork implements HostNetwork {
   }
 
   /** Looks whether all is as it was made, by this agent or the one before it, and makes it so. @returns whether it was not. */
-  async heal(): Promise<boolean> {
+  async heal(parts: readonly KernelPart[] = KERNEL_PARTS): Promise<boolean> {
     const found = (await this.#options.kept?.found()) ?? null;
     this.#wanted ??= found;
     const part = this.#wanted;
     if (part === null) return this.#closeUnknown();
-    const [rules, links] = await Promise.all([
-      this.#healRules(part),
-      this.#runner.run('links', () => this.#alignLinks(this.#wanted ?? part)),
-    ]);
-    if (links.missing.length > 0) this.#options.onMissing?.(links.missing);
-    return rules || links.changed;
+    const healed = await Promise.all(
+      parts.map((each) => (each === 'rules' ? this.#healRules(part) : this.#healLinks(part))),
+    );
+    return healed.includes(true);
   }
 
-  /** Looks again and again, and when `changed` says that something has changed. @returns what ends it. */
-  watch(clock: Clock, changed: (listener: () => void) => () => void): () => void {
-    const once = async () => {
+  /** Looks again and again, and at what `changed` says has changed. @returns what ends it. */
+  watch(clock: Clock, changed: (listener: (part: KernelPart) => void) => () => void): () => void {
+    const once = async (part: KernelPart) => {
       try {
-        if (await this.heal()) this.#options.log.info({}, 'networks of guests were put right');
+        if (await this.heal([part])) this.#options.log.info({ part }, 'networks of guests were put right');
       } catch (error) {
-        this.#options.log.warn({ err: error }, 'networks of guests could not be looked at; trying again');
+        this.#options.log.warn(
+          { err: error, part },
+          'networks of guests could not be looked at; trying again',
+        );
       }
     };
-    // However much changes at a time: one look, and one more for what has changed meanwhile.
-    let isLooking = false;
-    let isAsked = false;
+    const looks = { rules: coalesced(() => once('rules')), links: coalesced(() => once('links')) };
     const look = async () => {
-      isAsked = true;
-      if (isLooking) return;
-      isLooking = true;
-      while (isAsked) {
-        isAsked = false;
-        await once();
-      }
-      isLooking = false;
+      await Promise.all(KERNEL_PARTS.map((part) => looks[part]()));
     };
     const lookedAt = (work: () => Promise<boolean>, problem: string) => async () => {
       await work().catch((error: unknown) => this.#options.log.warn({ err: error }, problem));
@@ -196,7 +192,7 @@ export class NftHostNetwork implements HostNetwork {
       repeat(clock, LOOK_EVERY_MS, look, 'later'),
       repeat(clock, CONNECTIONS_EVERY_MS, lookAtConnections, 'later'),
       repeat(clock, RESOLVERS_EVERY_MS, lookAtResolvers, 'later'),
-      changed(() => void look()),
+      changed((part) => void looks[part]()),
     ];
     return () => {
       for (const stop of stops) stop();
@@ -216,11 +212,10 @@ export class NftHostNetwork implements HostNetwork {
 
   async hastenResolution(bridge: string): Promise<void> {
     await Promise.all(
-      ['ipv4', 'ipv6'].map((family) =>
-        writeFile(
-          `/proc/sys/net/${family}/neigh/${bridge}/retrans_time_ms`,
-          String(RESOLUTION_EVERY_MS),
-        ).catch(() => undefined),
+      ['ipv4', 'ipv6'].flatMap((family) =>
+        Object.entries(RESOLUTION).map(([name, value]) =>
+          writeFile(`/proc/sys/net/${family}/neigh/${bridge}/${name}`, String(value)).catch(() => undefined),
+        ),
       ),
     );
   }
@@ -274,6 +269,14 @@ export class NftHostNetwork implements HostNetwork {
       this.#options.log.info({ err: error }, 'rules are not as they were written; all are written anew');
       return false;
     }
+  }
+
+  async #healLinks(part: RouterPart): Promise<boolean> {
+    const links = await this.#runner.run('links', () => this.#alignLinks(this.#wanted ?? part));
+    if (links.missing.length > 0) this.#options.onMissing?.(links.missing);
+    // What of this host no guest reaches goes with its links.
+    const isWritten = await this.#runner.run('rules', () => this.#writeRules(this.#wanted ?? part));
+    return isWritten || links.changed;
   }
 
   /** Nobody waits for the kernel's list of thousands of rules: what is to be written meanwhile goes before it. */
@@ -352,6 +355,24 @@ export class NftHostNetwork implements HostNetwork {
   }
 }
 
+/** However often it is asked for at a time: done once, and once more for what has changed meanwhile. @returns when it is not asked for any more. */
+function coalesced(work: () => Promise<void>): () => Promise<void> {
+  let running: Promise<void> | null = null;
+  let isAsked = false;
+  const turns = async () => {
+    while (isAsked) {
+      isAsked = false;
+      await work();
+    }
+    running = null;
+  };
+  return () => {
+    isAsked = true;
+    running ??= turns();
+    return running;
+  };
+}
+
 async function nft(args: readonly string[], input?: string): Promise<string> {
   const { stdout } = await exec('nft', args, {
     timeoutMs: LIMIT_MS,
@@ -363,8 +384,6 @@ async function nft(args: readonly string[], input?: string): Promise<string> {
 
 /** The fleet's tables as the kernel has them, without what it counts. */
 async function list(fleet: string): Promise<Blocks> {
-  const tables = await Promise.all(
-    FAMILIES.map((family) => nft(['--stateless', 'list', 'table', family, tableName(fleet)]).catch(() => '')),
-  );
+  const tables = await Promise.all(FAMILIES.map((family) => listTable(family, tableName(fleet))));
   return readBlocks(tables.join('\n'));
 }

@@ -8,6 +8,7 @@ import { GuestConnections } from '../../../agent/network/guest-connections.ts';
 import { KeptPart } from '../../../agent/network/kept-part.ts';
 import { watchKernel } from '../../../agent/network/kernel-monitor.ts';
 import { KernelTunnel, type TunnelSettings } from '../../../agent/network/kernel-tunnel.ts';
+import { observeLinks } from '../../../agent/network/links-observed.ts';
 import { NftHostNetwork } from '../../../agent/network/nft-host-network.ts';
 import type { RouterPart } from '../../../agent/network/router-part.ts';
 import { TunnelAbility } from '../../../agent/network/tunnel-ability.ts';
@@ -79,6 +80,7 @@ type Request = { readonly id: number } & (
   | { readonly do: 'counters'; readonly fleet: string; readonly question: RuleQuestion }
   | { readonly do: 'connections' }
   | { readonly do: 'watch' }
+  | { readonly do: 'look' }
   | { readonly do: 'underlay'; readonly fleet: string; readonly file: string; readonly controller: string }
 );
 
@@ -129,6 +131,8 @@ async function work(request: Request): Promise<unknown> {
       return true;
     case 'problem':
       return addressing?.problem ?? null;
+    case 'look':
+      return observeLinks([]);
     case 'heal':
       return network.heal();
     case 'underlay':
