@@ -1,14 +1,13 @@
 import { networkInterfaces } from 'node:os';
 import { WeftError } from '../kit/errors.ts';
-import { exec } from '../kit/exec.ts';
 import type { RuleCounters, RuleQuestion } from '../protocol/index.ts';
 import { canonical6, is4 } from './addresses.ts';
 import { type Judge, judgeOf, type Pair } from './judge.ts';
 import { tableName } from './names.ts';
 import { elementOf, type OutboundRule, readOutboundRules, rulesFor } from './outbound-rules.ts';
 import type { RouterPart } from './router-part.ts';
+import { askCounting } from './standing-nft.ts';
 
-const LIMIT_MS = 5_000;
 const COUNTED = /counter packets (\d+) bytes (\d+)/g;
 
 type Counted = Pick<RuleCounters, 'packets' | 'bytes'>;
@@ -155,11 +154,8 @@ function countedIn(text: string): Counted | null {
   return counted.length > 0 ? sum(counted) : null;
 }
 
-/** Null: the kernel has no such thing. The words are a shell's to nobody: nft gets them as they are. */
-async function nft(words: readonly string[]): Promise<string | null> {
-  const { stdout, exitCode } = await exec('nft', words, { timeoutMs: LIMIT_MS, okExitCodes: [0, 1] });
-  return exitCode === 0 ? stdout : null;
-}
+/** Null: the kernel has no such thing. */
+const nft = async (words: readonly string[]): Promise<string | null> => (await askCounting(words)) || null;
 
 const allCounted = (text: string): readonly Counted[] =>
   [...text.matchAll(COUNTED)].map(([, packets, bytes]) => ({

@@ -3,8 +3,12 @@ import { exec } from '../../agent/kit/exec.ts';
 import { nodeFlags, type Program } from '../../agent/kit/node-flags.ts';
 import { REPOSITORY } from './layout.ts';
 
-/** Brings `dist/` up to date: hosts run the built programs, as installed ones do. Incremental, a second or two when little changed. */
+/** Set by who has brought `dist/` up to date for all that it begins. */
+const BUILT = 'WEFT_PROGRAMS_BUILT';
+
+/** Brings `dist/` up to date: hosts run the built programs, as installed ones do. Incremental, some seconds when little changed. */
 export async function buildPrograms(): Promise<void> {
+  if (process.env[BUILT] === REPOSITORY) return;
   await exec(
     process.execPath,
     [join(REPOSITORY, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.build.json'],
@@ -14,6 +18,12 @@ export async function buildPrograms(): Promise<void> {
       okExitCodes: [0, 1, 2],
     },
   );
+}
+
+/** Once for all labs of a run of tests. */
+export async function buildProgramsOnce(): Promise<void> {
+  await buildPrograms();
+  process.env[BUILT] = REPOSITORY;
 }
 
 /** The file system of shared pools that forget; @param target the program. */

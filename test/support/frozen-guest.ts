@@ -40,8 +40,8 @@ export class FrozenGuest {
     return guest;
   }
 
-  async ssh(command: string): Promise<string> {
-    return (await this.#weft.ok(['ssh', this.#vmId, '--', command], { timeoutMs: 180_000 })).trim();
+  ssh(command: string): Promise<string> {
+    return this.#weft.inside(this.#vmId, command);
   }
 
   async virsh(...command: readonly string[]): Promise<string> {

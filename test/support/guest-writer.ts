@@ -18,8 +18,8 @@ export class GuestWriter {
     this.#id = id;
   }
 
-  async inside(command: string): Promise<string> {
-    return (await this.#weft.ok(['ssh', this.#id, '--', command])).trim();
+  inside(command: string): Promise<string> {
+    return this.#weft.inside(this.#id, command);
   }
 
   /** Begins a log of its own. One writer at a time. */

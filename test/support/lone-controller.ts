@@ -2,10 +2,11 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { buildPrograms, program as programOf } from '../lab/build.ts';
 import { REPOSITORY } from '../lab/layout.ts';
 import { freePort } from './free-port.ts';
 import { waitFor } from './wait-for.ts';
-import { Weft } from './weft.ts';
+import { BUILT_COMMAND, Weft } from './weft.ts';
 
 /** A real controller without hosts, on loopback, and the real command line beside it. */
 export class LoneController {
@@ -15,17 +16,19 @@ export class LoneController {
 
   private constructor(folder: string, process: ChildProcess) {
     this.folder = folder;
-    this.weft = new Weft(join(folder, 'config.yaml'));
+    this.weft = new Weft(join(folder, 'config.yaml'), BUILT_COMMAND);
     this.#process = process;
   }
 
   static async start(): Promise<LoneController> {
+    await buildPrograms();
     const folder = await mkdtemp(join(tmpdir(), 'weft-lone-'));
     const [listen, agents] = [await freePort(), await freePort()];
+    const [file = '', ...program] = programOf('controller/main');
     const child = spawn(
-      process.execPath,
+      file,
       [
-        ...['--import', 'tsx', join(REPOSITORY, 'controller/main.ts'), '--state', join(folder, 'state')],
+        ...[...program, '--state', join(folder, 'state')],
         ...['--listen', `127.0.0.1:${listen}`, '--agents', `127.0.0.1:${agents}`],
         ...['--write-client-config', join(folder, 'config.yaml')],
       ],

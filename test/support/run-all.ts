@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os';
+import { buildProgramsOnce } from '../lab/build.ts';
 import { Commands } from './commands.ts';
 import { close, runFast, runVitest, type StageResult } from './stage.ts';
 
@@ -7,6 +8,7 @@ import { close, runFast, runVitest, type StageResult } from './stage.ts';
 process.env.WEFT_RUNS ??= '100';
 const commands = new Commands();
 const results: StageResult[] = [...(await runFast(commands))];
+await buildProgramsOnce();
 // Its tests wait for a good part.
 results.push(await runVitest('contract', ['contract'], commands, [`--maxWorkers=${availableParallelism()}`]));
 results.push(await runVitest('node-libvirt', ['node-libvirt'], commands));

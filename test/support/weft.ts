@@ -1,13 +1,23 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { exec } from '../../agent/kit/exec.ts';
-import { type EndpointRow, type EventRow, type HostRow, WeftClient } from '../../controller/client/index.ts';
+import { runInGuest } from '../../controller/cli/guest-command.ts';
+import {
+  type BackupRow,
+  type Dossier,
+  type EndpointRow,
+  type EventRow,
+  type HostRow,
+  WeftClient,
+} from '../../controller/client/index.ts';
 import { REPOSITORY } from '../lab/layout.ts';
 
 /** Of a checkout: it runs the sources. That takes a processor more than twice as long as what is built. */
 const COMMAND = [join(REPOSITORY, 'controller/cli/weft.mjs')];
 /** As it is installed, built when a lab comes up. */
 export const BUILT_COMMAND = [join(REPOSITORY, 'dist/controller/cli/main.js')];
+
+const INSIDE_LIMIT_MS = 180_000;
 
 /** A row of `weft ps --json`. */
 export interface PsRow {
@@ -81,6 +91,30 @@ export class Weft {
 
   events(): Promise<readonly EventRow[]> {
     return this.#ask((client) => client.listEvents());
+  }
+
+  /** What `weft why` tells of a VM. */
+  dossier(id: string): Promise<Dossier> {
+    return this.#ask((client) => client.dossier(id));
+  }
+
+  /** Those of a machine. */
+  backups(id: string): Promise<readonly BackupRow[]> {
+    const [app, machine] = id.split('/');
+    return this.#ask((client) => client.listBackups(app, machine));
+  }
+
+  /** What a command says inside a guest, by what `weft ssh` does. @throws when it fails, or takes minutes. */
+  async inside(id: string, command: string): Promise<string> {
+    const limit = new Promise<never>((_, reject) => {
+      const late = () => reject(new Error(`${id} did not end within ${INSIDE_LIMIT_MS} ms: ${command}`));
+      setTimeout(late, INSIDE_LIMIT_MS).unref();
+    });
+    const { exitCode, stdout } = await this.#ask((client) =>
+      Promise.race([runInGuest(client, id, command), limit]),
+    );
+    if (exitCode !== 0) throw new Error(`in ${id} this ended with ${exitCode}: ${command}\n${stdout}`);
+    return stdout.trim();
   }
 
   /**

@@ -24,8 +24,7 @@ describe('an application', () => {
     await golden.weft.ok(['delete', app, '--wait'], { timeoutMs: 180_000 });
     await waitUntilNothingIsLeft(golden);
   };
-  const inside = async (id: string, command: string) =>
-    (await golden.weft.ok(['ssh', id, '--', command])).trim();
+  const inside = (id: string, command: string) => golden.weft.inside(id, command);
 
   test('becomes ready VMs on distinct hosts, is reached by SSH, has a whole timeline, and leaves nothing behind', async () => {
     await apply(`

@@ -44,13 +44,12 @@ describe('backups of a machine', () => {
   }, 1_300_000);
   afterAll(() => golden?.down(), 60_000);
 
-  const ssh = async (id: string, command: string) =>
-    (await golden.weft.ok(['ssh', id, '--', command], { timeoutMs: 180_000 })).trim();
+  const ssh = (id: string, command: string) => golden.weft.inside(id, command);
   /** Bytes that nobody can guess, flushed; their digest as the guest computes it. */
   const write = (id: string) =>
     ssh(id, 'dd if=/dev/urandom of=/root/data bs=1M count=12 2>/dev/null && sync && sha256sum </root/data');
   const digest = (id: string) => ssh(id, 'sha256sum </root/data');
-  const backups = (id = DB) => golden.weft.json<Backup[]>(['machine', 'backups', id]);
+  const backups = (id = DB): Promise<readonly Backup[]> => golden.weft.backups(id);
   const backUp = (id = DB, target = 'vault') =>
     golden.weft.json<Backup>(['machine', 'backup', id, '--to', target, '--wait'], { timeoutMs: 300_000 });
   const homeOf = async (id: string) => String(rowOf(await golden.weft.ps(), id).host);

@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import type { VmDetail } from '../../controller/client/index.ts';
 import { buildRecipe, DEFAULT_RECIPE_CACHE } from '../../images/recipes/build-recipe.ts';
 import { tiny } from '../../images/recipes/tiny/recipe.ts';
 import { type GoldenLab, goldenLab, TINY } from '../support/golden-lab.ts';
@@ -10,18 +11,8 @@ const SSH_LIMIT_MS = 30_000;
 const HOST_MEMORY_MIB = 400;
 const MOST_OUTPUT_BYTES = 65_536;
 
-interface Failure {
-  readonly code: string;
-  readonly message: string;
-  readonly remedy?: string;
-  readonly consoleTail?: string;
-}
-interface Why {
-  readonly state: string;
-  readonly incarnation: number;
-  readonly retryAtMs: number | null;
-  readonly failure: Failure | null;
-}
+type Why = VmDetail;
+type Failure = NonNullable<VmDetail['failure']>;
 interface Logs {
   readonly tasks: readonly {
     readonly name: string;
@@ -58,7 +49,7 @@ describe('a guest that goes wrong', () => {
 
   const apply = async (name: string, text: string) =>
     golden.weft.ok(['apply', '-f', await golden.model(text, `${name}.yaml`)]);
-  const why = (id: string) => golden.weft.json<Why>(['why', id]);
+  const why = async (id: string): Promise<Why> => (await golden.weft.dossier(id)).vm;
   const tasks = async (id: string) => (await golden.weft.json<Logs>(['logs', id])).tasks;
   /** Its first failure. It is tried again later, as a new incarnation; what it died of stays. */
   const failed = (id: string) =>

@@ -60,8 +60,7 @@ describe('moving on purpose', () => {
   const events = () => golden.weft.events();
   const readyWorkers = (rows: readonly PsRow[]) =>
     rows.filter((row) => row.role === 'worker' && isReady(row)).length;
-  const inside = async (id: string, command: string) =>
-    (await golden.weft.ok(['ssh', id, '--', command])).trim();
+  const inside = (id: string, command: string) => golden.weft.inside(id, command);
 
   /**
    * What became of the workers meanwhile: each that left had a successor that was ready, and none was made anew without one. Told by

@@ -39,7 +39,7 @@ describe('a backup of a guest with an agent', () => {
   }, 1_300_000);
   afterAll(() => golden?.down(), 60_000);
 
-  const backups = () => golden.weft.json<Backup[]>(['machine', 'backups', LEDGER]);
+  const backups = (): Promise<readonly Backup[]> => golden.weft.backups(LEDGER);
   const backUp = () =>
     golden.weft.json<Backup>(['machine', 'backup', LEDGER, '--to', 'vault', '--wait'], {
       timeoutMs: 300_000,

@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Dossier, VmDetail } from '../../controller/client/index.ts';
 import { buildRecipe, DEFAULT_RECIPE_CACHE } from '../../images/recipes/build-recipe.ts';
 import { tiny } from '../../images/recipes/tiny/recipe.ts';
 import { type GoldenLab, goldenLab, TINY } from '../support/golden-lab.ts';
@@ -21,20 +22,7 @@ const HANG = [
 const HUNGRY =
   'until grep -q "^active" /sys/class/watchdog/watchdog0/state; do sleep 0.5; done; kill -STOP $(pidof watchdog)';
 
-interface Why {
-  readonly state: string;
-  readonly host: string | null;
-  readonly incarnation: number;
-  readonly givenUp: boolean;
-  readonly failedOn: Readonly<Record<string, number>>;
-  readonly failure: { readonly code: string; readonly message: string; readonly consoleTail?: string } | null;
-  readonly restarts: {
-    readonly count: number;
-    readonly host: string;
-    readonly recent: readonly { readonly cause: string; readonly message: string }[];
-    readonly consoleTail?: string;
-  } | null;
-}
+type Why = VmDetail & Pick<Dossier, 'givenUp'>;
 
 /** How each instance of `mends` goes down; it is told so by SSH. */
 const ENDS = [
@@ -93,7 +81,10 @@ describe('a guest that goes down by itself', () => {
 
   const apply = async (name: string, text: string) =>
     golden.weft.ok(['apply', '-f', await golden.model(text, `${name}.yaml`)]);
-  const why = (id: string) => golden.weft.json<Why>(['why', id]);
+  const why = async (id: string): Promise<Why> => {
+    const { vm, givenUp } = await golden.weft.dossier(id);
+    return { ...vm, givenUp };
+  };
   const until = (what: string, id: string, wanted: (row: Why) => boolean, limitMs = 120_000) =>
     waitFor(`${id} ${what}`, () => why(id), wanted, limitMs);
   const isReady = ({ state }: Why) => state === 'ready';

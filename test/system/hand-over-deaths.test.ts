@@ -15,14 +15,6 @@ machines:
 `;
 const ID = 'shop/files';
 
-interface Machine {
-  readonly host: string;
-  readonly state: string;
-  readonly incarnation: number;
-  readonly moveTo: string | null;
-  readonly successor: object | null;
-}
-
 /** Storage that forgets cannot be used here: locks of two hosts' mounts of it know nothing of each other, and hand-overs rely on them. */
 describe('in the middle of a hand-over', () => {
   let golden: GoldenLab;
@@ -45,7 +37,10 @@ describe('in the middle of a hand-over', () => {
   }, 180_000);
   afterAll(() => golden?.down(), 60_000);
 
-  const machine = () => golden.weft.json<Machine>(['why', ID]);
+  const machine = async () => {
+    const { state, host, moveTo = null, successor = null } = (await golden.weft.dossier(ID)).vm;
+    return { state, host: String(host), moveTo, successor };
+  };
   const virsh = async (host: string, ...command: string[]) =>
     (
       await golden.lab.exec(host, ['virsh', '--connect', 'qemu:///system', ...command], {

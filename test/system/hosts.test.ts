@@ -21,8 +21,7 @@ describe('when a host loses power', () => {
     await golden.weft.ok(['apply', '-f', await golden.model(MODEL), '--wait'], { timeoutMs: 400_000 });
   }, 1_300_000);
   afterAll(() => golden?.down(), 60_000);
-  const inside = async (id: string, command: string) =>
-    (await golden.weft.ok(['ssh', id, '--', command])).trim();
+  const inside = (id: string, command: string) => golden.weft.inside(id, command);
   const workers = (rows: readonly PsRow[]) => rows.filter((row) => row.role === 'worker');
 
   test('its instances reappear elsewhere, fresh; its machine waits as unknown and comes back with its data', async () => {

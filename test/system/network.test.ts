@@ -57,8 +57,7 @@ describe('the network of two applications', () => {
     guests = await guestsOf(api, ['north', 'south']);
   }, 1_300_000);
   afterAll(() => golden?.down(), 60_000);
-  const inside = async (id: string, command: string) =>
-    (await golden.weft.ok(['ssh', id, '--', command])).trim();
+  const inside = (id: string, command: string) => golden.weft.inside(id, command);
   const guest = (id: string): PlacedGuest => {
     const found = guests.find((each) => each.id === id);
     if (!found) throw new Error(`there is no guest ${id}`);

@@ -34,8 +34,7 @@ beforeAll(async () => {
 }, 900_000);
 afterAll(() => golden?.down(), 60_000);
 
-const inside = async (id: string, command: string) =>
-  (await golden.weft.ok(['ssh', id, '--', command])).trim();
+const inside = (id: string, command: string) => golden.weft.inside(id, command);
 
 async function fromReadme(): Promise<{ importArguments: string[]; model: string }> {
   const text = await readFile(join(REPOSITORY, 'README.md'), 'utf8');
