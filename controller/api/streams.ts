@@ -4,6 +4,7 @@ import type { WebSocket } from 'ws';
 import { z } from 'zod';
 import { WeftError } from '../../agent/kit/errors.ts';
 import { untilReady } from '../../agent/kit/ssh-ready.ts';
+import { reasonOf } from '../fleet/pending-streams.ts';
 import { secretsOfVm } from '../fleet/vm-secrets.ts';
 import type { VmRecord } from '../model/records.ts';
 import type { ApiContext } from './context.ts';
@@ -153,7 +154,8 @@ async function connect(
   try {
     await ready;
   } catch (error) {
-    throw new WeftError('guest-unreachable', `no SSH to ${vm.id}: ${(error as Error).message}`, {
+    const why = reasonOf(line) ?? (error as Error).message;
+    throw new WeftError('guest-unreachable', `no SSH to ${vm.id}: ${why}`, {
       remedy: `Look at its state and its console: weft why ${vm.id}; weft console ${vm.id}`,
     });
   }

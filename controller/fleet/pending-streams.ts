@@ -11,6 +11,12 @@ interface Pending {
 }
 
 const DIAL_LIMIT_MS = 10_000;
+/** What a host says with it when it lets go of a stream because something failed (RFC 6455, section 7.4.1). */
+const FAILED = 1011;
+const reasons = new WeakMap<Duplex, string>();
+
+/** What has failed, where a host has let go of a stream for that and has said what. It is a text of that host's, on one line. */
+export const reasonOf = (stream: Duplex): string | null => reasons.get(stream) ?? null;
 
 /** Streams that were asked for and that the host has not dialled yet. */
 export class PendingStreams {
@@ -46,6 +52,10 @@ export class PendingStreams {
     this.#pending.delete(streamId);
     pending.cancel();
     const stream = createWebSocketStream(socket);
+    socket.once('close', (code, reason) => {
+      const text = reason.toString('utf8').replace(/\p{C}/gu, ' ').trim();
+      if (code === FAILED && text !== '') reasons.set(stream, text);
+    });
     // Its end is the connection's: whoever waits for it to close, as SSH does when a guest dies, must not wait for ever.
     stream.once('end', () => stream.destroy());
     pending.resolve(stream);

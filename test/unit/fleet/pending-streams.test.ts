@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import WebSocket, { WebSocketServer } from 'ws';
 import { VirtualClock } from '../../../agent/kit/virtual-clock.ts';
-import { PendingStreams } from '../../../controller/fleet/pending-streams.ts';
+import { PendingStreams, reasonOf } from '../../../controller/fleet/pending-streams.ts';
 
 let server: WebSocketServer;
 beforeEach(async () => {
@@ -39,4 +39,20 @@ test('a stream whose host lets go of it closes, after all that was said, also fo
   await closed;
   expect(said).toEqual(['yes']);
   expect(stream.destroyed).toBe(true);
+  expect(reasonOf(stream)).toBe('read ECONNRESET');
+});
+
+test('only a host that says that something failed has said why, and on one line', async () => {
+  for (const [code, said, why] of [
+    [1000, 'it is over', null],
+    [1011, '', null],
+    [1011, 'connect\nECONNREFUSED \u001b[2J10.0.0.1:22', 'connect ECONNREFUSED  [2J10.0.0.1:22'],
+  ] as const) {
+    const { host, stream } = await dialled();
+    stream.resume();
+    const closed = once(stream, 'close');
+    host.close(code, said);
+    await closed;
+    expect(reasonOf(stream)).toBe(why);
+  }
 });
