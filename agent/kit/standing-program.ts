@@ -1,6 +1,7 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import type { Socket } from 'node:net';
 import { WeftError } from './errors.ts';
+import { ExclusiveRunner } from './exclusive-runner.ts';
 
 export interface StandingOptions {
   readonly env?: Readonly<Record<string, string>>;
@@ -32,7 +33,7 @@ export class StandingProgram {
   #said = '';
   #asked = 0;
   #pending: Pending | null = null;
-  #turns: Promise<unknown> = Promise.resolve();
+  readonly #turns = new ExclusiveRunner();
   #hasAnswered = false;
   #isUnable = false;
 
@@ -51,17 +52,21 @@ export class StandingProgram {
    * @throws WeftError `command-failed` or `timeout`: it has been ended, and the next question begins it anew.
    */
   ask(question: string, isWhole: (said: string) => boolean): Promise<string> {
-    const turn = this.#turns.then(() => this.#turn(question, isWhole));
-    this.#turns = turn.catch(() => undefined);
-    return turn;
+    return this.#turns.run('turn', () => this.#turn(question, isWhole));
+  }
+
+  /** The same; where it gives no answer, `once` does: as if there were no program that stays. */
+  async askOr(
+    once: () => Promise<string>,
+    question: string,
+    isWhole: (said: string) => boolean,
+  ): Promise<string> {
+    return this.#isUnable ? once() : this.ask(question, isWhole).catch(once);
   }
 
   /** What it remembers is gone with it. Whoever asks now has no answer; the next question begins it anew. */
   end(): void {
-    const child = this.#child;
-    this.#child = null;
-    child?.kill('SIGKILL');
-    this.#fail('was ended');
+    this.#drop(this.#failure('was ended'));
   }
 
   #turn(question: string, isWhole: (said: string) => boolean): Promise<string> {
@@ -72,13 +77,9 @@ export class StandingProgram {
     this.#asked++;
     hold(child, true);
     return new Promise<string>((resolve, reject) => {
-      const timer = setTimeout(() => {
-        this.#pending?.failed(
-          new WeftError('timeout', `${this.#name} did not answer within ${this.#options.timeoutMs} ms`),
-        );
-        this.#isUnable ||= !this.#hasAnswered;
-        this.end();
-      }, this.#options.timeoutMs);
+      const { timeoutMs } = this.#options;
+      const late = new WeftError('timeout', `${this.#name} did not answer within ${timeoutMs} ms`);
+      const timer = setTimeout(() => this.#giveUp(late), timeoutMs);
       const over = () => {
         clearTimeout(timer);
         hold(child, false);
@@ -126,15 +127,22 @@ export class StandingProgram {
   }
 
   #lose(child: Child, why: string): void {
-    if (child !== this.#child) return;
-    this.#isUnable ||= !this.#hasAnswered;
-    this.#child = null;
-    child.kill('SIGKILL');
-    this.#fail(why);
+    if (child === this.#child) this.#giveUp(this.#failure(why));
   }
 
-  #fail(why: string): void {
-    this.#pending?.failed(new WeftError('command-failed', `${this.#name} ${why}`));
+  #giveUp(error: WeftError): void {
+    this.#isUnable ||= !this.#hasAnswered;
+    this.#drop(error);
+  }
+
+  #drop(error: WeftError): void {
+    this.#child?.kill('SIGKILL');
+    this.#child = null;
+    this.#pending?.failed(error);
+  }
+
+  #failure(why: string): WeftError {
+    return new WeftError('command-failed', `${this.#name} ${why}`);
   }
 
   get #name(): string {

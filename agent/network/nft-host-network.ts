@@ -5,6 +5,7 @@ import { ExclusiveRunner } from '../kit/exclusive-runner.ts';
 import { exec } from '../kit/exec.ts';
 import { exists } from '../kit/exists.ts';
 import type { Logger } from '../kit/log.ts';
+import { Passes } from '../kit/passes.ts';
 import { repeat } from '../kit/repeat.ts';
 import type { RuleCounters, RuleQuestion } from '../protocol/index.ts';
 import { areOurs } from './bridge-ports.ts';
@@ -173,9 +174,14 @@ export class NftHostNetwork implements HostNetwork {
         );
       }
     };
-    const looks = { rules: coalesced(() => once('rules')), links: coalesced(() => once('links')) };
+    const isOver = () => false;
+    const looks = {
+      rules: new Passes(() => once('rules'), isOver),
+      links: new Passes(() => once('links'), isOver),
+    };
     const look = async () => {
-      await Promise.all(KERNEL_PARTS.map((part) => looks[part]()));
+      for (const part of KERNEL_PARTS) looks[part].wake();
+      await Promise.all(KERNEL_PARTS.map((part) => looks[part].running));
     };
     const lookedAt = (work: () => Promise<boolean>, problem: string) => async () => {
       await work().catch((error: unknown) => this.#options.log.warn({ err: error }, problem));
@@ -192,7 +198,7 @@ export class NftHostNetwork implements HostNetwork {
       repeat(clock, LOOK_EVERY_MS, look, 'later'),
       repeat(clock, CONNECTIONS_EVERY_MS, lookAtConnections, 'later'),
       repeat(clock, RESOLVERS_EVERY_MS, lookAtResolvers, 'later'),
-      changed((part) => void looks[part]()),
+      changed((part) => looks[part].wake()),
     ];
     return () => {
       for (const stop of stops) stop();
@@ -353,24 +359,6 @@ export class NftHostNetwork implements HostNetwork {
     );
     return (await this.#sockets.look(this.#now())) ? ruleset : withoutSockets(ruleset);
   }
-}
-
-/** However often it is asked for at a time: done once, and once more for what has changed meanwhile. @returns when it is not asked for any more. */
-function coalesced(work: () => Promise<void>): () => Promise<void> {
-  let running: Promise<void> | null = null;
-  let isAsked = false;
-  const turns = async () => {
-    while (isAsked) {
-      isAsked = false;
-      await work();
-    }
-    running = null;
-  };
-  return () => {
-    isAsked = true;
-    running ??= turns();
-    return running;
-  };
 }
 
 async function nft(args: readonly string[], input?: string): Promise<string> {

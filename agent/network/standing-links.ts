@@ -19,9 +19,8 @@ class Asked {
   /** @returns a document for each question. @throws WeftError `command-failed`, `timeout`. */
   async ask(...questions: readonly string[]): Promise<readonly unknown[]> {
     const input = `${questions.join('\n')}\n`;
-    const said = this.#standing.isUnable
-      ? await this.#once(input)
-      : await this.#standing.ask(input, isAnswered(questions.length)).catch(() => this.#once(input));
+    const once = () => this.#once(input);
+    const said = await this.#standing.askOr(once, input, isAnswered(questions.length));
     return said.split('\n', questions.length).map((line) => JSON.parse(line) as unknown);
   }
 
@@ -54,13 +53,11 @@ export class StandingLinks {
 
   /** Addresses, permanent neighbours, routes, those of IPv6, and forwards. @param linksOf of the first. */
   async all<T extends NumberedLink>(has6: boolean, linksOf: (document: unknown) => readonly T[]) {
-    const first = await this.#once(has6, linksOf);
-    if (!this.#isStale(first.links)) return first;
+    const before = this.#names;
+    const first = await this.#look(has6, linksOf);
+    if (!isStale(before, this.#names)) return first;
     for (const each of [this.#ip, this.#ip6, this.#bridge]) each.forget();
-    this.#names = new Map();
-    const again = await this.#once(has6, linksOf);
-    this.#isStale(again.links);
-    return again;
+    return this.#look(has6, linksOf);
   }
 
   /** Addresses name their devices by what the kernel says with them. */
@@ -75,22 +72,21 @@ export class StandingLinks {
     return document;
   }
 
-  async #once<T>(has6: boolean, linksOf: (document: unknown) => readonly T[]) {
+  async #look<T extends NumberedLink>(has6: boolean, linksOf: (document: unknown) => readonly T[]) {
     const [[addresses, neighbours, routes], [routes6 = []], [forwards]] = await Promise.all([
       this.#ip.ask('address show', 'neigh show nud permanent', 'route show'),
       has6 ? this.#ip6.ask('route show') : [],
       this.#bridge.ask('fdb show'),
     ]);
-    return { links: linksOf(addresses), neighbours, routes, routes6, forwards };
-  }
-
-  #isStale(links: readonly NumberedLink[]): boolean {
-    const names = new Map(links.map(({ ifindex, ifname }) => [ifindex, ifname]));
-    const isStale = [...this.#names].some(([number, name]) => names.get(number) !== name);
-    this.#names = names;
-    return isStale;
+    const links = linksOf(addresses);
+    this.#names = new Map(links.map(({ ifindex, ifname }) => [ifindex, ifname]));
+    return { links, neighbours, routes, routes6, forwards };
   }
 }
+
+/** Whether a device that was seen has gone, or is called otherwise. */
+const isStale = (before: ReadonlyMap<number, string>, now: ReadonlyMap<number, string>): boolean =>
+  [...before].some(([number, name]) => now.get(number) !== name);
 
 /** Of this process: it has one network. */
 export const standingLinks = new StandingLinks();

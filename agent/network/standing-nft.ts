@@ -1,10 +1,9 @@
 import { exec } from '../kit/exec.ts';
 import { StandingProgram } from '../kit/standing-program.ts';
 
-const LIMIT_MS = 30_000;
 /** Asked behind each question: what it says stands by itself, and says that the answer was whole. */
 const LAST = 'describe udp dport';
-const ENDS = /(?:^|\n)payload expression, [^\n]*\n$/;
+const ENDS = /(^|\n)payload expression, [^\n]*\n$/;
 /** No longer than that: nobody looks through a list of thousands again with each piece of it. */
 const TAIL = 256;
 const isWhole = (said: string) => ENDS.test(said.slice(-TAIL));
@@ -15,39 +14,40 @@ const isWhole = (said: string) => ENDS.test(said.slice(-TAIL));
  */
 class StandingNft {
   readonly #options: readonly string[];
+  readonly #timeoutMs: number;
   readonly #standing: StandingProgram;
 
-  constructor(...options: readonly string[]) {
+  constructor(timeoutMs: number, ...options: readonly string[]) {
     this.#options = options;
+    this.#timeoutMs = timeoutMs;
     this.#standing = new StandingProgram(['nft', ...options, '--interactive'], {
-      ...{ env: { HOME: '/nonexistent' }, timeoutMs: LIMIT_MS, questions: 3_000 },
+      ...{ env: { HOME: '/nonexistent' }, timeoutMs, questions: 3_000 },
     });
   }
 
-  /** @param words of one command. @returns what it says; empty: the kernel has no such thing, or it cannot be read. */
+  /** @param words of one command. @returns what it says; empty: the kernel has no such thing. @throws WeftError `command-failed`, `timeout`. */
   async ask(...words: readonly string[]): Promise<string> {
     const command = words.join(' ');
+    const once = () => this.#once(words);
     // One line is one answer.
-    if (!this.#standing.isUnable && !/[\n;]/.test(command))
-      try {
-        const said = await this.#standing.ask(`${command}\n${LAST}\n`, isWhole);
-        return `${said.slice(0, -TAIL)}${said.slice(-TAIL).replace(ENDS, '\n')}`.replace(/^\n$/, '');
-      } catch {
-        // It is asked as if there were none that stays.
-      }
-    return exec('nft', [...this.#options, ...words], { timeoutMs: LIMIT_MS }).then(
-      ({ stdout }) => stdout,
-      () => '',
-    );
+    if (/[\n;]/.test(command)) return once();
+    const said = await this.#standing.askOr(once, `${command}\n${LAST}\n`, isWhole);
+    return `${said.slice(0, -TAIL)}${said.slice(-TAIL).replace(ENDS, '$1')}`;
+  }
+
+  async #once(words: readonly string[]): Promise<string> {
+    const options = { timeoutMs: this.#timeoutMs, okExitCodes: [0, 1] };
+    const { stdout, exitCode } = await exec('nft', [...this.#options, ...words], options);
+    return exitCode === 0 ? stdout : '';
   }
 }
 
-const tables = new StandingNft('--stateless');
-const counters = new StandingNft();
+const tables = new StandingNft(30_000, '--stateless');
+const counters = new StandingNft(5_000);
 
-/** A table as the kernel has it, without what it counts; empty: there is none. */
+/** A table as the kernel has it, without what it counts; empty: there is none, or it cannot be read. */
 export const listTable = (family: string, name: string): Promise<string> =>
-  tables.ask('list', 'table', family, name);
+  tables.ask('list', 'table', family, name).catch(() => '');
 
 /** With what it counts. @param words `list chain …`, `get element …`. @returns empty: there is no such thing. */
 export const askCounting = (words: readonly string[]): Promise<string> => counters.ask(...words);

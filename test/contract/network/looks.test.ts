@@ -1,8 +1,9 @@
-import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { exec } from '../../../agent/kit/exec.ts';
 import type { ObservedLinks } from '../../../agent/network/links-observed.ts';
+import { commandsIn } from '../../support/namespace-processes.ts';
+import { waitFor } from '../../support/wait-for.ts';
 import { Worker } from './worker.ts';
 
 const LIMIT_MS = 60_000;
@@ -18,15 +19,8 @@ const ways = ({ routes }: ObservedLinks) => routes.map(({ to, device }) => `${to
 
 /** Pids of the programs that are asked, by what each is. */
 async function standing(): Promise<ReadonlyMap<string, number>> {
-  const { stdout } = await exec('ip', ['netns', 'pids', namespace], { timeoutMs: LIMIT_MS });
-  const pids = stdout.split('\n').filter(Boolean).map(Number);
-  const lines = await Promise.all(
-    pids.map(async (pid) => {
-      const text = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
-      return [text.split('\0').join(' ').trim(), pid] as const;
-    }),
-  );
-  return new Map(lines.filter(([line]) => /^(ip|bridge) .*-batch/.test(line)));
+  const asked = [...(await commandsIn(namespace))].filter(([, line]) => /^(ip|bridge) .*-batch/.test(line));
+  return new Map(asked.map(([pid, line]) => [line, pid]));
 }
 
 async function link(device: string, address: string, address6: string): Promise<void> {
@@ -84,7 +78,6 @@ test('they are begun anew when somebody kills them, and end with who asks them',
   expect([...after.keys()].sort()).toEqual([...before.keys()].sort());
   expect(new Set([...after.values(), ...before.values()]).size).toBe(6);
   await worker.end();
-  const endMs = Date.now() + LIMIT_MS;
-  while ((await standing()).size > 0 && Date.now() < endMs) await new Promise((go) => setTimeout(go, 50));
-  expect(await standing()).toEqual(new Map());
+  const left = await waitFor('all to end', standing, ({ size }) => size === 0, LIMIT_MS, 50);
+  expect(left).toEqual(new Map());
 });

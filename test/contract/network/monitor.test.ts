@@ -1,8 +1,7 @@
-import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { exec } from '../../../agent/kit/exec.ts';
-import { endAll } from '../../support/namespace-processes.ts';
+import { commandsIn, endAll } from '../../support/namespace-processes.ts';
 import { waitFor } from '../../support/wait-for.ts';
 import { Worker } from './worker.ts';
 
@@ -11,12 +10,7 @@ const namespace = `wnm${process.pid}`;
 let router: Worker;
 
 /** Programs that run in the namespace, which has nothing to write of: nothing changes in it. */
-async function programs(): Promise<readonly string[]> {
-  const { stdout } = await exec('ip', ['netns', 'pids', namespace], { timeoutMs: LIMIT_MS });
-  const lines = stdout.split('\n').filter(Boolean);
-  const read = lines.map((pid) => readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => ''));
-  return (await Promise.all(read)).map((line) => line.split('\0').join(' ').trim()).filter(Boolean);
-}
+const programs = async () => [...(await commandsIn(namespace)).values()];
 
 beforeAll(async () => {
   await exec('ip', ['netns', 'add', namespace], { timeoutMs: LIMIT_MS });
