@@ -19,6 +19,7 @@
       'native/stream.cc',
       'native/typed-parameters.cc',
       'native/value.cc',
+      'native/wake-up-guard.cc',
       'native/worker-pool.cc',
     ],
     'include_dirs': ['<!(node -p "require(\'node-addon-api\').include_dir")'],

@@ -1,7 +1,7 @@
-#include <dlfcn.h>
-
 #include <algorithm>
 #include <vector>
+
+#include "glib-original.h"
 
 /**
  * A remedy for CVE-2024-4418, which libvirt's client has before 10.4 (Debian 12 has 9.0): a thread that waits for an
@@ -9,10 +9,8 @@
  * behind. A later wait of another thread on the same connection runs it and writes where that stack was. It takes several
  * calls at once on a connection that is lost, so programs with threads meet it.
  *
- * libvirt calls these two functions of GLib's through the dynamic linker, which looks in this addon before it looks in
- * GLib, as the addon is what brought libvirt into the process. What a thread gave to a context is taken out of it when that
- * thread's wait is over, which is what libvirt itself does since 10.4. With a fixed libvirt this changes nothing: what was
- * destroyed already is destroyed once more, which GLib allows.
+ * What a thread gave to a context is taken out of it when that thread's wait is over, which is what libvirt itself does since
+ * 10.4. With a fixed libvirt this changes nothing: what was destroyed already is destroyed once more, which GLib allows.
  */
 
 extern "C" {
@@ -25,10 +23,7 @@ __attribute__((visibility("default"))) void g_main_loop_run(_GMainLoop* loop);
 
 namespace {
 
-template <typename Function>
-Function* Original(const char* name) {
-  return reinterpret_cast<Function*>(dlsym(RTLD_NEXT, name));
-}
+using weft::glib::Original;
 
 void Release(_GSource* source) {
   static auto* const unref = Original<void(_GSource*)>("g_source_unref");

@@ -63,8 +63,8 @@ test('the top of a disk goes along while the guest runs, and the guest waits the
       migrationUri: `unix://${there.folder}/memory.sock`,
       disksUri: `unix://${there.folder}/disks.sock`,
       migrateDisks: ['vda'],
-      // Slow enough to be seen in the middle: libvirt answers nobody while it begins.
-      bandwidthMiBps: 4n,
+      // Slow enough to be seen in the middle.
+      bandwidthMiBps: 8n,
       destinationXml: change(await domain.getXML(DomainXmlFlag.MIGRATABLE | DomainXmlFlag.SECURE)),
       persistentXml: change(
         await domain.getXML(DomainXmlFlag.INACTIVE | DomainXmlFlag.MIGRATABLE | DomainXmlFlag.SECURE),

@@ -16,6 +16,8 @@ export interface PrivateLibvirtOptions {
   readonly name: string;
   /** The other daemon whose network this one shares, so that their QEMUs reach each other on loopback. */
   readonly beside?: PrivateLibvirt;
+  /** Between keep-alives of the daemon's to its clients; libvirt's own 5 where it is left out, and none at -1. */
+  readonly keepAliveSeconds?: number;
 }
 
 /**
@@ -27,9 +29,9 @@ export class PrivateLibvirt {
   readonly #process: ChildProcess;
   readonly #init: number;
 
-  static async start({ name, beside }: PrivateLibvirtOptions): Promise<PrivateLibvirt> {
+  static async start({ name, beside, keepAliveSeconds = 5 }: PrivateLibvirtOptions): Promise<PrivateLibvirt> {
     const folder = await mkdtemp(join(tmpdir(), `node-libvirt-${name}-`));
-    await prepareFolder(folder);
+    await prepareFolder(folder, keepAliveSeconds);
     const enter =
       beside === undefined
         ? ['unshare', '--net']
@@ -122,7 +124,7 @@ export class PrivateLibvirt {
   }
 }
 
-async function prepareFolder(folder: string): Promise<void> {
+async function prepareFolder(folder: string, keepAliveSeconds: number): Promise<void> {
   await mkdir(join(folder, 'run'));
   await mkdir(join(folder, 'var/cache'), { recursive: true });
   await cp('/etc/libvirt', join(folder, 'etc/libvirt'), { recursive: true, verbatimSymlinks: true });
@@ -132,6 +134,7 @@ async function prepareFolder(folder: string): Promise<void> {
     `host_uuid = "${crypto.randomUUID()}"`,
     'auth_unix_rw = "none"',
     'unix_sock_rw_perms = "0700"',
+    `keepalive_interval = ${keepAliveSeconds}`,
   ];
   await writeFile(join(folder, 'etc/libvirt/libvirtd.conf'), `${settings.join('\n')}\n`);
   await writeFile(
