@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
 import { Commands } from './commands.ts';
+import { failuresOf, type VitestReport } from './vitest-report.ts';
 
 const repository = resolve(import.meta.dirname, '../..');
 const bin = (name: string) => join(repository, 'node_modules/.bin', name);
@@ -18,6 +19,8 @@ export interface StageResult {
   readonly ok: boolean;
   readonly ms: number;
   readonly counts: Counts;
+  /** What failed, each by its file, its name and the first line of why; for the end of the output, far from where it happened. */
+  readonly failures?: readonly string[];
 }
 
 /** Beside what is installed: it goes with that, and is in no commit. */
@@ -95,11 +98,7 @@ export async function runVitest(
     'show',
   );
   const text = await readFile(outputFile, 'utf8').catch(() => '{}');
-  const result = JSON.parse(text) as {
-    numPassedTests?: number;
-    numFailedTests?: number;
-    numPendingTests?: number;
-  };
+  const result = JSON.parse(text) as VitestReport;
   const counts = {
     passed: result.numPassedTests ?? 0,
     failed: result.numFailedTests ?? 0,
@@ -111,6 +110,7 @@ export async function runVitest(
     ok,
     ms: Date.now() - startedMs,
     counts: ok || counts.failed > 0 ? counts : { ...counts, failed: 1 },
+    failures: failuresOf(result, repository),
   });
 }
 
@@ -118,7 +118,10 @@ export async function runVitest(
 export function close(results: readonly StageResult[]): number {
   const sum = (key: keyof Counts) => results.reduce((total, each) => total + each.counts[key], 0);
   process.stdout.write('\n');
-  for (const each of results) process.stdout.write(line(each));
+  for (const each of results) {
+    process.stdout.write(line(each));
+    for (const failure of each.failures ?? []) process.stdout.write(`       ${failure}\n`);
+  }
   const skipped = sum('skipped');
   process.stdout.write(
     `\n${sum('passed')} passed, ${sum('failed')} failed${skipped > 0 ? `, ${skipped} skipped` : ''}\n`,
