@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { ApplicationRecord, EventRecord, HostRecord, VmRecord } from '../model/records.ts';
 import type { ApiContext } from './context.ts';
+import { isAbout } from './event-subject.ts';
 import { hostRow, vmRow } from './rows.ts';
 import { document } from './schemas.ts';
 import type { Api } from './server.ts';
@@ -12,25 +13,37 @@ export function eventRoutes(api: Api, { store, fleet }: ApiContext): void {
     {
       schema: {
         description: 'The event log; with Accept: text/event-stream also what is yet to happen.',
-        querystring: z.object({ after: z.coerce.number().int().min(0).default(0) }),
+        querystring: z.object({
+          after: z.coerce.number().int().min(0).default(0),
+          subject: z
+            .string()
+            .min(1)
+            .max(253)
+            .optional()
+            .describe('Only what is about it: an application with its VMs, app/role, a VM, or a host.'),
+        }),
         response: { 200: z.object({ events: z.array(document) }) },
       },
     },
     async (request, reply) => {
       const last = Number(request.headers['last-event-id'] ?? Number.NaN);
       const after = Number.isInteger(last) ? last : request.query.after;
+      const { subject: asked } = request.query;
+      const isAsked = (event: EventRecord) => asked === undefined || isAbout(event.subject, asked);
       const { entries, revision } = await store.list('events/');
       const events = entries
         .map(({ value }) => value as EventRecord)
-        .filter((event) => event.sequence > after);
+        .filter((event) => event.sequence > after && isAsked(event));
       if (!request.headers.accept?.includes('text/event-stream'))
         return { events: events.map((event) => ({ ...event })) };
       let stop = () => {};
       const sink = openEventStream(reply, () => stop());
       for (const event of events) sink.send('log', event, String(event.sequence));
       stop = store.watch('events/', revision, (changes) => {
-        for (const { value } of changes)
-          if (value !== null) sink.send('log', value, String((value as EventRecord).sequence));
+        for (const { value } of changes) {
+          const event = value as EventRecord | null;
+          if (event !== null && isAsked(event)) sink.send('log', event, String(event.sequence));
+        }
       });
       return reply;
     },

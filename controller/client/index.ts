@@ -291,15 +291,19 @@ export class WeftClient {
     );
   }
 
-  async listEvents(after = 0): Promise<readonly EventRow[]> {
-    return (await this.#transport.json<{ events: readonly EventRow[] }>('GET', `/v1/events?after=${after}`))
-      .events;
+  /** @param subject an application with its VMs, app/role, a VM's id, or a host; null: of all. */
+  async listEvents(after = 0, subject: string | null = null): Promise<readonly EventRow[]> {
+    const path = eventsPath(after, subject);
+    return (await this.#transport.json<{ events: readonly EventRow[] }>('GET', path)).events;
   }
-  followEvents(after = 0): AsyncGenerator<ServerSentEvent> {
-    return this.#transport.events(`/v1/events?after=${after}`);
+  followEvents(after = 0, subject: string | null = null): AsyncGenerator<ServerSentEvent> {
+    return this.#transport.events(eventsPath(after, subject));
   }
   /** Everything as it is, then `synced`, then every change, until the signal. */
   followChanges(signal?: AbortSignal): AsyncGenerator<ServerSentEvent> {
     return this.#transport.events('/v1/changes', signal);
   }
 }
+
+const eventsPath = (after: number, subject: string | null) =>
+  `/v1/events?after=${after}${subject === null ? '' : `&subject=${encode(subject)}`}`;

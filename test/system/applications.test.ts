@@ -1,6 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import type { EventRow } from '../../controller/client/index.ts';
 import { type GoldenLab, goldenLab, TINY } from '../support/golden-lab.ts';
 import { isReady, rowOf, runningQemus, waitUntilNothingIsLeft } from '../support/hosts.ts';
 import { packFolder } from '../support/package.ts';
@@ -49,6 +50,11 @@ roles:
       hosts.map(({ name, state }) => ({ name, state })),
     );
     expect(await golden.weft.json(['events'])).toEqual(expect.arrayContaining([...events]));
+    const ofRole = await golden.weft.json<EventRow[]>(['events', 'crm/web']);
+    expect(ofRole.every(({ subject }) => /^crm\/web-\d$/.test(subject))).toBe(true);
+    expect(ofRole).toEqual(
+      expect.arrayContaining(events.filter(({ subject }) => subject.startsWith('crm/web-'))),
+    );
 
     const failing = await golden.weft.run(['ssh', 'crm/web-1', '--', 'exit 7']);
     expect(failing.exitCode).toBe(7);
@@ -255,12 +261,16 @@ roles:
       ['large', 8081],
     ]) {
       const row = rowOf(rows, `site/${role}-0`);
-      const page = await golden.lab.exec(
-        String(row.host),
-        ['busybox', 'wget', '-q', '-O', '-', `http://${row.address}:${port}/`],
-        { timeoutMs: 20_000 },
-      );
-      expect(page.stdout).toContain(`hello from ${role}`);
+      const own = await inside(`site/${role}-0`, 'ip -6 addr show dev eth0 scope global');
+      const six = /inet6 (\S+)\/64/.exec(own)?.[1];
+      for (const address of [row.address, `[${six}]`]) {
+        const page = await golden.lab.exec(
+          String(row.host),
+          ['busybox', 'wget', '-q', '-O', '-', `http://${address}:${port}/`],
+          { timeoutMs: 20_000 },
+        );
+        expect(page.stdout).toContain(`hello from ${role}`);
+      }
     }
     const large = (command: string) => inside('site/large-0', command);
     expect(await large('cat /run/served; systemctl is-active weft-role')).toBe('site/large-0\nactive');

@@ -1,3 +1,5 @@
+import { SEED_NETWORK } from '../seed-network.ts';
+
 /** Files of our own in the Debian image, path → content. */
 
 /**
@@ -18,28 +20,7 @@ export const DEBIAN_SEED_SCRIPT = `take_seed() {
   mkdir -p $to/run/weft $to/run/sshd $to/root/.ssh
   : >$to/run/weft/seed
 
-  interface=eth0 address='' prefix='' gateway='' dns='' name=''
-  while IFS='=' read -r key value; do
-    case $key in
-      ADDRESS) address=$value ;;
-      PREFIX) prefix=$value ;;
-      GATEWAY) gateway=$value ;;
-      DNS) dns=$value ;;
-      MAC)
-        for candidate in /sys/class/net/*; do
-          read -r found <$candidate/address
-          [ "$found" = "$value" ] && interface=\${candidate##*/}
-        done ;;
-    esac
-  done <$seed/weft/network
-  echo 1 >/proc/sys/net/ipv4/conf/all/arp_notify
-  ip link set lo up
-  if [ -n "$address" ] && [ -n "$prefix" ]; then
-    ip addr add "$address/$prefix" dev "$interface"
-    ip link set "$interface" up
-    [ -n "$gateway" ] && ip route add default via "$gateway"
-  fi
-  if [ -n "$dns" ]; then
+${SEED_NETWORK}  if [ -n "$dns" ]; then
     rm -f $to/etc/resolv.conf
     echo "nameserver $dns" >$to/etc/resolv.conf
   fi

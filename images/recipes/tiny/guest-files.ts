@@ -1,3 +1,5 @@
+import { SEED_NETWORK } from '../seed-network.ts';
+
 /** Text files of the tiny guest, path → content. Programs get mode 0755. */
 
 const INITTAB = `::sysinit:/etc/init.d/boot
@@ -45,41 +47,7 @@ for device in /dev/vdb /dev/sr0; do
   [ -b $device ] && mount -t iso9660 -o ro $device $seed 2>/dev/null && break
 done
 
-interface=eth0 address='' prefix='' gateway='' dns='' address6='' prefix6='' gateway6='' mtu=''
-if [ -f $seed/weft/network ]; then
-  while IFS='=' read -r key value; do
-    case $key in
-      ADDRESS) address=$value ;;
-      PREFIX) prefix=$value ;;
-      GATEWAY) gateway=$value ;;
-      DNS) dns=$value ;;
-      ADDRESS6) address6=$value ;;
-      PREFIX6) prefix6=$value ;;
-      GATEWAY6) gateway6=$value ;;
-      MTU) mtu=$value ;;
-      MAC)
-        for candidate in /sys/class/net/*; do
-          read -r found <$candidate/address
-          [ "$found" = "$value" ] && interface=\${candidate##*/}
-        done ;;
-    esac
-  done <$seed/weft/network
-fi
-# The host learns the address at once, instead of at its next ARP try.
-echo 1 >/proc/sys/net/ipv4/conf/all/arp_notify
-ip link set lo up
-if [ -n "$address" ] && [ -n "$prefix" ]; then
-  [ -n "$mtu" ] && ip link set "$interface" mtu "$mtu"
-  ip addr add "$address/$prefix" dev "$interface"
-  ip link set "$interface" up
-  [ -n "$gateway" ] && ip route add default via "$gateway"
-  if [ -n "$address6" ] && [ -f /proc/sys/net/ipv6/conf/$interface/accept_ra ]; then
-    echo 0 >/proc/sys/net/ipv6/conf/$interface/accept_ra
-    # Nobody else has it: it is used at once.
-    echo 0 >/proc/sys/net/ipv6/conf/$interface/accept_dad
-    ip addr add "$address6/$prefix6" dev "$interface"
-    [ -n "$gateway6" ] && ip -6 route add default via "$gateway6"
-  fi
+${SEED_NETWORK}if [ -n "$address" ] && [ -n "$prefix" ]; then
   [ -n "$dns" ] && echo "nameserver $dns" >/etc/resolv.conf
 else
   ip link set "$interface" up
