@@ -72,7 +72,7 @@ describe('an application behind a public address', () => {
     (await golden.weft.ps('front')).map(({ index, incarnation }) => `web-${index}.${incarnation}`);
 
   beforeAll(async () => {
-    golden = await goldenLab('load-balancer', { publicAddresses: 4, quickDown: true });
+    golden = await goldenLab('load-balancer', { publicAddresses: 4 });
     await applied('/etc', 3);
     vip = (await endpoints())[0]?.addresses[0] ?? '';
   }, 1_300_000);
