@@ -15,8 +15,21 @@ const FUTURE = 'aFieldOfTheFuture';
 
 /** Values that a schema takes, made from its own description: no schema is forgotten when it changes. */
 export function arbitraryOf(schema: z.ZodType): fc.Arbitrary<FramePair> {
-  return fromJsonSchema(z.toJSONSchema(schema, { io: 'input', unrepresentable: 'throw', reused: 'inline' }));
+  const made =
+    madeOf.get(schema) ??
+    fromJsonSchema(z.toJSONSchema(schema, { io: 'input', unrepresentable: 'throw', reused: 'inline' }));
+  madeOf.set(schema, made);
+  return made;
 }
+const madeOf = new WeakMap<z.ZodType, fc.Arbitrary<FramePair>>();
+
+/** Reading a pattern takes far longer than making texts by it, and few patterns are at most places. */
+function matching(pattern: string): fc.Arbitrary<string> {
+  const made = madeBy.get(pattern) ?? fc.stringMatching(new RegExp(pattern));
+  madeBy.set(pattern, made);
+  return made;
+}
+const madeBy = new Map<string, fc.Arbitrary<string>>();
 
 function fromJsonSchema(schema: JsonSchema): fc.Arbitrary<FramePair> {
   const branches = schema.anyOf ?? schema.oneOf;
@@ -85,8 +98,7 @@ function anArray(schema: JsonSchema): fc.Arbitrary<FramePair> {
 
 function aString(schema: JsonSchema): fc.Arbitrary<string> {
   const { pattern, maxLength } = schema;
-  if (pattern !== undefined)
-    return fc.stringMatching(new RegExp(pattern)).filter((text) => text.length <= (maxLength ?? 4_096));
+  if (pattern !== undefined) return matching(pattern).filter((text) => text.length <= (maxLength ?? 4_096));
   return fc.string({ unit: 'binary', maxLength: Math.min(maxLength ?? 24, 24) });
 }
 
