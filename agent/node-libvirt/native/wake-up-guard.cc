@@ -1,13 +1,13 @@
 #include "glib-original.h"
 
 /**
- * A remedy for a wake-up that libvirt's client before 10.0 loses (Debian 12 has 9.0). Of the threads that wait for answers on
+ * A remedy for a wake-up that libvirt's client loses (seen with Debian 12's 9.0). Of the threads that wait for answers on
  * one connection one runs the loop that reads and writes for all; a thread with a new call tells that loop to end, so that the
  * call is sent. The loop's thread lets go of the connection's lock a moment before it runs, and a loop that does not run yet
  * takes no notice of being ended: the call then stays unsent until something else comes in, at worst the next keep-alive.
  *
- * Told by another thread, a loop is ended from within here, by a source that waits in its context for the next run, which is
- * what libvirt itself does since. A loop that is ended once too often looks for work and runs again.
+ * Told by another thread, a loop is ended from within here, by a source that waits in its context for the next run. A loop
+ * that is ended once too often looks for work and runs again; a libvirt that loses nothing loses nothing by it.
  */
 
 extern "C" {
