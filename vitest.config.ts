@@ -1,19 +1,20 @@
 import { defineConfig } from 'vitest/config';
 
 /** One project a kind of test, so that `npm run check` can take the fast ones alone. */
-const project = (name: string, timeoutMs: number, parallel = true, isolate = true) => ({
+const project = (name: string, timeoutMs: number, parallel = true) => ({
   test: {
     name,
     include: [`test/${name}/**/*.test.ts`],
     testTimeout: timeoutMs,
     hookTimeout: timeoutMs,
     fileParallelism: parallel,
-    isolate,
   },
 });
 
 /** Pure, so that its files share what they import: reading that anew for each takes longer than the tests. */
-const pureProject = (name: string, timeoutMs: number) => project(name, timeoutMs, true, false);
+const pureProject = (name: string, timeoutMs: number) => ({
+  test: { ...project(name, timeoutMs).test, isolate: false },
+});
 
 /** Limits are there for what hangs: on a machine with ten times too much to do, what takes seconds takes a minute. */
 export default defineConfig({

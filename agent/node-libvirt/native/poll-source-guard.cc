@@ -14,9 +14,6 @@
  */
 
 extern "C" {
-struct _GSource;
-struct _GMainContext;
-struct _GMainLoop;
 __attribute__((visibility("default"))) unsigned int g_source_attach(_GSource* source, _GMainContext* context);
 __attribute__((visibility("default"))) void g_main_loop_run(_GMainLoop* loop);
 }

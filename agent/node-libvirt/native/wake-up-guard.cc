@@ -11,9 +11,6 @@
  */
 
 extern "C" {
-struct _GSource;
-struct _GMainContext;
-struct _GMainLoop;
 __attribute__((visibility("default"))) void g_main_loop_quit(_GMainLoop* loop);
 }
 

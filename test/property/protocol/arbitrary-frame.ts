@@ -15,13 +15,8 @@ const FUTURE = 'aFieldOfTheFuture';
 
 /** Values that a schema takes, made from its own description: no schema is forgotten when it changes. */
 export function arbitraryOf(schema: z.ZodType): fc.Arbitrary<FramePair> {
-  const made =
-    madeOf.get(schema) ??
-    fromJsonSchema(z.toJSONSchema(schema, { io: 'input', unrepresentable: 'throw', reused: 'inline' }));
-  madeOf.set(schema, made);
-  return made;
+  return fromJsonSchema(z.toJSONSchema(schema, { io: 'input', unrepresentable: 'throw', reused: 'inline' }));
 }
-const madeOf = new WeakMap<z.ZodType, fc.Arbitrary<FramePair>>();
 
 /** Reading a pattern takes far longer than making texts by it, and few patterns are at most places. */
 function matching(pattern: string): fc.Arbitrary<string> {
