@@ -51,13 +51,39 @@ export function reportEndpoints(
   });
 }
 
+/**
+ * How each endpoint is served while the load balancer runs and does not say: what fails is told, of all else what was told last. One that was never told of is
+ * left out, for nobody knows; a host that says it fails has nobody connected to it.
+ */
+export function reportUntold(
+  endpoints: readonly PublishedEndpoint[],
+  failed: ReadonlyMap<string, string>,
+  before: readonly EndpointReport[],
+  totals: Pick<EndpointTotals, 'of'>,
+): EndpointReport[] {
+  const known = new Map(before.map((each) => [each.id, each]));
+  const failing = new Map(
+    reportEndpoints(
+      endpoints.filter(({ id }) => failed.has(id)),
+      [],
+      failed,
+      totals,
+    ).map((each) => [each.id, each]),
+  );
+  return endpoints.flatMap(({ id }) => failing.get(id) ?? known.get(id) ?? []).slice(0, MOST_ENDPOINTS);
+}
+
+/** Whether none of the workers that there are says anything of itself, as far as it takes new connections. @param workers the current one's first. */
+export const isUntold = (workers: readonly (readonly Statistics[])[]): boolean =>
+  (workers[0] ?? []).length === 0;
+
 /** Of these endpoints, those at whose ports the current worker listens. Null: it runs, and does not say. @param workers the current one's first. */
 export function servedNow(
   endpoints: readonly PublishedEndpoint[],
   workers: readonly (readonly Statistics[])[],
 ): ReadonlySet<string> | null {
   const [current = []] = workers;
-  if (current.length === 0) return null;
+  if (isUntold(workers)) return null;
   const fronts = new Set(current.filter(isListening).map(({ proxy }) => proxy));
   return new Set(endpoints.map(({ id }) => id).filter((id) => fronts.has(proxyOf(id))));
 }

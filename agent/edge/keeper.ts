@@ -24,7 +24,7 @@ import {
 } from './certificates.ts';
 import { chooseEndpoints } from './choose.ts';
 import { type CertificateFetch, DeliveredCertificates } from './delivered-certificates.ts';
-import { reachedNow, reportEndpoints, servedNow } from './edge-report.ts';
+import { isUntold, reachedNow, reportEndpoints, reportUntold, servedNow } from './edge-report.ts';
 import { EndpointTotals, type WorkerStatistics } from './endpoint-totals.ts';
 import { FitAddresses } from './fit-addresses.ts';
 import { Haproxy } from './haproxy.ts';
@@ -272,8 +272,13 @@ export class EdgeKeeper {
     const here = addressesHere();
     this.#totals.follow(workers, new Set(goal.endpoints.map(({ id }) => proxyOf(id))));
     this.#tellOmitted(goal.endpoints.length - MOST_ENDPOINTS);
+    const lines = linesOf(workers);
+    const before = this.#report?.endpoints ?? [];
     return {
-      endpoints: reportEndpoints(goal.endpoints, linesOf(workers), failed, this.#totals),
+      endpoints:
+        this.#haproxy.isRunning && isUntold(lines)
+          ? reportUntold(goal.endpoints, failed, before, this.#totals)
+          : reportEndpoints(goal.endpoints, lines, failed, this.#totals),
       held: goal.addresses
         .flatMap(({ address, address6 }) => (address6 ? [address, address6.address] : [address]))
         .filter((address) => here.has(address)),

@@ -23,6 +23,15 @@ const sideOf = (number: 1 | 2): Side => ({
   address: `10.99.${number}.10`,
 });
 
+/** What a firewall that knows connections has at the very least: it asks of each packet whether it belongs to one. */
+const SMALLEST_FIREWALL = `table inet smallest {
+  chain forward {
+    type filter hook forward priority filter; policy accept;
+    ct state established accept
+  }
+}
+`;
+
 /** Two hosts that route for a guest each, over a VXLAN that is made by hand, without a rule: the baseline of ours, on the same underlay. It goes with
  * the stage. */
 export class PlainPath {
@@ -37,6 +46,17 @@ export class PlainPath {
   async open(): Promise<void> {
     await this.#addSide(this.near, this.far);
     await this.#addSide(this.far, this.near);
+  }
+
+  /** While it reads, each host tracks connections for one rule, which lets everything through. */
+  async behindFirewall<T>(read: () => Promise<T>): Promise<T> {
+    const hosts = [this.near.host, this.far.host];
+    for (const host of hosts) await this.#stage.run(host, ['nft', '-f', '-'], SMALLEST_FIREWALL);
+    try {
+      return await read();
+    } finally {
+      for (const host of hosts) await this.#stage.run(host, ['nft', 'delete', 'table', 'inet', 'smallest']);
+    }
   }
 
   async #addSide(side: Side, other: Side): Promise<void> {

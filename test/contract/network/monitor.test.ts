@@ -1,11 +1,15 @@
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { exec } from '../../../agent/kit/exec.ts';
+import { tableName } from '../../../agent/network/names.ts';
+import type { Flow } from '../../../agent/protocol/index.ts';
 import { commandsIn, endAll } from '../../support/namespace-processes.ts';
 import { waitFor } from '../../support/wait-for.ts';
+import { aGuest, FLEET, FLOWS, partOf } from './fleet.ts';
 import { Worker } from './worker.ts';
 
 const LIMIT_MS = 60_000;
+const table = tableName(FLEET);
 const namespace = `wnm${process.pid}`;
 let router: Worker;
 
@@ -24,9 +28,44 @@ afterAll(async () => {
   await exec('ip', ['netns', 'delete', namespace], { timeoutMs: LIMIT_MS, okExitCodes: [0, 1] });
 });
 
-test('what watches the kernel for an agent ends when the agent is killed', async () => {
+test('goes on watching while thousands of elements come and go, and what somebody else deletes is put right at once', async () => {
+  const guests = [aGuest('crm/web', 0, 'h1'), aGuest('crm/db', 0, 'h2')];
+  const many = Array.from({ length: 2_000 }, (_, index) => ({
+    ...{
+      id: `crm/db/p${index}`,
+      from: ['crm/web'],
+      to: 'crm/db',
+      protocol: 'tcp' as const,
+      port: 20_000 + index,
+    },
+  }));
+  const apply = (flows: readonly Flow[]) => router.ask({ do: 'apply', part: partOf('h1', guests, flows) });
+  const nft = async (...words: readonly string[]) =>
+    (await exec('ip', ['netns', 'exec', namespace, 'nft', ...words], { timeoutMs: LIMIT_MS })).stdout;
+  const monitors = async () =>
+    [...(await commandsIn(namespace))].filter(([, line]) => line === 'nft monitor rules').map(([pid]) => pid);
+  await apply(FLOWS);
   await router.ask({ do: 'watch' });
-  const watching = ['nft monitor', 'ip monitor link address route'];
+  const before = await waitFor('nft to watch', monitors, ({ length }) => length === 1, LIMIT_MS, 50);
+  for (const flows of [many, FLOWS, many]) await apply([...FLOWS, ...flows]);
+  for (const what of [
+    ['delete', 'table', 'inet', table],
+    ['flush', 'chain', 'inet', table, 'forward'],
+  ]) {
+    await nft(...what);
+    await waitFor(
+      'it to be put right',
+      () => nft('list', 'chain', 'inet', table, 'forward').catch(() => ''),
+      (chain) => chain.includes('goto from-guest'),
+      LIMIT_MS,
+      50,
+    );
+  }
+  expect(await monitors()).toEqual(before);
+});
+
+test('what watches the kernel for an agent ends when the agent is killed', async () => {
+  const watching = ['nft monitor rules', 'ip monitor link address route'];
   await waitFor(
     'both to watch',
     programs,

@@ -1,5 +1,11 @@
 import { expect, test } from 'vitest';
-import { reachedNow, reportEndpoints, servedNow } from '../../../agent/edge/edge-report.ts';
+import {
+  isUntold,
+  reachedNow,
+  reportEndpoints,
+  reportUntold,
+  servedNow,
+} from '../../../agent/edge/edge-report.ts';
 import { EndpointTotals } from '../../../agent/edge/endpoint-totals.ts';
 import { edgeReport, MOST_ENDPOINTS, type PublishedEndpoint } from '../../../agent/protocol/network.ts';
 
@@ -46,4 +52,26 @@ test('an endpoint is reached by a backend that is up, and by one that drains and
   expect(reached(line('web-0.1', 'UP', 0))).toBe(1);
   expect(reached(line('web-0.1', 'DOWN', 0), line('web-1.1', 'DRAIN', 0))).toBe(0);
   expect(reached(line('web-0.1', 'DOWN', 0), line('web-1.1', 'DRAIN', 1))).toBe(1);
+});
+
+test('while the load balancer runs and says nothing, endpoints are as they were told last, or fail, or are not known', () => {
+  const endpoint = (name: string): PublishedEndpoint => ({
+    ...{ id: `crm/web/${name}`, addresses: ['192.0.2.1'], port: 80, protocol: 'http', proxyProtocol: false },
+    backends: [{ name: 'web-0.1', address: '10.0.0.1', port: 80, state: 'draining' }],
+  });
+  const counted = { connections: 1, bytesIn: 0, bytesOut: 0, denied: 0, failed: 0 };
+  const lines = ['FRONTEND', 'web-0.1'].map((name) => ({
+    ...{ proxy: 'crm:web:http', name, status: name === 'FRONTEND' ? 'OPEN' : 'DRAIN', sessions: 1 },
+    ...counted,
+  }));
+  const totals = new EndpointTotals();
+  const before = reportEndpoints([endpoint('http')], [lines], new Map(), totals);
+  expect(before[0]?.backends).toEqual([{ name: 'web-0.1', state: 'draining', sessions: 1 }]);
+  expect([isUntold([lines]), isUntold([[]]), isUntold([])]).toEqual([false, true, true]);
+  const all = ['http', 'bad', 'new'].map(endpoint);
+  const why = new Map([['crm/web/bad', 'port 80 is taken']]);
+  expect(reportUntold(all, why, before, totals)).toEqual([
+    before[0],
+    expect.objectContaining({ id: 'crm/web/bad', state: 'failed', reason: 'port 80 is taken' }),
+  ]);
 });
