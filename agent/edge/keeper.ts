@@ -61,6 +61,8 @@ export interface EdgeKeeperOptions {
 interface Seen {
   readonly atMs: number;
   readonly goal: EdgeGoal;
+  /** Where its endpoints are to listen. */
+  readonly places: string;
   readonly certificates: ReadonlyMap<string, CertificateSeen>;
   readonly listeners: readonly Listener[];
   /** The load balancer's own processes around that time. */
@@ -242,8 +244,9 @@ export class EdgeKeeper {
   async #look(goal: EdgeGoal): Promise<Seen> {
     const nowMs = this.#options.clock.now();
     const seen = this.#seen;
-    const isFresh = seen?.goal === goal && isWithin(SURROUNDINGS_EVERY_MS, seen.atMs, nowMs);
-    if (isFresh && !this.#isSeenStale) return seen;
+    const isRecent = seen !== null && isWithin(SURROUNDINGS_EVERY_MS, seen.atMs, nowMs);
+    const recent = isRecent && !this.#isSeenStale ? seen : null;
+    if (recent?.goal === goal) return recent;
     this.#isSeenStale = false;
     const kept = new Set(goal.certificates?.map(({ name }) => name));
     const names = [...new Set(goal.endpoints.flatMap(({ certificate }) => certificate ?? []))].sort();
@@ -253,12 +256,19 @@ export class EdgeKeeper {
     });
     const certificates = new Map(await Promise.all(looks));
     for (const [name, found] of certificates) if ('file' in found) this.#files.set(name, found.file);
+    const places = placesOf(goal.endpoints);
+    // Backends come and go: that says nothing of who listens here, and what is to be served does not wait for it.
+    const around = recent?.places === places ? recent : { ...(await this.#lookAround(goal)), atMs: nowMs };
+    const { atMs, listeners, own, blocked } = around;
+    const editions = new Map(goal.endpoints.map((each) => [each.id, endpointEdition(each, certificates)]));
+    this.#seen = { atMs, goal, places, certificates, listeners, own, blocked, editions };
+    return this.#seen;
+  }
+
+  async #lookAround({ endpoints }: EdgeGoal): Promise<Pick<Seen, 'listeners' | 'own' | 'blocked'>> {
     const found = await lookAtListeners(() => this.#haproxy.processes);
     const listOwn = async () => ownOf(await lookAtListeners(() => this.#haproxy.processes));
-    const blocked = await blockedEndpoints(goal.endpoints, ownOf(found), listOwn);
-    const editions = new Map(goal.endpoints.map((each) => [each.id, endpointEdition(each, certificates)]));
-    this.#seen = { atMs: nowMs, goal, certificates, ...found, blocked, editions };
-    return this.#seen;
+    return { ...found, blocked: await blockedEndpoints(endpoints, ownOf(found), listOwn) };
   }
 
   #tell(goal: EdgeGoal | null, served: Served): void {
@@ -301,6 +311,9 @@ export class EdgeKeeper {
 
 const ownOf = ({ listeners, own }: Pick<Seen, 'listeners' | 'own'>): readonly Listener[] =>
   listeners.filter(({ pids }) => pids.some((pid) => own.has(pid)));
+
+const placesOf = (endpoints: readonly PublishedEndpoint[]): string =>
+  JSON.stringify(endpoints.map(({ id, addresses, port }) => [id, addresses, port]));
 
 const endpointEdition = (
   { backends: _, ...endpoint }: PublishedEndpoint,

@@ -15,8 +15,11 @@ export interface StandingOptions {
 
 type Child = ChildProcessByStdio<Socket, Socket, Socket | null>;
 
+/** Of one question: is given each piece of what the program says, and tells whether with that the answer is whole. Answers are long: none is looked through again with each piece. */
+export type Ending = (piece: string) => boolean;
+
 interface Pending {
-  readonly isWhole: (said: string) => boolean;
+  readonly ending: Ending;
   readonly answered: (said: string) => void;
   readonly failed: (error: WeftError) => void;
 }
@@ -48,11 +51,11 @@ export class StandingProgram {
   }
 
   /**
-   * @param question whole lines. @param isWhole whether what it has said since is all of the answer.
+   * @param question whole lines.
    * @throws WeftError `command-failed` or `timeout`: it has been ended, and the next question begins it anew.
    */
-  ask(question: string, isWhole: (said: string) => boolean): Promise<string> {
-    return this.#turns.run('turn', () => this.#turn(question, isWhole));
+  ask(question: string, ending: Ending): Promise<string> {
+    return this.#turns.run('turn', () => this.#turn(question, ending));
   }
 
   /** The same; where it gives no answer, `once` does: as if there were no program that stays. */
@@ -69,7 +72,7 @@ export class StandingProgram {
     this.#drop(this.#failure('was ended'));
   }
 
-  #turn(question: string, isWhole: (said: string) => boolean): Promise<string> {
+  #turn(question: string, ending: Ending): Promise<string> {
     if (this.#asked >= (this.#options.questions ?? Number.POSITIVE_INFINITY)) this.end();
     this.#child ??= this.#start();
     const child = this.#child;
@@ -86,7 +89,7 @@ export class StandingProgram {
         this.#pending = null;
       };
       this.#pending = {
-        isWhole,
+        ending,
         answered: (said) => {
           over();
           this.#hasAnswered = true;
@@ -123,7 +126,7 @@ export class StandingProgram {
   #hear(child: Child, text: string): void {
     if (child !== this.#child) return;
     this.#said += text;
-    if (this.#pending?.isWhole(this.#said)) this.#pending.answered(this.#said);
+    if (this.#pending?.ending(text)) this.#pending.answered(this.#said);
   }
 
   #lose(child: Child, why: string): void {

@@ -1,10 +1,16 @@
 import { exec } from '../kit/exec.ts';
-import { StandingProgram } from '../kit/standing-program.ts';
+import { type Ending, StandingProgram } from '../kit/standing-program.ts';
 
 const LIMIT_MS = 10_000;
 
 /** Of each question there is a line of JSON. */
-const isAnswered = (lines: number) => (said: string) => said.split('\n').length > lines;
+function endingAfter(lines: number): Ending {
+  let said = 0;
+  return (piece) => {
+    said += piece.split('\n').length - 1;
+    return said >= lines;
+  };
+}
 
 /** `ip` or `bridge`, with these options, that stays and is asked again and again. */
 class Asked {
@@ -20,7 +26,7 @@ class Asked {
   async ask(...questions: readonly string[]): Promise<readonly unknown[]> {
     const input = `${questions.join('\n')}\n`;
     const once = () => this.#once(input);
-    const said = await this.#standing.askOr(once, input, isAnswered(questions.length));
+    const said = await this.#standing.askOr(once, input, endingAfter(questions.length));
     return said.split('\n', questions.length).map((line) => JSON.parse(line) as unknown);
   }
 

@@ -1,12 +1,19 @@
 import { exec } from '../kit/exec.ts';
-import { StandingProgram } from '../kit/standing-program.ts';
+import { type Ending, StandingProgram } from '../kit/standing-program.ts';
 
 /** Asked behind each question: what it says stands by itself, and says that the answer was whole. */
 const LAST = 'describe udp dport';
 const ENDS = /(^|\n)payload expression, [^\n]*\n$/;
-/** No longer than that: nobody looks through a list of thousands again with each piece of it. */
+/** The last of an answer, in which its end is looked for. */
 const TAIL = 256;
-const isWhole = (said: string) => ENDS.test(said.slice(-TAIL));
+
+function endingOf(): Ending {
+  let tail = '';
+  return (piece) => {
+    tail = `${tail}${piece}`.slice(-TAIL);
+    return ENDS.test(tail);
+  };
+}
 
 /**
  * nft that stays. It looks at the kernel anew for each command. It remembers what it was asked, more with each question, and would write
@@ -31,7 +38,7 @@ class StandingNft {
     const once = () => this.#once(words);
     // One line is one answer.
     if (/[\n;]/.test(command)) return once();
-    const said = await this.#standing.askOr(once, `${command}\n${LAST}\n`, isWhole);
+    const said = await this.#standing.askOr(once, `${command}\n${LAST}\n`, endingOf());
     return `${said.slice(0, -TAIL)}${said.slice(-TAIL).replace(ENDS, '$1')}`;
   }
 

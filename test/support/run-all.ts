@@ -9,8 +9,10 @@ process.env.WEFT_RUNS ??= '100';
 const commands = new Commands();
 const results: StageResult[] = [...(await runFast(commands))];
 await buildProgramsOnce();
-// Its tests wait for a good part.
-results.push(await runVitest('contract', ['contract'], commands, [`--maxWorkers=${availableParallelism()}`]));
+// Its tests wait for a good part: with one more than there are processors none of these idles.
+results.push(
+  await runVitest('contract', ['contract'], commands, [`--maxWorkers=${availableParallelism() + 1}`]),
+);
 results.push(await runVitest('node-libvirt', ['node-libvirt'], commands));
 results.push(await runVitest('system', ['system'], commands));
 process.exit(close(results));
