@@ -127,17 +127,23 @@ function misspelt({ args: [word], parent: group }: Commander): WeftError {
 }
 
 function contextOf(asJson: boolean): Context {
+  const say = (text: string) => process.stderr.write(`${text}\n`);
   return {
     json: asJson,
     client: async () => {
       const { WeftClient } = await import('../client/index.ts');
-      return WeftClient.fromFile();
+      return WeftClient.fromFile(undefined, {
+        // A person who looks on; who reads it as a program does waits as long as it likes.
+        onSlow: (controller) => {
+          if (process.stderr.isTTY) say(`weft: waiting for the controller at ${controller} to answer`);
+        },
+      });
     },
     print(text) {
       hasAnswered = true;
       process.stdout.write(text);
     },
-    say: (text) => process.stderr.write(`${text}\n`),
+    say,
   };
 }
 

@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream';
 import type WebSocket from 'ws';
 import { WeftError } from '../../agent/kit/errors.ts';
 import { type ClientConfig, defaultConfigFile, readClientConfig } from './config.ts';
-import { type ServerSentEvent, Transport } from './transport.ts';
+import { type ServerSentEvent, Transport, type TransportOptions } from './transport.ts';
 import type {
   ApplicationDetail,
   ApplicationRow,
@@ -49,12 +49,15 @@ const backupPath = (backup: string) => {
 export class WeftClient {
   readonly #transport: Transport;
 
-  constructor(config: ClientConfig) {
-    this.#transport = new Transport(config);
+  constructor(config: ClientConfig, options: TransportOptions = {}) {
+    this.#transport = new Transport(config, options);
   }
 
-  static async fromFile(file: string = defaultConfigFile()): Promise<WeftClient> {
-    return new WeftClient(await readClientConfig(file));
+  static async fromFile(
+    file: string = defaultConfigFile(),
+    options: TransportOptions = {},
+  ): Promise<WeftClient> {
+    return new WeftClient(await readClientConfig(file), options);
   }
 
   close(): void {

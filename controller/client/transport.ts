@@ -8,6 +8,8 @@ import { readBytes, readText } from '../../agent/kit/read-text.ts';
 import type { ClientConfig } from './config.ts';
 
 const ANSWER_LIMIT_MS = 60_000;
+/** Who waits for longer wants to know for what. */
+const SLOW_AFTER_MS = 3_000;
 /** An application's or a fleet's whole listing fits. */
 const MAXIMUM_ANSWER_BYTES = 64 * 1024 * 1024;
 
@@ -16,13 +18,23 @@ export interface ServerSentEvent {
   readonly data: unknown;
 }
 
+export interface TransportOptions {
+  /** Called once, where an answer takes longer than a few seconds. */
+  readonly onSlow?: (controller: string) => void;
+  readonly slowAfterMs?: number;
+}
+
 /** HTTPS to one controller, which is believed only under its own CA. */
 export class Transport {
   readonly #config: ClientConfig;
   readonly #agent: Agent;
+  readonly #slowAfterMs: number;
+  #onSlow: TransportOptions['onSlow'];
 
-  constructor(config: ClientConfig) {
+  constructor(config: ClientConfig, { onSlow, slowAfterMs = SLOW_AFTER_MS }: TransportOptions = {}) {
     this.#config = config;
+    this.#onSlow = onSlow;
+    this.#slowAfterMs = slowAfterMs;
     this.#agent = new Agent({ ca: config.ca, keepAlive: true });
   }
 
@@ -90,6 +102,15 @@ export class Transport {
     this.#agent.destroy();
   }
 
+  /** @returns what ends it: there is an answer, or there will be none. */
+  #tellWhenSlow(): () => void {
+    const timer = setTimeout(() => {
+      this.#onSlow?.(this.#config.controller);
+      this.#onSlow = undefined;
+    }, this.#slowAfterMs);
+    return () => clearTimeout(timer);
+  }
+
   #send(
     method: string,
     path: string,
@@ -99,10 +120,13 @@ export class Transport {
   ): Promise<IncomingMessage> {
     const { controller, token } = this.#config;
     return new Promise((resolve, reject) => {
+      const isLimited = limited && typeof body !== 'object';
+      const answered = isLimited ? this.#tellWhenSlow() : () => undefined;
       const call = request(
         `${controller}${path}`,
         { method, agent: this.#agent, headers: { ...headers, authorization: `Bearer ${token}` } },
         (response) => {
+          answered();
           const { statusCode = 0 } = response;
           if (statusCode < 400) resolve(response);
           else
@@ -112,11 +136,14 @@ export class Transport {
             );
         },
       );
-      if (limited && typeof body !== 'object')
+      if (isLimited)
         call.setTimeout(ANSWER_LIMIT_MS, () =>
           call.destroy(new Error(`no answer within ${ANSWER_LIMIT_MS / 1000} s`)),
         );
-      call.on('error', (error) => reject(this.#unreachable(error)));
+      call.on('error', (error) => {
+        answered();
+        reject(this.#unreachable(error));
+      });
       if (typeof body === 'object') pipeline(body, call).catch(reject);
       else call.end(body);
     });
