@@ -23,8 +23,8 @@ beforeEach(async () => {
   waiting = [];
   server = createServer({ key, cert: certificate }, (request, response) => {
     const send = () => response.end('{}');
-    if (request.url === '/quick') return send();
-    waiting.push(send);
+    if (request.url === '/quick') send();
+    else waiting.push(send);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   told = [];
