@@ -73,7 +73,7 @@ export function reportUntold(
   return endpoints.flatMap(({ id }) => failing.get(id) ?? known.get(id) ?? []).slice(0, MOST_ENDPOINTS);
 }
 
-/** Whether none of the workers that there are says anything of itself, as far as it takes new connections. @param workers the current one's first. */
+/** Whether the worker that takes new connections says nothing of itself. @param workers what they say, the current one's first. */
 export const isUntold = (workers: readonly (readonly Statistics[])[]): boolean =>
   (workers[0] ?? []).length === 0;
 

@@ -14,6 +14,14 @@ stop() { printf 'set-up: %s\n' "$*" >&2; exit 1; }
 exec 9<package-lock.json
 flock 9
 
+policy_file=''
+scripts=''
+clean_up() {
+  [ -z "$policy_file" ] || rm -f "$policy_file"
+  [ -z "$scripts" ] || kill "$scripts" 2>/dev/null || true
+}
+trap clean_up EXIT
+
 family=$(. /etc/os-release 2>/dev/null && echo " ${ID:-} ${ID_LIKE:-} ")
 case "$family" in
   *' debian '* | *' ubuntu '*) ;;
@@ -36,7 +44,7 @@ if [ ${#missing[@]} -gt 0 ]; then
   # Nothing that is installed here may start a service: Weft's lab starts its own.
   policy=/usr/sbin/policy-rc.d
   if [ ! -e "$policy" ]; then
-    trap 'rm -f "$policy"' EXIT
+    policy_file=$policy
     printf '#!/bin/sh\nexit 101\n' >"$policy"
     chmod 755 "$policy"
   fi
@@ -54,9 +62,12 @@ stamp=$(cat package-lock.json agent/node-libvirt/package.json <(node -p process.
 if [ "$(cat node_modules/.weft-stamp 2>/dev/null)" != "$stamp" ]; then
   say 'installing npm packages (npm ci); the first time compiles SQLite, about a minute'
   log=$(mktemp)
-  npm ci --no-audit --no-fund >"$log" 2>&1 || { tail -n 30 "$log" >&2; stop "npm ci failed; its log is $log"; }
+  npm ci --ignore-scripts --no-audit --no-fund >"$log" 2>&1 || { tail -n 30 "$log" >&2; stop "npm ci failed; its log is $log"; }
   rm -f "$log"
-  printf '%s' "$stamp" >node_modules/.weft-stamp
+  # SQLite is one file, and takes one processor: what else is to be compiled is compiled meanwhile.
+  scripts_log=$(mktemp)
+  npm rebuild --no-audit --no-fund >"$scripts_log" 2>&1 9<&- &
+  scripts=$!
 fi
 mkdir -p node_modules/.bin
 ln -sfn ../../controller/cli/weft.mjs node_modules/.bin/weft
@@ -65,5 +76,12 @@ ln -sfn ../../controller/cli/weft.mjs node_modules/.bin/weft
 log=$(mktemp)
 npm run --silent build -w agent/node-libvirt >"$log" 2>&1 || { tail -n 30 "$log" >&2; stop "node-libvirt did not build; its log is $log"; }
 rm -f "$log"
+
+if [ -n "$scripts" ]; then
+  wait "$scripts" || { scripts=''; tail -n 30 "$scripts_log" >&2; stop "npm rebuild failed; its log is $scripts_log"; }
+  scripts=''
+  rm -f "$scripts_log"
+  printf '%s' "$stamp" >node_modules/.weft-stamp
+fi
 
 [ -n "$quiet" ] || say 'ready'

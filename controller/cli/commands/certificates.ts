@@ -24,9 +24,9 @@ export const certificateLs: Command = {
       context,
       rows,
       ['certificate', 'names', 'not after', 'issuer', 'put', 'by', 'endpoints', 'served by'],
-      ({ name, kept, endpoints, hosts = [] }) => [
+      ({ name, kept, wanted, endpoints, hosts = [] }) => [
         name,
-        kept?.names.join(' ') || null,
+        kept?.names.join(' ') || (wanted.length > 0 ? `wanted: ${wanted.join(' ')}` : null),
         kept && moment(kept.notAfterMs),
         kept?.issuer ?? null,
         kept && moment(kept.putAtMs),

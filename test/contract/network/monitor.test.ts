@@ -28,7 +28,7 @@ afterAll(async () => {
   await exec('ip', ['netns', 'delete', namespace], { timeoutMs: LIMIT_MS, okExitCodes: [0, 1] });
 });
 
-test('goes on watching while thousands of elements come and go, and what somebody else deletes is put right at once', async () => {
+test('goes on watching while thousands of elements come and go, and what somebody else deletes is put right', async () => {
   const guests = [aGuest('crm/web', 0, 'h1'), aGuest('crm/db', 0, 'h2')];
   const many = Array.from({ length: 2_000 }, (_, index) => ({
     ...{
