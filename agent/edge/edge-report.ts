@@ -62,15 +62,9 @@ export function reportUntold(
   totals: Pick<EndpointTotals, 'of'>,
 ): EndpointReport[] {
   const known = new Map(before.map((each) => [each.id, each]));
-  const failing = new Map(
-    reportEndpoints(
-      endpoints.filter(({ id }) => failed.has(id)),
-      [],
-      failed,
-      totals,
-    ).map((each) => [each.id, each]),
+  return reportEndpoints(endpoints, [], failed, totals).flatMap((each) =>
+    failed.has(each.id) ? each : (known.get(each.id) ?? []),
   );
-  return endpoints.flatMap(({ id }) => failing.get(id) ?? known.get(id) ?? []).slice(0, MOST_ENDPOINTS);
 }
 
 /** Whether the worker that takes new connections says nothing of itself. @param workers what they say, the current one's first. */

@@ -79,7 +79,9 @@ const beginning = ({ workerSocket, empty }: HaproxyPlaces, frontends: string): r
   // Connections of a worker before this one live on in it, but not in more and more of them.
   '  mworker-max-reloads 64',
   // Nothing here asks anybody by HTTP. Otherwise each start, of a check as well, reads the certificates of all authorities that this host knows.
-  ...['.if version_atleast(2.6)', '  httpclient.ssl.verify none', '.endif'],
+  '.if version_atleast(2.6)',
+  '  httpclient.ssl.verify none',
+  '.endif',
   '  ssl-default-bind-options ssl-min-ver TLSv1.2 no-tls-tickets',
   `  stats socket ${quoted(workerSocket)} mode 600 level admin expose-fd listeners`,
   `  setenv ${FRONTENDS_VARIABLE} ${quoted(frontends)}`,

@@ -121,7 +121,7 @@ export class Transport {
     const { controller, token } = this.#config;
     return new Promise((resolve, reject) => {
       const isLimited = limited && typeof body !== 'object';
-      const answered = isLimited ? this.#tellWhenSlow() : () => undefined;
+      const answered = isLimited && this.#onSlow ? this.#tellWhenSlow() : () => undefined;
       const call = request(
         `${controller}${path}`,
         { method, agent: this.#agent, headers: { ...headers, authorization: `Bearer ${token}` } },

@@ -43,7 +43,9 @@ export const networkPath: Benchmark = {
       const requests = (anew: boolean) =>
         take(({ from, address }) =>
           requestRate(hosts.namespaceOf(from), `http://${address}:${REQUEST_PORT}/`, {
-            ...{ connections: 1, anew, seconds: SECONDS },
+            connections: 1,
+            anew,
+            seconds: SECONDS,
           }),
         );
       const bulk = await take(({ from, address }) =>

@@ -5,7 +5,7 @@ import { tableName } from '../../../agent/network/names.ts';
 import { printBlock, readBlocks } from '../../../agent/network/nft-blocks.ts';
 import type { RouterPart } from '../../../agent/network/router-part.ts';
 import { composeRuleset } from '../../../agent/network/ruleset.ts';
-import { aGuest, FLEET, FLOWS, type Guest, partOf, ROLES } from './fleet.ts';
+import { aGuest, FLEET, FLOWS, flowsAnd, type Guest, partOf, ROLES } from './fleet.ts';
 import { usualShare } from './usual-share.ts';
 import { Worker } from './worker.ts';
 
@@ -18,17 +18,10 @@ const UNDECLARED = '{ 10.200.0.0/22 . 10.201.0.0/22 . tcp . 99 }';
 const guarded = ['192.0.2.0/24', '2001:db8:1::/64'];
 let router: Worker;
 
-const endpoints = (count: number, from = 10_000) => [
-  ...FLOWS,
-  ...Array.from({ length: count }, (_, index) => ({
-    ...{ id: `crm/db/${from + index}`, from: ['crm/web'], to: 'crm/db', protocol: 'tcp' as const },
-    port: from + index,
-  })),
-];
 const guests: readonly Guest[] = ROLES.flatMap((role) =>
   ['h1', 'h2', 'h1', 'h3'].map((host, index) => aGuest(role, index, host)),
 );
-const part = partOf('h1', guests, endpoints(50));
+const part = partOf('h1', guests, flowsAnd(50));
 
 const nft = async (where: string, args: readonly string[], input?: string) =>
   (
@@ -74,14 +67,14 @@ test('what changes step by step is what would have been written whole, in the sa
   const handles = await tables();
   const moved = guests.map((guest) => (guest.id === 'crm/web-0' ? { ...guest, host: 'h2' } : guest));
   const steps: readonly RouterPart[] = [
-    partOf('h1', guests, endpoints(51)),
-    partOf('h1', guests, endpoints(50, 10_001)),
+    partOf('h1', guests, flowsAnd(51)),
+    partOf('h1', guests, flowsAnd(50, 10_001)),
     partOf('h1', guests, FLOWS),
     partOf('h1', [...guests, aGuest('crm/web', 9, 'h1'), aGuest('shop/db', 9, 'h2')], FLOWS),
     partOf('h1', guests, []),
-    partOf('h1', moved, endpoints(3)),
-    { ...partOf('h1', moved, endpoints(3)), router: { subnets: [], flows: [], routes: [], outbound: [] } },
-    partOf('h1', moved, endpoints(3)),
+    partOf('h1', moved, flowsAnd(3)),
+    { ...partOf('h1', moved, flowsAnd(3)), router: { subnets: [], flows: [], routes: [], outbound: [] } },
+    partOf('h1', moved, flowsAnd(3)),
     part,
   ];
   for (const step of steps) {
@@ -95,10 +88,10 @@ test('what changes step by step is what would have been written whole, in the sa
 test('several changes between two looks are seen as ours', async () => {
   await apply(part);
   expect(await heal()).toBe(false);
-  await apply(partOf('h1', guests, endpoints(40)));
-  await apply(partOf('h1', guests, endpoints(45, 10_003)));
+  await apply(partOf('h1', guests, flowsAnd(40)));
+  await apply(partOf('h1', guests, flowsAnd(45, 10_003)));
   expect(await heal()).toBe(false);
-  await expectAsWrittenWhole(partOf('h1', guests, endpoints(45, 10_003)));
+  await expectAsWrittenWhole(partOf('h1', guests, flowsAnd(45, 10_003)));
 });
 
 test.each([
@@ -108,7 +101,7 @@ test.each([
 ])('a change of an endpoint after somebody deleted %s writes all of it', async (_what, command) => {
   await apply(part);
   await nft(ours, command);
-  const next = partOf('h1', guests, endpoints(50, 10_001));
+  const next = partOf('h1', guests, flowsAnd(50, 10_001));
   await apply(next);
   await expectAsWrittenWhole(next);
   expect(await heal()).toBe(false);
@@ -122,7 +115,7 @@ test.each([
   ['added a rule to a chain just written', ['add', 'rule', 'inet', table, 'outbound', 'accept'], 1],
   ['added a table of the old kind', ['add', 'table', 'ip', table], 1],
 ])('somebody %s: the next look puts it right', async (_what, command, isJustWritten) => {
-  const [first, second] = [partOf('h1', guests, FLOWS), partOf('h1', guests, endpoints(2))];
+  const [first, second] = [partOf('h1', guests, FLOWS), partOf('h1', guests, flowsAnd(2))];
   // No role reaches the world any more: its chain is another one as well.
   const next = { ...second, ...(second.router && { router: { ...second.router, outbound: [] } }) };
   await apply(isJustWritten ? first : next);

@@ -97,6 +97,15 @@ const PUBLISHED: PublishedEndpoint = {
 };
 
 /** What a host's goal says, when guests are where they are said to be. */
+/** The usual flows, and so many endpoints more, at ports from this one on. */
+export const flowsAnd = (count: number, from = 10_000): readonly Flow[] => [
+  ...FLOWS,
+  ...Array.from({ length: count }, (_, index) => ({
+    ...{ id: `crm/db/${from + index}`, from: ['crm/web'], to: 'crm/db', protocol: 'tcp' as const },
+    port: from + index,
+  })),
+];
+
 export function partOf(host: string, guests: readonly Guest[], flows: readonly Flow[] = FLOWS): RouterPart {
   const here = guests.filter((guest) => guest.host === host);
   const roles = ROLES.filter((role) => here.some((guest) => guest.role === role));

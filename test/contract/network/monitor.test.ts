@@ -5,7 +5,7 @@ import { tableName } from '../../../agent/network/names.ts';
 import type { Flow } from '../../../agent/protocol/index.ts';
 import { commandsIn, endAll } from '../../support/namespace-processes.ts';
 import { waitFor } from '../../support/wait-for.ts';
-import { aGuest, FLEET, FLOWS, partOf } from './fleet.ts';
+import { aGuest, FLEET, FLOWS, flowsAnd, partOf } from './fleet.ts';
 import { Worker } from './worker.ts';
 
 const LIMIT_MS = 60_000;
@@ -30,15 +30,6 @@ afterAll(async () => {
 
 test('goes on watching while thousands of elements come and go, and what somebody else deletes is put right', async () => {
   const guests = [aGuest('crm/web', 0, 'h1'), aGuest('crm/db', 0, 'h2')];
-  const many = Array.from({ length: 2_000 }, (_, index) => ({
-    ...{
-      id: `crm/db/p${index}`,
-      from: ['crm/web'],
-      to: 'crm/db',
-      protocol: 'tcp' as const,
-      port: 20_000 + index,
-    },
-  }));
   const apply = (flows: readonly Flow[]) => router.ask({ do: 'apply', part: partOf('h1', guests, flows) });
   const nft = async (...words: readonly string[]) =>
     (await exec('ip', ['netns', 'exec', namespace, 'nft', ...words], { timeoutMs: LIMIT_MS })).stdout;
@@ -47,7 +38,7 @@ test('goes on watching while thousands of elements come and go, and what somebod
   await apply(FLOWS);
   await router.ask({ do: 'watch' });
   const before = await waitFor('nft to watch', monitors, ({ length }) => length === 1, LIMIT_MS, 50);
-  for (const flows of [many, FLOWS, many]) await apply([...FLOWS, ...flows]);
+  for (const count of [2_000, 0, 2_000]) await apply(flowsAnd(count));
   for (const what of [
     ['delete', 'table', 'inet', table],
     ['flush', 'chain', 'inet', table, 'forward'],

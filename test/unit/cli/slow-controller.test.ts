@@ -1,14 +1,10 @@
-import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Transport } from '../../../controller/client/transport.ts';
-import { Authority } from '../../../controller/fleet/authority.ts';
+import { anAuthority } from '../../support/certificates.ts';
 import { waitFor } from '../../support/wait-for.ts';
 
-let folder: string;
 let server: Server;
 let transport: Transport;
 /** What it was asked and has not answered: it does when it is let. */
@@ -17,8 +13,7 @@ let told: string[];
 let isTold: Promise<void>;
 
 beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'weft-slow-'));
-  const authority = await Authority.open(folder, 'fleet', Date.now());
+  const authority = await anAuthority();
   const { key, certificate } = await authority.issueServer(['127.0.0.1'], Date.now());
   waiting = [];
   server = createServer({ key, cert: certificate }, (request, response) => {
@@ -42,10 +37,9 @@ beforeEach(async () => {
     );
   });
 });
-afterEach(async () => {
+afterEach(() => {
   transport.close();
   server.close();
-  await rm(folder, { recursive: true, force: true });
 });
 
 test('who waits for a controller is told so, once', async () => {
