@@ -22,7 +22,8 @@ const link = z.object({
         .optional(),
       info_slave_data: z
         .object({
-          ...{ learning: z.boolean(), neigh_suppress: z.boolean(), flood: z.boolean() },
+          ...{ learning: z.boolean(), neigh_suppress: z.boolean() },
+          ...{ flood: z.boolean(), mcast_flood: z.boolean(), bcast_flood: z.boolean() },
           group_fwd_mask: z.string(),
         })
         .partial()

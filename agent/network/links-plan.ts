@@ -124,12 +124,20 @@ const addVxlan = ({ name, vni, port, local, mac }: WantedVxlan) =>
 /** A bridge may be told where its guests are, and asks nobody: what it does not know goes nowhere. */
 const PORT = 'type bridge_slave learning off neigh_suppress on flood off mcast_flood off bcast_flood off';
 
+/** What an older `ip` does not tell of is taken for what it was set to. */
+const isAsSet = (port: NonNullable<NonNullable<ObservedLink['linkinfo']>['info_slave_data']>) =>
+  port.learning === false &&
+  port.neigh_suppress === true &&
+  port.flood === false &&
+  port.mcast_flood !== true &&
+  port.bcast_flood !== true;
+
 function vxlanLines({ found, kept, there }: Context, { name, mtu, master }: WantedVxlan): readonly string[] {
   const link = kept.has(name) ? found.get(name) : undefined;
   const isMasterThere = master !== null && there.has(master);
   const isPort = link?.master !== undefined && link.master === master;
   const port = link?.linkinfo?.info_slave_data;
-  const isQuiet = isPort && port?.learning === false && port.flood === false && port.neigh_suppress === true;
+  const isQuiet = isPort && port !== undefined && isAsSet(port);
   return [
     ...(link?.mtu === mtu ? [] : [`link set dev ${name} mtu ${mtu}`]),
     ...(isMasterThere && !isPort ? [`link set dev ${name} master ${master}`] : []),

@@ -5,7 +5,7 @@ import type { VmDetail, VmRow, WeftClient } from '../../controller/client/index.
 import { createClient } from '../lab/client.ts';
 import { diskOf, supervisedPid } from '../lab/host.ts';
 import { Lab, type UpOptions } from '../lab/lab.ts';
-import type { Pattern } from './bare/guests.ts';
+import type { Pattern } from './bare/prepare.ts';
 
 const LIMIT_MS = 900_000;
 
@@ -23,7 +23,7 @@ export class BenchFleet {
     name: string,
     hosts: number,
     say: (line: string) => void,
-    more: Partial<Pick<UpOptions, 'shared' | 'bmc'>> = {},
+    more: Partial<Pick<UpOptions, 'shared' | 'bmc' | 'publicAddresses'>> = {},
   ): Promise<BenchFleet> {
     const lab = await Lab.up({ name, hosts, say, ...more });
     return new BenchFleet(lab, (await createClient(lab.layout.clientConfig)).api);

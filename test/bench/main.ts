@@ -10,7 +10,9 @@ import { bootTwenty } from './benchmarks/boot-twenty.ts';
 import { drainTwenty } from './benchmarks/drain-twenty.ts';
 import { edgePath } from './benchmarks/edge-path.ts';
 import { failover } from './benchmarks/failover.ts';
+import { firstRequest } from './benchmarks/first-request.ts';
 import { goalLatency } from './benchmarks/goal-latency.ts';
+import { guestPath } from './benchmarks/guest-path.ts';
 import { liveMigration } from './benchmarks/live-migration.ts';
 import { networkApply } from './benchmarks/network-apply.ts';
 import { networkPath } from './benchmarks/network-path.ts';
@@ -31,8 +33,10 @@ const BENCHMARKS: readonly Benchmark[] = [
   liveMigration,
   networkApply,
   networkPath,
+  guestPath,
   edgePath,
   publish,
+  firstRequest,
   address,
 ];
 

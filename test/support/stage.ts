@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
 import { Commands } from './commands.ts';
-import { failuresOf, type VitestReport } from './vitest-report.ts';
+import { failuresOf, skippedOf, type VitestReport } from './vitest-report.ts';
 
 const repository = resolve(import.meta.dirname, '../..');
 const bin = (name: string) => join(repository, 'node_modules/.bin', name);
@@ -21,6 +21,8 @@ export interface StageResult {
   readonly counts: Counts;
   /** What failed, each by its file, its name and the first line of why; for the end of the output, far from where it happened. */
   readonly failures?: readonly string[];
+  /** What was passed over, each by its file and its name. */
+  readonly skipped?: readonly string[];
 }
 
 /** Beside what is installed: it goes with that, and is in no commit. */
@@ -111,6 +113,7 @@ export async function runVitest(
     ms: Date.now() - startedMs,
     counts: ok || counts.failed > 0 ? counts : { ...counts, failed: 1 },
     failures: failuresOf(result, repository),
+    skipped: skippedOf(result, repository),
   });
 }
 
@@ -121,6 +124,7 @@ export function close(results: readonly StageResult[]): number {
   for (const each of results) {
     process.stdout.write(line(each));
     for (const failure of each.failures ?? []) process.stdout.write(`       ${failure}\n`);
+    for (const name of each.skipped ?? []) process.stdout.write(`       skipped: ${name}\n`);
   }
   const skipped = sum('skipped');
   process.stdout.write(

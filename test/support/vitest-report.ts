@@ -29,4 +29,13 @@ export function failuresOf(report: VitestReport, root: string): readonly string[
   });
 }
 
+/** A line for each test that was passed over: its path below `root`, and its name, which says why. */
+export function skippedOf(report: VitestReport, root: string): readonly string[] {
+  return (report.testResults ?? []).flatMap((file) =>
+    file.assertionResults
+      .filter(({ status }) => status === 'skipped' || status === 'pending' || status === 'todo')
+      .map(({ fullName }) => `${relative(root, file.name)}: ${fullName}`),
+  );
+}
+
 const firstLine = (text: string) => text.split('\n', 1)[0] ?? '';

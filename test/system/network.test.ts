@@ -27,6 +27,7 @@ import {
   UNDECLARED,
 } from '../support/network/models.ts';
 import { advertiseRouter, learnRouter } from '../support/network/rogue-routers.ts';
+import { WORLD, WORLD_PORT, World } from '../support/network/world.ts';
 import { WorldNames } from '../support/network/world-names.ts';
 import { waitFor } from '../support/wait-for.ts';
 import type { PsRow, TimelineStep } from '../support/weft.ts';
@@ -47,7 +48,7 @@ describe('the network of two applications', () => {
   let rows: readonly PsRow[];
   let guests: readonly PlacedGuest[];
   beforeAll(async () => {
-    golden = await goldenLab('network');
+    golden = await goldenLab('network', { ipv6: true });
     ({ api } = await createClient(golden.lab.layout.clientConfig));
     const files = [await golden.model(NORTH), await golden.model(SOUTH, 'south.yaml')];
     await Promise.all(
@@ -84,6 +85,14 @@ describe('the network of two applications', () => {
     throw new Error(`the mesh is on one host, or all of it is apart: ${JSON.stringify(mesh)}`);
   };
 
+  /** Between guests of one host, whose rules are all that is between them: those of another one would hide what it lacks. */
+  const isAsDeclaredOn = async (home: string) => {
+    const here = guests.filter(({ host }) => host === home);
+    const all = await tryMatrix(golden.weft, declared, { from: here, to: here, ports: PORTS });
+    expect(new Set(all.map(({ isDeclared }) => isDeclared))).toEqual(new Set([true, false]));
+    expect(wrongOf(all)).toEqual([]);
+  };
+
   test('lets the declared connections through, and no other: every pair of guests at every port, by IPv4 and IPv6', async () => {
     const all = await tryMatrix(golden.weft, declared, { from: guests, to: guests, ports: PORTS });
     expect(all).toHaveLength(guests.length * (guests.length - 1) * PORTS.length * 2);
@@ -93,6 +102,13 @@ describe('the network of two applications', () => {
         const such = all.filter((each) => (each.from.host === each.to.host) === isNear);
         expect(such.some((each) => each.isDeclared === isDeclared)).toBe(true);
       }
+    const across = all.filter(({ from, to, isDeclared }) => isDeclared && from.host !== to.host);
+    expect(new Set(across.map(({ from, to }) => `${from.role} → ${to.role}`))).toEqual(
+      new Set([
+        ...['web → api', 'api → db', 'web → mesh', 'api → mesh', 'db → mesh', 'mesh → mesh', 'back → mesh'],
+        ...['web → back', 'back → back', 'db → back'],
+      ]),
+    );
     const datagrams = await tryMatrix(golden.weft, declared, {
       from: ['north/web-0', 'north/db-0', 'north/mesh-0', 'south/web-0'].map(guest),
       to: ['north/api-0', 'north/api-1'].map(guest),
@@ -237,7 +253,7 @@ describe('the network of two applications', () => {
       (tables) => /table inet weft_/.test(tables) && /table bridge weft_/.test(tables),
       60_000,
     );
-    expect(await tried('south/web-0', 'north/api-0:9000')).toEqual(dropped);
+    await isAsDeclaredOn(home);
     expect(await tried('north/web-0', 'north/api-0:9000')).toEqual(passes);
   });
 
@@ -263,8 +279,7 @@ describe('the network of two applications', () => {
       (outcome) => outcome === 'connected',
       60_000,
     );
-    expect(await tried('south/web-0', 'north/api-0:9000')).toEqual(dropped);
-    expect(await tried('north/web-0', 'north/api-0:22')).toEqual(dropped);
+    await isAsDeclaredOn(home);
     expect(await bootOf()).toBe(boot);
     // Leases and names come from libvirt's server on it.
     const named = 'busybox nslookup api-0.api.north.weft.internal 2>/dev/null | tail -n +3 || true';
@@ -321,6 +336,74 @@ describe('the network of two applications', () => {
     await world.stop();
   });
 
+  test('lets guests out to the world as far as is declared, under the address of their host', async () => {
+    const world = await World.start(golden.lab);
+    try {
+      const one = [WORLD.one[4], WORLD.one[6]];
+      const narrow = (address: string) => `outbound: ["${address}/${address.includes(':') ? 128 : 32}"]`;
+      const apply = async (web: string) => {
+        const model = SOUTH.replace('  web:', `  web:\n    ${web}`).replace(
+          '  db:',
+          '  db:\n    outbound: false',
+        );
+        const file = await golden.model(model, 'south.yaml');
+        await golden.weft.ok(['apply', '-f', file, '--wait'], { timeoutMs: 120_000 });
+      };
+      /** How the world knows it; empty: it was not reached. */
+      const seenAs = (id: string, to: string) =>
+        inside(id, `busybox nc -w 6 ${to} ${WORLD_PORT} </dev/null 2>/dev/null | head -n 1; true`);
+      const underlay = (id: string) => underlayOf(golden.lab, guest(id).host);
+      await apply(`outbound: ["${one[0]}/32", "${one[1]}/128"]`);
+      const open = await waitFor(
+        'the guest that is let out to two addresses to reach them',
+        () => Promise.all(one.map((to) => seenAs('south/web-0', to))),
+        (said) => !said.includes(''),
+        60_000,
+      );
+      expect(open).toEqual([await underlay('south/web-0'), expect.stringMatching(/^2001:db8:77:/)]);
+      const all = [...one, ...Object.values(WORLD.other)].map((to) => seenAs('south/api-0', to));
+      const home = await underlay('south/api-0');
+      const six = expect.stringMatching(/^2001:db8:77:/);
+      expect(await Promise.all(all)).toEqual([home, six, home, six]);
+      await waitFor(
+        'all that is not let out to be silent',
+        () =>
+          Promise.all([
+            ...Object.values(WORLD.other).map((to) => seenAs('south/web-0', to)),
+            ...one.map((to) => seenAs('south/db-0', to)),
+          ]),
+        (said) => said.join('') === '',
+        60_000,
+      );
+      // What is open ends when it is let out no more.
+      const log = '/run/open';
+      const stream = `busybox nc ${one[0]} ${WORLD_PORT}`;
+      await inside('south/web-0', `(sleep 600 | ${stream}) >${log} 2>&1 </dev/null & sleep 2`);
+      const heard = async () => Number(await inside('south/web-0', `wc -c <${log}`));
+      const before = await heard();
+      await waitFor('more of it', heard, (bytes) => bytes > before, 60_000);
+      await apply(narrow(WORLD.other[4]));
+      let last = -1;
+      await waitFor(
+        'nothing more of it to be heard',
+        async () => {
+          const [was, now] = [last, await heard()];
+          last = now;
+          return now === was;
+        },
+        (isOver) => isOver,
+        60_000,
+        3_000,
+      );
+      expect(await seenAs('south/web-0', WORLD.other[4])).toBe(await underlay('south/web-0'));
+    } finally {
+      await golden.weft.ok(['apply', '-f', await golden.model(SOUTH, 'south.yaml'), '--wait'], {
+        timeoutMs: 120_000,
+      });
+      await world.stop();
+    }
+  });
+
   test('serves an input endpoint on every edge host, with ready instances behind it, and says so', async () => {
     const { hosts } = await golden.lab.state();
     const [first, other] = hosts.map(({ name }) => name) as [string, string];
@@ -366,15 +449,23 @@ describe('the network of two applications', () => {
       (answer) => answer.includes(address('north/api-1')),
       60_000,
     );
+    expect(await resolve('api-1.api.north.weft.internal')).toContain(guest('north/api-1').address6);
+    expect(await resolve('one.north.weft.internal')).toContain(address('north/one'));
+    const ofRole = await resolve('api.north.weft.internal');
+    for (const id of ['north/api-0', 'north/api-1']) expect(ofRole).toContain(address(id));
+    const served = await resolve('-type=srv _admin._tcp.api.north.weft.internal');
+    for (const name of ['api-0', 'api-1'])
+      expect(served).toMatch(new RegExp(` 9000 ${name}\\.api\\.north\\.weft\\.internal`));
     await golden.weft.ok(['scale', 'north/api=1', '--wait'], { timeoutMs: 120_000 });
     const gone = address('north/api-1');
     await waitFor(
       'its name to be gone',
       () => resolve('api-1.api.north.weft.internal'),
       (answer) => !answer.includes(gone),
-      60_000,
+      20_000,
     );
-    expect((await golden.weft.ps('north')).filter(isReady)).toHaveLength(9);
+    expect(await resolve('-type=srv _admin._tcp.api.north.weft.internal')).not.toContain('api-1');
+    expect((await golden.weft.ps('north')).filter(isReady)).toHaveLength(11);
   });
 
   test('leaves nothing behind', async () => {

@@ -1,28 +1,16 @@
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { composeSeed } from '../../../agent/guest/seed.ts';
-import { writeSeedIso } from '../../../agent/guest/seed-iso.ts';
 import { exec } from '../../../agent/kit/exec.ts';
 import { makeSshKeyPair, type SshKeyPair } from '../../../agent/kit/ssh-keys.ts';
 import { REPOSITORY } from '../../lab/layout.ts';
-import { aVmGoal, FLEET } from '../../support/builders/goal.ts';
-import { bareCommandLine } from './command-line.ts';
+import type { BareGuest } from './boot.ts';
+import { type Pattern, prepareBareGuest } from './prepare.ts';
 import type { BareRun } from './runner.ts';
 
 const NAMESPACE = 'weft-bench-bare';
 const PREFIX = '10.201.0';
 const ip = (...args: string[]) => exec('ip', args, { timeoutMs: 10_000 });
-
-/** A domain of Weft's that bare guests are made like. */
-export interface Pattern {
-  readonly argv: readonly string[];
-  /** Where the file system of the domain's host is on this machine. */
-  readonly root: string;
-  /** The layer below the overlays, on this machine. */
-  readonly layer: string;
-  readonly diskMiB: number;
-}
 
 /**
  * Starts `count` bare QEMUs at once and waits for the first SSH command of each, in a network namespace with a bridge of its own.
@@ -57,40 +45,19 @@ export async function bootBareGuests(pattern: Pattern, count: number): Promise<r
 }
 
 async function prepare(
-  { argv, root, layer, diskMiB }: Pattern,
+  pattern: Pattern,
   index: number,
   parent: string,
   userKey: SshKeyPair,
   inside: (...args: string[]) => Promise<unknown>,
-): Promise<BareRun['guests'][number]> {
-  const name = `bare-${index}`;
-  const folder = join(parent, name);
-  await mkdir(folder);
+): Promise<BareGuest> {
   const tap = `bare-tap${index}`;
   await inside('tuntap', 'add', 'dev', tap, 'mode', 'tap');
   await inside('link', 'set', tap, 'master', 'bare0', 'up');
-  const overlay = join(folder, 'overlay.qcow2');
-  const create = ['create', '-q', '-f', 'qcow2', '-F', 'qcow2', '-b', layer, overlay, `${diskMiB}M`];
-  await exec('qemu-img', create, { timeoutMs: 60_000 });
   const number = 10 + index;
-  const address = `${PREFIX}.${number}`;
-  const mac = `52:54:0a:c9:00:${number.toString(16).padStart(2, '0')}`;
-  const hostKey = makeSshKeyPair('bench');
-  const seed = join(folder, 'seed.iso');
-  await writeSeedIso(
-    seed,
-    composeSeed({
-      fleet: FLEET,
-      vm: aVmGoal({ id: `bench/${name}`, nic: { networkId: 'bench/bare', mac, address } }),
-      network: { id: 'bench/bare', number: 1, cidr: `${PREFIX}.0/24`, gateway: `${PREFIX}.1`, leases: [] },
-      secrets: {
-        userPrivateKey: userKey.private,
-        userPublicKey: userKey.public,
-        hostPrivateKey: hostKey.private,
-        hostPublicKey: hostKey.public,
-      },
-    }),
-  );
-  const arguments_ = bareCommandLine(argv, { name, overlay, seed, mac, tap, folder }, root);
-  return { program: argv[0] ?? '', arguments: arguments_, address, hostPublicKey: hostKey.public };
+  return prepareBareGuest(pattern, parent, userKey, {
+    ...{ name: `bare-${index}`, tap, address: `${PREFIX}.${number}` },
+    mac: `52:54:0a:c9:00:${number.toString(16).padStart(2, '0')}`,
+    ...{ cidr: `${PREFIX}.0/24`, gateway: `${PREFIX}.1` },
+  });
 }

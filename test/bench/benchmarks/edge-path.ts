@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { EDGE, underlayOf } from '../../contract/network/fleet.ts';
 import type { Benchmark, Measurement } from '../contract.ts';
 import { anEndpoint, EdgeServer } from '../network/edge-server.ts';
-import { requestRate, reusePorts } from '../network/generators.ts';
+import { inNamespace, requestRate, reusePorts } from '../network/generators.ts';
 import { backend, OurHosts, REQUEST_PORT } from '../network/our-hosts.ts';
 import { type Readings, ratioOf, takeRounds } from '../network/pairs.ts';
 import { PlainPath } from '../network/plain-path.ts';
@@ -56,7 +56,7 @@ export const edgePath: Benchmark = {
         'plain HAProxy': `http://${underlayOf(EDGE)}:${REQUEST_PORT}/`,
         'all plain': `http://${plain.near.underlay}:${REQUEST_PORT}/`,
       };
-      const world = hosts.namespaceOf('world');
+      const world = inNamespace(hosts.namespaceOf('world'));
       await reusePorts(world);
       const measured: Measurement[] = [];
       for (const { what, anew } of LOADS) {

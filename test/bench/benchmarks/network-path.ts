@@ -1,8 +1,9 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import type { Benchmark, Measurement } from '../contract.ts';
-import { requestRate, reusePorts, throughput } from '../network/generators.ts';
+import { inNamespace, reusePorts } from '../network/generators.ts';
 import { client, OurHosts, REQUEST_PORT, server, THROUGHPUT_PORT } from '../network/our-hosts.ts';
 import { type Readings, ratioOf, takeRounds } from '../network/pairs.ts';
+import { PATH_READS, type PathRead } from '../network/path-reads.ts';
 import { PlainPath } from '../network/plain-path.ts';
 import { serve } from '../network/programs.ts';
 import { startWebServer } from '../network/web-server.ts';
@@ -31,41 +32,23 @@ export const networkPath: Benchmark = {
         plain: { from: plain.near.guest, to: plain.far.guest, address: plain.far.address },
       };
       for (const { from, to } of Object.values(ways)) {
-        await reusePorts(hosts.namespaceOf(from));
+        await reusePorts(inNamespace(hosts.namespaceOf(from)));
         await serve(hosts.namespaceOf(to), THROUGHPUT_PORT, ['iperf3', '--server']);
         await startWebServer(folder, hosts.namespaceOf(to), REQUEST_PORT);
       }
-      /** Reads one way after the other, by each path. */
-      const take = (read: (way: (typeof ways)['ours']) => Promise<number>) =>
-        takeRounds(rounds ?? ROUNDS, PATHS, (path) =>
-          path === 'tracked' ? plain.behindFirewall(() => read(ways.plain)) : read(ways[path]),
+      const measured: Measurement[] = [];
+      for (const what of PATH_READS) {
+        const by = ({ from, address }: (typeof ways)['ours']) =>
+          what.read(inNamespace(hosts.namespaceOf(from)), address, SECONDS);
+        const readings = await takeRounds(rounds ?? ROUNDS, PATHS, (path) =>
+          path === 'tracked' ? plain.behindFirewall(() => by(ways.plain)) : by(ways[path]),
         );
-      const requests = (anew: boolean) =>
-        take(({ from, address }) =>
-          requestRate(hosts.namespaceOf(from), `http://${address}:${REQUEST_PORT}/`, {
-            connections: 1,
-            anew,
-            seconds: SECONDS,
-          }),
+        say(
+          `${what.what}, ${what.unit}: ${PATHS.map((path) => `${path} ${median(readings[path]).toFixed(1)}`).join(', ')}`,
         );
-      const bulk = await take(({ from, address }) =>
-        throughput(hosts.namespaceOf(from), address, THROUGHPUT_PORT, SECONDS),
-      );
-      say(`throughput, Gbit/s: ${inWords(bulk)}`);
-      const kept = await requests(false);
-      say(`requests one after the other, a second: ${inWords(kept)}`);
-      const anew = await requests(true);
-      say(`connections one after the other, a second: ${inWords(anew)}`);
-      return [
-        measure('throughput', 'Gbit/s', bulk, 'one TCP connection, as iperf3’s receiver counts'),
-        measure(
-          'requests',
-          '/s',
-          kept,
-          'wrk, one after the other on one connection: what counts is how long each takes',
-        ),
-        measure('connections', '/s', anew, 'the same with a connection for each request'),
-      ];
+        measured.push(measure(what, readings));
+      }
+      return measured;
     } finally {
       await hosts.close();
       await rm(folder, { recursive: true, force: true });
@@ -73,10 +56,7 @@ export const networkPath: Benchmark = {
   },
 };
 
-const inWords = (readings: Readings<Path>) =>
-  PATHS.map((path) => `${path} ${median(readings[path]).toFixed(1)}`).join(', ');
-
-const measure = (what: string, unit: string, readings: Readings<Path>, about: string): Measurement => ({
+const measure = ({ what, unit, about }: PathRead, readings: Readings<Path>): Measurement => ({
   benchmark: `network-path, ${what}`,
   unit: '× plain VXLAN',
   value: ratioOf(readings, 'ours', 'plain'),

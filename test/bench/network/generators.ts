@@ -1,16 +1,24 @@
 import { exec } from '../../../agent/kit/exec.ts';
-import { run } from './programs.ts';
+import { run as runIn } from './programs.ts';
 
 const LIMIT_MS = 30_000;
 
+/** Runs a command where clients are. @returns what it printed. */
+export type RunClient = (command: readonly string[]) => Promise<string>;
+
+export const inNamespace =
+  (namespace: string): RunClient =>
+  async (command) =>
+    (await runIn(namespace, command)).stdout;
+
 /** Between two programs, all with one connection. @returns Gbit/s, as the receiver counts them. */
 export async function throughput(
-  from: string,
+  run: RunClient,
   address: string,
   port: number,
   seconds: number,
 ): Promise<number> {
-  const { stdout } = await run(from, [
+  const stdout = await run([
     ...['iperf3', '--client', address, '--port', String(port), '--json'],
     ...['--time', String(seconds), '--omit', '1'],
   ]);
@@ -26,8 +34,8 @@ export interface Load {
 }
 
 /** @returns requests that were answered, a second. @throws when one of them was not. */
-export async function requestRate(from: string, url: string, load: Load): Promise<number> {
-  const { stdout } = await run(from, [
+export async function requestRate(run: RunClient, url: string, load: Load): Promise<number> {
+  const stdout = await run([
     ...['wrk', '--threads', '1', '--connections', String(load.connections)],
     ...['--duration', `${load.seconds}s`, '--timeout', '10s'],
     ...(load.anew ? ['--header', 'Connection: close'] : []),
@@ -40,9 +48,10 @@ export async function requestRate(from: string, url: string, load: Load): Promis
 }
 
 /** A client that makes thousands of connections a second to one address is not to run out of ports, which are held for a minute each. */
-export async function reusePorts(namespace: string): Promise<void> {
-  await run(namespace, [
-    ...['sysctl', '-qw', 'net.ipv4.tcp_tw_reuse=1', 'net.ipv4.ip_local_port_range=10240 65535'],
+export async function reusePorts(run: RunClient): Promise<void> {
+  await run([
+    ...['sh', '-c'],
+    'echo 1 >/proc/sys/net/ipv4/tcp_tw_reuse && echo 10240 65535 >/proc/sys/net/ipv4/ip_local_port_range',
   ]);
 }
 

@@ -1,9 +1,8 @@
-import { exec } from '../../../agent/kit/exec.ts';
 import type { Flow } from '../../../agent/protocol/index.ts';
 import { aGuest, FLOWS, type Guest, HOSTS, MESH, partOf, ROLES } from '../../contract/network/fleet.ts';
 import { Stage } from '../../contract/network/stage.ts';
-import { endAll } from '../../support/namespace-processes.ts';
 import { bridgePlainly } from './generators.ts';
+import { endNamespaces } from './namespaces.ts';
 
 /** Ports of what is measured; those of the stage's own programs are others. */
 export const THROUGHPUT_PORT = 5201;
@@ -68,16 +67,10 @@ export class OurHosts {
 
   async #end(): Promise<void> {
     for (const signal of SIGNALS) process.off(signal, this.#stop);
-    const { stdout } = await exec('ip', ['netns', 'list'], { timeoutMs: 30_000 });
-    const own = stdout.split('\n').flatMap((line) => line.split(' ')[0] ?? []);
-    for (const namespace of own.filter((name) => name.startsWith(this.namespaceOf('')))) {
-      await endAll(namespace);
-      await exec('ip', ['netns', 'delete', namespace], { timeoutMs: 30_000 });
-    }
+    await endNamespaces(this.namespaceOf(''));
     await this.stage.close();
   }
 
-  /** Servers outlive who has started them. */
   #stop = () => void this.close().finally(() => process.exit(1));
 
   #apply = (guests: readonly Guest[]) =>

@@ -2,23 +2,32 @@ import { exec } from '../../../agent/kit/exec.ts';
 import type { Stage } from '../../contract/network/stage.ts';
 import { bridgePlainly } from './generators.ts';
 
-interface Side {
+/** `taps`: whoever has opened the path starts them, each at the tap `TAP` of its host. */
+export type PlainGuests = 'namespaces' | 'taps';
+export const TAP = 'tap';
+/** Of the tunnel, and so of guests. */
+export const PLAIN_MTU = 1450;
+
+export interface PlainSide {
   readonly host: string;
   readonly underlay: string;
   readonly mac: string;
   /** On the VXLAN. */
   readonly router: string;
   readonly guest: string;
+  /** Where the guest is one at a tap. */
+  readonly guestMac: string;
   readonly gateway: string;
   readonly address: string;
 }
 
-const sideOf = (number: 1 | 2): Side => ({
+const sideOf = (number: 1 | 2): PlainSide => ({
   host: `plain-${number}`,
   underlay: `192.0.2.${20 + number}`,
   mac: `52:54:63:00:00:0${number}`,
   router: `10.99.255.${number}`,
   guest: `plain-guest-${number}`,
+  guestMac: `52:54:64:00:00:0${number}`,
   gateway: `10.99.${number}.1`,
   address: `10.99.${number}.10`,
 });
@@ -36,11 +45,13 @@ const SMALLEST_FIREWALL = `table inet smallest {
  * the stage. */
 export class PlainPath {
   readonly #stage: Stage;
+  readonly #guests: PlainGuests;
   readonly near = sideOf(1);
   readonly far = sideOf(2);
 
-  constructor(stage: Stage) {
+  constructor(stage: Stage, guests: PlainGuests = 'namespaces') {
     this.#stage = stage;
+    this.#guests = guests;
   }
 
   async open(): Promise<void> {
@@ -59,12 +70,8 @@ export class PlainPath {
     }
   }
 
-  async #addSide(side: Side, other: Side): Promise<void> {
-    for (const name of [side.host, side.guest]) {
-      const namespace = this.#stage.namespace(name);
-      await exec('ip', ['netns', 'add', namespace], { timeoutMs: 30_000 });
-      await this.#links(name, ['link set lo up']);
-    }
+  async #addSide(side: PlainSide, other: PlainSide): Promise<void> {
+    await this.#addNamespace(side.host);
     await bridgePlainly(this.#stage.namespace(side.host));
     await this.#links('world', [
       `link add ${side.host} type veth peer name eth0 netns ${this.#stage.namespace(side.host)}`,
@@ -76,10 +83,8 @@ export class PlainPath {
       'link add guests type bridge',
       `address add ${side.gateway}/24 dev guests`,
       'link set guests up',
-      `link add tap type veth peer name eth0 netns ${this.#stage.namespace(side.guest)}`,
-      'link set tap mtu 1450 master guests up',
       `link add between address ${side.mac} type vxlan id 42 dstport 4789 local ${side.underlay} nolearning`,
-      'link set between mtu 1450 up',
+      `link set between mtu ${PLAIN_MTU} up`,
       `address add ${side.router}/24 dev between`,
       `neigh replace ${other.router} lladdr ${other.mac} dev between nud permanent`,
       `route add ${other.address}/32 via ${other.router} dev between`,
@@ -89,11 +94,26 @@ export class PlainPath {
       ...['dst', other.underlay, 'self', 'permanent'],
     ]);
     await this.#stage.run(side.host, ['sysctl', '-qw', 'net.ipv4.ip_forward=1']);
+    if (this.#guests === 'namespaces') await this.#addGuest(side);
+    else await this.#links(side.host, [`tuntap add dev ${TAP} mode tap`]);
+    await this.#links(side.host, [`link set ${TAP} mtu ${PLAIN_MTU} master guests up`]);
+  }
+
+  async #addGuest(side: PlainSide): Promise<void> {
+    await this.#addNamespace(side.guest);
+    await this.#links(side.host, [
+      `link add ${TAP} type veth peer name eth0 netns ${this.#stage.namespace(side.guest)}`,
+    ]);
     await this.#links(side.guest, [
-      'link set eth0 mtu 1450 up',
+      `link set eth0 mtu ${PLAIN_MTU} up`,
       `address add ${side.address}/24 dev eth0`,
       `route add default via ${side.gateway}`,
     ]);
+  }
+
+  async #addNamespace(name: string): Promise<void> {
+    await exec('ip', ['netns', 'add', this.#stage.namespace(name)], { timeoutMs: 30_000 });
+    await this.#links(name, ['link set lo up']);
   }
 
   #links = (where: string, lines: readonly string[]) =>

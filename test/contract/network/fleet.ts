@@ -96,7 +96,6 @@ const PUBLISHED: PublishedEndpoint = {
   backends: [],
 };
 
-/** What a host's goal says, when guests are where they are said to be. */
 /** The usual flows, and so many endpoints more, at ports from this one on. */
 export const flowsAnd = (count: number, from = 10_000): readonly Flow[] => [
   ...FLOWS,
@@ -106,6 +105,7 @@ export const flowsAnd = (count: number, from = 10_000): readonly Flow[] => [
   })),
 ];
 
+/** What a host's goal says, when guests are where they are said to be. */
 export function partOf(host: string, guests: readonly Guest[], flows: readonly Flow[] = FLOWS): RouterPart {
   const here = guests.filter((guest) => guest.host === host);
   const roles = ROLES.filter((role) => here.some((guest) => guest.role === role));

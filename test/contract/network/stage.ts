@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { exec } from '../../../agent/kit/exec.ts';
 import { bridgeName, tapName, tunnelDevice } from '../../../agent/network/names.ts';
+import type { TunnelMaker } from '../../../agent/network/tunnel-plan.ts';
 import { endAll } from '../../support/namespace-processes.ts';
 import {
   cidrOf,
@@ -38,6 +39,12 @@ export interface ConnectionLimits {
   readonly max: number;
 }
 
+export interface Tunnels {
+  /** Folder of the hosts' private keys. */
+  readonly keys: string;
+  readonly maker: TunnelMaker;
+}
+
 /** Hosts of one machine have devices of one name, and so the sockets of wireguard-go would be one. */
 const OWN_SOCKETS = [
   ...['unshare', '--mount', 'sh', '-c'],
@@ -52,7 +59,7 @@ export class Stage {
   readonly #name = `wnt${process.pid}`;
   readonly #namespaces: string[] = [];
   readonly #workers: Worker[] = [];
-  readonly #tunnelKeys: string | null;
+  readonly #tunnels: Tunnels | null;
   readonly #advertisements: string | null;
   readonly #limits: Readonly<Record<string, ConnectionLimits>>;
   readonly hosts = new Map<string, { readonly router: Worker; readonly programs: Worker }>();
@@ -60,15 +67,15 @@ export class Stage {
   #world: Worker | null = null;
 
   /**
-   * @param tunnelKeys folder of the hosts' private keys; absent: they encrypt nothing. @param advertisements folder of what advertises the hosts'
+   * @param tunnels how hosts encrypt; absent: they do not. @param advertisements folder of what advertises the hosts'
    * routers to guests; absent: nobody does. @param limits of hosts where guests' connections have others than usual.
    */
   constructor(
-    tunnelKeys: string | null = null,
+    tunnels: Tunnels | null = null,
     advertisements: string | null = null,
     limits: Readonly<Record<string, ConnectionLimits>> = {},
   ) {
-    this.#tunnelKeys = tunnelKeys;
+    this.#tunnels = tunnels;
     this.#advertisements = advertisements;
     this.#limits = limits;
   }
@@ -178,7 +185,7 @@ export class Stage {
     if (this.#advertisements !== null)
       await Promise.all([...this.hosts.keys()].map((host) => endAll(this.namespace(host))));
     // What keeps it ends with it.
-    if (this.#tunnelKeys !== null)
+    if (this.#tunnels !== null)
       for (const host of this.hosts.keys())
         await this.run(host, ['ip', 'link', 'delete', tunnelDevice(FLEET)]).catch(() => undefined);
     for (const namespace of this.#namespaces)
@@ -206,11 +213,11 @@ export class Stage {
 
   async #startRouter(host: string): Promise<Worker> {
     const program = [
-      ...(this.#tunnelKeys === null ? [] : OWN_SOCKETS),
+      ...(this.#tunnels === null ? [] : OWN_SOCKETS),
       ...[process.execPath, '--import', 'tsx', here('./host.ts'), JSON.stringify(GUARDED)],
-      this.#tunnelKeys === null
+      this.#tunnels === null
         ? 'null'
-        : JSON.stringify({ maker: 'userspace', keyFile: `${this.#tunnelKeys}/${host}.key` }),
+        : JSON.stringify({ maker: this.#tunnels.maker, keyFile: `${this.#tunnels.keys}/${host}.key` }),
       JSON.stringify(this.#limits[host] ?? null),
       ...(this.#advertisements === null ? [] : [`${this.#advertisements}/${host}`]),
     ];

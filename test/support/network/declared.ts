@@ -4,6 +4,11 @@ import { parse } from 'yaml';
 interface Declared {
   readonly name: string;
   readonly roles: Readonly<Record<string, DeclaredRole>>;
+  readonly machines?: Readonly<Record<string, DeclaredMachine>>;
+}
+interface DeclaredMachine {
+  readonly network: string;
+  readonly endpoints?: Readonly<Record<string, DeclaredEndpoint>>;
 }
 interface DeclaredRole {
   readonly mesh?: boolean;
@@ -20,21 +25,29 @@ interface DeclaredEndpoint {
 /** Where a guest belongs. */
 export interface Place {
   readonly app: string;
+  /** Or the network of a machine. */
   readonly role: string;
+  /** Of a machine that is meant by itself, `app/name`. */
+  readonly id?: string;
 }
 
 /** Who reaches whom, said from models' files as the manual says it, and by nothing that Weft itself goes by. */
 export class Declarations {
   readonly #roles = new Map<string, DeclaredRole>();
+  /** By their ids. */
+  readonly #machines = new Map<string, DeclaredMachine>();
 
   /** @param files models, YAML. */
   constructor(files: readonly string[]) {
     for (const file of files) {
-      const { name, roles } = parse(file) as Declared;
+      const { name, roles, machines = {} } = parse(file) as Declared;
       for (const [role, declared] of Object.entries(roles)) this.#roles.set(`${name}/${role}`, declared);
+      for (const [machine, declared] of Object.entries(machines))
+        this.#machines.set(`${name}/${machine}`, declared);
     }
   }
 
+  /** The roles. */
   get places(): readonly Place[] {
     return [...this.#roles.keys()].map((id) => {
       const [app = '', role = ''] = id.split('/');
@@ -43,11 +56,12 @@ export class Declarations {
   }
 
   letThrough(from: Place, to: Place, port: number, protocol: 'tcp' | 'udp' = 'tcp'): boolean {
-    const target = this.#roles.get(`${to.app}/${to.role}`);
-    if (!target) throw new Error(`no model has ${to.app}/${to.role}`);
+    const machine = this.#machines.get(to.id ?? '');
+    const role = this.#roles.get(`${to.app}/${to.role}`);
+    if (!machine && !role) throw new Error(`no model has ${to.app}/${to.role}`);
     if (from.app !== to.app) return false;
-    if (from.role === to.role) return target.mesh === true;
-    return Object.values(target.endpoints ?? {}).some(
+    if (!machine && from.role === to.role) return role?.mesh === true;
+    return Object.values((machine ?? role)?.endpoints ?? {}).some(
       (endpoint) =>
         endpoint.type === 'internal' &&
         (endpoint.targetPort ?? endpoint.port) === port &&

@@ -20,7 +20,13 @@ const guest = (instances: number, ports: readonly number[]) => `
     start: "${listening(ports.filter((port) => port !== UNDECLARED))}"`;
 
 /** Four roles, of which each may be reached in another way: by load balancers at another port than its public one, by one role each, by all and its own. */
-const fourRoles = (name: string, publicPort: number, instances: number, mesh: number) => `apiVersion: weft/v1
+const fourRoles = (
+  name: string,
+  publicPort: number,
+  instances: number,
+  mesh: number,
+  machines = '',
+) => `apiVersion: weft/v1
 kind: Application
 name: ${name}
 roles:
@@ -38,10 +44,24 @@ roles:
     mesh: true
     endpoints:
       board: {type: internal, port: 7000, ${probed}}
+${machines}`;
+
+/** On a network of their own: one is reached by a role and by the other, which is reached by another role. Nothing but SSH listens there. */
+const MACHINES = `machines:
+  one:
+    image: "tiny:stable"
+    size: ${TINY}
+    network: back
+    endpoints: {shell: {type: internal, port: ${SSH}, from: [web, back]}}
+  two:
+    image: "tiny:stable"
+    size: ${TINY}
+    network: back
+    endpoints: {shell: {type: internal, port: ${SSH}, from: [db]}}
 `;
 
 /** With one guest of the mesh more than a lab has hosts: two of them are neighbours. */
-export const NORTH = fourRoles('north', 80, 2, 4);
+export const NORTH = fourRoles('north', 80, 2, 4, MACHINES);
 export const SOUTH = fourRoles('south', 81, 1, 1);
 
 const CROWD_ENDPOINTS = 350;

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { failuresOf } from '../../support/vitest-report.ts';
+import { failuresOf, skippedOf } from '../../support/vitest-report.ts';
 
 const outcome = (fullName: string, ...failureMessages: string[]) => ({
   status: failureMessages.length > 0 ? 'failed' : 'passed',
@@ -40,4 +40,11 @@ test('tests that failed are told in a line each, and files that failed by themse
 
 test('a run without a report has none', () => {
   expect(failuresOf({}, '/repository')).toEqual([]);
+});
+
+test('what was passed over is told by its name, which says why', () => {
+  const passedOver = { ...outcome('is not here: no kernel of that kind'), status: 'skipped' };
+  const report = { testResults: [file('test/a.test.ts', 'passed', '', outcome('is right'), passedOver)] };
+  expect(skippedOf(report, '/repository')).toEqual(['test/a.test.ts: is not here: no kernel of that kind']);
+  expect(skippedOf({}, '/repository')).toEqual([]);
 });
