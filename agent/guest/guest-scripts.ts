@@ -36,7 +36,7 @@ while :; do
   [ $code = 0 ] && status=done
   if [ $status = failed ] && [ $(($(now) - begun)) -ge $((timeout * 100)) ]; then
     status=timed-out
-    read -r group <$dir/group && kill -9 -- -$group 2>/dev/null
+    read -r group <$dir/group && kill -9 -$group 2>/dev/null
   fi
   # What the command left running may hold the pipe for ever; what it wrote itself is there in a moment, or, in a guest
   # that gets little time, in a few. Why it failed is worth more of them than how it went.
@@ -81,10 +81,18 @@ while :; do
 done <$1
 `;
 
+/** `is-kept NAME`: whether a `keep-up NAME` runs. A number that it had at an earlier boot may be another process's by now. */
+const IS_KEPT = `#!/bin/sh
+pid=0
+[ -f ${WEFT}/services/$1/pid ] && read -r pid <${WEFT}/services/$1/pid
+case $(tr '\\0' ' ' 2>/dev/null </proc/$pid/cmdline) in *"/keep-up $1 ") exit 0 ;; esac
+exit 1
+`;
+
 /** `keep-up NAME`: runs NAME's command for ever, with growing pauses when it ends soon. Its log is bounded. */
 const KEEP_UP = `#!/bin/sh
 dir=${WEFT}/services/$1
-[ -f $dir/pid ] && read -r old <$dir/pid && kill -9 -- -$old 2>/dev/null
+${WEFT}/bin/is-kept $1 && read -r old <$dir/pid && [ $old != $$ ] && kill -9 -$old 2>/dev/null
 echo $$ >$dir/pid
 . ${WEFT}/env
 cd ${APP} || exit 1
@@ -107,5 +115,6 @@ export const GUEST_PROGRAMS: Readonly<Record<string, string>> = {
   task: TASK,
   startup: STARTUP,
   follow: FOLLOW,
+  'is-kept': IS_KEPT,
   'keep-up': KEEP_UP,
 };

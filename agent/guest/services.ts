@@ -17,7 +17,10 @@ export function composeServices(vm: VmGoal, facts: Pick<Contact, 'systemd'>): st
   return parts.length === 0 ? '' : `set -e\numask 022\n${parts.join('')}`;
 }
 
-/** Its command is a file of its own: nothing of it is part of a script or a unit. */
+/**
+ * Its command is a file of its own: nothing of it is part of a script or a unit. What runs as it is to, in this boot, runs on: an agent that
+ * starts anew finds its guests at work.
+ */
 function service(name: string, command: string, systemd: boolean): string {
   const dir = `${WEFT}/services/${name}`;
   const unit = `[Unit]
@@ -29,17 +32,24 @@ Restart=always
 [Install]
 WantedBy=multi-user.target
 `;
-  const run = systemd
-    ? `printf %s ${quote(unit)} >/run/systemd/system/weft-${name}.service
+  const unitFile = `/run/systemd/system/weft-${name}.service`;
+  const [isRunning, run] = systemd
+    ? [
+        `systemctl is-active --quiet weft-${name}.service`,
+        `printf %s ${quote(unit)} >${unitFile}
 systemctl daemon-reload
 systemctl restart --no-block weft-${name}.service
-`
-    : `setsid ${WEFT}/bin/keep-up ${name} </dev/null >/dev/null 2>&1 &
-`;
+`,
+      ]
+    : [`${WEFT}/bin/is-kept ${name}`, `setsid ${WEFT}/bin/keep-up ${name} </dev/null >/dev/null 2>&1 &\n`];
   return `mkdir -p ${dir}
+if ${isRunning} && printf %s ${quote(`${command}\n`)} | cmp -s - ${dir}/command; then
+:
+else
 rm -f ${dir}/starts
 printf %s ${quote(`${command}\n`)} >${dir}/command
-${run}`;
+${run}fi
+`;
 }
 
 function siteOf(vm: VmGoal, site: NonNullable<Workload['site']>, systemd: boolean): string {

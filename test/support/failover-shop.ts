@@ -14,10 +14,10 @@ export interface ShopHost {
   readonly proof: { readonly kind: string; readonly detail: string } | null;
 }
 
-/** Two hosts with BMCs and a pool that both mount, the shop on them, and what every test of it asks and does. */
+/** Two hosts, if no other number is given, with BMCs and a pool that all mount, the shop on them, and what every test of it asks and does. */
 export function shopOn(
   name: string,
-  options: Pick<Parameters<typeof goldenLab>[1] & object, 'forgetful' | 'agent'> = {},
+  options: Pick<Parameters<typeof goldenLab>[1] & object, 'hosts' | 'forgetful' | 'agent'> = {},
 ) {
   let golden: GoldenLab;
   let writer: Writer | null = null;

@@ -3,6 +3,7 @@ import { supervisedPid } from '../lab/host.ts';
 import { type GoldenLab, goldenLab, TINY } from '../support/golden-lab.ts';
 import type { GuestWriter } from '../support/guest-writer.ts';
 import { runningQemus, waitForOneQemu } from '../support/hosts.ts';
+import { hurried } from '../support/hurried.ts';
 import { HOSTS, MovingMachine, otherThan, type Way } from '../support/moving-machine.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -96,7 +97,8 @@ describe('in the middle of a hand-over', () => {
     await golden.lab.waitForHosts(HOSTS);
     const { host } = await machine();
     const before = await acknowledged(1);
-    const moved = await golden.weft.run(['move', ID, '--live', '--wait'], { timeoutMs: 300_000 });
+    const move = golden.weft.run(['move', ID, '--live', '--wait'], { timeoutMs: 300_000 });
+    const moved = await hurried(golden, host, move);
     expect(moved).toMatchObject({ exitCode: 0 });
     expect((await atRest()).host).not.toBe(host);
     await writer.expectWritten(await acknowledged(before + 1));

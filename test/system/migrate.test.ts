@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type GoldenLab, goldenLab, TINY } from '../support/golden-lab.ts';
 import { isReady } from '../support/hosts.ts';
+import { hurried } from '../support/hurried.ts';
 import { MovingMachine, otherThan, type Way } from '../support/moving-machine.ts';
 import { waitFor } from '../support/wait-for.ts';
 
@@ -30,9 +31,8 @@ describe('a machine on a shared pool moves while it runs', () => {
       const begun = await machine.lastEvent();
       const written = await machine.writer.acknowledged();
       const to = otherThan(before.host);
-      const moved = await golden.weft.run(['move', ID, '--live', '--to', to, '--wait'], {
-        timeoutMs: 200_000,
-      });
+      const move = golden.weft.run(['move', ID, '--live', '--to', to, '--wait'], { timeoutMs: 200_000 });
+      const moved = await hurried(golden, String(before.host), move);
       expect(moved).toMatchObject({ exitCode: 0 });
       expect(moved.stderr).toMatch(/moved from h\d to h\d while it ran: it stood still for \d+ ms/);
       const after = await machine.atRest('it to be ready there', ({ host }) => host === to);
@@ -55,7 +55,8 @@ describe('a machine on a shared pool moves while it runs', () => {
       `table inet weft_test_wall { chain in { type filter hook input priority 0; tcp dport 7702-7709 drop; }; }`,
     );
     try {
-      await golden.weft.ok(['move', ID, '--live', '--to', to, '--wait'], { timeoutMs: 200_000 });
+      const move = golden.weft.ok(['move', ID, '--live', '--to', to, '--wait'], { timeoutMs: 200_000 });
+      await hurried(golden, String(from), move);
       const after = await machine.atRest('it to be ready there', ({ host }) => host === to);
       expect(after.lastMove?.way).toBe('relayed');
       await machine.expectUnbroken(written);
@@ -67,9 +68,10 @@ describe('a machine on a shared pool moves while it runs', () => {
   test('off a host that drains, which is then empty', async () => {
     const { host } = await machine.row();
     const written = await machine.writer.acknowledged();
-    await golden.weft.ok(['host', 'drain', String(host), '--wait', '--timeout', '5m'], {
+    const drained = golden.weft.ok(['host', 'drain', String(host), '--wait', '--timeout', '5m'], {
       timeoutMs: 400_000,
     });
+    await hurried(golden, String(host), drained);
     await machine.atRest('it to be ready elsewhere', (found) => found.host !== host);
     await machine.expectUnbroken(written);
     await golden.weft.ok(['host', 'undrain', String(host)]);

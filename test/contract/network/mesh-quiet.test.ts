@@ -180,7 +180,7 @@ test('what looks for somebody, and what is for all or for nobody, stays on its h
       30_000,
     );
   // What is for all is for all of its own bridge.
-  await isHeard(neighbour, KINDS.broadcast?.frame ?? '');
+  await isHeard(neighbour, `${digits(EVERYBODY)}${digits(near.mac)}0800`);
   const answer = ({ mac, address }: Guest) => `0002${digits(mac)}${hexOf4(address)}`;
   // Advertised addresses, each followed by who has it (RFC 4861, 4.4 and 4.6.1).
   const answer6 = ({ address6 }: Guest) => `${hexOf6(address6).slice(2)}0201`;

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { tableName, tapName } from '../../../agent/network/names.ts';
+import { linkLocalOf } from '../../../agent/network/addresses.ts';
+import { bridgeName, tableName, tapName } from '../../../agent/network/names.ts';
 import type { RuleCounters } from '../../../agent/protocol/index.ts';
 import { waitFor } from '../../support/wait-for.ts';
 import {
@@ -14,6 +15,7 @@ import {
   gatewayOf,
   HOSTS,
   isDeclared,
+  numberOfRole,
   partOf,
   routerOf,
   underlay6Of,
@@ -187,7 +189,16 @@ test('a guest reaches no host, nothing on the underlay, and of the world what is
       [gateway6Of(role), 22],
       [GATEWAY, 22],
       ['2001:db8:1::1', 22],
+      // That of the bridge on its own link, where the host's programs listen as well.
+      [`${linkLocalOf(gatewayMacOf(role))}%eth0`, 22],
     ]);
+  const own = `${linkLocalOf(gatewayMacOf('crm/web'))}%${bridgeName(FLEET, { number: numberOfRole('crm/web') })}`;
+  await waitFor(
+    'the host itself to be answered there',
+    () => stage.host('h1').programs.ask<boolean[]>({ do: 'connect', targets: [[own, 22]], limit: 5 }),
+    ([isAnswered]) => isAnswered === true,
+    60_000,
+  );
   const world: readonly Target[] = [
     ['203.0.113.1', 80],
     ['2001:db8:2::1', 80],
