@@ -108,6 +108,7 @@ export class Haproxy {
     if (!this.isRunning) this.#leavingMs = null;
     else if (this.#leavingMs === null) {
       this.#leavingMs = nowMs;
+      this.#restarts.toldToEnd();
       this.#daemon.signal('SIGUSR1');
     } else if (!isWithin(limitMs, this.#leavingMs, nowMs)) this.#daemon.signal('SIGTERM');
   }

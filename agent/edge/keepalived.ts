@@ -63,6 +63,7 @@ export class Keepalived {
     const { isRunning } = this;
     if (addresses.length === 0 || link === null) {
       this.#loaded = null;
+      this.#restarts.toldToEnd();
       if (isRunning) this.#daemon.signal('SIGTERM');
       else await this.#giveUp();
       return;

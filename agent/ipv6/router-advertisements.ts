@@ -57,6 +57,7 @@ export class RouterAdvertisements {
     const { isRunning } = this.#daemon;
     if (subnets.length === 0) {
       this.#loaded = null;
+      this.#restarts.toldToEnd();
       // It says that it is no router any more, and ends.
       return isRunning && this.#daemon.signal('SIGTERM');
     }

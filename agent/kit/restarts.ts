@@ -24,6 +24,11 @@ export class Restarts {
     return this.#starts >= MANY && isWithin(SETTLED_MS, this.#lastMs, nowMs);
   }
 
+  /** It ends because it was told to: what is started next begins anew. */
+  toldToEnd(): void {
+    this.#starts = 0;
+  }
+
   started(nowMs: number): void {
     this.#starts++;
     this.#lastMs = nowMs;

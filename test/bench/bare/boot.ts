@@ -21,7 +21,11 @@ export interface BootOptions {
 
 /** Starts it, and looks for its SSH as the agent does. @throws Error when QEMU ends before that. */
 export async function bootBareGuest(guest: BareGuest, options: BootOptions): Promise<SshSession> {
-  const qemu = spawn(guest.program, guest.arguments, { stdio: ['ignore', 'ignore', 'pipe'] });
+  // A session of its own, as libvirt's have: the kernel shares processors out between sessions.
+  const qemu = spawn(guest.program, guest.arguments, {
+    stdio: ['ignore', 'ignore', 'pipe'],
+    detached: true,
+  });
   options.onStart(qemu);
   let words = '';
   qemu.stderr.on('data', (chunk: Buffer) => {

@@ -7,7 +7,7 @@ import { BenchFleet } from '../fleet.ts';
 import { median } from '../statistics.ts';
 
 const ROUNDS = 5;
-const LIMIT_MS = 300_000;
+const LIMIT_MS = 120_000;
 /** Of one request: an address that no host has yet answers nothing. */
 const ASK_LIMIT_MS = 200;
 const PAUSE_MS = 2;
@@ -92,7 +92,8 @@ async function untilAnswered({ api }: BenchFleet, signal: AbortSignal): Promise<
     if (address !== undefined && (await isAnswered(address))) return performance.now();
     await sleep(PAUSE_MS);
   }
-  throw new Error(`nobody answered within ${LIMIT_MS} ms`);
+  const { endpoints } = await api.getApplication(APP);
+  throw new Error(`nobody answered within ${LIMIT_MS} ms at ${address}: ${JSON.stringify(endpoints)}`);
 }
 
 const isAnswered = (address: string): Promise<boolean> =>

@@ -39,9 +39,9 @@ const untilEnded = () =>
     90_000,
   );
 
-async function serve(goal: EdgeGoal): Promise<void> {
+async function serve(goal: EdgeGoal, limitMs?: number): Promise<void> {
   stage.tell('a', goal);
-  await stage.until('a', 'the endpoint', isUp);
+  await stage.until('a', 'the endpoint', isUp, limitMs);
 }
 
 beforeAll(async () => {
@@ -110,4 +110,12 @@ it('a shared address goes before the load balancer does', async () => {
   );
   // What is open there has nobody any more to hear of it, and is waited for all the same.
   expect((await stage.pidsOf('a', 'haproxy')).length).toBeGreaterThan(0);
+});
+
+it('it is there at once when it is wanted again, however often it has been sent away', async () => {
+  for (let round = 0; round < 9; round++) {
+    await serve(SHORT, 15_000);
+    stage.tell('a', NOTHING);
+    await untilEnded();
+  }
 });

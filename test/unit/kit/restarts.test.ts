@@ -23,3 +23,13 @@ test('a clock that is put back keeps nothing from being started', () => {
   restarts.started(10_000_000);
   expect(restarts.mayStart(10_000_000 - 3_600_000)).toBe(true);
 });
+
+test('what was told to end is started at once when it is wanted again, however often', () => {
+  const restarts = new Restarts();
+  for (let nowMs = 0; nowMs < 10_000; nowMs += 500) {
+    expect(restarts.mayStart(nowMs)).toBe(true);
+    restarts.started(nowMs);
+    restarts.toldToEnd();
+    expect(restarts.keepsEnding(nowMs)).toBe(false);
+  }
+});
