@@ -68,13 +68,13 @@ async function readyToAnswered(fleet: BenchFleet): Promise<number> {
   try {
     let answered: Promise<number> | null = null;
     for await (const { event, data } of changes) {
-      if (event === 'synced') {
-        await fleet.api.apply(APP, MODEL, {});
-        answered = untilAnswered(fleet, stop.signal);
-        answered.catch(() => undefined);
-      }
+      if (event === 'synced') await fleet.api.apply(APP, MODEL, {});
       const { id, state } = data as VmRow;
-      if (event !== 'vm' || id !== `${APP}/web-0` || state !== 'ready' || !answered) continue;
+      if (event !== 'vm' || id !== `${APP}/web-0`) continue;
+      // Its application has its address by then.
+      answered ??= untilAnswered(fleet, stop.signal);
+      answered.catch(() => undefined);
+      if (state !== 'ready') continue;
       const readyMs = performance.now();
       return (await answered) - readyMs;
     }
