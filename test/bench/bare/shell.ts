@@ -13,8 +13,9 @@ export interface BareShellRun {
 }
 
 /**
- * Runs inside the network namespace of one bare guest, and ends with its own input, the guest as well. Says `{id: 0}` when the guest has answered by SSH. Then each line of its input is `{id, command, input?}`,
- * and of its output `{id, answer}` with what the command printed, or `{id, error}`.
+ * Runs inside the network namespace of one bare guest, and ends with its own input, the guest as well. Says `{id: 0}` when the guest has
+ * answered by SSH. Then each line of its input is `{id, command, input?}`, and of its output `{id, answer}` with what the command printed,
+ * or `{id, error}`.
  */
 async function main(file: string): Promise<void> {
   const { guest, userPrivateKey, limitMs } = JSON.parse(await readFile(file, 'utf8')) as BareShellRun;

@@ -39,7 +39,8 @@ roles:
 /** From a real guest to one on another host: through all that Weft has there, and between two bare QEMUs over a VXLAN made by hand. */
 export const guestPath: Benchmark = {
   name: 'guest-path',
-  about: 'the same between real guests of a lab, beside bare QEMUs and a VXLAN made by hand without rules',
+  about:
+    'throughput and requests between real guests of two lab hosts, beside bare QEMUs and a VXLAN made by hand without rules',
   async run({ rounds, say }) {
     const fleet = await BenchFleet.up('bench-path', 2, say);
     const plainGuests = new PlainGuests();
