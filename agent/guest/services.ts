@@ -32,22 +32,22 @@ Restart=always
 [Install]
 WantedBy=multi-user.target
 `;
-  const unitFile = `/run/systemd/system/weft-${name}.service`;
+  const text = quote(`${command}\n`);
   const [isRunning, run] = systemd
     ? [
         `systemctl is-active --quiet weft-${name}.service`,
-        `printf %s ${quote(unit)} >${unitFile}
+        `printf %s ${quote(unit)} >/run/systemd/system/weft-${name}.service
 systemctl daemon-reload
 systemctl restart --no-block weft-${name}.service
 `,
       ]
     : [`${WEFT}/bin/is-kept ${name}`, `setsid ${WEFT}/bin/keep-up ${name} </dev/null >/dev/null 2>&1 &\n`];
   return `mkdir -p ${dir}
-if ${isRunning} && printf %s ${quote(`${command}\n`)} | cmp -s - ${dir}/command; then
+if ${isRunning} && printf %s ${text} | cmp -s - ${dir}/command; then
 :
 else
 rm -f ${dir}/starts
-printf %s ${quote(`${command}\n`)} >${dir}/command
+printf %s ${text} >${dir}/command
 ${run}fi
 `;
 }

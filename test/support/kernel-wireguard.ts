@@ -1,3 +1,4 @@
+import { WeftError } from '../../agent/kit/errors.ts';
 import { exec } from '../../agent/kit/exec.ts';
 
 const NAMESPACE = `weft-wg-${process.pid}`;
@@ -10,7 +11,7 @@ export async function whyNoKernelWireguard(): Promise<string | null> {
     await ip('-n', NAMESPACE, 'link', 'add', 'try', 'type', 'wireguard');
     return null;
   } catch (error) {
-    return String(error instanceof Error ? error.message : error).split('\n', 1)[0] ?? '';
+    return WeftError.from(error).message.split('\n', 1)[0] ?? '';
   } finally {
     await ip('netns', 'delete', NAMESPACE);
   }

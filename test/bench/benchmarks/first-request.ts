@@ -1,7 +1,7 @@
-import { request } from 'node:http';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { VmRow } from '../../../controller/client/index.ts';
+import { ask } from '../../support/steady-load.ts';
 import type { Benchmark } from '../contract.ts';
 import { BenchFleet } from '../fleet.ts';
 import { median } from '../statistics.ts';
@@ -89,20 +89,12 @@ async function untilAnswered({ api }: BenchFleet, signal: AbortSignal): Promise<
   let address: string | undefined;
   while (!signal.aborted) {
     address ??= (await api.getApplication(APP)).endpoints[0]?.addresses[0];
-    if (address !== undefined && (await isAnswered(address))) return performance.now();
+    if (address !== undefined) {
+      const { error } = await ask(`http://${address}/hostname`, {}, ASK_LIMIT_MS);
+      if (error === null) return performance.now();
+    }
     await sleep(PAUSE_MS);
   }
   const { endpoints } = await api.getApplication(APP);
   throw new Error(`nobody answered within ${LIMIT_MS} ms at ${address}: ${JSON.stringify(endpoints)}`);
 }
-
-const isAnswered = (address: string): Promise<boolean> =>
-  new Promise((resolve) => {
-    const asked = request({ host: address, port: 80, path: '/hostname', agent: false }, (answer) => {
-      answer.resume();
-      resolve(answer.statusCode === 200);
-    });
-    asked.setTimeout(ASK_LIMIT_MS, () => asked.destroy());
-    asked.on('error', () => resolve(false));
-    asked.end();
-  });

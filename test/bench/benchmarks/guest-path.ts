@@ -1,9 +1,15 @@
-import { quote } from '../../../agent/guest/quote.ts';
 import { Weft } from '../../support/weft.ts';
 import type { Benchmark, Measurement } from '../contract.ts';
 import { BenchFleet } from '../fleet.ts';
-import { type RunClient, reusePorts } from '../network/generators.ts';
-import { installTools, packTools, type RunInGuest, startServers, withTools } from '../network/guest-tools.ts';
+import { reusePorts } from '../network/generators.ts';
+import {
+  inGuest,
+  installTools,
+  packTools,
+  type RunInGuest,
+  startServers,
+  withTools,
+} from '../network/guest-tools.ts';
 import { REQUEST_PORT, THROUGHPUT_PORT } from '../network/our-hosts.ts';
 import { type Readings, ratioOf, takeRounds } from '../network/pairs.ts';
 import { PATH_READS, type PathRead } from '../network/path-reads.ts';
@@ -60,7 +66,8 @@ export const guestPath: Benchmark = {
         const readings = await takeRounds(rounds ?? ROUNDS, PATHS, async (path) => {
           if (!(await isQuiet())) say('this machine does not get quiet: it goes on as it is');
           const { near, address } = { ours, plain }[path];
-          return what.read((command) => near(withTools(command)), address, SECONDS);
+          const run = inGuest(near);
+          return what.read((command) => run(withTools(command)), address, SECONDS);
         });
         say(
           `${what.what}, ${what.unit}: ${PATHS.map((path) => `${path} ${median(readings[path]).toFixed(2)}`).join(', ')}`,
@@ -90,11 +97,6 @@ async function guestsOf(fleet: BenchFleet) {
   if (mtu !== PLAIN_MTU) throw new Error(`${CLIENT} has an MTU of ${mtu}, not of ${PLAIN_MTU}`);
   return { near, far: shell(SERVER), address: server.address };
 }
-
-const inGuest =
-  (run: RunInGuest): RunClient =>
-  (command) =>
-    run(command.map(quote).join(' '));
 
 const measure = ({ what, unit, about }: PathRead, readings: Readings<Path>): Measurement => ({
   benchmark: `guest-path, ${what}`,

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { quote } from '../../../agent/guest/quote.ts';
 import { exec } from '../../../agent/kit/exec.ts';
 import { copyProgram } from '../../../images/recipes/shared-libraries.ts';
+import type { RunClient } from './generators.ts';
 import { REQUEST_PORT, THROUGHPUT_PORT } from './our-hosts.ts';
 import { webServerText } from './web-server.ts';
 
@@ -36,10 +37,16 @@ export async function installTools(run: RunInGuest, archive: string): Promise<vo
 
 /** The servers of what is read of a path. */
 export async function startServers(run: RunInGuest): Promise<void> {
-  await run(withTools(['iperf3', '--server', '--daemon', '--port', String(THROUGHPUT_PORT)]));
+  const inTools = inGuest(run);
+  await inTools(withTools(['iperf3', '--server', '--daemon', '--port', String(THROUGHPUT_PORT)]));
   await run(`cat >${ROOT}/web.cfg`, webServerText(REQUEST_PORT));
-  await run(withTools(['haproxy', '-D', '-f', '/web.cfg']));
+  await inTools(withTools(['haproxy', '-D', '-f', '/web.cfg']));
 }
 
-export const withTools = (command: readonly string[]): string =>
-  ['chroot', ROOT, ...command].map(quote).join(' ');
+/** With what the guest has itself. */
+export const inGuest =
+  (run: RunInGuest): RunClient =>
+  (command) =>
+    run(command.map(quote).join(' '));
+
+export const withTools = (command: readonly string[]): readonly string[] => ['chroot', ROOT, ...command];

@@ -3,7 +3,7 @@ import type { Stage } from '../../contract/network/stage.ts';
 import { bridgePlainly } from './generators.ts';
 
 /** `taps`: whoever has opened the path starts them, each at the tap `TAP` of its host. */
-export type PlainGuests = 'namespaces' | 'taps';
+export type GuestKind = 'namespaces' | 'taps';
 export const TAP = 'tap';
 /** Of the tunnel, and so of guests. */
 export const PLAIN_MTU = 1450;
@@ -45,11 +45,11 @@ const SMALLEST_FIREWALL = `table inet smallest {
  * the stage. */
 export class PlainPath {
   readonly #stage: Stage;
-  readonly #guests: PlainGuests;
+  readonly #guests: GuestKind;
   readonly near = sideOf(1);
   readonly far = sideOf(2);
 
-  constructor(stage: Stage, guests: PlainGuests = 'namespaces') {
+  constructor(stage: Stage, guests: GuestKind = 'namespaces') {
     this.#stage = stage;
     this.#guests = guests;
   }

@@ -3,11 +3,13 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { exec } from '../../../agent/kit/exec.ts';
 import type { Lab } from '../../lab/lab.ts';
-import { bridgeName, namespaceName } from '../../lab/layout.ts';
+import { bridgeName, hostAddress, hostAddress6, namespaceName } from '../../lab/layout.ts';
 import { endAll } from '../namespace-processes.ts';
 
 const PROGRAM = join(import.meta.dirname, 'world.py');
 export const WORLD_PORT = 8080;
+/** Of its place on the lab's network, behind all hosts and public addresses. */
+const NUMBER = 240;
 /** Of documentation (RFC 5737, RFC 3849); each has two that serve. */
 const PREFIXES = ['203.0.113.0/24', '2001:db8:cafe::/64'];
 export const WORLD = {
@@ -30,7 +32,7 @@ export class World {
   static async start(lab: Lab): Promise<World> {
     const { name, number, hosts } = await lab.state();
     const world = new World(name, number);
-    const [gateway, gateway6] = [`10.77.${number}.250`, `2001:db8:77:${number.toString(16)}::250`];
+    const [gateway, gateway6] = [hostAddress(number, NUMBER), hostAddress6(number, NUMBER)];
     await world.#wire(bridgeName(number), [`${gateway}/24`, `${gateway6}/64`]);
     for (const host of hosts) {
       await lab.exec(host.name, ['ip', 'route', 'add', String(PREFIXES[0]), 'via', gateway]);
