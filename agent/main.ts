@@ -43,7 +43,7 @@ import { Session } from './session/session.ts';
 import type { Base } from './wiring/base.ts';
 import { readCommandLine, USAGE } from './wiring/command-line.ts';
 import { createDoctor } from './wiring/doctor.ts';
-import { createEdge, isInstalled, missingForEdge, offersEdge } from './wiring/edge.ts';
+import { createEdge, isInstalled, missingForEdge, offersEdge, sharedAddresses } from './wiring/edge.ts';
 import { endServers } from './wiring/end-servers.ts';
 import { createExecutor } from './wiring/executor.ts';
 import { createLeaseKeeper, leaseOf } from './wiring/guard.ts';
@@ -148,6 +148,7 @@ async function run({ log, configuration, paths, identity }: Parts): Promise<void
     file: paths.underlay,
     address: configuration.underlay ?? null,
     controller: () => identity.current.controller,
+    shared: () => sharedAddresses(configuration),
     devices: configuration.fence.flatMap(({ options }) =>
       [options.ip, options.ipaddr].flatMap((each) =>
         (each ?? '').split(',').flatMap((name) => name.trim() || []),

@@ -128,19 +128,20 @@ export class Haproxy {
     const frontends = createHash('sha256')
       .update(`${frontendsOf(endpoints, this.#places)}\n${edition}`)
       .digest('hex');
+    if (this.isRunning && (await this.#frontends()) !== frontends) {
+      const refused = await this.#write(endpoints, frontends, challenges);
+      if (refused) return refused;
+      const not = await this.#reload(endpoints, frontends);
+      if (not && this.isRunning) return not;
+    }
+    // Also one that was on its way out, and is gone before it could be told to go on.
     if (!this.isRunning) {
       if (!this.#restarts.mayStart(this.#clock.now()))
         return { endpoints: new Map(), others: 'the load balancer ended, and is started again soon' };
       const refused = await this.#write(endpoints, frontends, challenges);
       if (refused) return refused;
       this.#restarts.started(this.#clock.now());
-      return this.#turn(endpoints, frontends, () => this.#daemon.start());
-    }
-    if ((await this.#frontends()) !== frontends) {
-      const refused = await this.#write(endpoints, frontends, challenges);
-      if (refused) return refused;
-      const not = await this.#turn(endpoints, frontends, () => this.#daemon.signal('SIGUSR2'));
-      if (not) return not;
+      return this.#start(endpoints, frontends);
     }
     await this.#tellBackends(endpoints);
     if (endpoints.some(isChallengeEndpoint)) await this.#tellChallenges(challenges);
@@ -184,22 +185,30 @@ export class Haproxy {
     return null;
   }
 
-  /** Has a worker started, and waits until it serves. */
+  #start(endpoints: readonly PublishedEndpoint[], frontends: string): Promise<Refused | null> {
+    return this.#turn(endpoints, frontends, () => this.#daemon.start());
+  }
+
+  #reload(endpoints: readonly PublishedEndpoint[], frontends: string): Promise<Refused | null> {
+    return this.#turn(endpoints, frontends, () => {
+      this.#daemon.signal('SIGUSR2');
+      return () => !this.isRunning;
+    });
+  }
+
+  /** Has a worker started, and waits until it serves. @param begin gives what says whether the load balancer has ended. */
   async #turn(
     endpoints: readonly PublishedEndpoint[],
     frontends: string,
-    begin: () => void,
+    begin: () => () => boolean,
   ): Promise<Refused | null> {
     const from = this.#daemon.logBytes;
     const before = await this.#processes().catch(() => null);
-    begin();
+    const hasEnded = begin();
     // By a clock that is never put back.
     const untilMs = performance.now() + TURN_LIMIT_MS;
-    let hasRun = false;
-    while (performance.now() < untilMs) {
+    while (performance.now() < untilMs && !hasEnded()) {
       await this.#clock.sleep(ASK_EVERY_MS);
-      hasRun ||= this.isRunning;
-      if (hasRun && !this.isRunning) break;
       const now = await this.#processes().catch(() => null);
       if (now && before && now.failedReloads > before.failedReloads) break;
       if (now?.workers.some(({ isCurrent }) => isCurrent) && (await this.#frontends()) === frontends)

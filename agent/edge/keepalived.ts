@@ -40,7 +40,7 @@ export class Keepalived {
     const { folder, onExit } = options;
     const { keepalived: server } = edgeServers(folder);
     this.#file = server.mark;
-    this.#placed = new PlacedAddresses(join(folder, 'keepalived.addresses'));
+    this.#placed = new PlacedAddresses(folder);
     this.#daemon = new Daemon({
       server,
       arguments: [

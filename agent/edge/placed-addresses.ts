@@ -1,4 +1,5 @@
 import { readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { writeFileAtomic } from '../kit/atomic-file.ts';
 
 /** An address that keepalived puts on this host when it has its turn. */
@@ -27,8 +28,9 @@ const linesOf = (places: readonly PlacedAddress[]): string =>
 export class PlacedAddresses {
   readonly #file: string;
 
-  constructor(file: string) {
-    this.#file = file;
+  /** @param folder of the servers of an edge host. */
+  constructor(folder: string) {
+    this.#file = join(folder, 'keepalived.addresses');
   }
 
   async list(): Promise<readonly PlacedAddress[]> {

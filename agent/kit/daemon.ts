@@ -33,8 +33,8 @@ export class Daemon {
     return this.#server.processes().map(({ pid }) => pid);
   }
 
-  /** Starts it; whether it stays up shows later. */
-  start(): void {
+  /** Starts it; whether it stays up shows later. @returns what says whether this one has ended. */
+  start(): () => boolean {
     const { server, arguments: args, log, onExit } = this.#options;
     this.trimLog();
     const file = openSync(log, 'a', 0o600);
@@ -44,7 +44,13 @@ export class Daemon {
         stdio: ['ignore', file, file],
         cwd: '/',
       });
-      child.once('error', onExit).once('exit', onExit).unref();
+      let hasEnded = false;
+      const end = () => {
+        hasEnded = true;
+        onExit();
+      };
+      child.once('error', end).once('exit', end).unref();
+      return () => hasEnded;
     } finally {
       closeSync(file);
     }

@@ -23,6 +23,8 @@ export interface UnderlayOptions {
   readonly devices: readonly string[];
   /** As last known; none: never. */
   readonly addressesOf: (name: string) => readonly string[];
+  /** Addresses of the fleet that this host may have now, and another one in a moment: none of them is its own. Absent: there are none. */
+  readonly shared?: () => Promise<ReadonlySet<string>>;
 }
 
 export interface Underlay {
@@ -36,7 +38,12 @@ export interface Underlay {
 
 /** Where other hosts reach this one, and what is beside it. */
 export async function lookAtUnderlay(options: UnderlayOptions): Promise<Underlay> {
+  const { shared = async () => new Set<string>() } = options;
+  // Each is known before it is here, and until it is gone.
+  const sharedBefore = await shared();
   const links = await readLinks();
+  const ofFleet = new Set([...sharedBefore, ...(await shared())]);
+  const ownOn = (link: ObservedLink) => addressesOn(link).filter((each) => !ofFleet.has(each));
   const controllers = options.addressesOf(hostOf(options.controller()));
   const devices = options.devices.map((name) => options.addressesOf(name));
   const all = links.filter((link) => !isOfFleet(fleetPrefix(options.fleet), link));
@@ -47,8 +54,8 @@ export async function lookAtUnderlay(options: UnderlayOptions): Promise<Underlay
   const link = own.find(({ addr_info: all }) => all.some(({ local }) => local === address));
   // Where the list is too long for a controller, it is the last ones that it is not told.
   const closedOnes = hostAddresses([
-    ...[controllers, ...devices, link ? addressesOn(link) : []].flat(),
-    ...all.flatMap(addressesOn).sort(),
+    ...[controllers, ...devices, link ? ownOn(link) : []].flat(),
+    ...all.flatMap(ownOn).sort(),
   ]);
   return {
     offer:

@@ -2,6 +2,7 @@ import { access, constants } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AgentConfiguration } from '../configuration.ts';
 import { EdgeKeeper, edgeFolders } from '../edge/keeper.ts';
+import { PlacedAddresses } from '../edge/placed-addresses.ts';
 import type { HttpsLink } from '../session/https-link.ts';
 import type { Base } from './base.ts';
 
@@ -25,6 +26,12 @@ export async function isInstalled(program: string): Promise<boolean> {
 /** Whether this host is to be offered as one that serves the world: it is not told to be none, and lacks nothing. */
 export const offersEdge = ({ labels }: AgentConfiguration, missing: readonly string[]): boolean =>
   labels.edge !== 'false' && missing.length === 0;
+
+/** Addresses of the fleet that keepalived may have put on this host. */
+export async function sharedAddresses({ stateFolder }: AgentConfiguration): Promise<ReadonlySet<string>> {
+  const placed = await new PlacedAddresses(edgeFolders(stateFolder).folder).list();
+  return new Set(placed.map(({ address }) => address));
+}
 
 export interface EdgeParts {
   readonly missing: readonly string[];

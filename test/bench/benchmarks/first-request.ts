@@ -11,6 +11,8 @@ const LIMIT_MS = 120_000;
 /** Of one request: an address that no host has yet answers nothing. */
 const ASK_LIMIT_MS = 200;
 const PAUSE_MS = 2;
+/** Requests between two looks at where it is reached. */
+const LOOK_EVERY = 100;
 const APP = 'first';
 const MODEL = `
 apiVersion: weft/v1
@@ -87,8 +89,10 @@ async function readyToAnswered(fleet: BenchFleet): Promise<number> {
 
 async function untilAnswered({ api }: BenchFleet, signal: AbortSignal): Promise<number> {
   let address: string | undefined;
-  while (!signal.aborted) {
-    address ??= (await api.getApplication(APP)).endpoints[0]?.addresses[0];
+  for (let asked = 0; !signal.aborted; asked++) {
+    // Where all public addresses were used up for a moment, it has been given one since.
+    if (address === undefined || asked % LOOK_EVERY === 0)
+      address = (await api.getApplication(APP)).endpoints[0]?.addresses[0];
     if (address !== undefined) {
       const { error } = await ask(`http://${address}/hostname`, {}, ASK_LIMIT_MS);
       if (error === null) return performance.now();

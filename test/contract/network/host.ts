@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { createInterface } from 'node:readline';
+import { PlacedAddresses } from '../../../agent/edge/placed-addresses.ts';
 import { GuestAddressing } from '../../../agent/ipv6/guest-addressing.ts';
 import { systemClock } from '../../../agent/kit/clock.ts';
 import { exec } from '../../../agent/kit/exec.ts';
@@ -81,17 +82,25 @@ type Request = { readonly id: number } & (
   | { readonly do: 'connections' }
   | { readonly do: 'watch' }
   | { readonly do: 'look' }
-  | { readonly do: 'underlay'; readonly fleet: string; readonly file: string; readonly controller: string }
+  | {
+      readonly do: 'underlay';
+      readonly fleet: string;
+      readonly file: string;
+      readonly controller: string;
+      /** Of the servers of an edge host. */
+      readonly edge: string;
+    }
 );
 
 let underlay: UnderlayWatch | null = null;
 
 /** Where others reach this host, as another look says. */
-async function lookAtUnderlay({ fleet, file, controller }: Request & { readonly do: 'underlay' }) {
+async function lookAtUnderlay({ fleet, file, controller, edge }: Request & { readonly do: 'underlay' }) {
   if (underlay) await underlay.look();
   else {
     underlay = new UnderlayWatch({
       ...{ fleet, file, address: null, devices: [], controller: () => controller },
+      shared: async () => new Set((await new PlacedAddresses(edge).list()).map(({ address }) => address)),
       ...{ clock: systemClock, log: { warn: console.error } as never },
     });
     await underlay.start();

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { PlacedAddresses } from '../../../agent/edge/placed-addresses.ts';
 import { exec } from '../../../agent/kit/exec.ts';
 import type { Underlay } from '../../../agent/network/underlay.ts';
 import { FLEET } from './fleet.ts';
@@ -20,7 +21,7 @@ async function anAgent(): Promise<() => Promise<Underlay>> {
   workers.push(worker);
   await worker.ready;
   const file = join(folder, 'underlay.json');
-  return () => worker.ask({ do: 'underlay', fleet: FLEET, file, controller: '192.0.2.1:7701' });
+  return () => worker.ask({ do: 'underlay', fleet: FLEET, file, controller: '192.0.2.1:7701', edge: folder });
 }
 
 beforeAll(async () => {
@@ -56,4 +57,22 @@ test('an address that is gone for a moment is offered on, also by the next agent
   const other = await next();
   expect(other.offer?.address).toBe('192.0.2.8');
   expect(other.never).toEqual(expect.arrayContaining(['192.0.2.7', '192.0.2.8']));
+});
+
+test('an address that keepalived has put on a host is not told as its own, neither while it is there nor when it is gone', async () => {
+  const look = await anAgent();
+  const own = async () => (await look()).offer?.own ?? [];
+  const [shared, shared6] = ['192.0.2.200/24', '2001:db8::200/64'];
+  const placed = new PlacedAddresses(folder);
+  await placed.expect(`    ${shared} dev eth0\n    ${shared6} dev eth0 preferred_lft 0\n`);
+  for (const address of [shared, shared6, '192.0.2.201/24'])
+    await ip('address', 'add', address, 'dev', 'eth0');
+  expect(await own()).toContain('192.0.2.201');
+  expect((await own()).filter((each) => each.endsWith('200'))).toEqual([]);
+  for (const address of [shared, shared6]) await ip('address', 'delete', address, 'dev', 'eth0');
+  await placed.forget();
+  expect((await own()).filter((each) => each.endsWith('200'))).toEqual([]);
+  // Somebody has put it there by hand.
+  await ip('address', 'add', shared, 'dev', 'eth0');
+  expect(await own()).toContain('192.0.2.200');
 });

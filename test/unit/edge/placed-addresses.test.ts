@@ -21,7 +21,7 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
 test('addresses of a configuration before are kept in mind until nothing else is there', async () => {
-  const placed = new PlacedAddresses(join(folder, 'addresses'));
+  const placed = new PlacedAddresses(folder);
   const listed = async () => (await placed.list()).map(({ cidr, link }) => `${cidr} ${link}`);
   expect(await listed()).toEqual([]);
   await placed.expect(configuration(200, 201));
