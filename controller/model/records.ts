@@ -305,6 +305,8 @@ export interface HostRecord {
   readonly downsAtMs: readonly number[];
   /** It went down again and again: takes nothing new before this time. Null: not held off. */
   readonly heldOffUntilMs: number | null;
+  /** Healing was held while it and too many others were silent, and goes on: it has until then to be heard as well. Absent or null: no such time. */
+  readonly awaitedUntilMs?: number | null;
   /** What was given up on it while it was away: VM id → highest incarnation. Gone when the host has removed it. */
   readonly superseded: Readonly<Record<string, number>>;
   /** Machines that work elsewhere with a copy of the disk that they had here: VM id → up to which incarnation. Gone when the host has removed it. */

@@ -16,7 +16,7 @@ import { forgive, nextForgivenessMs } from './rules/forgiveness.ts';
 import { followFormerPlaces } from './rules/former-places.ts';
 import { followPools } from './rules/full-pools.ts';
 import { followHandOvers, nextHandOverMs } from './rules/hand-overs.ts';
-import { tellHolding } from './rules/holding.ts';
+import { followHolding, nextAwaitedMs } from './rules/holding.ts';
 import { followHostNetworks } from './rules/host-networks.ts';
 import { followHosts, type LivenessSettings, nextSilenceMs, nextTrustMs } from './rules/hosts.ts';
 import { takeReportsIn } from './rules/intake.ts';
@@ -79,7 +79,7 @@ export function plan(world: World, nowMs: number, settings: PlanSettings): Plan 
   followHostNetworks(draft);
   takeProofsIn(draft);
   proveByLeases(draft, settings.holds);
-  if (settings.holds) tellHolding(draft);
+  if (settings.holds) followHolding(draft, settings.downAfterMs);
   const toldFrom = draft.changes;
   takeReportsIn(draft);
   const toldUpTo = draft.changes;
@@ -114,6 +114,7 @@ export function plan(world: World, nowMs: number, settings: PlanSettings): Plan 
   const { live, listeningSinceMs } = world;
   const nextWaitMs = earliest([
     nextTrustMs(draft),
+    nextAwaitedMs(draft),
     nextLeaseProofMs(draft),
     nextRetryMs(draft),
     nextTryMs(draft),

@@ -4,7 +4,7 @@ import type { FencingRecord, HostRecord, VmRecord } from '../../model/records.ts
 import { downHosts } from '../at-rest.ts';
 import type { Draft } from '../draft.ts';
 import { sharedPoolOf } from '../shared-pools.ts';
-import { isHolding } from './holding.ts';
+import { isHeld } from './holding.ts';
 import { storageProofOf } from './storage-fences.ts';
 
 /** Takes in what fence devices and operators said of hosts that are down: `down → fenced` by a proof, and nothing else. */
@@ -55,8 +55,8 @@ function follow(draft: Draft, host: HostRecord, record: FencingRecord): void {
 
 /** Hosts that are down, have something that another host could go on with, and can be fenced. None while healing holds still. */
 export function fenceRequests(draft: Draft, holds: boolean): readonly FenceRequest[] {
-  const down = draft.of('hosts', downHosts);
-  if (down.length === 0 || (holds && isHolding(draft))) return [];
+  const down = draft.of('hosts', downHosts).filter((host) => !holds || !isHeld(draft, host));
+  if (down.length === 0) return [];
   const needed = new Set<string | null>();
   for (const vm of draft.all('vms')) {
     if (!vm.deleting && outlivesItsHost(draft, vm) && storageProofOf(draft, vm) === null) needed.add(vm.host);

@@ -54,6 +54,7 @@ function goUp(draft: Draft, host: HostRecord, hello: Hello): void {
   draft.put('hosts', host.name, {
     ...host,
     ...{ state: 'up', evidence, facts, offer, bootId, proof: null, fencing: null },
+    ...(host.awaitedUntilMs === undefined ? {} : { awaitedUntilMs: null }),
     heldOffUntilMs: isLost(host) ? holdOffUntilMs(host, draft.nowMs) : host.heldOffUntilMs,
     stateSinceMs: host.state === 'up' ? host.stateSinceMs : draft.nowMs,
   });

@@ -7,7 +7,7 @@ import type { Placement } from '../placement.ts';
 import { dropSuccessor, promote } from '../successors.ts';
 import { again } from './again.ts';
 import { outlivesItsHost } from './fencing.ts';
-import { isHolding } from './holding.ts';
+import { isHeld } from './holding.ts';
 import { isLost } from './hosts.ts';
 import { leaseTerms, totalMs } from './leases.ts';
 import { storageProofOf } from './storage-fences.ts';
@@ -20,7 +20,6 @@ import { supersede } from './superseded.ts';
  * @param holds whether healing holds still when too many hosts are silent at once.
  */
 export function healLostVms(draft: Draft, placement: Placement, holds: boolean): void {
-  const holding = holds && isHolding(draft);
   // Nothing in here changes which hosts are lost.
   const living = draft.of('hosts', livingHosts);
   for (const record of draft.all('vms')) {
@@ -28,7 +27,7 @@ export function healLostVms(draft: Draft, placement: Placement, holds: boolean):
     const host = draft.get('hosts', record.host);
     if (record.kind === 'machine') healMachine(draft, placement, record, host);
     else if (record.deleting) continue;
-    else if (holding && host?.state !== 'fenced') hold(draft, record);
+    else if (holds && host?.state !== 'fenced' && isHeld(draft, host)) hold(draft, record);
     else if (hasLiveSuccessor(draft, record))
       promote(draft, placement, record, `host ${record.host} is ${host?.state ?? 'gone'}`);
     else heal(draft, record, placement, host);

@@ -313,10 +313,43 @@ describe('too many silent hosts', () => {
     const held = plannedFor({ hosts: growing, live });
     expect(told(held).filter((line) => line.startsWith('healing-held'))).toHaveLength(1);
     expect(told(plannedFor({ hosts, live })).join()).not.toContain('healing');
+    const enough = 'healing-resumed fabric: enough hosts are heard from again, or known to be dead';
+    expect(told(plannedFor({ hosts, live: {} }))).toContain(enough);
     const resumed = plannedFor({ hosts, live: { h2: SILENT } });
-    expect(told(resumed)).toContain(
-      'healing-resumed fabric: enough hosts are heard from again, or known to be dead',
-    );
+    expect(told(resumed)).toContain(`${enough}; h2: 4 s are left to be heard as well`);
+  });
+
+  test('the last of them has its time to be heard as well, and heals then', () => {
+    const web = aVm({ id: 'crm/web-0', host: 'h1', state: 'unknown' });
+    const vms = [db({ state: 'unknown' }), web];
+    const given = (planned: Plan) => told(planned).filter((line) => line.startsWith('vm-heal'));
+    const resumed = plannedFor({ hosts, vms, live: { h1: SILENT } });
+    expect(hostIn(resumed, 'h1')).toMatchObject({ state: 'down', awaitedUntilMs: NOW + 4_000 });
+    expect(resumed.fence).toEqual([]);
+    expect(given(resumed)).toEqual([]);
+    const awaited = (ms: number) => [
+      down('h1', FENCED, { awaitedUntilMs: NOW + ms }),
+      aHost('h2', SHARED),
+      aHost('h3', SHARED),
+    ];
+    const still = plannedFor({ hosts: awaited(1), vms, live: { h1: SILENT } });
+    expect(still.fence).toEqual([]);
+    expect(still.nextWaitMs).toBe(NOW + 1);
+    expect(given(still)).toEqual([]);
+    const over = plannedFor({ hosts: awaited(0), vms, live: { h1: SILENT } });
+    expect(over.fence).toHaveLength(1);
+    expect(given(over)).toHaveLength(1);
+    const back = plannedFor({ hosts: awaited(1), vms, live: {} });
+    expect(hostIn(back, 'h1')).toMatchObject({ state: 'up', awaitedUntilMs: null });
+    expect(given(back)).toEqual([]);
+  });
+
+  test('do not count as hosts that come and go', () => {
+    const wentDown = (name: string) => down(name, {}, { downsAtMs: [NOW - 9_000_000, NOW - 50_000] });
+    const both = [wentDown('h1'), wentDown('h2')];
+    expect(both[0]?.stateSinceMs).toBe(NOW - 50_000);
+    const planned = plannedFor({ hosts: [...both, aHost('h3')], live });
+    for (const name of ['h1', 'h2']) expect(hostIn(planned, name)?.downsAtMs).toEqual([NOW - 9_000_000]);
   });
 
   test('are silent no more when they are known to be dead: the rest heals', () => {
