@@ -43,6 +43,9 @@ type Links = readonly Pick<HostLink, 'name' | 'connected' | 'report'>[];
 const NOBODY =
   'no edge host is up: one needs haproxy and keepalived, and an address that others reach, and not the label edge: "false"';
 
+const UNPLACED =
+  'it has no public address yet, and is given the first that is free; until then edge hosts serve it at their own';
+
 const DELETING = 'its application is being deleted';
 
 /** Name of a certificate → why the hook has not obtained it. */
@@ -64,13 +67,20 @@ export function lateCertificates(
   );
 }
 
+/** What is known of the fleet beside its hosts. */
+interface OfFleet {
+  readonly late?: LateCertificates;
+  /** It has public addresses for its applications. */
+  readonly hasPublic?: boolean;
+}
+
 /** What an application publishes, and how that goes. Pure. @param vms the application's. */
 export function endpointRows(
   application: ApplicationRecord,
   hosts: readonly HostRecord[],
   vms: readonly VmRecord[],
   links: Links,
-  late: LateCertificates = new Map(),
+  { late = new Map(), hasPublic = false }: OfFleet = {},
 ): EndpointRow[] {
   const edges = servingEdges(hosts);
   const own = edges.flatMap(({ offer }) => offer?.underlay?.address ?? []);
@@ -98,7 +108,10 @@ export function endpointRows(
       const isLate = certificate === undefined ? undefined : late.get(certificate);
       const unserved = edges.length === 0 ? NOBODY : [...nowhere, ...problems].join('; ');
       const isDeleting = application.deleting;
-      const reason = isDeleting ? DELETING : [unserved, ...outdated, isLate].filter(Boolean).join('; ');
+      const unplaced = hasPublic && shared === undefined && edges.length > 0 ? UNPLACED : '';
+      const reason = isDeleting
+        ? DELETING
+        : [unserved, unplaced, ...outdated, isLate].filter(Boolean).join('; ');
       const hosts = seen.filter(({ endpoint }) => endpoint?.state === 'served').map(({ host }) => host);
       // Nobody who comes to a shared address gets to the hosts that do not have it.
       const isServed =

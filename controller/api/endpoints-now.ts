@@ -4,7 +4,7 @@ import { type EndpointRow, endpointRows, lateCertificates } from './endpoint-row
 
 /** What an application publishes, and how that goes at this moment. */
 export async function endpointsNow(
-  { store, fleet, clock }: Pick<ApiContext, 'store' | 'fleet' | 'clock'>,
+  { store, fleet, clock, fleetRecord }: Pick<ApiContext, 'store' | 'fleet' | 'clock' | 'fleetRecord'>,
   application: ApplicationRecord,
 ): Promise<EndpointRow[]> {
   const all = async <T>(prefix: string) => (await store.list(prefix)).entries.map(({ value }) => value as T);
@@ -15,5 +15,6 @@ export async function endpointsNow(
     all<ApplicationRecord>('apps/'),
   ]);
   const late = lateCertificates(certificates, applications, clock.now());
-  return endpointRows(application, hosts, vms, fleet.hosts(), late);
+  const hasPublic = (fleetRecord().public ?? []).length > 0;
+  return endpointRows(application, hosts, vms, fleet.hosts(), { late, hasPublic });
 }

@@ -91,6 +91,15 @@ test('what a host cannot serve says why, and is served by the others', () => {
   expect(none).toMatchObject({ state: 'failed', reason: `h1: ${failed.reason}; h2: not connected` });
 });
 
+test('one that is to have a public address, and has none, says so', () => {
+  const at = (host: string) => link(host, {});
+  const [row] = endpointRows(application, hosts, vms, [at('h1'), at('h2')], { hasPublic: true });
+  expect(row).toMatchObject({ state: 'served', addresses: ['192.0.2.1', '192.0.2.2'] });
+  expect(row?.reason).toMatch(/^it has no public address yet, and is given the first that is free/);
+  const links = [at('h1'), link('h2', {}, ['192.0.2.200'])];
+  expect(endpointRows(shared, hosts, vms, links, { hasPublic: true })[0]?.reason).toBeUndefined();
+});
+
 test('a reason that several hosts have is told once, and a host that is silent is not one that is off', () => {
   const failed = {
     state: 'failed',
@@ -145,7 +154,7 @@ test('an endpoint whose certificate could not be obtained says why, and when it 
     message: 'the authority does not answer',
   };
   const late = lateCertificates([{ name: 'shop', kept: null, attempt }], [shop], 0);
-  const [row] = endpointRows(shop, hosts, vms, [link('h1', {}), link('h2', {})], late);
+  const [row] = endpointRows(shop, hosts, vms, [link('h1', {}), link('h2', {})], { late });
   expect(row?.reason).toBe(
     'certificate shop could not be obtained (1 in a row): the authority does not answer; it is tried again at 1970-01-01 00:05:00 UTC',
   );
