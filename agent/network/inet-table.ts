@@ -1,6 +1,7 @@
 import type { BackboneGoal, Flow, NetworkGoal, RouterOf } from '../protocol/index.ts';
 import { hexOfMac, is4, prefixesOf, serviceAddress } from './addresses.ts';
 import { type ConnectionShare, WHOLE } from './connection-share.ts';
+import { flowElement, flowLookup, flowType } from './flow-key.ts';
 import { guestOutboundSets, isWhole, namedByGuest, worldByGuest } from './guest-outbound.ts';
 import { meshedChain, meshedSets } from './meshed-rules.ts';
 import { backboneDevice, bridgeName, fleetPrefix, hexOf4, tableName } from './names.ts';
@@ -53,15 +54,15 @@ export function composeInetTable(
     ...earlyChains(fleet, joined, bridges),
     ...(joined ? [...vxlanChains(joined), ...sealedChains(joined, vxlanOf(joined))] : []),
     composeChain('flows', null, [
-      'ip saddr . ip daddr . meta l4proto . th dport @flows4 accept',
-      'ip saddr . ip daddr . meta l4proto . th dport @endpoints4 accept',
-      'ip6 saddr . ip6 daddr . meta l4proto . th dport @flows6 accept',
-      'ip6 saddr . ip6 daddr . meta l4proto . th dport @endpoints6 accept',
+      `${flowLookup('ip', 'dport')} @flows4 accept`,
+      `${flowLookup('ip', 'dport')} @endpoints4 accept`,
+      `${flowLookup('ip6', 'dport')} @flows6 accept`,
+      `${flowLookup('ip6', 'dport')} @endpoints6 accept`,
       // Answers of a connection that this host did not see begin: its guest came here while it ran.
-      'tcp flags & syn == 0 ip daddr . ip saddr . meta l4proto . th sport @flows4 accept',
-      'tcp flags & syn == 0 ip daddr . ip saddr . meta l4proto . th sport @endpoints4 accept',
-      'tcp flags & syn == 0 ip6 daddr . ip6 saddr . meta l4proto . th sport @flows6 accept',
-      'tcp flags & syn == 0 ip6 daddr . ip6 saddr . meta l4proto . th sport @endpoints6 accept',
+      `tcp flags & syn == 0 ${flowLookup('ip', 'sport')} @flows4 accept`,
+      `tcp flags & syn == 0 ${flowLookup('ip', 'sport')} @endpoints4 accept`,
+      `tcp flags & syn == 0 ${flowLookup('ip6', 'sport')} @flows6 accept`,
+      `tcp flags & syn == 0 ${flowLookup('ip6', 'sport')} @endpoints6 accept`,
       'ip saddr . ip daddr @any4 accept',
       'ip6 saddr . ip6 daddr @any6 accept',
       'counter drop',
@@ -235,15 +236,18 @@ function flowSets({ backbone, router }: RoutingPart): readonly string[] {
   const elements = (family: 4 | 6, wanted: (flow: Flow) => boolean) =>
     (router?.flows ?? []).filter(wanted).flatMap((flow) => {
       const to = target(flow, family);
-      const service = flow.protocol === 'any' ? '' : ` . ${flow.protocol} . ${flow.port}`;
-      return to === undefined ? [] : sources(flow, family).map((from) => `${from} . ${to}${service}`);
+      if (to === undefined) return [];
+      const { protocol, port } = flow;
+      return sources(flow, family).map((from) =>
+        protocol === 'any' ? `${from} . ${to}` : flowElement({ protocol, port, from, to }),
+      );
     });
   const interval = ['flags interval'];
   // Each element counts for itself: what a rule that looks them up has let through, by flow.
   const counted = [...interval, 'counter'];
   return ([4, 6] as const).flatMap((family) => {
-    const pair = family === 4 ? 'ipv4_addr . ipv4_addr' : 'ipv6_addr . ipv6_addr';
-    const service = `${pair} . inet_proto . inet_service`;
+    const address = family === 4 ? 'ipv4_addr' : 'ipv6_addr';
+    const service = flowType(address);
     return [
       composeSet(
         `flows${family}`,
@@ -259,7 +263,7 @@ function flowSets({ backbone, router }: RoutingPart): readonly string[] {
       ),
       composeSet(
         `any${family}`,
-        pair,
+        `${address} . ${address}`,
         elements(family, ({ protocol }) => protocol === 'any'),
         interval,
       ),

@@ -1,4 +1,5 @@
 import { asPrefix, overlap } from '../kit/addressing.ts';
+import { readFlowElement } from './flow-key.ts';
 import type { Blocks } from './nft-blocks.ts';
 import type { RouterPart } from './router-part.ts';
 
@@ -38,11 +39,11 @@ export function revokedConnections(
   const elements = (set: string) => goneOf(`inet ${table} set ${set}`, before, after);
   const flows = ([4, 6] as const).flatMap((family) =>
     ['flows', 'endpoints', 'any'].flatMap((set) =>
-      elements(`${set}${family}`).map((element) => flowOf(family, element)),
+      elements(`${set}${family}`).map((element) => goneFlow(family, element)),
     ),
   );
   const guests = ([4, 6] as const).flatMap((family) =>
-    elements(`guests${family}`).map(([, address = '']) => ({ family, address })),
+    elements(`guests${family}`).map((element) => ({ family, address: element.split(' . ')[1] ?? '' })),
   );
   const single = unique([
     ...flows.flatMap(deletionsOf),
@@ -66,7 +67,7 @@ export function newlyClosed(table: string, before: Blocks, after: Blocks, range:
   return ([4, 6] as const).flatMap((family) =>
     ['never', 'guarded']
       .flatMap((set) => goneOf(`inet ${table} set ${set}${family}`, after, before))
-      .map(([prefix = '']) => of(family, ['-s', range[family === 4 ? 0 : 1], '-d', prefix])),
+      .map((prefix) => of(family, ['-s', range[family === 4 ? 0 : 1], '-d', prefix])),
   );
 }
 
@@ -77,17 +78,19 @@ export const subnetsOf = ({ networks, router }: RouterPart): readonly string[] =
   ),
 ];
 
-const goneOf = (key: string, before: Blocks, after: Blocks): readonly (readonly string[])[] => {
+const goneOf = (key: string, before: Blocks, after: Blocks): readonly string[] => {
   const stays = new Set(after.get(key)?.items);
-  return (before.get(key)?.items ?? []).filter((each) => !stays.has(each)).map((each) => each.split(' . '));
+  return (before.get(key)?.items ?? []).filter((each) => !stays.has(each));
 };
 
 const of = (family: Family, args: readonly string[]) => ['-f', `ipv${family}`, ...args];
 
-const flowOf = (family: Family, [from = '', to = '', protocol, port]: readonly string[]): Gone => ({
-  ...{ family, from, to },
-  ...(protocol !== undefined && port !== undefined && { service: [protocol, port] }),
-});
+function goneFlow(family: Family, element: string): Gone {
+  const flow = readFlowElement(element);
+  if (flow) return { family, from: flow.from, to: flow.to, service: [flow.protocol, String(flow.port)] };
+  const [from = '', to = ''] = element.split(' . ');
+  return { family, from, to };
+}
 
 /** Where the kernel has seen an answer first, who answers has begun the connection for it. */
 const deletionsOf = ({ family, from, to, service }: Gone): Deletions => {

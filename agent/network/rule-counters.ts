@@ -2,6 +2,7 @@ import { networkInterfaces } from 'node:os';
 import { WeftError } from '../kit/errors.ts';
 import type { RuleCounters, RuleQuestion } from '../protocol/index.ts';
 import { canonical6, is4 } from './addresses.ts';
+import { flowElement } from './flow-key.ts';
 import { type Judge, judgeOf, type Pair } from './judge.ts';
 import { tableName } from './names.ts';
 import { elementOf, type OutboundRule, readOutboundRules, rulesFor } from './outbound-rules.ts';
@@ -76,7 +77,7 @@ async function flowCounters(table: string, { pairs, protocol, port }: RuleQuesti
   for (const { from, to } of pairs) {
     const family = is4(from) ? 4 : 6;
     for (const set of [`flows${family}`, `endpoints${family}`]) {
-      const counted = await element(['inet', table, set], `${from} . ${to} . ${protocol} . ${port}`);
+      const counted = await element(['inet', table, set], flowElement({ protocol, port, from, to }));
       if (counted) found.push(counted);
     }
   }

@@ -14,7 +14,7 @@ const table = tableName(FLEET);
 /** One is changed step by step, in the other each step is written whole. */
 const [ours, twin] = [`wna${process.pid}-ours`, `wna${process.pid}-twin`];
 /** A flow that no endpoint declares. */
-const UNDECLARED = '{ 10.200.0.0/22 . 10.201.0.0/22 . tcp . 99 }';
+const UNDECLARED = '{ 99 . tcp . 10.200.0.0/22 . 10.201.0.0/22 }';
 const guarded = ['192.0.2.0/24', '2001:db8:1::/64'];
 let router: Worker;
 

@@ -22,7 +22,7 @@ const nothing = {
 test('all tables of the fleet are replaced in one file, the older one too', () => {
   const text = composeRuleset(part, ['192.0.2.0/24']);
   for (const family of ['ip', 'inet', 'bridge']) expect(text).toContain(`delete table ${family} weft_f1ee\n`);
-  expect(text).toContain('10.128.4.0/22 . 10.128.8.0/22 . tcp . 5432');
+  expect(text).toContain('5432 . tcp . 10.128.4.0/22 . 10.128.8.0/22');
   expect(text).toContain('"wbf1ee-1" . 10.128.4.10');
   expect(text).toContain('169.254.0.0/16, 192.0.2.10');
   expect(text).toContain('elements = { 192.0.2.0/24 }');
@@ -93,7 +93,7 @@ test('without a place on the backbone guests are judged the same, and nothing is
   for (const name of ['flows', 'outbound', 'guest-input', 'guest-0a80040a'])
     expect(chain(text, name)).toBe(chain(joined, name));
   expect(text).toContain('iifname "wbf1ee-*" goto from-guest');
-  expect(text).toContain('10.128.4.0/22 . 10.128.8.0/22 . tcp . 5432');
+  expect(text).toContain('5432 . tcp . 10.128.4.0/22 . 10.128.8.0/22');
   expect(text.match(/set never4 \{[^}]*elements = \{([^}]*)\}/)?.[1]).toContain('10.128.0.0/10');
   for (const gone of ['wxf1ee', 'vxlan', 'remote4', 'backbone']) expect(text).not.toContain(gone);
   const links = composeLinks(apart);

@@ -19,8 +19,8 @@ test('one more endpoint is one element for each family, and nothing else', () =>
     ]),
   );
   expect(change?.text.trim().split('\n')).toEqual([
-    'add element inet weft_f1ee flows4 { 10.128.4.0/22 . 10.128.8.0/22 . tcp . 99 }',
-    'add element inet weft_f1ee flows6 { fd12:3456:789a:1::/64 . fd12:3456:789a:2::/64 . tcp . 99 }',
+    'add element inet weft_f1ee flows4 { 99 . tcp . 10.128.4.0/22 . 10.128.8.0/22 }',
+    'add element inet weft_f1ee flows6 { 99 . tcp . fd12:3456:789a:1::/64 . fd12:3456:789a:2::/64 }',
   ]);
   expect([...(change?.touched ?? [])]).toEqual(['inet weft_f1ee set flows4', 'inet weft_f1ee set flows6']);
 });

@@ -3,8 +3,8 @@ import { readBlocks } from '../../../agent/network/nft-blocks.ts';
 import { newlyClosed, revokedConnections } from '../../../agent/network/revoked-connections.ts';
 
 const RANGE = ['10.128.0.0/10', 'fd12:3456:789a::/48'] as const;
-const SQL = '10.128.4.0/22 . 10.128.8.0/22 . tcp . 5432';
-const LOG = '10.128.4.0/22 . 10.128.8.0/22 . udp . 514';
+const SQL = '5432 . tcp . 10.128.4.0/22 . 10.128.8.0/22';
+const LOG = '514 . udp . 10.128.4.0/22 . 10.128.8.0/22';
 
 const tableOf = (sets: Readonly<Record<string, readonly string[]>>) =>
   readBlocks(
@@ -61,7 +61,7 @@ test('where it is not known what was let through, all between guests is looked u
 test('where much is gone, all between the subnets that it is about is looked up anew, and nothing of others', () => {
   const ports = Array.from(
     { length: 200 },
-    (_, index) => `10.128.4.0/22 . 10.128.8.0/22 . tcp . ${1000 + index}`,
+    (_, index) => `${1000 + index} . tcp . 10.128.4.0/22 . 10.128.8.0/22`,
   );
   const guests = Array.from({ length: 17 }, (_, index) => `"wbf1ee-3" . 10.128.12.${10 + index}`);
   const both = (from: string, to: string) => [
@@ -76,7 +76,7 @@ test('where much is gone, all between the subnets that it is about is looked up 
 test('of so many subnets all is', () => {
   const many = Array.from(
     { length: 65 },
-    (_, index) => `10.128.4.0/22 . 10.${130 + index}.0.0/22 . tcp . 80`,
+    (_, index) => `80 . tcp . 10.128.4.0/22 . 10.${130 + index}.0.0/22`,
   );
   expect(revoked({ flows4: many }, { flows4: [] })).toEqual(ALL);
 });
