@@ -37,6 +37,10 @@ export class PlacedAddresses {
     return placedBy(await readFile(this.#file, 'utf8').catch(() => ''));
   }
 
+  async addresses(): Promise<ReadonlySet<string>> {
+    return new Set((await this.list()).map(({ address }) => address));
+  }
+
   /** These may be there from now on, beside what may be there already. */
   async expect(configuration: string): Promise<void> {
     await this.#write(await this.list(), placedBy(configuration));

@@ -28,10 +28,8 @@ export const offersEdge = ({ labels }: AgentConfiguration, missing: readonly str
   labels.edge !== 'false' && missing.length === 0;
 
 /** Addresses of the fleet that keepalived may have put on this host. */
-export async function sharedAddresses({ stateFolder }: AgentConfiguration): Promise<ReadonlySet<string>> {
-  const placed = await new PlacedAddresses(edgeFolders(stateFolder).folder).list();
-  return new Set(placed.map(({ address }) => address));
-}
+export const sharedAddresses = ({ stateFolder }: AgentConfiguration): Promise<ReadonlySet<string>> =>
+  new PlacedAddresses(edgeFolders(stateFolder).folder).addresses();
 
 export interface EdgeParts {
   readonly missing: readonly string[];

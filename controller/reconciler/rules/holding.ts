@@ -12,10 +12,7 @@ export const isHolding = (draft: Draft): boolean => draft.of('hosts', isTooMany)
 
 /** What is on it is not made anew, and it is not fenced: too many hosts are silent, or were until a moment ago. */
 export const isHeld = (draft: Draft, host: HostRecord | undefined): boolean =>
-  isHolding(draft) || isAwaited(host, draft.nowMs);
-
-const isAwaited = (host: HostRecord | undefined, nowMs: number): boolean =>
-  (host?.awaitedUntilMs ?? 0) > nowMs;
+  isHolding(draft) || (host?.awaitedUntilMs ?? 0) > draft.nowMs;
 
 /**
  * Tells, once each, when healing begins and ends to hold still. That a host was silent with too many others says nothing of it: it does not
@@ -58,9 +55,12 @@ const awaitedHosts = (hosts: readonly HostRecord[]): readonly HostRecord[] =>
 
 /** Unix ms at which a host that is silent still is not waited for any longer; null: none is. */
 export function nextAwaitedMs(draft: Draft): number | null {
-  const times = draft.of('hosts', awaitedHosts).map(({ awaitedUntilMs }) => awaitedUntilMs ?? 0);
-  const next = times.filter((timeMs) => timeMs > draft.nowMs);
-  return next.length === 0 ? null : Math.min(...next);
+  const times = draft
+    .of('hosts', awaitedHosts)
+    .flatMap(({ awaitedUntilMs }) =>
+      awaitedUntilMs != null && awaitedUntilMs > draft.nowMs ? [awaitedUntilMs] : [],
+    );
+  return times.length === 0 ? null : Math.min(...times);
 }
 
 function isTooMany(hosts: readonly HostRecord[]): boolean {

@@ -100,7 +100,7 @@ async function lookAtUnderlay({ fleet, file, controller, edge }: Request & { rea
   else {
     underlay = new UnderlayWatch({
       ...{ fleet, file, address: null, devices: [], controller: () => controller },
-      shared: async () => new Set((await new PlacedAddresses(edge).list()).map(({ address }) => address)),
+      shared: () => new PlacedAddresses(edge).addresses(),
       ...{ clock: systemClock, log: { warn: console.error } as never },
     });
     await underlay.start();

@@ -332,6 +332,7 @@ describe('hosts in maintenance', () => {
     fabric.world.pass(10_000);
     fabric.settle();
     expect(fabric.events).toContain('healing-held fabric');
+    expect(fabric.host('h1').downsAtMs).toEqual([]);
   });
 });
 
