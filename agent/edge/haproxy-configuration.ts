@@ -111,6 +111,7 @@ function frontOf(
     `  mode ${protocol}`,
     ...binds,
     ...clientLimitRules(endpoint),
+    ...(protocol === 'http' ? [CLIENT_RULE] : []),
     ...(isChallengeEndpoint(endpoint) ? [CHALLENGE_RULE] : []),
     ...requestLimitRules(endpoint),
     ...(connectionsOfOne === undefined ? [] : [`  maxconn ${connectionsOfOne}`]),
@@ -120,13 +121,16 @@ function frontOf(
   ];
 }
 
+/** Of a connection: its client's address, as text, which `option forwardfor` makes anew for each request. */
+const CLIENT = 'sess.client';
+const CLIENT_RULE = `  tcp-request session set-var(${CLIENT}) src,concat()`;
+
 /** What is not among the challenges is the backends' to answer. */
 const CHALLENGE_RULE = `  http-request return status 200 content-type text/plain lf-string %[path,map_str(${CHALLENGES_FILE})] if { path_beg ${CHALLENGE_PATH} } { path,map_str(${CHALLENGES_FILE}) -m found }`;
 
 const httpOptions = (isTls: boolean): readonly string[] => [
   // Who asks is what this load balancer sees: what a client says of that itself is not believed.
-  '  http-request del-header X-Forwarded-For',
-  '  option forwardfor',
+  `  http-request set-header X-Forwarded-For %[var(${CLIENT})]`,
   `  http-request set-header X-Forwarded-Proto ${isTls ? 'https' : 'http'}`,
   '  timeout http-request 10s',
   '  timeout http-keep-alive 1m',

@@ -34,6 +34,8 @@ import { edgeServers } from './servers.ts';
 const CHECK_LIMIT_MS = 30_000;
 /** In which a new worker serves, or its master has told why not. */
 const TURN_LIMIT_MS = 10_000;
+/** For one whose sockets are closed to be gone. */
+const GONE_LIMIT_MS = 500;
 const ASK_EVERY_MS = 20;
 /** A line of HAProxy's command line holds 16 KiB. */
 const COMMANDS_AT_ONCE = 24;
@@ -122,30 +124,37 @@ export class Haproxy {
     edition: string,
     challenges: readonly Challenge[] = [],
   ): Promise<Refused | null> {
+    const wasLeaving = this.#leavingMs !== null;
     this.#leavingMs = null;
     this.#daemon.trimLog();
     if (challengesText(challenges) !== this.#challengesText) await this.#writeChallenges(challenges);
     const frontends = createHash('sha256')
       .update(`${frontendsOf(endpoints, this.#places)}\n${edition}`)
       .digest('hex');
-    if (this.isRunning && (await this.#frontends()) !== frontends) {
+    let isWritten = false;
+    // One that was told to end says nothing of that until it has read it.
+    if (this.isRunning && (wasLeaving || (await this.#frontends()) !== frontends)) {
       const refused = await this.#write(endpoints, frontends, challenges);
       if (refused) return refused;
+      isWritten = true;
       const not = await this.#reload(endpoints, frontends);
       if (not && this.isRunning) return not;
     }
-    // Also one that was on its way out, and is gone before it could be told to go on.
-    if (!this.isRunning) {
-      if (!this.#restarts.mayStart(this.#clock.now()))
-        return { endpoints: new Map(), others: 'the load balancer ended, and is started again soon' };
-      const refused = await this.#write(endpoints, frontends, challenges);
-      if (refused) return refused;
-      this.#restarts.started(this.#clock.now());
-      return this.#start(endpoints, frontends);
-    }
-    await this.#tellBackends(endpoints);
-    if (endpoints.some(isChallengeEndpoint)) await this.#tellChallenges(challenges);
-    return null;
+    if (this.isRunning)
+      try {
+        await this.#tellBackends(endpoints);
+        if (endpoints.some(isChallengeEndpoint)) await this.#tellChallenges(challenges);
+        return null;
+      } catch (error) {
+        if (!(await this.#isGoneSoon())) throw error;
+      }
+    // Also one that was on its way out, and was gone before it could be told to go on.
+    if (!this.#restarts.mayStart(this.#clock.now()))
+      return { endpoints: new Map(), others: 'the load balancer ended, and is started again soon' };
+    const refused = isWritten ? null : await this.#write(endpoints, frontends, challenges);
+    if (refused) return refused;
+    this.#restarts.started(this.#clock.now());
+    return this.#start(endpoints, frontends);
   }
 
   /** Tokens of the challenges that new connections are answered. */
@@ -183,6 +192,16 @@ export class Haproxy {
     if (exitCode !== 0) return refusedLines(stderr, lines);
     await rename(next, this.#file);
     return null;
+  }
+
+  /** Whether it has ended: its sockets are closed a moment before its process is gone. */
+  async #isGoneSoon(): Promise<boolean> {
+    const untilMs = performance.now() + GONE_LIMIT_MS;
+    while (this.isRunning) {
+      if (performance.now() >= untilMs) return false;
+      await this.#clock.sleep(ASK_EVERY_MS);
+    }
+    return true;
   }
 
   #start(endpoints: readonly PublishedEndpoint[], frontends: string): Promise<Refused | null> {

@@ -12,10 +12,12 @@ import { OwnServer } from '../../../agent/kit/own-server.ts';
 import type { PublishedEndpoint } from '../../../agent/protocol/network.ts';
 import { freePort } from '../../support/free-port.ts';
 
-const ROUNDS = 60;
+const ROUNDS = 120;
 const LIMIT_MS = 30_000;
 /** In steps up to this, something is served again after nothing was: around the moment at which the load balancer has ended. */
 const LONGEST_PAUSE_MS = 60;
+/** So many times shorter in every other round: it is just about to end then, and may be gone while it is asked something. */
+const SHORTER = 5;
 const SERVER = '127.0.0.1';
 
 let folder: string;
@@ -78,7 +80,7 @@ test('what is to serve again while it is about to end, or has just ended, serves
   for (let round = 1; round <= ROUNDS; round++) {
     expect(await haproxy.keep([endpoint(round)], '')).toBeNull();
     haproxy.leave(LIMIT_MS);
-    await sleep((LONGEST_PAUSE_MS * round) / ROUNDS);
+    await sleep((LONGEST_PAUSE_MS * round) / ROUNDS / (round % 2 === 0 ? 1 : SHORTER));
   }
   expect(await haproxy.keep([endpoint(0)], '')).toBeNull();
   expect(await ask()).toBe(200);

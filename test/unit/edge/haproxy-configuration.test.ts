@@ -33,6 +33,7 @@ test('clients of an endpoint are limited as it says, before anything else is ask
     table('http_req_rate'),
     tracked,
     '  tcp-request connection reject if { sc0_conn_cur gt 7 }',
+    expect.stringContaining('tcp-request session set-var'),
     // An authority that comes for a challenge is answered.
     expect.stringContaining('http-request return status 200'),
     '  http-request deny deny_status 429 if { sc0_http_req_rate gt 30 }',
@@ -56,5 +57,9 @@ test('one endpoint has a quarter of all connections at most', () => {
   });
   const { text } = composeHaproxyConfiguration([endpoint('http'), endpoint('tcp')], places, 'x');
   expect(text.match(/^ {2}maxconn 2500$/gm)).toHaveLength(2);
-  expect(text).toMatch(/del-header X-Forwarded-For\n(?: {2}.*\n)*? {2}option forwardfor\n/);
+  const client =
+    /set-var\(sess\.client\) src,concat\(\)\n(?: {2}.*\n)*? {2}http-request set-header X-Forwarded-For %\[var\(sess\.client\)\]\n/;
+  const [ofHttp, ofTcp] = text.split('listen crm:web:tcp');
+  expect(ofHttp).toMatch(client);
+  expect(ofTcp).not.toMatch(/client\)|http-request/);
 });
