@@ -1,4 +1,5 @@
 import type { WebSocket } from 'ws';
+import { isWithin } from '../../agent/kit/clock.ts';
 import { WeftError } from '../../agent/kit/errors.ts';
 import {
   type ControllerFrame,
@@ -15,9 +16,13 @@ import type { FleetServerOptions } from './options.ts';
 const HEARTBEAT_MS = 1_000;
 /** What is said to agents that ask for no lease; they make nothing of it. */
 const LEASE_MS = 4_000;
+/** After its session ended, or the controller began, a host that lives has most likely dialled. */
+const BACK_WITHIN_MS = 5_000;
 
 interface Host {
   session: HostSession | null;
+  /** Unix ms at which its last session ended; null: it had none since this controller began. */
+  goneMs: number | null;
   goal: Goal | null;
   link: HostLink;
 }
@@ -27,9 +32,11 @@ export class ConnectedHosts {
   readonly #options: FleetServerOptions;
   readonly #hosts = new Map<string, Host>();
   readonly #listeners = new Set<(event: FleetEvent) => void>();
+  readonly #beganMs: number;
 
   constructor(options: FleetServerOptions) {
     this.#options = options;
+    this.#beganMs = options.clock.now();
   }
 
   links(): readonly HostLink[] {
@@ -59,11 +66,21 @@ export class ConnectedHosts {
 
   /** @throws `host-unreachable` when the host has no session. */
   session(name: string): HostSession {
-    const session = this.#hosts.get(name)?.session;
-    if (session) return session;
+    const host = this.#hosts.get(name);
+    if (host?.session && host.link.connected) return host.session;
     throw new WeftError('host-unreachable', `host ${name} is not connected`, {
       remedy: `Look at it with: weft host ls`,
     });
+  }
+
+  /** As `session`, and waits for a host that is likely to dial in a moment: after a restart of the controller, or of its agent. */
+  async sessionSoon(name: string): Promise<HostSession> {
+    const host = this.#hosts.get(name);
+    const sinceMs = host?.goneMs ?? this.#beganMs;
+    const nowMs = this.#options.clock.now();
+    if (!host?.link.connected && isWithin(BACK_WITHIN_MS, sinceMs, nowMs))
+      await this.#connected(name, sinceMs + BACK_WITHIN_MS - nowMs);
+    return this.session(name);
   }
 
   end(name: string, reason: string): void {
@@ -101,6 +118,7 @@ export class ConnectedHosts {
       onClose: (reason) => {
         if (host.session !== session) return;
         host.session = null;
+        host.goneMs = this.#options.clock.now();
         host.link = { ...host.link, connected: false, endedBecause: reason };
         this.#emit({ type: 'disconnected', host: name, reason });
       },
@@ -158,11 +176,26 @@ export class ConnectedHosts {
     };
   }
 
+  /** Resolves when this host is connected, or after so long. */
+  #connected(name: string, limitMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const end = () => {
+        timer.cancel();
+        stop();
+        resolve();
+      };
+      const timer = this.#options.clock.after(limitMs, end);
+      const stop = this.onEvent(({ type, host }) => {
+        if (type === 'connected' && host === name) end();
+      });
+    });
+  }
+
   #host(name: string): Host {
     const known = this.#hosts.get(name);
     if (known) return known;
     const link = { name, connected: false, lastHeardMs: 0, hello: null, report: null, endedBecause: null };
-    const host: Host = { session: null, goal: null, link };
+    const host: Host = { session: null, goneMs: null, goal: null, link };
     this.#hosts.set(name, host);
     return host;
   }

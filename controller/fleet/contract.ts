@@ -28,7 +28,10 @@ export interface Fleet {
   hosts(): readonly HostLink[];
   /** Queues the goal; only the newest matters. Sent at once when connected, and again at every connect. */
   sendGoal(host: string, goal: Goal): void;
-  /** Asks the host's agent to dial back and hands out the connection. @throws WeftError `host-unreachable`, `not-found`. */
+  /**
+   * Asks the host's agent to dial back and hands out the connection. A host that has just gone, or was not heard since this controller began, is
+   * waited for first, for five seconds from then. @throws WeftError `host-unreachable`, `not-found`.
+   */
   openStream(host: string, vmId: string, target: OpenStream['target']): Promise<Duplex>;
   /**
    * Asks the host's doctor to look now. What it saw is in the report that names this id among those answered.

@@ -90,7 +90,7 @@ export class FleetServer implements Fleet {
   }
 
   async openStream(name: string, vmId: string, target: OpenStream['target']): Promise<Duplex> {
-    const session = this.#hosts.session(name);
+    const session = await this.#hosts.sessionSoon(name);
     return this.#streams.expect(name, (streamId) =>
       session.send({ type: 'open-stream', streamId, vmId, target }),
     );
